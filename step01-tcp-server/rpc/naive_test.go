@@ -1,0 +1,47 @@
+package rpc
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// naiveHandle is the article's handleConnection: one Read is taken for one
+// message, and one message for the whole conversation.
+func naiveHandle(conn net.Conn) {
+	defer conn.Close()
+	buf := make([]byte, 1024)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return
+	}
+	conn.Write(buf[:n])
+}
+
+func TestNaive_OneReadIsNotOneLine(t *testing.T) {
+	long := strings.Repeat("x", 2000) + "\n"
+	for _, test := range []struct {
+		name   string
+		writes []string
+		want   string
+	}{
+		{"a line in two writes loses its end", []string{"hel", "lo\n"}, "hel"},
+		{"a long line is cut at 1024 bytes", []string{long}, long[:1024]},
+		{"the second line is never answered", []string{"one\n", "two\n"}, "one\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client, server := net.Pipe()
+			go naiveHandle(server)
+			go func() {
+				for _, text := range test.writes {
+					io.WriteString(client, text)
+				}
+			}()
+			got, _ := io.ReadAll(client)
+			assert.Equal(t, test.want, string(got))
+		})
+	}
+}

@@ -1,0 +1,12 @@
+package rpc
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+func TestWire_ServerAnswersAsCaptured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replay(t, newEchoServer(t).connect(t), capture(t, echoCapture))
+	})
+}

@@ -1,0 +1,101 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// A Request asks for a call of a method. On the wire it is a line of JSON:
+//
+//	{"method":"Inventory.CheckStock","params":"item1"}
+type Request struct {
+	Method string `json:"method"`
+
+	// Params is the method's one parameter, still as JSON: only the method
+	// knows its type. Nil if the request has none.
+	Params json.RawMessage `json:"params,omitempty"`
+}
+
+// A Response answers a Request with a result or an error, never both:
+//
+//	{"result":100}
+//	{"error":"method not found: Inventory.Nope"}
+type Response struct {
+	Result json.RawMessage `json:"result,omitempty"` // nil: null, unless there is an Error
+	Error  string          `json:"error,omitempty"`  // empty: the call succeeded
+}
+
+// errInvalidRequest is the error of a line that is no request. The line has
+// been read to its end, so that the next one can be served.
+var errInvalidRequest = errors.New("invalid request")
+
+// readRequest reads the next request and skips empty lines. Its error is
+// errInvalidRequest (wrapped, with the reason), errLineTooLong or the reader's.
+func readRequest(r *bufio.Reader) (Request, error) {
+	line, err := readMessage(r)
+	if err != nil {
+		return Request{}, err
+	}
+	var req Request
+	if err := unmarshal(line, &req); err != nil {
+		return Request{}, fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	if req.Method == "" {
+		return Request{}, fmt.Errorf("%w: method is missing", errInvalidRequest)
+	}
+	return req, nil
+}
+
+// writeResponse writes resp as a line, in one Write. A response that cannot be
+// sent as it is becomes one that says why.
+func writeResponse(w io.Writer, resp Response) error {
+	if resp.Result == nil && resp.Error == "" {
+		resp.Result = json.RawMessage("null")
+	}
+	line, err := marshalLine(resp)
+	if err != nil {
+		line, err = marshalLine(Response{Error: "cannot send the result: " + err.Error()})
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(line)
+	return err
+}
+
+// readMessage returns the next line that is not empty.
+func readMessage(r *bufio.Reader) ([]byte, error) {
+	for {
+		line, err := readLine(r)
+		if line = bytes.TrimSpace(line); len(line) > 0 || err != nil {
+			return line, err
+		}
+	}
+}
+
+// marshalLine returns v as a line of JSON, newline included. JSON has no bare
+// newlines, so the only one is at the end.
+func marshalLine(v any) ([]byte, error) {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(line) > maxLine {
+		return nil, errLineTooLong
+	}
+	return append(line, '\n'), nil
+}
+
+// unmarshal is json.Unmarshal, but refuses invalid UTF-8, which json.Unmarshal
+// replaces without a word.
+func unmarshal(line []byte, v any) error {
+	if !utf8.Valid(line) {
+		return errors.New("not valid UTF-8")
+	}
+	return json.Unmarshal(line, v)
+}
