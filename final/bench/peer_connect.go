@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"example.com/rpc-from-scratch/final/bench/shoppb"
+	"example.com/rpc-from-scratch/final/bench/shoppb/shoppbconnect"
+)
+
+// connectPeer is Connect with its own protocol over HTTP/2 without TLS (h2c). By default a reply is compressed with gzip
+// whatever its size, which costs it several times its speed here; without, it does the same work as the other peers.
+var connectPeer = peer{
+	name:        "Connect (h2c)",
+	multiplexes: true,
+	deadline:    true,
+	setup:       "protobuf; compression off, up to 4,096 streams a connection, windows of 1 MiB",
+	serve:       serveConnect,
+	connect:     connectConnect,
+}
+
+// connectHTTP2 raises the standard library's limit of 250 streams, which would queue callers on one connection.
+var connectHTTP2 = &http.HTTP2Config{
+	MaxConcurrentStreams:          4096,
+	MaxReceiveBufferPerConnection: 1 << 20,
+	MaxReceiveBufferPerStream:     1 << 20,
+	StrictMaxConcurrentRequests:   true,
+}
+
+func serveConnect(ln net.Listener) (stop func(), err error) {
+	mux := http.NewServeMux()
+	mux.Handle(shoppbconnect.NewInventoryHandler(connectInventory{}, connect.WithCompression("gzip", nil, nil)))
+	server := &http.Server{Handler: mux, Protocols: h2c(), HTTP2: connectHTTP2}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(ln) // ends when stop closes the server
+	}()
+	return func() {
+		server.Close()
+		<-done
+	}, nil
+}
+
+func h2c() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+type connectInventory struct{}
+
+func (connectInventory) CheckStock(_ context.Context, req *connect.Request[shoppb.CheckStockRequest],
+) (*connect.Response[shoppb.CheckStockReply], error) {
+	quantity, err := stockOf(req.Msg.Item)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeNotFound, err)
+	}
+	return connect.NewResponse(&shoppb.CheckStockReply{Quantity: quantity}), nil
+}
+
+func (connectInventory) Echo(_ context.Context, req *connect.Request[shoppb.EchoMessage],
+) (*connect.Response[shoppb.EchoMessage], error) {
+	return connect.NewResponse(req.Msg), nil
+}
+
+type connectClient struct {
+	transport *http.Transport
+	inventory shoppbconnect.InventoryClient
+}
+
+// connectConnect makes a transport of its own for each client, so that each has exactly one connection.
+func connectConnect(dial dialFunc) (client, error) {
+	transport := &http.Transport{
+		Protocols:   h2c(),
+		HTTP2:       connectHTTP2,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}
+	inventory := shoppbconnect.NewInventoryClient(&http.Client{Transport: transport}, "http://bench",
+		connect.WithAcceptCompression("gzip", nil, nil))
+	return connectClient{transport, inventory}, nil
+}
+
+func (c connectClient) CheckStock(ctx context.Context, item string) (int64, error) {
+	reply, err := c.inventory.CheckStock(ctx, connect.NewRequest(&shoppb.CheckStockRequest{Item: item}))
+	if err != nil {
+		return 0, err
+	}
+	return reply.Msg.Quantity, nil
+}
+
+func (c connectClient) Echo(ctx context.Context, body []byte) ([]byte, error) {
+	reply, err := c.inventory.Echo(ctx, connect.NewRequest(&shoppb.EchoMessage{Body: body}))
+	if err != nil {
+		return nil, err
+	}
+	return reply.Msg.Body, nil
+}
+
+func (c connectClient) Close() error {
+	c.transport.CloseIdleConnections()
+	return nil
+}
