@@ -1,0 +1,8 @@
+package rpc
+
+type serverCall struct {
+	peer     *Peer
+	identity string
+	metadata Metadata
+	method   *method
+}

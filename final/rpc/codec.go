@@ -1,0 +1,97 @@
+package rpc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sync"
+)
+
+// Codec turns values into bytes and back. One is chosen per connection, by the
+// client's [WithCodec]; its name travels in the hello. A Codec is used by many
+// goroutines at once and must not remember anything between messages; what
+// gob remembers, [Gob] keeps per connection.
+type Codec interface {
+	// Name is what the hello carries: 1 to 32 bytes of a-z, 0-9 and '-'.
+	Name() string
+	// Append appends the encoding of v to dst and returns the longer slice.
+	// It must not keep v. v is not nil: no value is no bytes.
+	Append(dst []byte, v any) ([]byte, error)
+	// Decode decodes data into v, a pointer. It must not keep data, which is
+	// used again as soon as Decode returns. No bytes mean the zero value or
+	// no value: a codec may leave *v as it is.
+	Decode(data []byte, v any) error
+}
+
+// JSON is encoding/json without HTML escaping: the codec to debug with, and the
+// one that other languages have. It is the default.
+var JSON Codec = jsonCodec{}
+
+type jsonCodec struct{}
+
+func (jsonCodec) Name() string { return "json" }
+
+// jsonEncoder keeps an Encoder with the slice that it appends to: Encode writes
+// without the copy that json.Marshal returns.
+type jsonEncoder struct {
+	out []byte
+	enc *json.Encoder
+}
+
+func (e *jsonEncoder) Write(p []byte) (int, error) {
+	e.out = append(e.out, p...)
+	return len(p), nil
+}
+
+var jsonEncoders = sync.Pool{New: func() any {
+	e := new(jsonEncoder)
+	e.enc = json.NewEncoder(e)
+	e.enc.SetEscapeHTML(false)
+	return e
+}}
+
+func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+	e := jsonEncoders.Get().(*jsonEncoder)
+	e.out = dst
+	err := e.enc.Encode(v)
+	out := e.out
+	e.out = nil
+	if err != nil {
+		return dst, err // a user's marshaler failed: the encoder is not used again
+	}
+	jsonEncoders.Put(e)
+	return bytes.TrimSuffix(out, []byte("\n")), nil
+}
+
+func (jsonCodec) Decode(data []byte, v any) error {
+	if len(data) == 0 {
+		return nil
+	}
+	return json.Unmarshal(data, v)
+}
+
+// encodeWith is Append with a panic in a user's marshaler caught, and nil sent as no bytes.
+func encodeWith(c Codec, dst []byte, v any) (out []byte, err error) {
+	if v == nil {
+		return dst, nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = dst, fmt.Errorf("panic while encoding %T: %v", v, p)
+		}
+	}()
+	return c.Append(dst, v)
+}
+
+// decodeWith is Decode with a panic in a user's unmarshaler caught. A nil v wants nothing.
+func decodeWith(c Codec, data []byte, v any) (err error) {
+	if v == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while decoding into %T: %v", v, p)
+		}
+	}()
+	return c.Decode(data, v)
+}

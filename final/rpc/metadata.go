@@ -1,0 +1,162 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Metadata is what travels beside the params: string pairs. Keys are 1 to 128
+// bytes of a-z, 0-9, '-', '_' and '.'; values are one line of UTF-8. Together
+// with four bytes a pair they may take 8 KiB unless the server is set otherwise.
+type Metadata map[string]string
+
+// check reports the first pair that may not travel.
+func (m Metadata) check() error {
+	for k, v := range m {
+		if err := checkPair(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPair(k, v string) error {
+	if k == "" || len(k) > 128 {
+		return fmt.Errorf("metadata key of %d bytes", len(k))
+	}
+	for _, c := range []byte(k) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return fmt.Errorf("metadata key %q: only a-z, 0-9, '-', '_' and '.' are allowed", k)
+		}
+	}
+	if !oneLine(v) {
+		return fmt.Errorf("metadata %s: the value is not one line of UTF-8", k)
+	}
+	return nil
+}
+
+// oneLine reports whether s is valid UTF-8 without control characters.
+func oneLine(s string) bool {
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// Peer is who sits at the other end of a connection. It must not be changed.
+type Peer struct {
+	Addr     net.Addr             // the other end's address
+	TLS      *tls.ConnectionState // nil without TLS
+	Identity string               // who it is: see [WithAuthorize] and identityOf; empty if nobody vouches for it
+	Codec    string               // the codec's name
+	Metadata Metadata             // what the client said in its hello
+}
+
+// identityOf names the holder of a verified client certificate: its first URI
+// (SPIFFE's way), else its first DNS name, else its common name.
+func identityOf(state *tls.ConnectionState) string {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	return certName(state.PeerCertificates[0])
+}
+
+func certName(cert *x509.Certificate) string {
+	switch {
+	case len(cert.URIs) > 0:
+		return cert.URIs[0].String()
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0]
+	}
+	return cert.Subject.CommonName
+}
+
+// Keys under which a handler's context answers.
+type (
+	callKey    struct{} // *serverCall, on the server
+	optionsKey struct{} // *callOptions, on the client
+)
+
+// PeerFrom returns the peer of the call that ctx belongs to. It works in
+// handlers, server interceptors and the Authorize hook; elsewhere it returns false.
+func PeerFrom(ctx context.Context) (*Peer, bool) {
+	call, ok := ctx.Value(callKey{}).(*serverCall)
+	if !ok {
+		return nil, false
+	}
+	return call.peer, true
+}
+
+// IdentityFrom returns who makes the call: what the Authorize hook returned,
+// else the peer's identity from its TLS certificate, else "".
+func IdentityFrom(ctx context.Context) string {
+	call, ok := ctx.Value(callKey{}).(*serverCall)
+	switch {
+	case !ok:
+		return ""
+	case call.identity != "":
+		return call.identity
+	}
+	return call.peer.Identity
+}
+
+// MetadataFrom returns the metadata that came with the call. It must not be
+// changed; nil if there was none or ctx is not a handler's.
+func MetadataFrom(ctx context.Context) Metadata {
+	call, ok := ctx.Value(callKey{}).(*serverCall)
+	if !ok {
+		return nil
+	}
+	return call.metadata
+}
+
+// MethodFrom returns the method's full name in a handler's context, else "".
+func MethodFrom(ctx context.Context) string {
+	call, ok := ctx.Value(callKey{}).(*serverCall)
+	if !ok || call.method == nil {
+		return ""
+	}
+	return call.method.info.Name
+}
+
+// callOptions is what a caller attached to its context. Immutable.
+type callOptions struct {
+	metadata   Metadata
+	idempotent bool
+}
+
+func optionsFrom(ctx context.Context) *callOptions {
+	if o, ok := ctx.Value(optionsKey{}).(*callOptions); ok {
+		return o
+	}
+	return &noOptions
+}
+
+var noOptions callOptions
+
+// WithMetadata returns a context whose calls carry md, added to what ctx's
+// calls carry already. A handler's incoming metadata is not sent on by itself.
+func WithMetadata(ctx context.Context, md Metadata) context.Context {
+	o := *optionsFrom(ctx)
+	merged := make(Metadata, len(o.metadata)+len(md))
+	maps.Copy(merged, o.metadata)
+	maps.Copy(merged, md)
+	o.metadata = merged
+	return context.WithValue(ctx, optionsKey{}, &o)
+}
+
+// WithIdempotent returns a context whose calls may be repeated when it is not
+// known whether they ran: after a lost connection they are tried again.
+func WithIdempotent(ctx context.Context) context.Context {
+	o := *optionsFrom(ctx)
+	o.idempotent = true
+	return context.WithValue(ctx, optionsKey{}, &o)
+}

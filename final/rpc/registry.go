@@ -1,0 +1,251 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode"
+)
+
+// MethodInfo describes a registered method.
+type MethodInfo struct {
+	Name        string       // "Service.Method"
+	Params      reflect.Type // what it takes, pointers taken off; nil if nothing
+	Reply       reflect.Type // what it returns, pointers taken off; nil if only an error
+	NonBlocking bool         // see [NonBlocking]
+}
+
+// MethodOption changes how one method, or all methods of a receiver, are run.
+type MethodOption func(*method)
+
+// NonBlocking promises that a method returns within microseconds and waits for
+// nothing: no I/O, no calls, no lock held for long. The server may then run it
+// on the goroutine that reads the connection, which saves a switch. A method
+// that breaks the promise costs its connection some milliseconds, not more:
+// another goroutine takes over the reading.
+func NonBlocking() MethodOption {
+	return func(m *method) { m.info.NonBlocking = true }
+}
+
+// method is one entry of the registry, checked and bound at registration.
+type method struct {
+	info      MethodInfo
+	newParams func() any // a pointer to decode into; nil if the method takes nothing
+	handler   Handler    // with the server's interceptors around it
+}
+
+// registry finds methods by their exact names. Looking up takes no lock:
+// registering, which is rare, replaces the map.
+type registry struct {
+	mu      sync.Mutex // one registration at a time
+	methods atomic.Pointer[map[string]*method]
+}
+
+// find returns the method called name, or nil. It does not allocate.
+func (r *registry) find(name []byte) *method {
+	methods := r.methods.Load()
+	if methods == nil {
+		return nil
+	}
+	return (*methods)[string(name)]
+}
+
+// add registers all of added, or nothing.
+func (r *registry) add(added []*method) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	methods := map[string]*method{}
+	if old := r.methods.Load(); old != nil {
+		maps.Copy(methods, *old)
+	}
+	for _, m := range added {
+		if _, taken := methods[m.info.Name]; taken {
+			return fmt.Errorf("rpc: method %s is registered already", m.info.Name)
+		}
+		methods[m.info.Name] = m
+	}
+	r.methods.Store(&methods)
+	return nil
+}
+
+// list returns what is registered, by name.
+func (r *registry) list() []MethodInfo {
+	methods := r.methods.Load()
+	if methods == nil {
+		return nil
+	}
+	infos := make([]MethodInfo, 0, len(*methods))
+	for _, m := range *methods {
+		infos = append(infos, m.info)
+	}
+	slices.SortFunc(infos, func(a, b MethodInfo) int { return strings.Compare(a.Name, b.Name) })
+	return infos
+}
+
+// checkName accepts "Service.Method": two or more parts of visible characters.
+func checkName(name string, limit int) error {
+	if len(name) > limit {
+		return fmt.Errorf("rpc: method name of %d bytes: at most %d are allowed", len(name), limit)
+	}
+	service, rest, dotted := strings.Cut(name, ".")
+	if !dotted || service == "" || rest == "" {
+		return fmt.Errorf("rpc: method name %q: want Service.Method", name)
+	}
+	if !oneLine(name) || strings.ContainsFunc(name, unicode.IsSpace) {
+		return fmt.Errorf("rpc: method name %q: white space, control characters or invalid UTF-8", name)
+	}
+	return nil
+}
+
+var (
+	contextType = reflect.TypeFor[context.Context]()
+	errorType   = reflect.TypeFor[error]()
+)
+
+// bind makes a method of a function value: func([ctx,] [params]) ([result,] [error])
+// with at least one of ctx and params or, with bare allowed, neither, and at
+// least one result.
+func bind(name string, fn reflect.Value, bare bool) (*method, error) {
+	t := fn.Type()
+	m := &method{info: MethodInfo{Name: name}}
+	in := 0
+	takesContext := t.NumIn() > 0 && t.In(0) == contextType
+	if takesContext {
+		in++
+	}
+	var params reflect.Type
+	if in < t.NumIn() {
+		params = t.In(in)
+		in++
+	}
+	if t.IsVariadic() || in != t.NumIn() || (in == 0 && !bare) {
+		return nil, fmt.Errorf("rpc: %s: %s: want func([context.Context,] [params]) ([result,] [error])", name, t)
+	}
+	results := t.NumOut()
+	fails := results > 0 && t.Out(results-1) == errorType
+	if fails {
+		results--
+	}
+	if results > 1 || t.NumOut() == 0 {
+		return nil, fmt.Errorf("rpc: %s: %s: want a result, an error, or both", name, t)
+	}
+	if params != nil {
+		m.info.Params = withoutPointers(params)
+		m.newParams = newOf(params)
+	}
+	if results == 1 {
+		m.info.Reply = withoutPointers(t.Out(0))
+	}
+	m.handler = reflectHandler(fn, takesContext, params, results == 1, fails)
+	return m, nil
+}
+
+// newOf returns how to make what the codec decodes into: *T for T and for *T.
+func newOf(t reflect.Type) func() any {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return func() any { return reflect.New(t).Interface() }
+}
+
+func withoutPointers(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// reflectHandler calls fn with what its signature asks for.
+func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, returns, fails bool) Handler {
+	return func(ctx context.Context, p any) (any, error) {
+		var room [2]reflect.Value
+		args := room[:0]
+		if takesContext {
+			args = append(args, reflect.ValueOf(ctx))
+		}
+		if params != nil {
+			arg := reflect.ValueOf(p)
+			if params.Kind() != reflect.Pointer {
+				arg = arg.Elem()
+			}
+			args = append(args, arg)
+		}
+		out := fn.Call(args)
+		if fails {
+			if err, _ := out[len(out)-1].Interface().(error); err != nil {
+				return nil, err
+			}
+		}
+		if !returns {
+			return nil, nil
+		}
+		return out[0].Interface(), nil
+	}
+}
+
+// methodsOf binds the methods of a receiver that may be called from outside:
+// its own exported ones (not those of embedded fields) that take a context
+// and/or one value and return something. Close, String and TryLock take
+// nothing, so they are not published.
+func methodsOf(service string, receiver any) ([]*method, error) {
+	v := reflect.ValueOf(receiver)
+	if !v.IsValid() {
+		return nil, fmt.Errorf("rpc: register %s: the receiver is nil", service)
+	}
+	t := v.Type()
+	var found []*method
+	for i := range t.NumMethod() {
+		if isPromoted(t, t.Method(i)) {
+			continue
+		}
+		m, err := bind(service+"."+t.Method(i).Name, v.Method(i), false)
+		if err != nil {
+			continue // not meant for callers
+		}
+		found = append(found, m)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("rpc: register %s: %s has no method that takes a context and/or one value and returns something", service, t)
+	}
+	return found, nil
+}
+
+// isPromoted reports whether t has m only because a field is embedded in it.
+func isPromoted(t reflect.Type, m reflect.Method) bool {
+	s := withoutPointers(t)
+	if s.Kind() != reflect.Struct {
+		return false
+	}
+	for i := range s.NumField() {
+		f := s.Field(i)
+		if !f.Anonymous || !hasMethod(f.Type, m.Name) {
+			continue
+		}
+		// The outer type may have its own method of that name, which hides the
+		// embedded one. The compiler writes the promoted kind itself.
+		if own, ok := s.MethodByName(m.Name); ok {
+			m = own // declared on the value, called through the pointer: look at the declaration
+		}
+		code := runtime.FuncForPC(m.Func.Pointer())
+		file, _ := code.FileLine(code.Entry())
+		return file == "<autogenerated>"
+	}
+	return false
+}
+
+func hasMethod(t reflect.Type, name string) bool {
+	if _, ok := t.MethodByName(name); ok {
+		return true
+	}
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return false
+	}
+	_, ok := reflect.PointerTo(t).MethodByName(name)
+	return ok
+}
