@@ -19,6 +19,9 @@ type peer struct {
 	// deadline says that the deadline of a call's context reaches the server.
 	deadline bool
 
+	// module is the path of the module that it comes from, and empty for the standard library.
+	module string
+
 	// setup is one line for the report: what differs from the peer's defaults, and why.
 	setup string
 

@@ -15,6 +15,7 @@ import (
 // whatever its size, which costs it several times its speed here; without, it does the same work as the other peers.
 var connectPeer = peer{
 	name:        "Connect (h2c)",
+	module:      "connectrpc.com/connect",
 	multiplexes: true,
 	deadline:    true,
 	setup:       "protobuf; compression off, up to 4,096 streams a connection, windows of 1 MiB",

@@ -14,6 +14,7 @@ import (
 // drpcPeer is Storj's DRPC. A connection carries one call at a time; a cancelled call is told to the server, a deadline is not.
 var drpcPeer = peer{
 	name:    "DRPC",
+	module:  "storj.io/drpc",
 	setup:   "protobuf, as it comes",
 	serve:   serveDRPC,
 	connect: connectDRPC,

@@ -13,6 +13,7 @@ import (
 
 var grpcPeer = peer{
 	name:        "gRPC-Go",
+	module:      "google.golang.org/grpc",
 	multiplexes: true,
 	deadline:    true,
 	setup:       "protobuf; windows of 1 MiB, shared write buffers, stream workers",

@@ -44,8 +44,8 @@ func answerRaw(message []byte) (head, body []byte) {
 	if message[0] == rawEcho {
 		return message[:1], message[1:]
 	}
-	quantity, err := stockOf(string(message[1:]))
-	if err != nil {
+	quantity, ok := stock[string(message[1:])] // in an index expression the conversion allocates nothing
+	if !ok {
 		quantity = -1
 	}
 	return binary.BigEndian.AppendUint64(message[:0], uint64(quantity)), nil

@@ -13,6 +13,7 @@ import (
 // travel in the binary protocol.
 var thriftPeer = peer{
 	name:    "Thrift",
+	module:  "github.com/apache/thrift",
 	setup:   "framed binary; TSimpleServer, a goroutine a connection; the server's connectivity check (a ticker a call) off",
 	serve:   serveThrift,
 	connect: connectThrift,

@@ -11,6 +11,7 @@ import (
 
 var ttrpcPeer = peer{
 	name:        "ttrpc",
+	module:      "github.com/containerd/ttrpc",
 	multiplexes: true,
 	deadline:    true,
 	setup:       "protobuf, as it comes",

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The hidden roles, first arguments that no flag can look like: this program starts itself with them.
+const (
+	roleIdleServer = "role:idle-server" // PEER
+	roleIdleClient = "role:idle-client" // PEER ADDR
+)
+
+const (
+	// opensAtOnce bounds how many connections are being opened, so that they do not overrun the listener's backlog.
+	opensAtOnce = 32
+
+	// settle is how long connections are left alone before their memory is read: time for a peer to let go of buffers.
+	settle = time.Second
+)
+
+// runRole plays the role that args ask for, and returns false if they ask for none.
+func runRole(args []string, stdin io.Reader, stdout io.Writer) (handled bool) {
+	if len(args) < 2 || !strings.HasPrefix(args[0], "role:") {
+		return false
+	}
+	p, _ := peerNamed(args[1])
+	switch {
+	case args[0] == roleIdleServer:
+		idleServer(p, stdin, stdout)
+	case args[0] == roleIdleClient && len(args) == 3:
+		idleClient(p, args[2], stdin, stdout)
+	}
+	return true
+}
+
+func peerNamed(name string) (peer, bool) {
+	for _, p := range peers {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return peer{}, false
+}
+
+func idleServer(p peer, stdin io.Reader, stdout io.Writer) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		_, err = p.serve(ln)
+	}
+	answerLines(stdin, stdout, func(command, _ string) (string, error) {
+		switch {
+		case err != nil:
+			return "", err
+		case command == "address":
+			return ln.Addr().String(), nil
+		default:
+			return readMemory()
+		}
+	})
+}
+
+func idleClient(p peer, addr string, stdin io.Reader, stdout io.Writer) {
+	var clients []client // kept: a client that the collector takes may close its connection
+	answerLines(stdin, stdout, func(command, argument string) (string, error) {
+		if command != "open" {
+			return readMemory()
+		}
+		n, err := strconv.Atoi(argument)
+		if err != nil {
+			return "", err
+		}
+		opened, err := openIdle(p, addr, n)
+		clients = append(clients, opened...)
+		return "", err
+	})
+	runtime.KeepAlive(clients)
+}
+
+// answerLines answers each line of stdin, a command and perhaps an argument, with "ok …" or "error …".
+func answerLines(stdin io.Reader, stdout io.Writer, answer func(command, argument string) (string, error)) {
+	lines := bufio.NewScanner(stdin)
+	for lines.Scan() {
+		command, argument, _ := strings.Cut(lines.Text(), " ")
+		text, err := answer(command, argument)
+		if err != nil {
+			fmt.Fprintf(stdout, "error %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
+			continue
+		}
+		fmt.Fprintf(stdout, "ok %s\n", text)
+	}
+}
+
+// openIdle opens n connections and makes one call on each, so that they are what an idle connection is in life.
+func openIdle(p peer, addr string, n int) ([]client, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
+	defer cancel()
+	clients := make([]client, n)
+	errs := make([]error, n)
+	slots := make(chan struct{}, opensAtOnce)
+	var wg sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			clients[i], errs[i] = openOne(ctx, p, addr)
+			<-slots
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("connection %d: %w", i+1, err)
+		}
+	}
+	return clients, nil
+}
+
+func openOne(ctx context.Context, p peer, addr string) (client, error) {
+	c, err := p.connect(dialTo(addr, nil))
+	if err != nil {
+		return nil, err
+	}
+	return c, checkStockCall(c)(ctx)
+}
+
+// readMemory answers what this process holds once it has rested and the collector has run.
+func readMemory() (string, error) {
+	time.Sleep(settle)
+	runtime.GC() // twice with the next: a sync.Pool keeps its content over one collection
+	debug.FreeOSMemory()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	m := memory{Go: float64(stats.HeapInuse + stats.StackInuse), Resident: residentBytes()}
+	text, err := json.Marshal(m)
+	return string(text), err
+}
+
+// residentBytes reads the process's resident set from Linux's /proc, and returns 0 elsewhere.
+func residentBytes() float64 {
+	statm, err := os.ReadFile("/proc/self/statm")
+	fields := bytes.Fields(statm)
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return 0
+	}
+	return float64(pages * os.Getpagesize())
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Options are what the command line asked for.
+type options struct {
+	rounds    int
+	duration  time.Duration // of one round
+	peers     []peer
+	workloads []workload
+	idle      int // connections; 0 leaves them out
+	out       string
+}
+
+const usageHead = `Usage: bench [flags]
+
+Measures the framework beside other RPC systems, client and server in one process on loopback: rounds of all peers take turns,
+and the tables hold medians. Tables (report.md), raw rounds (results.json) and a plot (plot.svg) are written to a folder.
+
+Flags:
+`
+
+// parseOptions reads the command line. Its error is flag.ErrHelp after -h; else it has been reported with the usage.
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var only, which string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of every peer under every workload")
+	flags.DurationVar(&o.duration, "d", 500*time.Millisecond, "length of a round, after a warm-up of a quarter of it")
+	flags.StringVar(&only, "only", "", "measure only peers whose name matches this `regexp`, in any case")
+	flags.StringVar(&which, "workloads", "", "run only workloads whose name matches this `regexp`:\n"+workloadNames())
+	flags.IntVar(&o.idle, "idle", 10_000, "idle connections to open for the memory that each takes")
+	flags.StringVar(&o.out, "o", "", "`folder` to write to, made if it is not there (default: a new one for temporary files)")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usageHead)
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	err := errors.Join(o.check(flags.Args()), o.choosePeers(only), o.chooseWorkloads(which))
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n\n", err)
+		flags.Usage()
+	}
+	return o, err
+}
+
+func (o *options) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument: %s", rest[0])
+	case o.rounds < 1:
+		return fmt.Errorf("-rounds %d: at least 1 is needed", o.rounds)
+	case o.duration <= 0:
+		return fmt.Errorf("-d %v: must be above 0", o.duration)
+	case o.idle < 1:
+		return fmt.Errorf("-idle %d: at least 1 is needed", o.idle)
+	}
+	return nil
+}
+
+func (o *options) choosePeers(only string) error {
+	matches, err := regexp.Compile("(?i)" + only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	for _, p := range peers {
+		if matches.MatchString(p.name) {
+			o.peers = append(o.peers, p)
+		}
+	}
+	if len(o.peers) == 0 {
+		return fmt.Errorf("-only %s: matches no peer; there are %s", only, peerNames())
+	}
+	return nil
+}
+
+func (o *options) chooseWorkloads(which string) error {
+	matches, err := regexp.Compile(which)
+	if err != nil {
+		return fmt.Errorf("-workloads: %w", err)
+	}
+	for _, w := range workloads {
+		if matches.MatchString(w.id) {
+			o.workloads = append(o.workloads, w)
+		}
+	}
+	if !matches.MatchString(idleWorkload) {
+		o.idle = 0
+	}
+	if len(o.workloads) == 0 && o.idle == 0 {
+		return fmt.Errorf("-workloads %s: matches none; there are\n%s", which, workloadNames())
+	}
+	return nil
+}
+
+func peerNames() string {
+	var names []string
+	for _, p := range peers {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func workloadNames() string {
+	var b strings.Builder
+	for _, w := range workloads {
+		fmt.Fprintf(&b, "  %-10s %s", w.id, w.title)
+		if w.oursOnly {
+			b.WriteString(" (final only)")
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "  %-10s memory of idle connections", idleWorkload)
+	return b.String()
+}
