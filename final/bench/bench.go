@@ -10,6 +10,7 @@ import (
 // A bench is one peer's server with the clients of one workload, on loopback in this process. It is made anew for every round,
 // so that a round inherits neither buffers nor garbage of another.
 type bench struct {
+	addr    string
 	clients []client
 	stop    func()
 }
@@ -25,8 +26,8 @@ func openBench(p peer, w workload, wrap func(net.Conn) net.Conn) (*bench, error)
 		ln.Close()
 		return nil, fmt.Errorf("%s: serve: %w", p.name, err)
 	}
-	b := &bench{stop: stop}
-	dial := dialTo(ln.Addr().String(), wrap)
+	b := &bench{addr: ln.Addr().String(), stop: stop}
+	dial := dialTo(b.addr, wrap)
 	for range w.connectionsFor(p) {
 		c, err := p.connect(dial)
 		if err != nil {

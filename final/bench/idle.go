@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // An idleCost is what one connection costs that has made a call and waits for the next. Client and server are processes of
@@ -41,6 +42,9 @@ func (m memory) seen() float64 {
 
 // total is both sides together.
 func (c idleCost) total() float64 { return c.Server.seen() + c.Client.seen() }
+
+// settle is how long connections are left alone before their memory is read: time for a peer to let go of buffers.
+var settle = time.Second
 
 // measureIdle opens n connections of p between two children of this process and returns what each costs.
 func measureIdle(ctx context.Context, p peer, n int) (idleCost, error) {
@@ -141,7 +145,7 @@ func (c *child) ask(line string) (string, error) {
 }
 
 func (c *child) memory() (memory, error) {
-	answer, err := c.ask("memory")
+	answer, err := c.ask("memory " + settle.String())
 	if err != nil {
 		return memory{}, err
 	}

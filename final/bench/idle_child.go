@@ -23,13 +23,8 @@ const (
 	roleIdleClient = "role:idle-client" // PEER ADDR
 )
 
-const (
-	// opensAtOnce bounds how many connections are being opened, so that they do not overrun the listener's backlog.
-	opensAtOnce = 32
-
-	// settle is how long connections are left alone before their memory is read: time for a peer to let go of buffers.
-	settle = time.Second
-)
+// opensAtOnce bounds how many connections are being opened, so that they do not overrun the listener's backlog.
+const opensAtOnce = 32
 
 // runRole plays the role that args ask for, and returns false if they ask for none.
 func runRole(args []string, stdin io.Reader, stdout io.Writer) (handled bool) {
@@ -60,14 +55,14 @@ func idleServer(p peer, stdin io.Reader, stdout io.Writer) {
 	if err == nil {
 		_, err = p.serve(ln)
 	}
-	answerLines(stdin, stdout, func(command, _ string) (string, error) {
+	answerLines(stdin, stdout, func(command, argument string) (string, error) {
 		switch {
 		case err != nil:
 			return "", err
 		case command == "address":
 			return ln.Addr().String(), nil
 		default:
-			return readMemory()
+			return readMemory(argument)
 		}
 	})
 }
@@ -76,7 +71,7 @@ func idleClient(p peer, addr string, stdin io.Reader, stdout io.Writer) {
 	var clients []client // kept: a client that the collector takes may close its connection
 	answerLines(stdin, stdout, func(command, argument string) (string, error) {
 		if command != "open" {
-			return readMemory()
+			return readMemory(argument)
 		}
 		n, err := strconv.Atoi(argument)
 		if err != nil {
@@ -135,9 +130,13 @@ func openOne(ctx context.Context, p peer, addr string) (client, error) {
 	return c, checkStockCall(c)(ctx)
 }
 
-// readMemory answers what this process holds once it has rested and the collector has run.
-func readMemory() (string, error) {
-	time.Sleep(settle)
+// readMemory answers what this process holds once it has rested for a while and the collector has run.
+func readMemory(rest string) (string, error) {
+	d, err := time.ParseDuration(rest)
+	if err != nil {
+		return "", err
+	}
+	time.Sleep(d)
 	runtime.GC() // twice with the next: a sync.Pool keeps its content over one collection
 	debug.FreeOSMemory()
 	var stats runtime.MemStats

@@ -16,7 +16,7 @@ var grpcPeer = peer{
 	module:      "google.golang.org/grpc",
 	multiplexes: true,
 	deadline:    true,
-	setup:       "protobuf; windows of 1 MiB, shared write buffers, stream workers",
+	setup:       "protobuf; windows of 1 MiB, stream workers; shared write buffers are its default",
 	serve:       serveGRPC,
 	connect:     connectGRPC,
 }
@@ -27,7 +27,6 @@ func serveGRPC(ln net.Listener) (stop func(), err error) {
 	server := grpc.NewServer(
 		grpc.InitialWindowSize(grpcWindow),
 		grpc.InitialConnWindowSize(grpcWindow),
-		grpc.SharedWriteBuffer(true),
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
 	)
 	shoppb.RegisterInventoryServer(server, grpcInventory{})
@@ -66,7 +65,6 @@ func connectGRPC(dial dialFunc) (client, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithInitialWindowSize(grpcWindow),
 		grpc.WithInitialConnWindowSize(grpcWindow),
-		grpc.WithSharedWriteBuffer(true),
 	)
 	if err != nil {
 		return nil, err

@@ -73,9 +73,14 @@ func drawGrid(on draw.Canvas, panels []*plot.Plot, rows int) {
 
 // panel draws one workload, the first peer on top, or returns nil when nobody ran it.
 func (r *results) panel(w workload) (*plot.Plot, error) {
+	plot.DefaultFont.Variant = "Sans"
 	panel := plot.New()
 	panel.Title.Text = w.title + ": calls per second"
 	panel.X.Min = 0
+	// Readers without the plot's fonts get wider ones, so the names keep their distance from the bars.
+	panel.Y.Padding = 5 * vg.Millimeter
+	panel.Y.Tick.Label.Font.Size = 9
+	panel.X.Tick.Label.Font.Size = 9
 	panel.X.Tick.Marker = countTicks{}
 	var names []string
 	for i := len(peers) - 1; i >= 0; i-- {

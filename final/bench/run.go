@@ -45,13 +45,17 @@ func (r *run) measureAll(ctx context.Context) error {
 	defer r.progress.finish()
 	for n := range r.rounds {
 		for _, w := range r.workloads {
-			r.measureRound(ctx, n, w)
+			if ctx.Err() == nil {
+				r.measureRound(ctx, n, w)
+			}
 		}
 	}
 	for _, w := range r.workloads {
-		r.countBytes(ctx, w)
+		if ctx.Err() == nil {
+			r.countBytes(ctx, w)
+		}
 	}
-	if r.idle > 0 {
+	if r.idle > 0 && ctx.Err() == nil {
 		r.measureIdle(ctx)
 	}
 	r.results.Targets = judge(&r.results, append(targets(), aims()...))
