@@ -6,7 +6,9 @@ import (
 )
 
 func TestWire_ServerAnswersAsCaptured(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		replay(t, newEchoServer(t).connect(t), capture(t, echoCapture))
-	})
+	for _, name := range echoCaptures {
+		synctest.Test(t, func(t *testing.T) {
+			replay(t, newEchoServer(t).connect(t), capture(t, name))
+		})
+	}
 }

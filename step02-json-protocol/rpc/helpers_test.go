@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// echoCapture shows what newEchoServer answers.
-const echoCapture = "json-lines.txt"
+// echoCaptures show what newEchoServer answers.
+var echoCaptures = []string{"json-lines.txt", "json-lines-bad.txt"}
 
 // request returns what a client sends to be answered with answer(word). Tests
 // use the two and lineOf instead of bytes of their own, so that they stand

@@ -59,7 +59,7 @@ func writeResponse(w io.Writer, resp Response) error {
 	}
 	line, err := marshalLine(resp)
 	if err != nil {
-		line, err = marshalLine(Response{Error: "cannot send the result: " + err.Error()})
+		line, err = marshalLine(Response{Error: err.Error()})
 	}
 	if err != nil {
 		return err
@@ -78,15 +78,20 @@ func readMessage(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
+// errCannotSend is the error of a message that is not fit for the wire. Nothing
+// of it has been written.
+var errCannotSend = errors.New("cannot send")
+
 // marshalLine returns v as a line of JSON, newline included. JSON has no bare
-// newlines, so the only one is at the end.
+// newlines, so the only one is at the end. Its error is errCannotSend (wrapped,
+// with the reason).
 func marshalLine(v any) ([]byte, error) {
 	line, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+	if err == nil && len(line) > maxLine {
+		err = errLineTooLong
 	}
-	if len(line) > maxLine {
-		return nil, errLineTooLong
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCannotSend, err)
 	}
 	return append(line, '\n'), nil
 }

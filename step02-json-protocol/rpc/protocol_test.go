@@ -70,9 +70,9 @@ func TestServer_AnswersWithWhatHandleReturns(t *testing.T) {
 		{"an error", Response{Error: "no such\nitem"}, `{"error":"no such\nitem"}`},
 		{"nothing is null", Response{}, `{"result":null}`},
 		{"a result that is not JSON", Response{Result: json.RawMessage(`{`)},
-			`{"error":"cannot send the result: json: error calling MarshalJSON for type json.RawMessage: unexpected end of JSON input"}`},
+			`{"error":"cannot send: json: error calling MarshalJSON for type json.RawMessage: unexpected end of JSON input"}`},
 		{"a result that is too long", Response{Result: json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)},
-			`{"error":"cannot send the result: message is longer than 1048576 bytes"}`},
+			`{"error":"cannot send: message is longer than 1048576 bytes"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
