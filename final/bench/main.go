@@ -72,7 +72,7 @@ func finish(r *results, folder string, stdout, stderr io.Writer) (exit int) {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return exitFailed
 	}
-	fmt.Fprintf(stdout, "\nWritten to %s: report.md, results.json, plot.svg\n", folder)
+	fmt.Fprintf(stdout, "\nWritten to %s\n", folder)
 	for _, failure := range r.Failures {
 		fmt.Fprintf(stderr, "bench: %s\n", failure)
 		exit = exitFailed

@@ -12,23 +12,24 @@ import (
 )
 
 // connectPeer is Connect with its own protocol over HTTP/2 without TLS (h2c). By default a reply is compressed with gzip
-// whatever its size, which costs it several times its speed here; without, it does the same work as the other peers.
+// whatever its size, which costs it a sixth of its speed with small replies and two thirds with large ones; without, it does the
+// same work as the other peers.
 var connectPeer = peer{
 	name:        "Connect (h2c)",
 	module:      "connectrpc.com/connect",
 	multiplexes: true,
 	deadline:    true,
-	setup:       "protobuf; compression off, up to 4,096 streams a connection, windows of 1 MiB",
+	setup:       "protobuf; compression off, up to 4,096 streams a connection, frames up to 1 MiB",
 	serve:       serveConnect,
 	connect:     connectConnect,
 }
 
-// connectHTTP2 raises the standard library's limit of 250 streams, which would queue callers on one connection.
+// connectHTTP2 raises two limits of the standard library: 250 streams would queue callers on one connection, and frames of
+// 16 KiB would cut large bodies. Its windows are wide already.
 var connectHTTP2 = &http.HTTP2Config{
-	MaxConcurrentStreams:          4096,
-	MaxReceiveBufferPerConnection: 1 << 20,
-	MaxReceiveBufferPerStream:     1 << 20,
-	StrictMaxConcurrentRequests:   true,
+	MaxConcurrentStreams:        4096,
+	MaxReadFrameSize:            1 << 20,
+	StrictMaxConcurrentRequests: true,
 }
 
 func serveConnect(ln net.Listener) (stop func(), err error) {

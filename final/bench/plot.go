@@ -20,7 +20,7 @@ var (
 
 const plotColumns = 2
 
-// writePlot draws a panel of bars, calls per second, for each workload that was measured. Without any it writes no file.
+// writePlot draws a panel of bars, calls per second, for each workload that was measured.
 func (r *results) writePlot(path string) error {
 	var panels []*plot.Plot
 	for _, w := range commonWorkloads() {
@@ -31,9 +31,6 @@ func (r *results) writePlot(path string) error {
 		if panel != nil {
 			panels = append(panels, panel)
 		}
-	}
-	if len(panels) == 0 {
-		return nil
 	}
 	rows := (len(panels) + plotColumns - 1) / plotColumns
 	canvas := vgsvg.New(26*vg.Centimeter, vg.Length(rows)*8*vg.Centimeter)

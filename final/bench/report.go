@@ -6,8 +6,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+)
+
+// The files of a run, in the folder that it writes to. There is no plot where there were no timed rounds.
+const (
+	reportFile  = "report.md"
+	resultsFile = "results.json"
+	plotFile    = "plot.svg"
 )
 
 // writeFiles writes the report, the raw rounds and the plot to folder.
@@ -18,13 +26,16 @@ func (r *results) writeFiles(folder string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(folder, "report.md"), []byte(report.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, reportFile), []byte(report.String()), 0o644); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(folder, "results.json"), append(raw, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, resultsFile), append(raw, '\n'), 0o644); err != nil {
 		return err
 	}
-	return r.writePlot(filepath.Join(folder, "plot.svg"))
+	if len(r.Rounds) == 0 {
+		return nil
+	}
+	return r.writePlot(filepath.Join(folder, plotFile))
 }
 
 // writeReport writes the tables in Markdown that also reads well on a terminal.
@@ -38,7 +49,9 @@ func (r *results) writeReport(w io.Writer) {
 	r.writeMeasures(w)
 	r.writeSweep(w)
 	r.writeIdle(w)
-	r.writeTargets(w)
+	if slices.ContainsFunc(r.Targets, verdict.known) {
+		r.writeTargets(w)
+	}
 	r.writeSetups(w)
 }
 

@@ -57,7 +57,7 @@ func TestReport_HasTheFiguresAndTheSetups(t *testing.T) {
 	r.Idle = []idleCost{{Peer: netRPC.name, Connections: 10000, Server: memory{Go: 1024}, Client: memory{Go: 1536}}}
 	r.Notes = []string{"a note"}
 	r.Failures = []string{"a failure"}
-	r.Targets = judge(r, targets())
+	r.Targets = judge(r, []target{ratioTarget("net/rpc against gRPC-Go", netRPC.name, grpcPeer.name, "c1", 9), ratioTarget("JSON", oursJSON, netRPCJSON.name, "c1", 1)})
 	var b strings.Builder
 	r.writeReport(&b)
 	report := b.String()
@@ -67,7 +67,8 @@ func TestReport_HasTheFiguresAndTheSetups(t *testing.T) {
 		"| gRPC-Go (m)   |      999 |",
 		"|      78 |",
 		"| net/rpc |      10,000 | 1.0 KiB | 1.5 KiB | 2.5 KiB |",
-		"not measured",
+		"| net/rpc against gRPC-Go | 1 caller | ≥ 9 | 12.36 (gRPC-Go) | reached |",
+		"| — | not measured |",
 		"windows of 1 MiB",
 		"- a note", "- a failure",
 	} {

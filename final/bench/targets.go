@@ -20,7 +20,7 @@ type target struct {
 
 	// measure returns what was reached, in words, and whether that is enough; known is false when the run left out what it
 	// needs.
-	measure func(r *results) (measured string, reached, known bool)
+	measure func(r *results) (measured string, enough, known bool)
 }
 
 // A verdict is a target with what a run says of it.
@@ -29,17 +29,25 @@ type verdict struct {
 	Where    string `json:"where"`
 	Wanted   string `json:"wanted"`
 	Measured string `json:"measured"`
-	Reached  string `json:"reached"` // "reached", "not reached" or "not measured"
+	Reached  string `json:"reached"` // one of the three below
 }
+
+const (
+	reached     = "reached"
+	notReached  = "not reached"
+	notMeasured = "not measured"
+)
+
+func (v verdict) known() bool { return v.Reached != notMeasured }
 
 func judge(r *results, targets []target) []verdict {
 	var verdicts []verdict
 	for _, t := range targets {
-		v := verdict{What: t.what, Where: t.where, Wanted: t.wanted, Measured: "—", Reached: "not measured"}
-		if measured, reached, known := t.measure(r); known {
-			v.Measured, v.Reached = measured, "not reached"
-			if reached {
-				v.Reached = "reached"
+		v := verdict{What: t.what, Where: t.where, Wanted: t.wanted, Measured: "—", Reached: notMeasured}
+		if measured, enough, known := t.measure(r); known {
+			v.Measured, v.Reached = measured, notReached
+			if enough {
+				v.Reached = reached
 			}
 		}
 		verdicts = append(verdicts, v)

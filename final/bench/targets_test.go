@@ -18,12 +18,12 @@ func TestTargets_CompareMedians(t *testing.T) {
 		measured string
 		reached  string
 	}{
-		{"a named peer, met exactly", ratioTarget("", oursProtobuf, netRPC.name, "c1", 1.25), "1.25 (net/rpc)", "reached"},
-		{"a named peer, missed", ratioTarget("", oursProtobuf, netRPC.name, "c1", 1.3), "1.25 (net/rpc)", "not reached"},
-		{"the fastest peer", ratioTarget("", oursProtobuf, "", "c1", 1.25), "1.25 (net/rpc)", "reached"},
-		{"a peer left out", ratioTarget("", oursProtobuf, rawTCP.name, "c1", 1), "—", "not measured"},
-		{"a workload left out", ratioTarget("", oursProtobuf, "", "c64", 1), "—", "not measured"},
-		{"ours left out", ratioTarget("", oursGob, netRPC.name, "c1", 1), "—", "not measured"},
+		{"a named peer, met exactly", ratioTarget("", oursProtobuf, netRPC.name, "c1", 1.25), "1.25 (net/rpc)", reached},
+		{"a named peer, missed", ratioTarget("", oursProtobuf, netRPC.name, "c1", 1.3), "1.25 (net/rpc)", notReached},
+		{"the fastest peer", ratioTarget("", oursProtobuf, "", "c1", 1.25), "1.25 (net/rpc)", reached},
+		{"a peer left out", ratioTarget("", oursProtobuf, rawTCP.name, "c1", 1), "—", notMeasured},
+		{"a workload left out", ratioTarget("", oursProtobuf, "", "c64", 1), "—", notMeasured},
+		{"ours left out", ratioTarget("", oursGob, netRPC.name, "c1", 1), "—", notMeasured},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := verdictOn(r, c.target)
@@ -35,20 +35,20 @@ func TestTargets_CompareMedians(t *testing.T) {
 
 func TestTargets_AllocationsAndLatencyHaveAnUpperBound(t *testing.T) {
 	r := sample(map[string][]float64{oursProtobuf: {800}})
-	assert.Equal(t, "reached", verdictOn(r, allocsTarget("c1", 8)).Reached)
-	assert.Equal(t, "not reached", verdictOn(r, allocsTarget("c1", 7)).Reached)
-	assert.Equal(t, "reached", verdictOn(r, p99Target("c1", 2*time.Millisecond)).Reached)
-	assert.Equal(t, "not reached", verdictOn(r, p99Target("c1", time.Millisecond)).Reached)
-	assert.Equal(t, "not measured", verdictOn(r, p99Target("c64", time.Millisecond)).Reached)
+	assert.Equal(t, reached, verdictOn(r, allocsTarget("c1", 8)).Reached)
+	assert.Equal(t, notReached, verdictOn(r, allocsTarget("c1", 7)).Reached)
+	assert.Equal(t, reached, verdictOn(r, p99Target("c1", 2*time.Millisecond)).Reached)
+	assert.Equal(t, notReached, verdictOn(r, p99Target("c1", time.Millisecond)).Reached)
+	assert.Equal(t, notMeasured, verdictOn(r, p99Target("c64", time.Millisecond)).Reached)
 }
 
 func TestTargets_IdleMemoryIsOfBothSides(t *testing.T) {
 	r := &results{}
-	assert.Equal(t, "not measured", verdictOn(r, idleTarget(24<<10)).Reached)
+	assert.Equal(t, notMeasured, verdictOn(r, idleTarget(24<<10)).Reached)
 	r.Idle = []idleCost{{Peer: oursProtobuf, Server: memory{Resident: 12 << 10}, Client: memory{Resident: 12 << 10}}}
-	assert.Equal(t, "not reached", verdictOn(r, idleTarget(24<<10)).Reached)
+	assert.Equal(t, notReached, verdictOn(r, idleTarget(24<<10)).Reached)
 	r.Idle[0].Client.Resident--
-	assert.Equal(t, "reached", verdictOn(r, idleTarget(24<<10)).Reached)
+	assert.Equal(t, reached, verdictOn(r, idleTarget(24<<10)).Reached)
 }
 
 func TestTargets_RateHoldsUnderMoreCallers(t *testing.T) {
@@ -58,12 +58,12 @@ func TestTargets_RateHoldsUnderMoreCallers(t *testing.T) {
 	}}
 	v := verdictOn(r, holdsTarget("sweep64", "sweep4096", 2.0/3))
 	assert.Equal(t, "0.70", v.Measured)
-	assert.Equal(t, "reached", v.Reached)
+	assert.Equal(t, reached, v.Reached)
 	r.Rounds[1].CallsPerSec = 190
-	assert.Equal(t, "not reached", verdictOn(r, holdsTarget("sweep64", "sweep4096", 2.0/3)).Reached)
+	assert.Equal(t, notReached, verdictOn(r, holdsTarget("sweep64", "sweep4096", 2.0/3)).Reached)
 }
 
-// A target on a workload or a peer that is not there would be "not measured" for ever.
+// A target on a workload or a peer that is not there would be notMeasured for ever.
 func TestTargets_SpeakOfWhatIsMeasured(t *testing.T) {
 	for _, row := range ratioRows {
 		assert.Len(t, row.wanted, len(ratioColumns))
