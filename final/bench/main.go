@@ -31,7 +31,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	os.Exit(benchmark(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
