@@ -2,46 +2,388 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Client makes calls over one connection, many at a time, and connects anew
 // when the connection is lost. All its methods may be called by many goroutines.
 type Client struct {
 	options clientOptions
+	addr    string
+	redial  bool      // there is an address to connect to
+	caller  Caller    // the interceptors around invoke
+	records sync.Pool // *clientCall: they hold channels, so they are this Client's alone
+
+	conn  atomic.Pointer[clientConn] // for new calls; nil while there is none
+	calls atomic.Int32               // in flight, for Pool to compare
+
+	mu       sync.Mutex
+	all      map[*clientConn]struct{} // with those that are going away
+	dialing  *dialing                 // nil: nobody connects
+	failures int                      // attempts to connect that failed in a row
+	notUntil time.Time                // the next attempt
+	closed   bool
+	stop     context.CancelFunc // ends dialing
+	life     context.Context
+}
+
+// dialing is one attempt to connect, for which many calls may wait.
+type dialing struct {
+	done chan struct{}
+	err  error // set before done is closed
 }
 
 // Dial connects to a server at "host:port" or "unix:path", says hello under ctx
 // and returns. A connection that is lost later is made again, with backoff, by
 // the calls that need one.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
-	return nil, Unimplemented
+	o := defaultClientOptions()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	c := newClient(o)
+	c.addr, c.redial = addr, true
+	if _, err := c.connected(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // NewClient makes calls over conn, which it owns from now on. The hello is said
 // in the background. When conn is lost, calls fail with Unavailable.
-func NewClient(conn net.Conn, opts ...ClientOption) *Client { return &Client{} }
+func NewClient(conn net.Conn, opts ...ClientOption) *Client {
+	o := defaultClientOptions()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	c := newClient(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.useLocked(conn)
+	return c
+}
+
+func newClient(o clientOptions) *Client {
+	c := &Client{options: o, all: map[*clientConn]struct{}{}}
+	c.records.New = func() any { return &clientCall{done: make(chan struct{}, 1)} }
+	c.life, c.stop = context.WithCancel(context.Background())
+	c.caller = chainCaller(CallerFunc(c.invoke), o.interceptors)
+	return c
+}
 
 // Call calls method and waits for the reply: see [Caller].
 func (c *Client) Call(ctx context.Context, method string, params, reply any) error {
-	return Unimplemented
+	return c.caller.Call(ctx, method, params, reply)
 }
 
-// Go starts a call and returns once params are encoded. The reply must not be
-// touched before the call is done.
-func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending { return nil }
+// Go starts a call and returns once params are encoded, so that they may be
+// changed. The reply must not be touched before the call is done. With
+// interceptors, they get a copy of params that has been through the codec.
+func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
+	return start(ctx, c.caller, &c.options, method, params, reply)
+}
 
 // Ping asks the server for a pong and waits for it.
-func (c *Client) Ping(ctx context.Context) error { return Unimplemented }
+func (c *Client) Ping(ctx context.Context) error {
+	conn, err := c.connected(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.ping(ctx)
+}
 
 // Close fails the calls in flight with an error that is [ErrClientClosed] and
 // closes the connection. It may be called again.
-func (c *Client) Close() error { return nil }
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.stop()
+	all := c.all
+	c.all = map[*clientConn]struct{}{}
+	c.mu.Unlock()
+	for conn := range all {
+		conn.fail(ErrClientClosed)
+	}
+	return nil
+}
+
+// invoke is Call without interceptors: attempts until one succeeds or may not be repeated.
+func (c *Client) invoke(ctx context.Context, method string, params, reply any) error {
+	ctx, cancel := c.options.withDefaultTimeout(ctx)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		err := c.attempt(ctx, method, params, reply)
+		if err == nil {
+			return nil
+		}
+		if attempt >= c.options.maxAttempts || !c.redial || ctx.Err() != nil || !mayRetry(ctx, err) {
+			return err
+		}
+	}
+}
+
+// withDefaultTimeout gives ctx the default deadline if it has none.
+func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.defaultTimeout <= 0 {
+		return ctx, func() {}
+	}
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, o.defaultTimeout)
+}
+
+// attempt makes the call once, on a connection that is made if there is none.
+func (c *Client) attempt(ctx context.Context, method string, params, reply any) error {
+	conn, err := c.connected(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.call(ctx, method, params, reply)
+}
+
+// mayRetry reports whether a call that failed with err may be tried again: it
+// never ran or does no harm twice, and the reason is one that may pass.
+func mayRetry(ctx context.Context, err error) bool {
+	if errors.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
+		return false
+	}
+	if NeverRan(err) {
+		return true
+	}
+	var e *Error
+	lost := errors.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
+	return lost && optionsFrom(ctx).idempotent
+}
+
+// connected returns a connection for new calls. Without one it waits, under
+// ctx, for the attempt to connect that is under way or that it starts.
+func (c *Client) connected(ctx context.Context) (*clientConn, error) {
+	if conn := c.conn.Load(); conn != nil {
+		return conn, nil
+	}
+	c.mu.Lock()
+	if conn := c.conn.Load(); conn != nil {
+		c.mu.Unlock()
+		return conn, nil
+	}
+	d, err := c.dialLocked()
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-d.done:
+	case <-ctx.Done():
+		return nil, unrun(contextError(ctx.Err()))
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	if conn := c.conn.Load(); conn != nil {
+		return conn, nil
+	}
+	return nil, unrun(Errorf(Unavailable, "the connection was lost as soon as it was made"))
+}
+
+// dialLocked returns the attempt under way, or starts one. Callers hold mu.
+func (c *Client) dialLocked() (*dialing, error) {
+	switch {
+	case c.closed:
+		return nil, unrun(Errorf(Canceled, "%w", ErrClientClosed))
+	case !c.redial:
+		return nil, unrun(Errorf(Unavailable, "the connection was lost"))
+	case c.dialing == nil:
+		c.dialing = &dialing{done: make(chan struct{})}
+		go c.dial(c.dialing, time.Until(c.notUntil))
+	}
+	return c.dialing, nil
+}
+
+// dial makes one attempt to connect, after the pause that backoff asks for.
+func (c *Client) dial(d *dialing, pause time.Duration) {
+	err := sleep(c.life, pause)
+	var conn net.Conn
+	if err == nil {
+		conn, err = c.open()
+	}
+	c.mu.Lock()
+	var made *clientConn
+	if err == nil && !c.closed {
+		made = c.useLocked(conn)
+	}
+	closed := c.closed
+	c.mu.Unlock()
+	switch {
+	case made != nil:
+		<-made.ready
+		made.out.mu.Lock()
+		if made.err != nil {
+			err = made.usableLocked()
+		}
+		made.out.mu.Unlock()
+	case closed:
+		if conn != nil {
+			conn.Close()
+		}
+		err = Errorf(Canceled, "%w", ErrClientClosed)
+	}
+	c.mu.Lock()
+	c.dialing = nil
+	c.backOffLocked(err != nil)
+	c.mu.Unlock()
+	if err != nil {
+		d.err = dialError(c.addr, err)
+	}
+	close(d.done)
+}
+
+func dialError(addr string, err error) *Error {
+	var coded *Error
+	if errors.As(err, &coded) {
+		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return unrun(Errorf(Unavailable, "dial %s: %w", addr, op.Err))
+	}
+	return unrun(Errorf(Unavailable, "dial %s: %w", addr, err))
+}
+
+// backOffLocked notes how an attempt ended and sets when the next one may begin.
+func (c *Client) backOffLocked(failed bool) {
+	if !failed {
+		c.failures, c.notUntil = 0, time.Time{}
+		return
+	}
+	pause := c.options.backoffMin
+	for range min(c.failures, 30) {
+		pause = min(2*pause, c.options.backoffMax)
+	}
+	c.failures++
+	if pause > 1 {
+		pause -= rand.N(pause / 2)
+	}
+	c.notUntil = time.Now().Add(pause)
+}
+
+// connectSoon starts an attempt to connect and does not wait for it.
+func (c *Client) connectSoon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn.Load() == nil {
+		c.dialLocked()
+	}
+}
+
+// drain ends the client once the calls in flight are answered.
+func (c *Client) drain() {
+	c.mu.Lock()
+	c.closed = true
+	c.stop()
+	c.mu.Unlock()
+	if conn := c.conn.Load(); conn != nil {
+		conn.drain()
+	}
+}
+
+// backingOff reports whether the last attempt failed and the next is not due.
+func (c *Client) backingOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failures > 0 && time.Now().Before(c.notUntil)
+}
+
+// open connects and, with TLS, shakes hands.
+func (c *Client) open() (net.Conn, error) {
+	ctx := c.life
+	if d := c.options.handshakeTimeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	dial := c.options.dial
+	if dial == nil {
+		dial = dialNet
+	}
+	conn, err := dial(ctx, c.addr)
+	if err != nil || c.options.tls == nil {
+		return conn, err
+	}
+	cfg := c.options.tls
+	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
+		cfg = cfg.Clone()
+		cfg.ServerName = hostOf(c.addr)
+	}
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// useLocked makes conn the connection for new calls. Callers hold mu.
+func (c *Client) useLocked(conn net.Conn) *clientConn {
+	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
+	c.all[made] = struct{}{}
+	c.conn.Store(made)
+	if made.over.Load() { // it may have failed already
+		c.dropped(made)
+	}
+	return made
+}
+
+// dropped is told that no new call can be made on conn.
+func (c *Client) dropped(conn *clientConn) { c.conn.CompareAndSwap(conn, nil) }
+
+// gone is told that conn has ended.
+func (c *Client) gone(conn *clientConn) {
+	c.mu.Lock()
+	delete(c.all, conn)
+	c.mu.Unlock()
+}
+
+func dialNet(ctx context.Context, addr string) (net.Conn, error) {
+	network, address := splitAddr(addr)
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
 
 func splitAddr(addr string) (network, address string) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return "unix", path
 	}
 	return "tcp", addr
+}
+
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
+}
+
+// sleep waits, or returns the context's error if that comes first.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -155,6 +155,12 @@ func toError(err error) *Error {
 	return &Error{Code: code, Message: text, cause: err}
 }
 
+// clone returns a copy to mark: an error of a user's may be shared.
+func (e *Error) clone() *Error {
+	c := *e
+	return &c
+}
+
 // unrun marks an error of this side: the call was never started.
 func unrun(e *Error) *Error {
 	e.neverRan = true

@@ -3,6 +3,11 @@ package rpc
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"sync"
 )
 
 // Gob is encoding/gob with one stream per direction, so that types are
@@ -11,22 +16,205 @@ import (
 // process and cannot be caught, and 67 bytes with a forged count make it
 // allocate gigabytes. A server therefore offers it only when [WithCodecs] says
 // so, and reads at most 1 MiB a message then.
+//
+// A GobEncoder runs while the connection is locked: it must not make calls on
+// the connection that it is encoded for.
 var Gob Codec = gobCodec{}
+
+const maxGobMessage = 1 << 20
 
 type gobCodec struct{}
 
 func (gobCodec) Name() string { return "gob" }
 
-// Append encodes v self-contained, with its types.
+// Append encodes v with its types, as a stream of its own.
 func (gobCodec) Append(dst []byte, v any) ([]byte, error) {
+	if err := checkGob(v); err != nil {
+		return dst, err
+	}
 	buf := bytes.NewBuffer(dst)
-	err := gob.NewEncoder(buf).Encode(v)
-	return buf.Bytes(), err
+	if err := gob.NewEncoder(buf).Encode(v); err != nil {
+		return dst, err
+	}
+	return buf.Bytes(), nil
 }
 
+// Decode decodes what Append made.
 func (gobCodec) Decode(data []byte, v any) error {
 	if len(data) == 0 {
 		return nil
 	}
 	return gob.NewDecoder(bytes.NewReader(data)).Decode(v)
 }
+
+// checkGob refuses nil pointers, on which gob panics.
+func checkGob(v any) error {
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return fmt.Errorf("gob: cannot encode a nil %T", v)
+	}
+	return nil
+}
+
+// gobEncoder is one direction's stream on the sending side. Callers hold the
+// connection's lock, so that the order of encoding is that of the frames.
+type gobEncoder struct {
+	out     bytes.Buffer
+	enc     *gob.Encoder // nil: the next message begins a new stream
+	restart bool         // the receiver has a stream that we threw away
+}
+
+// append encodes v and returns the flags that its frame needs. v is not nil.
+func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while encoding %T: %v", v, p)
+		}
+		if err != nil { // types that never left may be marked as sent
+			e.reset()
+			out = dst
+		}
+	}()
+	if err := checkGob(v); err != nil {
+		return dst, 0, err
+	}
+	if reachesInterface(reflect.TypeOf(v)) {
+		out, err := Gob.Append(dst, v)
+		return out, flagSelfContained, err
+	}
+	if e.enc == nil {
+		e.enc = gob.NewEncoder(&e.out)
+	}
+	e.out.Reset()
+	if err := e.enc.Encode(v); err != nil {
+		return dst, 0, err
+	}
+	if e.restart {
+		flags, e.restart = flagRestart, false
+	}
+	return append(dst, e.out.Bytes()...), flags, nil
+}
+
+// reset begins a new stream with the next message, because the last one did not leave.
+func (e *gobEncoder) reset() {
+	e.enc, e.restart = nil, true
+}
+
+// gobDecoder is one direction's stream on the receiving side. Only the reading
+// goroutine uses it, in the order of the frames.
+type gobDecoder struct {
+	in  bytes.Reader
+	dec *gob.Decoder
+}
+
+// errGobStream is an error in the description of a type: what comes after it on
+// the stream cannot be understood.
+var errGobStream = errors.New("rpc: broken gob stream")
+
+// decode decodes a body into v, a pointer, or skips it if v is nil, which keeps
+// the types in step. Only errGobStream is about more than this message.
+func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
+	if len(body) == 0 {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while decoding into %T: %v", v, p)
+		}
+	}()
+	if flags&flagSelfContained != 0 {
+		return decodeWith(Gob, body, v)
+	}
+	if flags&flagRestart != 0 || d.dec == nil {
+		d.dec = gob.NewDecoder(&d.in)
+	}
+	d.in.Reset(body)
+	if v == nil {
+		err = d.dec.DecodeValue(reflect.Value{})
+	} else {
+		err = d.dec.Decode(v)
+	}
+	if err != nil && (d.in.Len() > 0 || !endsInValue(body)) {
+		return fmt.Errorf("%w: %w", errGobStream, err)
+	}
+	if err == nil && d.in.Len() > 0 {
+		return fmt.Errorf("%w: %d bytes after the value", errGobStream, d.in.Len())
+	}
+	return err
+}
+
+// endsInValue reports whether the last of body's messages is a value, not a
+// type definition. A gob message is a length and a type number, negative for a
+// definition.
+func endsInValue(body []byte) bool {
+	value := false
+	for len(body) > 0 {
+		length, rest, ok := gobUint(body)
+		if !ok || length == 0 || length > uint64(len(rest)) {
+			return false
+		}
+		id, _, ok := gobUint(rest[:length])
+		if !ok {
+			return false
+		}
+		value = id&1 == 0 // gob keeps the sign of an int in the lowest bit
+		body = rest[length:]
+	}
+	return value
+}
+
+// gobUint reads gob's unsigned integer: a byte below 128, or the negated number
+// of big-endian bytes that follow.
+func gobUint(b []byte) (n uint64, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return 0, nil, false
+	}
+	if b[0] < 0x80 {
+		return uint64(b[0]), b[1:], true
+	}
+	size := -int(int8(b[0]))
+	if size > 8 || len(b) < 1+size {
+		return 0, nil, false
+	}
+	for _, c := range b[1 : 1+size] {
+		n = n<<8 | uint64(c)
+	}
+	return n, b[1+size:], true
+}
+
+var interfaceTypes sync.Map // reflect.Type to bool
+
+// reachesInterface reports whether values of t can hold an interface. A
+// receiver that skips such a value loses the types defined inside it, so it is
+// sent as a stream of its own.
+func reachesInterface(t reflect.Type) bool {
+	if known, ok := interfaceTypes.Load(t); ok {
+		return known.(bool)
+	}
+	found := searchInterface(t, map[reflect.Type]bool{})
+	interfaceTypes.Store(t, found)
+	return found
+}
+
+func searchInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return searchInterface(t.Elem(), seen)
+	case reflect.Map:
+		return searchInterface(t.Key(), seen) || searchInterface(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if searchInterface(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var _ io.ByteReader = (*bytes.Reader)(nil) // so that gob does not read ahead through a bufio.Reader

@@ -60,6 +60,16 @@ type Peer struct {
 	Metadata Metadata             // what the client said in its hello
 }
 
+func (p *Peer) setTLS(conn net.Conn) {
+	secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return
+	}
+	state := secure.ConnectionState()
+	p.TLS = &state
+	p.Identity = identityOf(&state)
+}
+
 // identityOf names the holder of a verified client certificate: its first URI
 // (SPIFFE's way), else its first DNS name, else its common name.
 func identityOf(state *tls.ConnectionState) string {

@@ -1,6 +1,13 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // Resolver tells a Pool where the servers are.
 type Resolver interface {
@@ -23,24 +30,222 @@ func (s StaticResolver) Resolve(ctx context.Context, update func([]string)) erro
 
 // Pool makes calls over connections to several servers. It connects when first
 // needed, prefers the connection with the fewest calls in flight, and tries a
-// call that never ran, or is idempotent, on another connection.
+// call that never ran, or is idempotent, on another connection. All its methods
+// may be called by many goroutines.
 type Pool struct {
 	options clientOptions
+	caller  Caller
+	members atomic.Pointer[[]*Client] // replaced, never changed
+	next    atomic.Uint32             // where picking begins, so that equals take turns
+	known   chan struct{}             // closed when the resolver has spoken
+
+	mu     sync.Mutex // one update at a time
+	heard  bool
+	closed bool
+	stop   context.CancelFunc
 }
 
-// NewPool returns a pool over the addresses that resolver gives.
-func NewPool(resolver Resolver, opts ...ClientOption) *Pool { return &Pool{} }
+// NewPool returns a pool over the addresses that resolver gives. Close ends it.
+func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
+	o := defaultClientOptions()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	p := &Pool{options: o, known: make(chan struct{})}
+	p.members.Store(&[]*Client{})
+	p.caller = chainCaller(CallerFunc(p.invoke), o.interceptors)
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go p.resolve(ctx, resolver)
+	return p
+}
+
+// resolve follows the resolver until ctx ends.
+func (p *Pool) resolve(ctx context.Context, resolver Resolver) {
+	pause := p.options.backoffMin
+	for ctx.Err() == nil {
+		begun := time.Now()
+		resolver.Resolve(ctx, p.update)
+		if time.Since(begun) > p.options.backoffMax {
+			pause = p.options.backoffMin
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+		pause = min(2*pause, p.options.backoffMax)
+	}
+}
+
+// update keeps the members whose address is still there and adds the new ones.
+// Those that are gone end their calls in flight first.
+func (p *Pool) update(addrs []string) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	old := *p.members.Load()
+	var members, gone []*Client
+	for _, c := range old {
+		if slices.Contains(addrs, c.addr) {
+			members = append(members, c)
+		} else {
+			gone = append(gone, c)
+		}
+	}
+	for i, addr := range addrs {
+		if slices.Contains(addrs[:i], addr) || slices.ContainsFunc(old, func(c *Client) bool { return c.addr == addr }) {
+			continue
+		}
+		for range p.options.connsPerAddr {
+			members = append(members, p.member(addr))
+		}
+	}
+	p.members.Store(&members)
+	if !p.heard {
+		p.heard = true
+		close(p.known)
+	}
+	p.mu.Unlock()
+	for _, c := range gone {
+		c.drain()
+	}
+}
+
+// member makes a client that tries once: trying again is for the pool.
+func (p *Pool) member(addr string) *Client {
+	o := p.options
+	o.maxAttempts = 1
+	o.interceptors = nil
+	o.defaultTimeout = 0
+	c := newClient(o)
+	c.addr, c.redial = addr, true
+	return c
+}
 
 // Call calls method on one of the servers: see [Caller].
 func (p *Pool) Call(ctx context.Context, method string, params, reply any) error {
-	return Unimplemented
+	return p.caller.Call(ctx, method, params, reply)
 }
 
 // Go starts a call and returns once params are encoded: see [Client.Go].
-func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pending { return nil }
+func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pending {
+	return start(ctx, p.caller, &p.options, method, params, reply)
+}
 
-// Close closes all connections. It may be called again.
-func (p *Pool) Close() error { return nil }
+// Close fails the calls in flight and closes all connections. It may be called again.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.stop()
+	members := *p.members.Load()
+	p.members.Store(&[]*Client{})
+	if !p.heard {
+		p.heard = true
+		close(p.known)
+	}
+	p.mu.Unlock()
+	for _, c := range members {
+		c.Close()
+	}
+	return nil
+}
+
+// invoke is Call without interceptors. A connection that refused is not asked
+// again while there are others; each round over all of them counts as one attempt.
+func (p *Pool) invoke(ctx context.Context, method string, params, reply any) error {
+	ctx, cancel := p.options.withDefaultTimeout(ctx)
+	defer cancel()
+	var tried []*Client
+	for attempt := 1; ; {
+		c, err := p.pick(ctx, tried)
+		if err != nil {
+			return err
+		}
+		c.calls.Add(1)
+		err = c.attempt(ctx, method, params, reply)
+		c.calls.Add(-1)
+		if err == nil || ctx.Err() != nil || !mayTryElsewhere(ctx, err) {
+			return err
+		}
+		if tried = append(tried, c); len(tried) >= len(*p.members.Load()) {
+			if attempt++; attempt > p.options.maxAttempts {
+				return err
+			}
+			tried = tried[:0]
+		}
+	}
+}
+
+// mayTryElsewhere is mayRetry, and another server may have room where one has not.
+func mayTryElsewhere(ctx context.Context, err error) bool {
+	if errors.Is(err, ErrClientClosed) { // this member left the pool, or the pool is closed, which pick will say
+		return NeverRan(err)
+	}
+	return mayRetry(ctx, err) || NeverRan(err) && CodeOf(err) == ResourceExhausted && remote(err)
+}
+
+func remote(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.remote
+}
+
+// pick returns the connected member with the fewest calls in flight that is not
+// in tried, else one that may connect now, else any. Members that are not
+// connected begin to, in the background.
+func (p *Pool) pick(ctx context.Context, tried []*Client) (*Client, error) {
+	members, err := p.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var best, idle, other *Client
+	from := int(p.next.Add(1) % uint32(len(members)))
+	for i := range members {
+		c := members[(from+i)%len(members)]
+		if len(tried) > 0 && slices.Contains(tried, c) {
+			continue
+		}
+		switch {
+		case c.conn.Load() != nil:
+			if best == nil || c.calls.Load() < best.calls.Load() {
+				best = c
+			}
+		case c.backingOff():
+			other = c
+		default:
+			idle = c
+			c.connectSoon()
+		}
+	}
+	for _, c := range []*Client{best, idle, other} {
+		if c != nil {
+			return c, nil
+		}
+	}
+	return members[from], nil
+}
+
+// ready waits for the resolver's first word and returns the members.
+func (p *Pool) ready(ctx context.Context) ([]*Client, error) {
+	members := *p.members.Load()
+	if len(members) > 0 {
+		return members, nil
+	}
+	select {
+	case <-p.known:
+	case <-ctx.Done():
+		return nil, unrun(contextError(ctx.Err()))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, unrun(Errorf(Canceled, "%w", ErrClientClosed))
+	}
+	if members = *p.members.Load(); len(members) == 0 {
+		return nil, unrun(Errorf(Unavailable, "the resolver knows no servers"))
+	}
+	return members, nil
+}
 
 var (
 	_ Caller = (*Client)(nil)

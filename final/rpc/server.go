@@ -2,8 +2,17 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"reflect"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Server answers calls. Make one with [NewServer], register methods, then
@@ -12,6 +21,15 @@ import (
 type Server struct {
 	options  serverOptions
 	registry registry
+	running  atomic.Int64 // handlers of all connections
+
+	mu        sync.Mutex
+	state     State
+	listeners map[net.Listener]struct{}
+	conns     map[*serverConn]struct{}
+	stopping  chan struct{}  // closed when state is no longer Serving
+	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once Closed
+
 }
 
 // State is what a Server is doing: see [Server.State].
@@ -26,7 +44,12 @@ const (
 
 // NewServer returns a server without methods.
 func NewServer(opts ...ServerOption) *Server {
-	s := &Server{options: defaultServerOptions()}
+	s := &Server{
+		options:   defaultServerOptions(),
+		listeners: map[net.Listener]struct{}{},
+		conns:     map[*serverConn]struct{}{},
+		stopping:  make(chan struct{}),
+	}
 	for _, opt := range opts {
 		opt(&s.options)
 	}
@@ -81,7 +104,11 @@ func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
 func (s *Server) Methods() []MethodInfo { return s.registry.list() }
 
 // State returns whether the server serves, drains or is closed.
-func (s *Server) State() State { return Serving }
+func (s *Server) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
 
 // ListenAndServe listens on addr ("host:port", or "unix:path") and serves until
 // Shutdown or Close, then returns [ErrServerClosed].
@@ -96,29 +123,259 @@ func (s *Server) ListenAndServe(addr string) error {
 // Serve accepts connections from ln until Shutdown or Close, then returns
 // [ErrServerClosed]. It may run on several listeners at once and closes ln
 // before it returns. Temporary failures to accept are tried again with backoff.
-func (s *Server) Serve(ln net.Listener) error { return ErrServerClosed }
+func (s *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
+	if !s.addListener(ln) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(ln)
+	var pause time.Duration
+	for {
+		conn, err := ln.Accept()
+		if s.State() != Serving {
+			if err == nil {
+				conn.Close()
+			}
+			return ErrServerClosed
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("rpc: accept: %w", err)
+			}
+			s.options.onError(fmt.Errorf("rpc: accept: %w", err))
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.pause(pause)
+			continue
+		}
+		pause = 0
+		if s.options.tls != nil {
+			conn = tls.Server(conn, s.options.tls)
+		}
+		if c := s.addConn(conn); c != nil {
+			go s.serveConn(c)
+		}
+	}
+}
 
-// ServeConn serves one connection until it ends. It is what Serve does with each
-// accepted connection, TLS apart.
-func (s *Server) ServeConn(conn net.Conn) {}
+func (s *Server) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stopping:
+	}
+}
 
-// Invoke runs a method without a connection, for gateways: interceptors,
-// Authorize and the server's bounds apply. body is in codec's encoding, as is
-// the result. The error is an *[Error].
-func (s *Server) Invoke(ctx context.Context, peer *Peer, method string, md Metadata, codec Codec, body []byte) ([]byte, error) {
-	return nil, Unimplemented
+func (s *Server) addListener(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Serving {
+		return false
+	}
+	s.listeners[ln] = struct{}{}
+	s.serving.Add(1)
+	return true
+}
+
+func (s *Server) removeListener(ln net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.mu.Unlock()
+	s.serving.Done()
+}
+
+// ServeConn serves one connection until it ends and its handlers have returned.
+// It is what Serve does with each accepted connection, TLS apart.
+func (s *Server) ServeConn(conn net.Conn) {
+	if c := s.addConn(conn); c != nil {
+		s.serveConn(c)
+	}
+}
+
+// addConn counts a connection in, or turns it away and returns nil.
+func (s *Server) addConn(conn net.Conn) *serverConn {
+	c := newServerConn(s, conn)
+	s.mu.Lock()
+	full := len(s.conns) >= s.options.maxConns
+	open := s.state == Serving
+	if open && !full {
+		s.conns[c] = struct{}{}
+		s.serving.Add(1)
+	}
+	s.mu.Unlock()
+	switch {
+	case !open:
+		conn.Close()
+		return nil
+	case full:
+		refuseConn(conn, s.options.maxConns)
+		s.options.onError(fmt.Errorf("rpc: %s: more than %d connections", conn.RemoteAddr(), s.options.maxConns))
+		return nil
+	}
+	return c
+}
+
+// refuseConn says why, if that can be said without waiting, and closes.
+func refuseConn(conn net.Conn, limit int) {
+	if resumable(conn) {
+		no := serverHello{code: ResourceExhausted, text: fmt.Sprintf("more than %d connections", limit)}
+		conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		conn.Write(no.append(nil))
+	}
+	conn.Close()
+}
+
+func (s *Server) serveConn(c *serverConn) {
+	defer s.serving.Done()
+	if obs := s.options.observer; obs != nil {
+		obs.ConnOpened()
+		defer obs.ConnClosed()
+	}
+	c.serve()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// acquire takes one of the server's handler slots.
+func (s *Server) acquire() bool {
+	if s.running.Add(1) > int64(s.options.maxHandlers) {
+		s.running.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (s *Server) release() { s.running.Add(-1) }
+
+// authorize asks the hook, which may panic like any code of a user.
+func (s *Server) authorize(ctx context.Context, call *serverCall) (err error) {
+	if s.options.authorize == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = Errorf(Internal, "authorization failed")
+			s.options.onPanic(ctx, p, debug.Stack())
+		}
+	}()
+	call.identity, err = s.options.authorize(ctx, call.method.info.Name)
+	return err
+}
+
+// Invoke runs a method without a connection, for gateways: Authorize,
+// interceptors and the server's bound of handlers apply. peer says who calls;
+// body is in codec's encoding, and so is the result. The error is an *[Error].
+func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
+	m := s.registry.find([]byte(name))
+	if m == nil {
+		return nil, unrun(noMethod([]byte(name), s.options.maxMethodName))
+	}
+	if s.State() != Serving {
+		return nil, unrun(errDraining.clone())
+	}
+	if err := md.check(); err != nil {
+		return nil, unrun(Errorf(InvalidArgument, "%w", err))
+	}
+	call := &serverCall{peer: peer, method: m, metadata: md}
+	if d := s.options.handlerTimeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	ctx = context.WithValue(ctx, callKey{}, call)
+	if err := s.authorize(ctx, call); err != nil {
+		return nil, unrun(toError(err).clone())
+	}
+	if !s.acquire() {
+		return nil, unrun(Errorf(ResourceExhausted, "more than %d calls are running on this server", s.options.maxHandlers))
+	}
+	defer s.release()
+	return s.invoke(ctx, m, codec, body)
+}
+
+func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte) ([]byte, error) {
+	var params any
+	if m.newParams != nil {
+		params = m.newParams()
+		if err := decodeWith(codec, body, params); err != nil {
+			return nil, unrun(Errorf(InvalidArgument, "decode params of %s: %w", m.info.Name, err))
+		}
+	}
+	result, err := s.runHandler(ctx, m, params)
+	if err != nil {
+		return nil, toError(err)
+	}
+	out, err := encodeWith(codec, nil, result)
+	if err != nil {
+		return nil, Errorf(Internal, "encode the result: %w", err)
+	}
+	return out, nil
 }
 
 // Shutdown stops accepting connections and calls, tells the clients, waits for
 // the running calls and until their replies are written and read, and closes
 // the connections. When ctx ends first it returns ctx's error after closing as
 // Close does, but without waiting for the handlers.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop(Draining)
+	s.mu.Lock()
+	conns := s.connsLocked()
+	s.mu.Unlock()
+	for _, c := range conns {
+		go c.drain(ctx)
+	}
+	done := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		s.stop(Closed)
+		return nil
+	case <-ctx.Done():
+		s.stop(Closed)
+		s.cutAll()
+		return ctx.Err()
+	}
+}
 
 // Close ends the contexts of all calls, closes listeners and connections and
 // waits for the handlers to return. In a handler it would wait for itself: call
 // it in a goroutine there.
-func (s *Server) Close() error { return nil }
+func (s *Server) Close() error {
+	s.stop(Closed)
+	s.cutAll()
+	s.serving.Wait()
+	return nil
+}
+
+// stop moves the state on and closes the listeners.
+func (s *Server) stop(state State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == Serving {
+		close(s.stopping)
+	}
+	s.state = max(s.state, state)
+	for ln := range s.listeners {
+		ln.Close()
+	}
+}
+
+func (s *Server) cutAll() {
+	s.mu.Lock()
+	conns := s.connsLocked()
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.cut(ErrServerClosed)
+	}
+}
+
+func (s *Server) connsLocked() []*serverConn {
+	return slices.Collect(maps.Keys(s.conns))
+}
 
 // Listen listens on "host:port" or "unix:path".
 func Listen(addr string) (net.Listener, error) {

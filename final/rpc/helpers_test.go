@@ -1,0 +1,241 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The service that most tests call.
+type (
+	stockRequest struct {
+		Item string
+		Wait time.Duration
+	}
+	stockReply struct {
+		Item  string
+		Count int
+	}
+)
+
+var checkStock = Method[stockRequest, stockReply]("Inventory.CheckStock")
+
+// inventory counts what runs and lets tests hold handlers.
+type inventory struct {
+	mu      sync.Mutex
+	ran     map[string]int
+	hold    chan struct{} // handlers of item "held" wait for it
+	started chan string   // gets the item of every handler that begins, if not nil
+	ended   chan error    // gets ctx.Err() of "held" handlers, if not nil
+	saw     func(ctx context.Context)
+}
+
+func (inv *inventory) check(ctx context.Context, req *stockRequest) (*stockReply, error) {
+	inv.mu.Lock()
+	if inv.ran == nil {
+		inv.ran = map[string]int{}
+	}
+	inv.ran[req.Item]++
+	inv.mu.Unlock()
+	if inv.started != nil {
+		inv.started <- req.Item
+	}
+	if inv.saw != nil {
+		inv.saw(ctx)
+	}
+	switch {
+	case req.Item == "held":
+		select {
+		case <-inv.hold:
+		case <-ctx.Done():
+		}
+		if inv.ended != nil {
+			inv.ended <- ctx.Err()
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	case req.Item == "deaf": // does not look at its context
+		<-inv.hold
+	case req.Item == "panic":
+		panic("secret")
+	case req.Item == "goexit":
+		runtime.Goexit()
+	case req.Item == "plain":
+		return nil, errors.New("the shelf\nis on fire")
+	case req.Item == "empty":
+		return nil, errors.New("")
+	case req.Item == "huge":
+		return &stockReply{Item: strings.Repeat("x", 100_000)}, nil
+	case strings.HasPrefix(req.Item, "no"):
+		e := Errorf(NotFound, "unknown item: %s", req.Item)
+		e.Details = map[string]string{"item": req.Item}
+		return nil, e
+	}
+	if req.Wait > 0 {
+		timer := time.NewTimer(req.Wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return &stockReply{Item: req.Item, Count: 100}, nil
+}
+
+func (inv *inventory) runs(item string) int {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	return inv.ran[item]
+}
+
+func newInventory() *inventory {
+	return &inventory{hold: make(chan struct{})}
+}
+
+func (inv *inventory) server(t testing.TB, opts ...ServerOption) *Server {
+	t.Helper()
+	srv := NewServer(opts...)
+	require.NoError(t, checkStock.Handle(srv, inv.check))
+	return srv
+}
+
+// pipe connects a client to srv inside a synctest bubble. Both end with the test.
+func pipe(t *testing.T, srv *Server, opts ...ClientOption) *Client {
+	t.Helper()
+	near, far := net.Pipe()
+	go srv.ServeConn(far)
+	client := NewClient(near, opts...)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// bubble runs a story in a synctest bubble, whose end fails on a goroutine left
+// behind, and closes srv at its end.
+func bubble(t *testing.T, story func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, story)
+}
+
+// listen serves srv on a free port of the loopback and returns the address.
+func listen(t testing.TB, srv *Server) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		srv.Close()
+		require.ErrorIs(t, <-served, ErrServerClosed)
+	})
+	return ln.Addr().String()
+}
+
+// dial connects to addr for the length of the test.
+func dial(t testing.TB, addr string, opts ...ClientOption) *Client {
+	t.Helper()
+	client, err := Dial(t.Context(), addr, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// noLeaks fails the test if there are more goroutines at its end than now. Call it first.
+func noLeaks(t testing.TB) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for range 1_000_000 {
+			if runtime.NumGoroutine() <= before {
+				return
+			}
+			runtime.Gosched()
+		}
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+	})
+}
+
+// rawConn speaks the protocol by hand.
+type rawConn struct {
+	t    testing.TB
+	conn net.Conn
+	in   frameReader
+}
+
+// rawClient connects by hand and says hello.
+func rawClient(t testing.TB, srv *Server, codec string) *rawConn {
+	t.Helper()
+	near, far := net.Pipe()
+	go srv.ServeConn(far)
+	r := rawOn(t, near)
+	r.write((&clientHello{codec: codec, maxMessage: 1 << 20}).append(nil))
+	body, err := readHello(near, maxHello)
+	require.NoError(t, err)
+	_, err = parseServerHello(body)
+	require.NoError(t, err)
+	return r
+}
+
+func rawOn(t testing.TB, conn net.Conn) *rawConn {
+	t.Cleanup(func() { conn.Close() })
+	return &rawConn{t: t, conn: conn, in: frameReader{conn: conn, limit: 4 << 20}}
+}
+
+func (r *rawConn) write(b []byte) {
+	r.t.Helper()
+	_, err := r.conn.Write(b)
+	require.NoError(r.t, err)
+}
+
+// request writes a request frame with JSON params.
+func (r *rawConn) request(id uint64, method, params string) {
+	r.t.Helper()
+	h := requestHead{method: method}
+	r.write(append(h.append(nil, 0, id, len(params)), params...))
+}
+
+func (r *rawConn) read() frame {
+	r.t.Helper()
+	f, err := r.in.next()
+	require.NoError(r.t, err)
+	return f
+}
+
+// readError reads an error frame for a call.
+func (r *rawConn) readError(id uint64) *Error {
+	r.t.Helper()
+	f := r.read()
+	require.Equal(r.t, kindError, f.kind, "payload %q", f.payload)
+	require.Equal(r.t, id, f.id)
+	e, err := parseError(&f)
+	require.NoError(r.t, err)
+	return e
+}
+
+// readGoAway reads a go-away and the end of the connection.
+func (r *rawConn) readGoAway() (lastID uint64, e *Error) {
+	r.t.Helper()
+	f := r.read()
+	require.Equal(r.t, kindGoAway, f.kind, "payload %q", f.payload)
+	e, err := parseGoAway(&f)
+	require.NoError(r.t, err)
+	return f.id, e
+}
+
+// timeout returns a context that ends after d.
+func timeout(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,292 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// frame is one message from the wire. Its payload, the kind's fields, is valid
+// until the next frame is read, unless it lies in a large buffer, which then
+// belongs to whoever got the frame.
+type frame struct {
+	kind    kind
+	flags   uint8
+	id      uint64
+	payload []byte
+	large   *buffer // nil for small frames
+}
+
+const (
+	minReadBuffer = 4 << 10
+	maxReadBuffer = 64 << 10
+	largeFrame    = 16 << 10 // from here on a frame is read into a buffer of its own
+)
+
+var (
+	errIdle      = errors.New("rpc: nothing came for too long")
+	errSlowFrame = Errorf(DeadlineExceeded, "a frame took too long to arrive")
+	errHurry     = errors.New("rpc: the reader has to give way")
+)
+
+// frameReader cuts a connection's bytes into frames. A frame that has come only
+// in part is kept here, not on a stack, so that reading can stop at a deadline
+// and be taken up by another goroutine. One goroutine uses it at a time.
+type frameReader struct {
+	conn  net.Conn
+	limit int // a frame's largest length
+
+	frameTimeout time.Duration // from a frame's first byte to its last; 0: any
+	idleTimeout  time.Duration // without a byte between frames; 0: any
+	observer     ConnObserver  // may be nil
+
+	buf        []byte
+	start, end int // what has come and was not handed out yet: buf[start:end]
+
+	large     *buffer // a large frame that is being read, header taken off
+	largeWant int
+	largeHead [headerSize]byte
+	lastLarge int // size of the last large frame that came to its end
+
+	begun time.Time // when reading the current frame began; zero between frames
+	last  time.Time // when the last bytes came
+	armed time.Time // the read deadline that is set; zero: none
+	hurry time.Time // give way then with errHurry; zero: never
+
+	reads atomic.Uint64 // how often bytes have come; anyone may look
+}
+
+// next returns the next frame. io.EOF means that the peer ended between two
+// frames. After errIdle and errHurry, next may be called again.
+func (r *frameReader) next() (frame, error) {
+	for {
+		f, ok, err := r.parse()
+		if ok || err != nil {
+			return f, err
+		}
+		if err := r.fill(); err != nil {
+			return frame{}, err
+		}
+	}
+}
+
+// buffered reports whether next would return without reading.
+func (r *frameReader) buffered() bool {
+	if r.large != nil {
+		return false
+	}
+	have := r.end - r.start
+	return have >= 4 && have >= 4+int(binary.BigEndian.Uint32(r.buf[r.start:]))
+}
+
+// parse takes a frame from what has come. It checks the length before anything else.
+func (r *frameReader) parse() (f frame, ok bool, err error) {
+	if r.large != nil {
+		if len(r.large.b) < r.largeWant {
+			return frame{}, false, nil
+		}
+		f := r.frame(r.largeHead[:], r.large.b)
+		f.large = r.large
+		r.lastLarge = r.largeWant
+		r.large = nil
+		return f, true, nil
+	}
+	have := r.buf[r.start:r.end]
+	if len(have) < 4 {
+		return frame{}, false, nil
+	}
+	length := binary.BigEndian.Uint32(have)
+	if length < minLength {
+		return frame{}, false, errProtocol("frame of length %d, less than %d", length, minLength)
+	}
+	if uint64(length) > uint64(r.limit) {
+		return frame{}, false, Errorf(ResourceExhausted, "frame of length %d: at most %d are allowed", length, r.limit)
+	}
+	if len(have) < headerSize {
+		return frame{}, false, nil
+	}
+	total := 4 + int(length)
+	if len(have) >= total {
+		r.start += total
+		return r.frame(have, have[headerSize:total]), true, nil
+	}
+	if total >= largeFrame {
+		r.beginLarge(have, total-headerSize)
+	}
+	return frame{}, false, nil
+}
+
+func (r *frameReader) frame(head, payload []byte) frame {
+	r.begun = time.Time{}
+	return frame{
+		kind:    kind(head[4]),
+		flags:   head[5],
+		id:      binary.BigEndian.Uint64(head[6:]),
+		payload: payload,
+	}
+}
+
+// beginLarge moves what has come of a large frame to a buffer of its own. The
+// buffer grows with what arrives; only as much as has arrived before on this
+// connection is believed at once.
+func (r *frameReader) beginLarge(have []byte, want int) {
+	copy(r.largeHead[:], have)
+	have = have[headerSize:]
+	r.large = getBuffer(min(want, max(r.lastLarge, 2*len(have), minReadBuffer)))
+	r.large.b = append(r.large.b, have...)
+	r.largeWant = want
+	r.start, r.end = 0, 0
+}
+
+// fill reads once.
+func (r *frameReader) fill() error {
+	dst := r.room()
+	if err := r.arm(); err != nil {
+		return err
+	}
+	n, err := r.conn.Read(dst)
+	if n > 0 {
+		r.took(n)
+		return nil
+	}
+	switch {
+	case err == nil:
+		return nil
+	case isTimeout(err):
+		return r.timedOut()
+	case errors.Is(err, io.EOF) && r.partial():
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// room returns where the next bytes go.
+func (r *frameReader) room() []byte {
+	if r.large != nil {
+		if len(r.large.b) == cap(r.large.b) {
+			bigger := getBuffer(min(r.largeWant, 2*len(r.large.b)))
+			bigger.b = append(bigger.b, r.large.b...)
+			putBuffer(r.large)
+			r.large = bigger
+		}
+		b := r.large.b
+		return b[len(b):min(cap(b), r.largeWant)] // not past this frame's end
+	}
+	if r.buf == nil {
+		r.buf = make([]byte, minReadBuffer)
+	}
+	if r.start > 0 { // what is left of a frame goes to the front
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	}
+	if r.end == len(r.buf) {
+		bigger := make([]byte, 2*len(r.buf))
+		copy(bigger, r.buf)
+		r.buf = bigger
+	}
+	return r.buf[r.end:]
+}
+
+func (r *frameReader) took(n int) {
+	r.last = time.Now()
+	r.reads.Add(1)
+	if r.observer != nil {
+		r.observer.BytesRead(n)
+	}
+	if r.large != nil {
+		r.large.b = r.large.b[:len(r.large.b)+n]
+		return
+	}
+	r.end += n
+	if r.end == len(r.buf) && len(r.buf) < maxReadBuffer { // more is waiting
+		bigger := make([]byte, 2*len(r.buf))
+		copy(bigger, r.buf[:r.end])
+		r.buf = bigger
+	}
+}
+
+// partial reports whether a frame has come in part.
+func (r *frameReader) partial() bool { return r.large != nil || r.end > r.start }
+
+// arm sets the read deadline. A deadline that is set and comes too early does
+// as well, since timedOut looks again: so it is seldom set.
+func (r *frameReader) arm() error {
+	want := r.due()
+	if !r.hurry.IsZero() && (want.IsZero() || r.hurry.Before(want)) {
+		want = r.hurry
+	}
+	if want.Equal(r.armed) || (!r.armed.IsZero() && r.armed.Before(want)) {
+		return nil
+	}
+	r.armed = want
+	return r.conn.SetReadDeadline(want)
+}
+
+// due returns when waiting for bytes ends; zero: never.
+func (r *frameReader) due() time.Time {
+	switch {
+	case r.partial() && r.frameTimeout > 0:
+		if r.begun.IsZero() {
+			r.begun = time.Now()
+		}
+		return r.begun.Add(r.frameTimeout)
+	case r.partial():
+		return time.Time{}
+	case r.idleTimeout > 0:
+		if r.last.IsZero() {
+			r.last = time.Now()
+		}
+		return r.last.Add(r.idleTimeout)
+	}
+	return time.Time{}
+}
+
+// timedOut says what the deadline that passed was for; nil if for nothing that still holds.
+func (r *frameReader) timedOut() error {
+	r.armed = time.Time{}
+	if err := r.conn.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	now := time.Now()
+	if due := r.due(); !due.IsZero() && !now.Before(due) {
+		if r.partial() {
+			return errSlowFrame
+		}
+		r.last = now
+		r.shrink()
+		return errIdle
+	}
+	if !r.hurry.IsZero() {
+		return errHurry
+	}
+	return nil // the deadline was one of before
+}
+
+// shrink gives back memory that an idle connection does not need.
+func (r *frameReader) shrink() {
+	if r.start == r.end && len(r.buf) > minReadBuffer {
+		r.buf, r.start, r.end = nil, 0, 0
+		r.lastLarge = 0
+	}
+}
+
+// checkFrame refuses kinds and flags that the version does not know, and fields
+// where there are none.
+func checkFrame(f *frame) error {
+	if f.kind == 0 || int(f.kind) >= len(allowedFlags) {
+		return Errorf(Unimplemented, "protocol: unknown frame kind %d", f.kind)
+	}
+	if reserved := f.flags &^ allowedFlags[f.kind]; reserved != 0 {
+		return errProtocol("reserved flags %#02x in a frame of kind %d", reserved, f.kind)
+	}
+	switch f.kind {
+	case kindCancel, kindPing, kindPong:
+		if len(f.payload) > 0 {
+			return errProtocol("%d bytes in a frame of kind %d, which has none", len(f.payload), f.kind)
+		}
+	}
+	return nil
+}

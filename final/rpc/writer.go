@@ -1,0 +1,227 @@
+package rpc
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// highWater is how many bytes may wait to be written before senders wait too.
+const highWater = 1 << 20
+
+// largeBody is from where on a body is written from its own buffer, without a
+// copy into the batch.
+const largeBody = 8 << 10
+
+// writer gathers frames and writes them in batches: while one batch is on its
+// way, the next one grows. Nobody holds mu during a write, and nobody who
+// appends waits for one.
+type writer struct {
+	conn     net.Conn
+	timeout  time.Duration // of one write
+	observer ConnObserver  // may be nil
+	inline   bool          // a write that ran into a deadline can go on later
+
+	failed func(error) // called once, without mu, when a write failed
+	taken  func()      // called with mu when what was appended is handed to Write; may be nil
+	room   func()      // called with mu when bytes have been written
+
+	mu       sync.Mutex // guards what follows and, beyond this type, its owner's state
+	out      batch      // appended, not taken yet
+	size     int        // bytes in out and on their way
+	flushing bool       // someone writes, or is about to
+	err      error      // why nothing is written any more
+
+	// These belong to whoever set flushing.
+	writing batch
+	vec     [][]byte
+	rest    net.Buffers // of writing, what has not been written
+	armed   time.Time   // the write deadline that is set
+}
+
+// batch is frames in a row. Large bodies lie between pieces of small.
+type batch struct {
+	small *buffer
+	cuts  []cut
+}
+
+// cut says: after small.b[:at] comes body.
+type cut struct {
+	at   int
+	body *buffer
+}
+
+// appendLocked appends a frame: head from the function, then body, which is
+// copied if it is small. The writer owns body from here on. Callers hold mu.
+func (w *writer) appendLocked(head func(dst []byte) []byte, body *buffer) {
+	if w.err != nil {
+		putBuffer(body)
+		return
+	}
+	if w.out.small == nil {
+		w.out.small = getBuffer(2 << 10)
+	}
+	small := w.out.small
+	before := len(small.b)
+	small.b = head(small.b)
+	switch {
+	case body == nil:
+	case len(body.b) >= largeBody:
+		w.out.cuts = append(w.out.cuts, cut{at: len(small.b), body: body})
+		w.size += len(body.b)
+	default:
+		small.b = append(small.b, body.b...)
+		putBuffer(body)
+	}
+	w.size += len(small.b) - before
+}
+
+// startLocked reports whether the caller has to see to it that what was
+// appended gets written, by flush. Callers hold mu.
+func (w *writer) startLocked() bool {
+	if w.flushing || w.out.small == nil || w.err != nil {
+		return false
+	}
+	w.flushing = true
+	return true
+}
+
+// flush writes what was appended, after startLocked returned true, and does not
+// wait for it. fastpath.go replaces it by one that writes right here if it can.
+// yield: others are about to append too.
+var flush = func(w *writer, yield bool) { go w.flushAll() }
+
+// flushAll writes until nothing is left.
+func (w *writer) flushAll() {
+	for w.take() {
+		if err := w.write(w.timeout); err != nil {
+			w.fail(err)
+			return
+		}
+	}
+}
+
+// take makes the next batch the one that is written. Without one, it gives the
+// flusher's role back and returns false.
+func (w *writer) take() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.takeLocked()
+}
+
+func (w *writer) takeLocked() bool {
+	if len(w.rest) > 0 && w.err == nil {
+		return true // someone began this batch and left the rest to us
+	}
+	if w.out.small == nil || w.err != nil {
+		w.flushing = false
+		return false
+	}
+	if w.taken != nil {
+		w.taken()
+	}
+	w.writing, w.out = w.out, batch{cuts: w.writing.cuts[:0]}
+	w.vec = w.vec[:0]
+	small, done := w.writing.small.b, 0
+	for _, c := range w.writing.cuts {
+		w.vec = append(w.vec, small[done:c.at], c.body.b)
+		done = c.at
+	}
+	if done < len(small) {
+		w.vec = append(w.vec, small[done:])
+	}
+	w.rest = w.vec
+	return true
+}
+
+// write writes the rest of the batch. After a timeout it can be called again.
+func (w *writer) write(timeout time.Duration) error {
+	if err := w.arm(timeout); err != nil {
+		return err
+	}
+	written := 0
+	var err error
+	if len(w.rest) == 1 {
+		written, err = w.conn.Write(w.rest[0])
+		if w.rest[0] = w.rest[0][written:]; len(w.rest[0]) == 0 {
+			w.rest = nil
+		}
+	} else {
+		var n int64
+		n, err = w.rest.WriteTo(w.conn)
+		written = int(n)
+	}
+	if w.observer != nil && written > 0 {
+		w.observer.BytesWritten(written)
+	}
+	if err == nil {
+		w.recycle()
+	}
+	w.mu.Lock()
+	w.size -= written
+	w.room()
+	w.mu.Unlock()
+	return err
+}
+
+// recycle gives back the memory of a batch that was written.
+func (w *writer) recycle() {
+	putBuffer(w.writing.small)
+	w.writing.small = nil
+	for i := range w.writing.cuts {
+		putBuffer(w.writing.cuts[i].body)
+		w.writing.cuts[i].body = nil
+	}
+	clear(w.vec[:cap(w.vec)])
+	w.rest = nil
+}
+
+// arm sets the write deadline, before every write: one that has passed would
+// fail even a write that need not wait. One that is near enough is left.
+func (w *writer) arm(timeout time.Duration) error {
+	var want time.Time
+	if timeout > 0 {
+		now := time.Now()
+		if w.armed.After(now.Add(timeout/2)) && !w.armed.After(now.Add(timeout)) {
+			return nil
+		}
+		want = now.Add(timeout)
+	} else if w.armed.IsZero() {
+		return nil
+	}
+	w.armed = want
+	return w.conn.SetWriteDeadline(want)
+}
+
+// fail ends the writing. The batch on its way is left to the garbage collector:
+// the connection may still look at it.
+func (w *writer) fail(err error) {
+	w.mu.Lock()
+	first := w.err == nil
+	w.stopLocked(err)
+	w.flushing = false
+	w.mu.Unlock()
+	if first {
+		w.failed(err)
+	}
+}
+
+// stopLocked drops what is not written and lets nothing more be appended.
+func (w *writer) stopLocked(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+	w.out = batch{}
+	w.room()
+}
+
+// resumable reports whether reads and writes on conn that ran into a deadline
+// can go on where they stopped. On TLS they cannot: a record is sent whole or
+// the stream is spoilt.
+func resumable(conn net.Conn) bool {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return conn.LocalAddr() != nil && conn.LocalAddr().Network() == "pipe"
+}
