@@ -1,0 +1,35 @@
+package rpc
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// naiveCallMethod is the article's Service.Call: params of whatever type JSON
+// suggests, and only the first result is read.
+func naiveCallMethod(fn any, params string) interface{} {
+	var arg interface{}
+	json.Unmarshal([]byte(params), &arg)
+	results := reflect.ValueOf(fn).Call([]reflect.Value{reflect.ValueOf(arg)})
+	return results[0].Interface()
+}
+
+func TestNaive_AnIntParameterPanics(t *testing.T) {
+	double := func(n int) int { return 2 * n }
+	assert.PanicsWithValue(t, "reflect: Call using float64 as type int",
+		func() { naiveCallMethod(double, "21") })
+}
+
+func TestNaive_AnErrorVanishes(t *testing.T) {
+	checkStock := func(item string) (int, error) { return 0, errors.New("unknown item: " + item) }
+	assert.Equal(t, 0, naiveCallMethod(checkStock, `"item9"`), "sold out, or never heard of?")
+}
+
+func TestNaive_APanicInAMethodReachesTheServer(t *testing.T) {
+	// Nobody recovers: in a goroutine of the server, this ends the process.
+	assert.Panics(t, func() { naiveCallMethod(func(string) int { panic("bug") }, `"x"`) })
+}
