@@ -1,0 +1,44 @@
+package rpc
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// naiveCall is a call with a timeout on a connection without ids: when the time
+// is up it stops reading, and what it did not read waits for the next call.
+func naiveCall(ctx context.Context, conn net.Conn, method string) (string, error) {
+	deadline, _ := ctx.Deadline() // none: the zero time, which is none, too
+	conn.SetDeadline(deadline)
+	go io.WriteString(conn, request(method)) // a socket would take it at once, a pipe does not
+	buf := make([]byte, 1024)
+	n, err := conn.Read(buf)
+	return string(buf[:n]), err
+}
+
+func TestNaive_ALateReplyAnswersTheNextCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newServer(t, &Server{Handle: handle(func(req Request) Response {
+			if req.Method == "Slow" {
+				<-time.After(time.Second)
+			}
+			return echo(req)
+		})}).connect(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := naiveCall(ctx, conn, "Slow")
+		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+
+		got, err := naiveCall(t.Context(), conn, "Next")
+		require.NoError(t, err)
+		assert.Equal(t, answer("Slow"), got, "the wrong answer, and no error")
+	})
+}
