@@ -14,7 +14,7 @@ import (
 //
 //	{"method":"Inventory.CheckStock","params":"item1"}
 type Request struct {
-	Method string `json:"method"`
+	Method string `json:"method,omitempty"`
 
 	// Params is the method's one parameter, still as JSON: only the method
 	// knows its type. Nil if the request has none.

@@ -23,8 +23,8 @@ var (
 	callsCapture = "json-lines.txt"
 )
 
-// stockCapture shows what newStockServer answers.
-const stockCapture = "json-registry.txt"
+// stockCaptures show what newStockServer answers.
+var stockCaptures = []string{"json-registry.txt"}
 
 // request returns what a client sends to be answered with answer(word). Tests
 // use the two and lineOf instead of bytes of their own, so that they stand

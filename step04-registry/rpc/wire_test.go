@@ -21,7 +21,9 @@ func TestWire_ClientCallsAsCaptured(t *testing.T) {
 }
 
 func TestWire_RegistryAnswersAsCaptured(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		replay(t, newStockServer(t).connect(t), capture(t, stockCapture))
-	})
+	for _, name := range stockCaptures {
+		synctest.Test(t, func(t *testing.T) {
+			replay(t, newStockServer(t).connect(t), capture(t, name))
+		})
+	}
 }

@@ -18,7 +18,7 @@ type Request struct {
 	// calls is answered. 0: it does not care.
 	ID uint64 `json:"id,omitempty"`
 
-	Method string `json:"method"`
+	Method string `json:"method,omitempty"`
 
 	// Params is the method's one parameter, still as JSON: only the method
 	// knows its type. Nil if the request has none.

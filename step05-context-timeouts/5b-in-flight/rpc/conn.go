@@ -1,0 +1,38 @@
+package rpc
+
+import "net"
+
+// A serverConn is a connection of a server, on which many requests may be in
+// flight: being answered at the same time.
+type serverConn struct {
+	srv     *Server
+	conn    net.Conn
+	writing chan struct{} // a lock: full while held
+}
+
+func newServerConn(s *Server, conn net.Conn) *serverConn {
+	return &serverConn{srv: s, conn: conn, writing: make(chan struct{}, 1)}
+}
+
+// start answers req. A request with an id has a goroutine of its own, so that
+// it holds up no other; one without is answered before the next is read, since
+// only the order of the responses tells what they answer.
+func (c *serverConn) start(req Request) {
+	if req.ID == 0 {
+		c.reply(req, c.srv.handle(req))
+		return
+	}
+	// Enough for a lesson; a busy server would limit how many run at a time.
+	c.srv.requests.Go(func() { c.reply(req, c.srv.handle(req)) })
+}
+
+// reply sends the response to req. If that fails the connection ends, and with
+// it the reading.
+func (c *serverConn) reply(req Request, resp Response) {
+	resp.ID = req.ID
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if err := writeResponse(c.conn, resp); err != nil {
+		c.conn.Close()
+	}
+}
