@@ -19,6 +19,7 @@ require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
+	example.com/rpc-from-scratch/final v0.0.0
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/containerd/log v0.1.0 // indirect
@@ -43,3 +44,5 @@ tool (
 	google.golang.org/protobuf/cmd/protoc-gen-go
 	storj.io/drpc/cmd/protoc-gen-go-drpc
 )
+
+replace example.com/rpc-from-scratch/final => ../

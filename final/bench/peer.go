@@ -49,6 +49,9 @@ type dialFunc func(ctx context.Context) (net.Conn, error)
 
 // peers are all that is measured, in the order of the tables.
 var peers = []peer{
+	finalProtobuf,
+	finalGob,
+	finalJSON,
 	rawTCP,
 	netRPC,
 	netRPCJSON,
