@@ -147,8 +147,8 @@ func TestCall_DeadlineTravels(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorIs(t, err, DeadlineExceeded)
 		assert.Equal(t, 1500*time.Millisecond, time.Since(begun))
-		assert.Equal(t, 1500*time.Millisecond, left)
 		assert.Equal(t, context.DeadlineExceeded, <-inv.ended)
+		assert.Equal(t, 1500*time.Millisecond, left)
 	})
 }
 

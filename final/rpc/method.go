@@ -22,8 +22,8 @@ func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*R
 	return s.register(&method{
 		info: MethodInfo{
 			Name:   string(m),
-			Params: reflect.TypeFor[*Req](),
-			Reply:  reflect.TypeFor[*Reply](),
+			Params: reflect.TypeFor[Req](),
+			Reply:  reflect.TypeFor[Reply](),
 		},
 		newParams: func() any { return new(Req) },
 		handler: func(ctx context.Context, params any) (any, error) {

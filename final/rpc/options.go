@@ -96,7 +96,8 @@ func WithReadFrameTimeout(d time.Duration) ServerOption {
 }
 
 // WithIdleTimeout sets after what time without a byte from the client, and
-// without calls in flight, a connection is closed. Default 10 min; 0 never.
+// without calls in flight, a connection is closed. A client's keepalive, if it is
+// below a third of d, keeps it open. Default 10 min; 0 never.
 func WithIdleTimeout(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.idleTimeout = d }
 }

@@ -340,11 +340,13 @@ func parseClientHello(b []byte) (h clientHello, err error) {
 	if h.maxMessage < 1<<10 {
 		return h, errProtocol("hello: a largest message of %d bytes, less than 1024", h.maxMessage)
 	}
-	h.metadata, err = parsePairs(in.b)
-	if err == nil {
-		err = h.metadata.check()
+	if h.metadata, err = parsePairs(in.b); err != nil {
+		return h, err
 	}
-	return h, err
+	if err := h.metadata.check(); err != nil {
+		return h, Errorf(InvalidArgument, "%w", err)
+	}
+	return h, nil
 }
 
 // serverHello is the server's answer.

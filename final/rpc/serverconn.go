@@ -406,12 +406,20 @@ func (c *serverConn) control(reply bool, head func([]byte) []byte) error {
 // run runs one admitted call and answers it. It is a goroutine's whole life.
 func (c *serverConn) run(call *serverCall) {
 	defer c.handlers.Done()
-	c.reply(call)
+	c.serveCall(call)
 }
 
-// reply runs the handler, encodes what comes of it and hands it to the writer.
-func (c *serverConn) reply(call *serverCall) {
-	result, err := c.invoke(call)
+// serveCall runs the handler and answers, even if the handler ends the
+// goroutine by runtime.Goexit.
+func (c *serverConn) serveCall(call *serverCall) {
+	var result any
+	var err error = errPanicked(call.method)
+	defer func() { c.reply(call, result, err) }()
+	result, err = c.invoke(call)
+}
+
+// reply encodes what came of a call and hands it to the writer.
+func (c *serverConn) reply(call *serverCall, result any, err error) {
 	var body *buffer
 	if err == nil {
 		body, err = c.encode(result)
@@ -449,22 +457,20 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 	return c.server.runHandler(call, call.method, call.params)
 }
 
-// runHandler runs a handler. A panic, and a Goexit, become Internal: neither
-// text nor stack is for the caller.
+// runHandler runs a handler. A panic becomes Internal: neither text nor stack
+// is for the caller.
 func (s *Server) runHandler(ctx context.Context, m *method, params any) (result any, err error) {
-	returned := false
 	defer func() {
-		if returned {
-			return
-		}
-		result, err = nil, Errorf(Internal, "the handler of %s panicked", m.info.Name)
 		if p := recover(); p != nil {
+			result, err = nil, errPanicked(m)
 			s.options.onPanic(ctx, p, debug.Stack())
 		}
 	}()
-	result, err = m.handler(ctx, params)
-	returned = true
-	return result, err
+	return m.handler(ctx, params)
+}
+
+func errPanicked(m *method) *Error {
+	return Errorf(Internal, "the handler of %s panicked", m.info.Name)
 }
 
 // encode encodes a result with a codec that keeps no state.

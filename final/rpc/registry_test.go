@@ -1,0 +1,151 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type base struct{}
+
+func (base) Inherited(int) error        { return nil }
+func (*base) InheritedToo(int) error    { return nil }
+func (base) Overridden(int) string      { return "base" }
+func (base) OverriddenByPtr(int) string { return "base" }
+
+type shelf struct {
+	sync.Mutex // brings TryLock
+	base
+	*bytes.Buffer // brings Write, Read …, which have the right shape
+}
+
+func (s *shelf) Close() error                                { return nil }
+func (s *shelf) String() string                              { return "shelf" }
+func (s *shelf) Count(item string) int                       { return len(item) }
+func (s *shelf) Take(ctx context.Context, item string) error { return nil }
+func (s *shelf) List(ctx context.Context) ([]string, error)  { return []string{"a"}, nil }
+func (s *shelf) Nothing(item string)                         {}
+func (s *shelf) Two(a, b int) error                          { return nil }
+func (s *shelf) Many(a ...int) error                         { return nil }
+func (s *shelf) TwoResults(a int) (int, int)                 { return 0, 0 }
+func (s shelf2) Value(item string) string                    { return "value " + item }
+func (s *shelf) Overridden(int) string                       { return "shelf" }
+func (s *shelf) OverriddenByPtr(int) string                  { return "shelf" }
+func (s *shelf) unexported(int) error                        { return nil }
+
+type shelf2 struct{ base }
+
+// A receiver with an embedded Mutex and a Close offers TryLock, Close and String
+// to a careless registry.
+func TestRegister_PublishesOnlyWhatIsMeantForCallers(t *testing.T) {
+	srv := NewServer()
+	s := &shelf{}
+	assert.NoError(t, s.unexported(1))
+	require.NoError(t, srv.Register("Shelf", s))
+	require.NoError(t, srv.Register("ByValue", shelf2{}))
+	require.NoError(t, srv.Register("ByPointer", &shelf2{}))
+	var names []string
+	for _, m := range srv.Methods() {
+		names = append(names, m.Name)
+	}
+	assert.Equal(t, []string{
+		"ByPointer.Value", "ByValue.Value",
+		"Shelf.Count", "Shelf.List", "Shelf.Overridden", "Shelf.OverriddenByPtr", "Shelf.Take",
+	}, names)
+}
+
+func TestRegister_DescribesTypes(t *testing.T) {
+	srv := NewServer()
+	require.NoError(t, srv.Register("Shelf", &shelf{}))
+	require.NoError(t, checkStock.Handle(srv, newInventory().check, NonBlocking()))
+	byName := map[string]MethodInfo{}
+	for _, m := range srv.Methods() {
+		byName[m.Name] = m
+	}
+	assert.Equal(t, reflect.TypeFor[string](), byName["Shelf.Count"].Params)
+	assert.Equal(t, reflect.TypeFor[int](), byName["Shelf.Count"].Reply)
+	assert.Nil(t, byName["Shelf.Take"].Reply)
+	assert.Nil(t, byName["Shelf.List"].Params)
+	assert.Equal(t, MethodInfo{
+		Name:        "Inventory.CheckStock",
+		Params:      reflect.TypeFor[stockRequest](),
+		Reply:       reflect.TypeFor[stockReply](),
+		NonBlocking: true,
+	}, byName["Inventory.CheckStock"])
+}
+
+func TestRegister_RefusesWhatCannotBeCalled(t *testing.T) {
+	srv := NewServer()
+	assert.ErrorContains(t, srv.Register("X", nil), "receiver is nil")
+	assert.ErrorContains(t, srv.Register("X", struct{}{}), "has no method")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", 7), "int is not a function")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", (func())(nil)), "is not a function")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", func(int) {}), "want a result")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", func(a, b int) error { return nil }), "want func(")
+	for _, name := range []string{"", "X", ".Y", "X.", "X.a b", "X.a\n", "X.\xff", "X." + strings.Repeat("y", 200)} {
+		assert.Error(t, srv.RegisterFunc(name, func() error { return nil }), "%q", name)
+	}
+	assert.Empty(t, srv.Methods())
+}
+
+func TestRegister_DuplicateIsRefusedAndNothingIsPublished(t *testing.T) {
+	srv := NewServer()
+	require.NoError(t, srv.RegisterFunc("Shelf.List", func() error { return nil }))
+	assert.EqualError(t, srv.Register("Shelf", &shelf{}), "rpc: method Shelf.List is registered already")
+	assert.Len(t, srv.Methods(), 1)
+	assert.Error(t, checkStockTwice(srv))
+}
+
+func checkStockTwice(srv *Server) error {
+	inv := newInventory()
+	if err := checkStock.Handle(srv, inv.check); err != nil {
+		return nil
+	}
+	return checkStock.Handle(srv, inv.check)
+}
+
+func TestRegister_FunctionsOfEveryShapeCanBeCalled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		client := pipe(t, srv)
+		defer client.Close()
+		type point struct{ X, Y int }
+		for name, fn := range map[string]any{
+			"F.Value":          func(p point) int { return p.X },
+			"F.Pointer":        func(p *point) int { return p.X },
+			"F.PointerAndBack": func(ctx context.Context, p *point) (*int, error) { return &p.X, ctx.Err() },
+			"F.Map":            func(m map[string]int) int { return m["X"] },
+			"F.Any":            func(v any) int { return int(v.(map[string]any)["X"].(float64)) },
+		} {
+			require.NoError(t, srv.RegisterFunc(name, fn))
+			var x int
+			require.NoError(t, client.Call(t.Context(), name, point{X: 7}, &x), name)
+			assert.Equal(t, 7, x, name)
+		}
+		require.NoError(t, srv.RegisterFunc("F.Fails", func(p point) (int, error) { return 1, Aborted }))
+		assert.ErrorIs(t, client.Call(t.Context(), "F.Fails", point{}, nil), Aborted)
+		require.NoError(t, srv.RegisterFunc("F.NilPointer", func() (*int, error) { return nil, nil }))
+		x := 5
+		require.NoError(t, client.Call(t.Context(), "F.NilPointer", nil, &x))
+		assert.Equal(t, 5, x, "null leaves the reply as it was")
+	})
+}
+
+func TestMethod_HandlerThatReturnsNothingIsInternal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		require.NoError(t, checkStock.Handle(srv, func(context.Context, *stockRequest) (*stockReply, error) { return nil, nil }))
+		client := pipe(t, srv)
+		defer client.Close()
+		_, err := checkStock.Call(t.Context(), client, &stockRequest{})
+		assert.EqualError(t, err, "internal: Inventory.CheckStock returned neither reply nor error")
+	})
+}
