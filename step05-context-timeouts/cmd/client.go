@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"example.com/rpc-from-scratch/step05-context-timeouts/rpc"
 )
@@ -14,10 +16,11 @@ func Client() {
 	flags := flag.NewFlagSet("client", flag.ExitOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "call the server at this `address`")
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: client [-addr address] METHOD [PARAMS]\n\n"+
+		fmt.Fprintf(flags.Output(), "usage: client [-addr address] [-timeout duration] METHOD [PARAMS]\n\n"+
 			"PARAMS is one JSON value, for example '\"item1\"'.\n\n")
 		flags.PrintDefaults()
 	}
+	timeout := flags.Duration("timeout", 10*time.Second, "give up after this `duration`")
 	parse(flags, 1, 2)
 
 	var params any
@@ -28,18 +31,20 @@ func Client() {
 		}
 		params = json.RawMessage(text)
 	}
-	exit("client", call(*addr, flags.Arg(0), params))
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	exit("client", call(ctx, *addr, flags.Arg(0), params))
 }
 
 // call calls a method of the server at addr and prints the result as JSON.
-func call(addr, method string, params any) error {
-	client, err := rpc.Dial(addr)
+func call(ctx context.Context, addr, method string, params any) error {
+	client, err := rpc.Dial(ctx, addr)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	var result json.RawMessage
-	if err := client.Call(method, params, &result); err != nil {
+	if err := client.Call(ctx, method, params, &result); err != nil {
 		return err
 	}
 	fmt.Printf("%s\n", result)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"example.com/rpc-from-scratch/step05-context-timeouts/rpc"
 )
@@ -44,18 +45,23 @@ func (inv inventory) CheckStock(itemID string) (int, error) {
 	return quantity, nil
 }
 
-// serve runs srv on addr until ctx ends.
+// serve runs srv on addr until ctx ends, and lets running calls finish.
 func serve(srv *rpc.Server, addr string, ctx context.Context) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	fmt.Println("listening on", ln.Addr())
-	context.AfterFunc(ctx, func() { srv.Close() })
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopped <- srv.Shutdown(ctx)
+	})
 	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
 		return err
 	}
-	return srv.Close() // waits until the connections have ended
+	return <-stopped
 }
 
 // ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ type Client struct {
 	conn    net.Conn
 	r       *bufio.Reader // readLoop's
 	writing chan struct{} // a lock whose wait can end with a context: full while held
+	out     bytes.Buffer  // what is to be written; guarded by writing
 
 	mu      sync.Mutex
 	lastID  uint64
@@ -115,43 +117,34 @@ func (c *Client) take(id uint64) chan Response {
 	return reply
 }
 
-// send writes a request when its turn comes. If ctx ends first, the request is
-// not sent; if it ends during the write, the write goes on without the caller,
-// since half a request would spoil the connection.
+// send writes a request when its turn comes, unless ctx ends first. The write
+// itself goes on without the caller, since it can take as long as the server
+// likes, and half a request would spoil the connection.
 func (c *Client) send(ctx context.Context, req Request) error {
 	select {
 	case c.writing <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("rpc: %s: %w", req.Method, ctx.Err())
 	}
-	var err error
-	if req.TimeoutMS, err = timeoutMS(ctx); err != nil { // no earlier: to wait costs time
-		<-c.writing
-		return fmt.Errorf("rpc: %s: %w", req.Method, err)
-	}
-	sent := make(chan error, 1)
-	go func() {
-		sent <- c.write(req)
-		<-c.writing
-	}()
-	select {
-	case err := <-sent:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// write writes a request. The caller holds c.writing.
-func (c *Client) write(req Request) error {
-	err := writeRequest(c.conn, req)
-	if errors.Is(err, errCannotSend) {
-		return fmt.Errorf("rpc: %s: %w", req.Method, err)
+	left, err := timeoutMS(ctx) // no earlier: to wait for one's turn costs time
+	if err == nil {
+		req.TimeoutMS = left
+		err = writeRequest(&c.out, req)
 	}
 	if err != nil {
-		return c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+		<-c.writing
+		return fmt.Errorf("rpc: %s: %w", req.Method, err)
 	}
+	go c.write()
 	return nil
+}
+
+// write writes what is encoded, and lets the next have its turn.
+func (c *Client) write() {
+	if _, err := c.out.WriteTo(c.conn); err != nil {
+		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+	}
+	<-c.writing
 }
 
 // readLoop hands each response to the call it answers, until the connection

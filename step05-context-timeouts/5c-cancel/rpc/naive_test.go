@@ -34,6 +34,7 @@ func TestNaive_AContextThatNobodyReadsStopsNothing(t *testing.T) {
 		})
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		<-time.After(2 * time.Hour)
+		synctest.Wait()
 		assert.Equal(t, 1, sold, "sold to a customer who was told that it failed")
 	})
 }
