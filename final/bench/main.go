@@ -51,9 +51,13 @@ func benchmark(ctx context.Context, args []string, stdout, stderr io.Writer) (ex
 	}
 	r := &run{options: o}
 	r.progress = newProgress(stderr, r.steps())
-	if err := r.measureAll(ctx); err != nil {
+	switch err := r.measureAll(ctx); {
+	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "bench: interrupted, nothing written")
 		return exitInterrupted
+	case err != nil:
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return exitFailed
 	}
 	return finish(&r.results, o.out, stdout, stderr)
 }

@@ -74,6 +74,19 @@ func TestMain_FailsBeforeMeasuringWithoutAPlaceToWrite(t *testing.T) {
 	assert.Equal(t, exitFailed, exit)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "bench: mkdir")
+
+	exit, stdout, stderr = runMain(t.Context(), "-o", t.TempDir(), "-cpuprofile", filepath.Join(file, "profile"))
+	assert.Equal(t, exitFailed, exit)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "bench: open")
+}
+
+func TestMain_WritesAProfile(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "cpu.pprof")
+	exit, _, stderr := runMain(t.Context(), "-rounds", "1", "-d", "5ms", "-only", "raw", "-workloads", "^c1$",
+		"-o", t.TempDir(), "-cpuprofile", profile)
+	require.Equal(t, exitOK, exit, stderr)
+	assert.FileExists(t, profile)
 }
 
 func TestMain_InterruptedWritesNothing(t *testing.T) {

@@ -18,6 +18,7 @@ type options struct {
 	workloads []workload
 	idle      int // connections; 0 leaves them out
 	out       string
+	profile   string // file for a profile of the processor's time; empty for none
 }
 
 const usageHead = `Usage: bench [flags]
@@ -40,6 +41,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&which, "workloads", "", "run only workloads whose name matches this `regexp`:\n"+workloadNames())
 	flags.IntVar(&o.idle, "idle", 10_000, "idle connections to open for the memory that each takes")
 	flags.StringVar(&o.out, "o", "", "`folder` to write to, made if it is not there (default: a new one for temporary files)")
+	flags.StringVar(&o.profile, "cpuprofile", "", "write a profile of the timed rounds to `file`, for go tool pprof: -only and -workloads choose of what")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, usageHead)
 		flags.PrintDefaults()

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"time"
 )
 
@@ -37,18 +39,15 @@ func (r *run) peersFor(w workload) []peer {
 	return for_
 }
 
-// measureAll measures everything. A peer that fails is noted and the others go on; the error is ctx's.
+// measureAll measures everything. A peer that fails is noted and the others go on; the error is
+// ctx's, or that a profile cannot be written.
 func (r *run) measureAll(ctx context.Context) error {
 	r.results.Started = time.Now()
 	r.results.Machine = thisMachine()
 	r.results.RoundFor = r.duration
 	defer r.progress.finish()
-	for n := range r.rounds {
-		for _, w := range r.workloads {
-			if ctx.Err() == nil {
-				r.measureRound(ctx, n, w)
-			}
-		}
+	if err := r.profiled(func() { r.measureRounds(ctx) }); err != nil {
+		return err
 	}
 	for _, w := range r.workloads {
 		if ctx.Err() == nil {
@@ -60,6 +59,35 @@ func (r *run) measureAll(ctx context.Context) error {
 	}
 	r.results.Targets = judge(&r.results, append(targets(), aims()...))
 	return ctx.Err()
+}
+
+func (r *run) measureRounds(ctx context.Context) {
+	for n := range r.rounds {
+		for _, w := range r.workloads {
+			if ctx.Err() == nil {
+				r.measureRound(ctx, n, w)
+			}
+		}
+	}
+}
+
+// profiled runs measure and writes a profile of it, if one was asked for.
+func (r *run) profiled(measure func()) error {
+	if r.profile == "" {
+		measure()
+		return nil
+	}
+	f, err := os.Create(r.profile)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		f.Close()
+		return err
+	}
+	measure()
+	pprof.StopCPUProfile()
+	return f.Close()
 }
 
 // measureRound gives each peer its turn under w. Who begins changes from round to round, so that nobody always follows the
