@@ -31,6 +31,16 @@ type serverCall struct {
 	after map[*afterFunc]struct{}
 }
 
+// keep holds on to the params: in the frame's large buffer, or by a copy.
+func (c *serverCall) keep(f *frame, body []byte) {
+	c.body, c.data = f.large, body
+	if f.large == nil && len(body) > 0 {
+		c.body = getBuffer(len(body))
+		c.body.b = append(c.body.b, body...)
+		c.data = c.body.b
+	}
+}
+
 type afterFunc struct{ f func() }
 
 var _ context.Context = (*serverCall)(nil)

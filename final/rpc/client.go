@@ -199,8 +199,6 @@ func (c *Client) dialLocked() (*dialing, error) {
 	switch {
 	case c.closed:
 		return nil, unrun(Errorf(Canceled, "%w", ErrClientClosed))
-	case !c.redial:
-		return nil, unrun(Errorf(Unavailable, "the connection was lost"))
 	case c.dialing == nil:
 		c.dialing = &dialing{done: make(chan struct{})}
 		go c.dial(c.dialing, time.Until(c.notUntil))
@@ -342,8 +340,13 @@ func (c *Client) useLocked(conn net.Conn) *clientConn {
 	return made
 }
 
-// dropped is told that no new call can be made on conn.
-func (c *Client) dropped(conn *clientConn) { c.conn.CompareAndSwap(conn, nil) }
+// dropped is told that no new call can be made on conn. Without a way to make
+// another one, conn stays, to say why.
+func (c *Client) dropped(conn *clientConn) {
+	if c.redial {
+		c.conn.CompareAndSwap(conn, nil)
+	}
+}
 
 // gone is told that conn has ended.
 func (c *Client) gone(conn *clientConn) {

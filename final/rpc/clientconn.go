@@ -31,6 +31,7 @@ type clientConn struct {
 	gone    func(*clientConn) // called once, at the end
 
 	ready chan struct{} // closed when calls can be made, or when err is set
+	ended chan struct{} // closed at the end
 	over  atomic.Bool   // no new calls: going away, or err is set
 	fast  any           // fastpath.go's
 
@@ -84,6 +85,7 @@ func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped,
 		dropped: dropped,
 		gone:    gone,
 		ready:   make(chan struct{}),
+		ended:   make(chan struct{}),
 		pending: map[uint64]*clientCall{},
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
@@ -91,6 +93,7 @@ func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped,
 	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
 	c.out.taken = func() { c.leftID = c.lastID }
 	c.out.room = c.grantLocked
+	c.fast = newFast(c)
 	if o.observer != nil {
 		o.observer.ConnOpened()
 	}
@@ -392,11 +395,7 @@ func contextError(err error) *Error {
 	return Errorf(Canceled, "%w", err)
 }
 
-// clientAwait waits for the call's end; an error means that the caller's context
-// ended first and nothing of the call will be touched any more. fastpath.go
-// replaces it by one that may read the reply itself.
-var clientAwait = (*clientConn).await
-
+// await waits for the call's end: see clientAwait.
 func (c *clientConn) await(ctx context.Context, call *clientCall) error {
 	select {
 	case <-call.done:
@@ -429,10 +428,7 @@ func (c *clientConn) abandon(call *clientCall) bool {
 	return true
 }
 
-// clientRead reads until the connection ends. fastpath.go replaces it by one
-// that shares the reading with callers.
-var clientRead = (*clientConn).read
-
+// read reads until the connection ends.
 func (c *clientConn) read() {
 	for {
 		f, err := c.in.next()
@@ -638,6 +634,7 @@ func (c *clientConn) fail(err error) {
 	}
 	c.out.mu.Unlock()
 	c.conn.Close()
+	close(c.ended)
 	c.gone(c)
 	if c.options.observer != nil {
 		c.options.observer.ConnClosed()

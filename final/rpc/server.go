@@ -28,7 +28,8 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*serverConn]struct{}
 	stopping  chan struct{}  // closed when state is no longer Serving
-	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once Closed
+	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
+	fast      any            // fastpath.go's
 
 }
 
@@ -50,6 +51,7 @@ func NewServer(opts ...ServerOption) *Server {
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
 	}
+	s.fast = newFast(s)
 	for _, opt := range opts {
 		opt(&s.options)
 	}
@@ -227,14 +229,16 @@ func refuseConn(conn net.Conn, limit int) {
 
 func (s *Server) serveConn(c *serverConn) {
 	defer s.serving.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
 	if obs := s.options.observer; obs != nil {
 		obs.ConnOpened()
 		defer obs.ConnClosed()
 	}
 	c.serve()
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
 }
 
 // acquire takes one of the server's handler slots.

@@ -177,6 +177,7 @@ func TestServer_ClientThatIgnoresTheBoundIsRefused(t *testing.T) {
 		e := raw.readError(3)
 		assert.Equal(t, ResourceExhausted, e.Code)
 		assert.True(t, e.neverRan)
+		synctest.Wait()
 		assert.Equal(t, 2, inv.runs("held"))
 	})
 }

@@ -27,10 +27,9 @@ type serverConn struct {
 	in       frameReader
 	out      writer
 	gobIn    gobDecoder
-	gobOut   gobEncoder     // guarded by out.mu
-	handlers sync.WaitGroup // goroutines that run calls; the reader adds and waits
-	finished chan struct{}  // closed when reading has ended
-	fast     any            // fastpath.go's
+	gobOut   gobEncoder    // guarded by out.mu
+	finished chan struct{} // closed when reading has ended
+	fast     any           // fastpath.go's
 
 	// Guarded by out.mu.
 	changed  *sync.Cond // bytes were written, or running fell to 0
@@ -60,6 +59,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
 	c.out.room = func() { c.changed.Broadcast() }
 	c.changed = sync.NewCond(&c.out.mu)
+	c.fast = newFast(c)
 	return c
 }
 
@@ -72,9 +72,15 @@ func (c *serverConn) serve() {
 		return
 	}
 	serverRead(c)
+	<-c.finished
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	for c.running > 0 {
+		c.changed.Wait()
+	}
 }
 
-// finish is what the last reading goroutine does.
+// finish is what the reading goroutine does last.
 func (c *serverConn) finish(err error) {
 	if !errors.Is(err, io.EOF) {
 		c.goAway(err)
@@ -163,19 +169,15 @@ func (c *serverConn) accept(body []byte) error {
 	return nil
 }
 
-// serverRead reads until the connection ends. fastpath.go replaces it by one
-// that runs non-blocking methods on the reading goroutine.
-var serverRead = (*serverConn).read
-
+// read reads until the connection ends, and finishes it.
 func (c *serverConn) read() {
 	for {
 		f, err := c.next()
 		if err == nil {
-			err = c.handle(&f, func(call *serverCall) { go c.run(call) })
+			err = c.handle(&f)
 		}
 		if err != nil {
 			c.finish(err)
-			c.handlers.Wait()
 			return
 		}
 	}
@@ -197,15 +199,14 @@ func (c *serverConn) busy() bool {
 	return c.running > 0
 }
 
-// handle does what a frame says; run is how an admitted call is started. Its
-// errors end the connection.
-func (c *serverConn) handle(f *frame, run func(*serverCall)) error {
+// handle does what a frame says. Its errors end the connection.
+func (c *serverConn) handle(f *frame) error {
 	if err := checkFrame(f); err != nil {
 		return err
 	}
 	switch f.kind {
 	case kindRequest:
-		return c.handleRequest(f, run)
+		return c.handleRequest(f)
 	case kindCancel:
 		c.mu.Lock()
 		call := c.calls[f.id]
@@ -223,7 +224,7 @@ func (c *serverConn) handle(f *frame, run func(*serverCall)) error {
 }
 
 // handleRequest admits a call, or refuses it with an error that says that it never ran.
-func (c *serverConn) handleRequest(f *frame, run func(*serverCall)) error {
+func (c *serverConn) handleRequest(f *frame) error {
 	r, err := parseRequest(f)
 	if err != nil {
 		return err
@@ -234,23 +235,40 @@ func (c *serverConn) handleRequest(f *frame, run func(*serverCall)) error {
 		return err
 	}
 	call, err := c.admit(f, &r)
-	if err == nil {
-		err = c.takeBody(call, f, &r)
-	} else if skip := c.skip(f, &r); skip != nil {
-		err = skip // whatever becomes of the call, its types belong to the gob stream
-	}
-	if err != nil {
-		if errors.Is(err, errGobStream) {
+	if c.codec == Gob {
+		if err = c.decodeGob(call, f, &r, err); errors.Is(err, errGobStream) {
+			c.out.mu.Lock()
+			defer c.out.mu.Unlock()
+			c.releaseLocked()
 			return err
 		}
+	}
+	if err != nil {
+		putBuffer(f.large)
 		return c.refuse(f.id, toError(err))
 	}
+	return startCall(c, call, f, r.body)
+}
+
+// start runs a call in a goroutine of its own.
+func (c *serverConn) start(call *serverCall, f *frame, body []byte) error {
+	call.keep(f, body)
+	c.remember(call)
+	go c.serveCall(call)
+	return nil
+}
+
+// remember lets a cancel, and the end of the connection, find the call.
+func (c *serverConn) remember(call *serverCall) {
 	c.mu.Lock()
 	c.calls[call.id] = call
 	c.mu.Unlock()
-	c.handlers.Add(1)
-	run(call)
-	return nil
+}
+
+func (c *serverConn) forget(call *serverCall) {
+	c.mu.Lock()
+	delete(c.calls, call.id)
+	c.mu.Unlock()
 }
 
 // begin counts a request. It returns false if nothing is to be done for it.
@@ -341,38 +359,21 @@ func (c *serverConn) releaseLocked() {
 	}
 }
 
-// takeBody decodes gob, in order, and keeps any other body for the handler's goroutine.
-func (c *serverConn) takeBody(call *serverCall, f *frame, r *request) error {
-	if c.codec == Gob {
-		if call.method.newParams == nil {
-			return c.skip(f, r)
+// decodeGob decodes params, in the order of the frames. Whatever else becomes of
+// the call, its types belong to the stream: with refused set, or without
+// params, the body is skipped.
+func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused error) error {
+	if refused != nil || call.method.newParams == nil {
+		if err := c.gobIn.decode(r.body, f.flags, nil); errors.Is(err, errGobStream) {
+			return err
 		}
-		call.params = call.method.newParams()
-		err := c.gobIn.decode(r.body, f.flags, call.params)
-		putBuffer(f.large)
-		if err != nil {
-			c.server.release()
-			return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
-		}
-		return nil
+		return refused
 	}
-	call.body, call.data = f.large, r.body
-	if f.large == nil {
-		call.body = getBuffer(len(r.body))
-		call.body.b = append(call.body.b, r.body...)
-		call.data = call.body.b
-	}
-	return nil
-}
-
-// skip is for a body that nobody wants. An error is one of the gob stream.
-func (c *serverConn) skip(f *frame, r *request) error {
-	defer putBuffer(f.large)
-	if c.codec != Gob {
-		return nil
-	}
-	if err := c.gobIn.decode(r.body, f.flags, nil); errors.Is(err, errGobStream) {
-		return err
+	call.params = call.method.newParams()
+	err := c.gobIn.decode(r.body, f.flags, call.params)
+	if err != nil {
+		c.server.release()
+		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
 	}
 	return nil
 }
@@ -403,31 +404,39 @@ func (c *serverConn) control(reply bool, head func([]byte) []byte) error {
 	return nil
 }
 
-// run runs one admitted call and answers it. It is a goroutine's whole life.
-func (c *serverConn) run(call *serverCall) {
-	defer c.handlers.Done()
-	c.serveCall(call)
+// outcome is what came of running a call.
+type outcome struct {
+	result   any
+	body     *buffer // result encoded, by a codec that keeps no state
+	err      error
+	returned bool // false: the handler ended its goroutine by runtime.Goexit
 }
 
-// serveCall runs the handler and answers, even if the handler ends the
-// goroutine by runtime.Goexit.
+// serveCall runs and answers a call. It is a goroutine's whole life.
 func (c *serverConn) serveCall(call *serverCall) {
-	var result any
-	var err error = errPanicked(call.method)
-	defer func() { c.reply(call, result, err) }()
-	result, err = c.invoke(call)
+	var done outcome
+	defer func() {
+		c.forget(call)
+		c.reply(call, &done, true)
+	}()
+	c.runCall(call, &done)
 }
 
-// reply encodes what came of a call and hands it to the writer.
-func (c *serverConn) reply(call *serverCall, result any, err error) {
-	var body *buffer
-	if err == nil {
-		body, err = c.encode(result)
+// runCall is all of a call that is a user's code.
+func (c *serverConn) runCall(call *serverCall, done *outcome) {
+	done.result, done.err = c.invoke(call)
+	if done.err == nil {
+		done.body, done.err = c.encode(done.result)
+	}
+	done.returned = true
+}
+
+// reply hands the one reply to the writer, when there is room.
+func (c *serverConn) reply(call *serverCall, done *outcome, send bool) {
+	if !done.returned {
+		done.err = errPanicked(call.method)
 	}
 	call.end(context.Canceled)
-	c.mu.Lock()
-	delete(c.calls, call.id)
-	c.mu.Unlock()
 	c.server.release()
 
 	c.out.mu.Lock()
@@ -435,8 +444,8 @@ func (c *serverConn) reply(call *serverCall, result any, err error) {
 		c.changed.Wait()
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
-	c.appendReplyLocked(call.id, result, body, err)
-	start, busy := c.out.startLocked(), c.running > 0
+	c.appendReplyLocked(call.id, done)
+	start, busy := send && c.out.startLocked(), c.running > 0
 	c.out.mu.Unlock()
 	if start {
 		flush(&c.out, busy)
@@ -450,7 +459,7 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 		err = decodeWith(c.codec, call.data, call.params)
 	}
 	putBuffer(call.body)
-	call.body, call.data = nil, nil
+	call.body, call.data = nil, nil // a handler may keep its context
 	if err != nil {
 		return nil, unrun(Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err))
 	}
@@ -488,11 +497,12 @@ func (c *serverConn) encode(result any) (*buffer, error) {
 }
 
 // appendReplyLocked appends the one reply to a call.
-func (c *serverConn) appendReplyLocked(id uint64, result any, body *buffer, err error) {
+func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
 	var flags uint8
-	if c.codec == Gob && err == nil && result != nil {
+	body, err := done.body, done.err
+	if c.codec == Gob && err == nil && done.result != nil {
 		body = getBuffer(1 << 10)
-		if body.b, flags, err = c.gobOut.append(body.b, result); err != nil {
+		if body.b, flags, err = c.gobOut.append(body.b, done.result); err != nil {
 			err = Errorf(Internal, "encode the result: %w", err)
 		}
 	}

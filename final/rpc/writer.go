@@ -86,18 +86,15 @@ func (w *writer) startLocked() bool {
 	return true
 }
 
-// flush writes what was appended, after startLocked returned true, and does not
-// wait for it. fastpath.go replaces it by one that writes right here if it can.
-// yield: others are about to append too.
-var flush = func(w *writer, yield bool) { go w.flushAll() }
-
 // flushAll writes until nothing is left.
 func (w *writer) flushAll() {
-	for w.take() {
-		if err := w.write(w.timeout); err != nil {
+	for more := w.take(); more; {
+		var err error
+		if more, err = w.write(w.timeout); err != nil {
 			w.fail(err)
 			return
 		}
+		more = more && w.take()
 	}
 }
 
@@ -134,23 +131,14 @@ func (w *writer) takeLocked() bool {
 	return true
 }
 
-// write writes the rest of the batch. After a timeout it can be called again.
-func (w *writer) write(timeout time.Duration) error {
+// write writes the rest of the batch and reports whether more was appended
+// meanwhile. If not, it has given the flusher's role back. After a timeout it can
+// be called again.
+func (w *writer) write(timeout time.Duration) (more bool, err error) {
 	if err := w.arm(timeout); err != nil {
-		return err
+		return false, err
 	}
-	written := 0
-	var err error
-	if len(w.rest) == 1 {
-		written, err = w.conn.Write(w.rest[0])
-		if w.rest[0] = w.rest[0][written:]; len(w.rest[0]) == 0 {
-			w.rest = nil
-		}
-	} else {
-		var n int64
-		n, err = w.rest.WriteTo(w.conn)
-		written = int(n)
-	}
+	written, err := w.writeRest()
 	if w.observer != nil && written > 0 {
 		w.observer.BytesWritten(written)
 	}
@@ -158,10 +146,24 @@ func (w *writer) write(timeout time.Duration) error {
 		w.recycle()
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.size -= written
 	w.room()
-	w.mu.Unlock()
-	return err
+	if err == nil {
+		more = w.out.small != nil
+		w.flushing = more
+	}
+	return more, err
+}
+
+func (w *writer) writeRest() (written int, err error) {
+	if len(w.rest) > 1 {
+		n, err := w.rest.WriteTo(w.conn)
+		return int(n), err
+	}
+	written, err = w.conn.Write(w.rest[0])
+	w.rest[0] = w.rest[0][written:]
+	return written, err
 }
 
 // recycle gives back the memory of a batch that was written.
