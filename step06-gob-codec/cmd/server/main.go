@@ -1,0 +1,6 @@
+// Server answers requests in JSON, one a line.
+package main
+
+import "example.com/rpc-from-scratch/step06-gob-codec/cmd"
+
+func main() { cmd.Server() }
