@@ -20,7 +20,6 @@ func finalPeer(name, setup string, codec rpc.Codec, register func(*rpc.Server) e
 	return peer{
 		name:        name,
 		ours:        true,
-		module:      "example.com/rpc-from-scratch/final",
 		multiplexes: true,
 		deadline:    true,
 		setup:       setup + "; methods registered as NonBlocking",

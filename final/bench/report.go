@@ -147,17 +147,27 @@ func (r *results) writeTargets(w io.Writer) {
 func (r *results) writeSetups(w io.Writer) {
 	t := table{head: []string{"peer", "version", "deadline travels", "configuration"}, textColumns: 4}
 	for _, p := range peers {
-		version := r.Machine.Go
-		if p.module != "" {
-			version = r.Machine.Modules[p.module]
+		if !r.measured(p.name) {
+			continue
 		}
 		travels := "no"
 		if p.deadline {
 			travels = "yes"
 		}
-		t.rows = append(t.rows, []string{p.label(), version, travels, p.setup})
+		t.rows = append(t.rows, []string{p.label(), r.versionOf(p), travels, p.setup})
 	}
 	t.write(w, "Peers")
+}
+
+func (r *results) versionOf(p peer) string {
+	switch {
+	case p.ours:
+		return "this workspace"
+	case p.module == "":
+		return r.Machine.Go
+	default:
+		return r.Machine.Modules[p.module]
+	}
 }
 
 // label marks the peers that carry many calls on one connection.

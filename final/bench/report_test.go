@@ -74,7 +74,7 @@ func TestReport_HasTheFiguresAndTheSetups(t *testing.T) {
 	} {
 		assert.Contains(t, squeeze(report), squeeze(want))
 	}
-	assert.NotContains(t, report, "| Thrift                  |", "a peer that did not run has no row of figures")
+	assert.NotContains(t, report, "| Thrift ", "a peer that did not run has no row")
 }
 
 // squeeze makes a text independent of the columns' widths.

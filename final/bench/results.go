@@ -46,6 +46,12 @@ func (r *results) summarize(peerName, workloadID string) (summary, bool) {
 	}, true
 }
 
+// measured says whether the run measured anything of a peer.
+func (r *results) measured(peerName string) bool {
+	_, idle := r.idleOf(peerName)
+	return idle || slices.ContainsFunc(r.Rounds, func(one round) bool { return one.Peer == peerName })
+}
+
 // medianOf returns the middle value, or the mean of the two in the middle.
 func medianOf[V time.Duration | float64](rounds []round, value func(round) V) V {
 	values := make([]V, len(rounds))
