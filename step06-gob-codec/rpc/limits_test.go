@@ -40,7 +40,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in final by TestGob_FailedEncodeSparesTheConnection.
+// Lifted in final by TestGob_FailedEncodeBeginsANewStream.
 func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, &Server{})

@@ -1,0 +1,110 @@
+package inventory
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/step07-inventory-app/rpc"
+)
+
+func TestDefaultStock_IsThatOfTheWorkspace(t *testing.T) {
+	shared, err := os.ReadFile("../../testdata/stock.json")
+	require.NoError(t, err)
+	assert.Equal(t, string(shared), string(DefaultStock))
+	stock, err := ParseStock(DefaultStock)
+	require.NoError(t, err)
+	assert.Equal(t, 100, stock["item1"])
+}
+
+func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
+	_, err := ParseStock([]byte(`{"item1":-1}`))
+	assert.EqualError(t, err, "stock: item1: quantity is -1")
+	_, err = ParseStock([]byte(`{"item1":"many"}`))
+	assert.ErrorContains(t, err, "stock: json: cannot unmarshal string")
+}
+
+func TestInventory_ReservesAndReleases(t *testing.T) {
+	inv := New(map[string]int{"item1": 5, "item2": 1})
+	left, err := inv.Reserve(t.Context(), Reservation{"order-1", "item1", 2})
+	require.NoError(t, err)
+	assert.Equal(t, 3, left)
+	_, err = inv.Reserve(t.Context(), Reservation{"order-1", "item2", 1})
+	require.NoError(t, err)
+
+	items, err := inv.List(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []Item{{"item1", 3, 2}, {"item2", 0, 1}}, items)
+
+	units, err := inv.Release(t.Context(), "order-1")
+	require.NoError(t, err)
+	assert.Equal(t, 3, units)
+	units, err = inv.Release(t.Context(), "order-1")
+	require.NoError(t, err)
+	assert.Zero(t, units, "once is enough")
+	left, err = inv.CheckStock(t.Context(), "item2")
+	require.NoError(t, err)
+	assert.Equal(t, 1, left)
+}
+
+func TestInventory_RefusesWithACode(t *testing.T) {
+	inv := New(map[string]int{"item1": 5})
+	for _, test := range []struct {
+		name string
+		r    Reservation
+		code rpc.Code
+		text string
+	}{
+		{"unknown item", Reservation{"order-1", "item9", 1}, rpc.NotFound, "unknown item: item9"},
+		{"out of stock", Reservation{"order-1", "item1", 6}, rpc.FailedPrecondition, "out of stock: item1: 5 left, 6 wanted"},
+		{"none", Reservation{"order-1", "item1", 0}, rpc.InvalidArgument, "bad quantity: 0"},
+		{"fewer than none", Reservation{"order-1", "item1", -3}, rpc.InvalidArgument, "bad quantity: -3"},
+		{"no order", Reservation{"", "item1", 1}, rpc.InvalidArgument, "order is missing"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := inv.Reserve(t.Context(), test.r)
+			assert.ErrorIs(t, err, test.code)
+			assert.EqualError(t, err, test.text)
+			left, err := inv.CheckStock(t.Context(), "item1")
+			require.NoError(t, err)
+			assert.Equal(t, 5, left, "nothing is taken")
+		})
+	}
+	_, err := inv.CheckStock(t.Context(), "item9")
+	assert.ErrorIs(t, err, rpc.NotFound)
+}
+
+func TestInventory_NeverSellsMoreThanThereIs(t *testing.T) {
+	inv := New(map[string]int{"item1": 100})
+	var sold atomic.Int64
+	var customers sync.WaitGroup
+	for range 50 {
+		customers.Go(func() {
+			for range 3 {
+				if _, err := inv.Reserve(t.Context(), Reservation{"order", "item1", 1}); err == nil {
+					sold.Add(1)
+				} else {
+					assert.ErrorIs(t, err, rpc.FailedPrecondition)
+				}
+			}
+		})
+	}
+	customers.Wait()
+	assert.EqualValues(t, 100, sold.Load())
+	left, err := inv.CheckStock(t.Context(), "item1")
+	require.NoError(t, err)
+	assert.Zero(t, left)
+}
+
+func TestInventory_DoesNotShareItsStock(t *testing.T) {
+	stock := map[string]int{"item1": 5}
+	inv := New(stock)
+	stock["item1"] = 0
+	left, err := inv.CheckStock(t.Context(), "item1")
+	require.NoError(t, err)
+	assert.Equal(t, 5, left)
+}

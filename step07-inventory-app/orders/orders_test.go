@@ -1,0 +1,201 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/step07-inventory-app/inventory"
+	"example.com/rpc-from-scratch/step07-inventory-app/rpc"
+)
+
+// serveInventory serves an inventory over TCP and returns a client of it.
+func serveInventory(t *testing.T, stock map[string]int) *rpc.Client {
+	t.Helper()
+	srv := &rpc.Server{}
+	require.NoError(t, srv.Register("Inventory", inventory.New(stock)))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	c, err := rpc.Dial(t.Context(), ln.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		c.Close()
+		srv.Close()
+		assert.ErrorIs(t, <-served, rpc.ErrServerClosed)
+	})
+	return c
+}
+
+func left(t *testing.T, c Caller, item string) (quantity int) {
+	t.Helper()
+	require.NoError(t, c.Call(t.Context(), "Inventory.CheckStock", item, &quantity))
+	return quantity
+}
+
+func TestOrders_PlacesAnOrder(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+	receipt, err := New(inv).PlaceOrder(t.Context(), Order{"order-1", "customer-1", []Line{{"item1", 2}, {"item2", 1}}})
+	require.NoError(t, err)
+	assert.Equal(t, Receipt{"order-1", 3}, receipt)
+	assert.Equal(t, 3, left(t, inv, "item1"))
+	assert.Equal(t, 4, left(t, inv, "item2"))
+}
+
+func TestOrders_RefusesWithACodeAndTakesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		order Order
+		code  rpc.Code
+		text  string
+	}{
+		{"unknown item", Order{"o", "", []Line{{"item1", 1}, {"item9", 1}}}, rpc.NotFound, "unknown item: item9"},
+		{"out of stock", Order{"o", "", []Line{{"item1", 1}, {"item2", 9}}}, rpc.FailedPrecondition, "out of stock: item2: 5 left, 9 wanted"},
+		{"out of stock by two lines of one item", Order{"o", "", []Line{{"item1", 3}, {"item1", 3}}}, rpc.FailedPrecondition, "out of stock: item1: 2 left, 3 wanted"},
+		{"bad quantity", Order{"o", "", []Line{{"item1", 1}, {"item2", 0}}}, rpc.InvalidArgument, "bad quantity: 0"},
+		{"no lines", Order{"o", "", nil}, rpc.InvalidArgument, "an order needs an id and lines"},
+		{"no id", Order{"", "", []Line{{"item1", 1}}}, rpc.InvalidArgument, "an order needs an id and lines"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+			orders := New(inv)
+			for range 2 { // a refused order may be tried again
+				_, err := orders.PlaceOrder(t.Context(), test.order)
+				assert.ErrorIs(t, err, test.code)
+				assert.EqualError(t, err, test.text)
+			}
+			assert.Equal(t, 5, left(t, inv, "item1"))
+			assert.Equal(t, 5, left(t, inv, "item2"))
+		})
+	}
+}
+
+func TestOrders_PlacesAnOrderOnce(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5})
+	orders := New(inv)
+	order := Order{"order-1", "customer-1", []Line{{"item1", 2}}}
+	_, err := orders.PlaceOrder(t.Context(), order)
+	require.NoError(t, err)
+	_, err = orders.PlaceOrder(t.Context(), order)
+	assert.ErrorIs(t, err, rpc.FailedPrecondition)
+	assert.EqualError(t, err, "order order-1 is placed already")
+	assert.Equal(t, 3, left(t, inv, "item1"))
+}
+
+// A flaky inventory fails the calls that fail says.
+type flaky struct {
+	Caller
+	fail func(method string, call int) error
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func (f *flaky) Call(ctx context.Context, method string, params, result any) error {
+	f.mu.Lock()
+	if f.calls == nil {
+		f.calls = make(map[string]int)
+	}
+	f.calls[method]++
+	n := f.calls[method]
+	f.mu.Unlock()
+	if err := f.fail(method, n); err != nil {
+		return err
+	}
+	return f.Caller.Call(ctx, method, params, result)
+}
+
+var errGone = errors.New("rpc: connection broken: EOF")
+
+func TestOrders_GivesBackWhenALaterLineFails(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+	orders := New(&flaky{Caller: inv, fail: func(method string, call int) error {
+		if method == "Inventory.Reserve" && call == 2 {
+			return errGone
+		}
+		return nil
+	}})
+	_, err := orders.PlaceOrder(t.Context(), Order{"order-1", "", []Line{{"item1", 2}, {"item2", 2}}})
+	assert.ErrorIs(t, err, errGone)
+	assert.Equal(t, 5, left(t, inv, "item1"))
+	assert.Equal(t, 5, left(t, inv, "item2"))
+}
+
+func TestOrders_GivesBackAlsoWhenItsCallerHasGone(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+	ctx, cancel := context.WithCancel(t.Context())
+	orders := New(&flaky{Caller: inv, fail: func(method string, call int) error {
+		if method == "Inventory.Reserve" && call == 2 {
+			cancel()
+		}
+		return nil
+	}})
+	_, err := orders.PlaceOrder(ctx, Order{"order-1", "", []Line{{"item1", 2}, {"item2", 2}}})
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 5, left(t, inv, "item1"))
+	assert.Equal(t, 5, left(t, inv, "item2"))
+}
+
+func TestOrders_SaysWhenItCouldNotGiveBack(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+	gone := false
+	orders := New(&flaky{Caller: inv, fail: func(method string, call int) error {
+		gone = gone || method == "Inventory.Reserve" && call == 2
+		if gone {
+			return errGone
+		}
+		return nil
+	}})
+	order := Order{"order-1", "", []Line{{"item1", 2}, {"item2", 2}}}
+	_, err := orders.PlaceOrder(t.Context(), order)
+	assert.EqualError(t, err, "rpc: connection broken: EOF; "+
+		"order order-1 may still hold reservations: rpc: connection broken: EOF")
+	_, err = orders.PlaceOrder(t.Context(), order)
+	assert.EqualError(t, err, "order order-1 is placed already", "its id is not used again")
+}
+
+func TestOrders_ManyCustomersAtOnceNeverGetMoreThanThereIs(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 30, "item2": 40})
+	orders := New(inv)
+	var mu sync.Mutex
+	placed := 0
+	var customers sync.WaitGroup
+	for customer := range 16 {
+		customers.Go(func() {
+			for n := range 5 {
+				_, err := orders.PlaceOrder(t.Context(),
+					Order{fmt.Sprint(customer, "-", n), "", []Line{{"item1", 1}, {"item2", 1}}})
+				if err == nil {
+					mu.Lock()
+					placed++
+					mu.Unlock()
+				} else {
+					assert.ErrorIs(t, err, rpc.FailedPrecondition)
+				}
+			}
+		})
+	}
+	customers.Wait()
+	assert.Equal(t, 30, placed)
+	assert.Equal(t, 0, left(t, inv, "item1"))
+	assert.Equal(t, 10, left(t, inv, "item2"))
+}
+
+func TestDefaultOrders_AreThoseOfTheWorkspace(t *testing.T) {
+	shared, err := os.ReadFile("../../testdata/orders.json")
+	require.NoError(t, err)
+	assert.Equal(t, string(shared), string(DefaultOrders))
+	list, err := ParseOrders(DefaultOrders)
+	require.NoError(t, err)
+	assert.Len(t, list, 200)
+	_, err = ParseOrders([]byte(`{}`))
+	assert.ErrorContains(t, err, "orders: json: cannot unmarshal object")
+}

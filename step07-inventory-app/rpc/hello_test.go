@@ -1,0 +1,112 @@
+package rpc
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHello_ChoosesTheCodec(t *testing.T) {
+	for _, codec := range []string{"json", "gob"} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := newStockServer(t)
+			c, err := NewClientCodec(t.Context(), srv.connect(t), codec)
+			require.NoError(t, err)
+			defer c.Close()
+			var quantity int
+			require.NoError(t, call(c, "Inventory.CheckStock", "item1", &quantity))
+			assert.Equal(t, 100, quantity)
+		})
+	}
+}
+
+func TestHello_ARefusalSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		_, err := NewClientCodec(t.Context(), srv.connect(t), "xml")
+		assert.EqualError(t, err, `rpc: the server refuses: unknown codec "xml"`)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		srv.AllowGob = false
+		_, err := NewClientCodec(t.Context(), srv.connect(t), "gob")
+		assert.EqualError(t, err, `rpc: the server refuses: unknown codec "gob"`)
+	})
+}
+
+func TestHello_AnOddAnswerIsAnError(t *testing.T) {
+	for _, test := range []struct{ name, answer, want string }{
+		{"an older server", `{"error":"invalid request"}` + "\n", `rpc: the server answers the hello with "{\"error\":\"invalid request\"}"`},
+		{"another version", "RPC/2 ok\n", `rpc: the server answers the hello with "RPC/2 ok"`},
+		{"too long", strings.Repeat("x", maxHello+1) + "\n", "rpc: hello: hello is too long"},
+		{"cut off", "RPC/1 o", "rpc: hello: EOF"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				go func() {
+					read(t, server)
+					io.WriteString(server, test.answer)
+					server.Close()
+				}()
+				_, err := NewClientCodec(t.Context(), client, "json")
+				assert.EqualError(t, err, test.want)
+				_, err = client.Read(make([]byte, 1))
+				assert.ErrorIs(t, err, io.ErrClosedPipe, "the connection is closed")
+			})
+		})
+	}
+}
+
+func TestHello_EndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe() // whose other end is silent
+		defer server.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := NewClientCodec(ctx, client, "json")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestHello_LeavesTheContextBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c, err := NewClientCodec(ctx, newStockServer(t).connect(t), "json")
+		require.NoError(t, err)
+		defer c.Close()
+		cancel()
+		synctest.Wait()
+		assert.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+	})
+}
+
+// A client may send its first request along with the hello. A server that read
+// ahead while it looked for the hello's end would lose it.
+func TestHello_WhatFollowsInTheSamePacketIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newStockServer(t).connect(t)
+		go io.WriteString(conn, "RPC/1 json\n"+`{"id":1,"method":"Inventory.CheckStock","params":"item1"}`+"\n")
+		assert.Equal(t, "RPC/1 ok\n", read(t, conn))
+		assert.Equal(t, `{"id":1,"result":100}`+"\n", read(t, conn))
+	})
+}
+
+func TestHello_MayComeByteByByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newStockServer(t).connect(t)
+		for _, b := range []byte("RPC/1 json\r\n") {
+			write(t, conn, string(b))
+		}
+		assert.Equal(t, "RPC/1 ok\n", read(t, conn))
+	})
+}

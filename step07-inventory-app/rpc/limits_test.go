@@ -1,0 +1,91 @@
+package rpc
+
+// Green here means: this weakness exists; each names the step and the test that
+// lifts it.
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Lifted never: Go cannot stop a goroutine from outside. A context asks, and a
+// method has to look.
+func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		called, release := make(chan context.Context), make(chan struct{})
+		returned := false
+		srv := newServer(t, &Server{})
+		register(t, srv, "Stubborn", func(ctx context.Context) {
+			called <- ctx
+			<-release
+			returned = true
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		c := newClient(t, srv)
+		go func() { done <- c.Call(ctx, "Test.Stubborn", nil, nil) }()
+		told := <-called
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		<-told.Done()
+		synctest.Wait()
+		assert.False(t, returned, "it was told, and runs on")
+		close(release)
+		synctest.Wait()
+		assert.True(t, returned)
+	})
+}
+
+// Lifted in final by TestGob_FailedEncodeBeginsANewStream.
+func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Bad", func() struct{ V any } { return struct{ V any }{struct{ unregistered int }{}} })
+		register(t, srv, "Good", func() int { return 1 })
+		c, err := NewClientCodec(t.Context(), srv.connect(t), "gob")
+		require.NoError(t, err)
+		require.NoError(t, call(c, "Test.Good", nil, nil))
+		assert.ErrorContains(t, call(c, "Test.Bad", nil, nil), "rpc: connection broken: ")
+		assert.ErrorContains(t, call(c, "Test.Good", nil, nil), "rpc: connection broken: ")
+	})
+}
+
+// Lifted in final by TestServer_BoundsHandlersOfAConnection.
+func TestLimit_HandlersUnbounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 2000
+		release := make(chan struct{})
+		running := make(chan struct{}, calls)
+		srv := newServer(t, &Server{})
+		register(t, srv, "Slow", func() { running <- struct{}{}; <-release })
+		c := newClient(t, srv)
+		var done []<-chan error
+		for range calls {
+			done = append(done, goCall(c, "Test.Slow", nil, nil))
+		}
+		synctest.Wait()
+		assert.Len(t, running, calls, "all of one client's calls run at once")
+		close(release)
+		for _, d := range done {
+			assert.NoError(t, <-d)
+		}
+	})
+}
+
+// Lifted in final by TestClient_ConnectsAnewAfterALostConnection.
+func TestLimit_LostConnectionFailsEveryCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		c := newClient(t, srv)
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+		c.conn.Close() // a cable, a proxy, a restart: the server itself is well
+		for range 3 {
+			assert.ErrorContains(t, call(c, "Inventory.CheckStock", "item1", nil), "rpc: connection broken: ")
+		}
+		assert.NoError(t, call(newClient(t, srv), "Inventory.CheckStock", "item1", nil))
+	})
+}
