@@ -1,8 +1,12 @@
 package rpc
 
 import (
+	"fmt"
 	"io"
+	"log"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -44,4 +48,27 @@ func TestNaive_OneReadIsNotOneLine(t *testing.T) {
 			assert.Equal(t, test.want, string(got))
 		})
 	}
+}
+
+// naiveStartServer is the article's StartServer: a library that ends the
+// program of whoever uses it.
+func naiveStartServer(addr string) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Fatal("Server failed to start:", err)
+	}
+	listener.Close()
+}
+
+func TestNaive_ALibraryThatCallsLogFatalEndsTheProgram(t *testing.T) {
+	if os.Getenv("NAIVE") != "" {
+		defer fmt.Println("what the program still has to do")
+		naiveStartServer("127.0.0.1:no-such-port")
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", t.Name()) // this test again, in a process of its own
+	cmd.Env = append(os.Environ(), "NAIVE=1", "GORACE=atexit_sleep_ms=0")
+	output, err := cmd.CombinedOutput()
+	assert.EqualError(t, err, "exit status 1")
+	assert.NotContains(t, string(output), "what the program still has to do")
 }

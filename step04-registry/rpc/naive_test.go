@@ -33,3 +33,19 @@ func TestNaive_APanicInAMethodReachesTheServer(t *testing.T) {
 	// Nobody recovers: in a goroutine of the server, this ends the process.
 	assert.Panics(t, func() { naiveCallMethod(func(string) int { panic("bug") }, `"x"`) })
 }
+
+// A naiveServer has methods, as the article's has; naiveStart makes one of its
+// own, and the one with the registered method is never asked.
+type naiveServer struct{ methods map[string]any }
+
+func naiveStart() func(method string) bool {
+	server := &naiveServer{methods: map[string]any{}}
+	return func(method string) bool { return server.methods[method] != nil }
+}
+
+func TestNaive_TheServerNeverSeesTheRegisteredMethod(t *testing.T) {
+	server := &naiveServer{methods: map[string]any{}}
+	server.methods["Inventory.CheckStock"] = func(item string) int { return 100 }
+	knows := naiveStart()
+	assert.False(t, knows("Inventory.CheckStock"))
+}
