@@ -30,6 +30,7 @@ type Client struct {
 
 // A pendingCall waits for its response.
 type pendingCall struct {
+	id     uint64
 	reply  chan Response
 	result any // the pointer that Call was given, for its type alone
 }
@@ -96,12 +97,12 @@ func newClientOn(conn net.Conn, r *bufio.Reader, codec string) *Client {
 // an error of this call alone. After any other error the connection is broken:
 // all calls, waiting or later, fail with the same error, at once.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
-	id, call, err := c.register(result)
+	call, err := c.register(result)
 	if err != nil {
 		return err
 	}
-	defer c.take(id)
-	if err := c.send(ctx, Request{ID: id, Method: method, value: params}); err != nil {
+	defer c.take(call.id)
+	if err := c.send(ctx, Request{ID: call.id, Method: method, value: params}); err != nil {
 		return err
 	}
 	select {
@@ -111,8 +112,8 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		}
 		return resp.decode(method, result)
 	case <-ctx.Done():
-		if c.take(id) != nil {
-			go c.send(context.Background(), Request{ID: id, Cancel: true})
+		if c.take(call.id) != nil {
+			go c.send(context.Background(), Request{ID: call.id, Cancel: true})
 		}
 		return fmt.Errorf("rpc: %s: %w", method, ctx.Err())
 	}
@@ -125,20 +126,24 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// register gives a call its id, and the channel on which its response will come.
-func (c *Client) register(result any) (id uint64, call *pendingCall, err error) {
+// register gives a call its id, and a channel on which its response will come.
+func (c *Client) register(result any) (*pendingCall, error) {
 	if v := reflect.ValueOf(result); result != nil && (v.Kind() != reflect.Pointer || v.IsNil()) {
-		return 0, nil, fmt.Errorf("rpc: result is a %T: want a pointer, or nil", result)
+		return nil, fmt.Errorf("rpc: result is a %T: want a pointer, or nil", result)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		return 0, nil, c.err
+		return nil, c.err
 	}
 	c.lastID++
-	reply := make(chan Response, 1) // the reader must never wait for a caller
-	c.pending[c.lastID] = &pendingCall{reply, result}
-	return c.lastID, c.pending[c.lastID], nil
+	call := &pendingCall{
+		id:     c.lastID,
+		reply:  make(chan Response, 1), // the reader must never wait for a caller
+		result: result,
+	}
+	c.pending[call.id] = call
+	return call, nil
 }
 
 // take takes the call with that id off the list and returns it, or nil if it

@@ -23,8 +23,14 @@ type Client struct {
 
 	mu      sync.Mutex
 	lastID  uint64
-	pending map[uint64]chan Response // the calls that wait for a response, by id
-	err     error                    // why the connection is broken; nil while it works
+	pending map[uint64]*pendingCall // the calls that wait for a response, by id
+	err     error                   // why the connection is broken; nil while it works
+}
+
+// A pendingCall waits for its response.
+type pendingCall struct {
+	id    uint64
+	reply chan Response
 }
 
 // Dial connects to the server at the TCP address addr. When ctx ends, it stops
@@ -44,7 +50,7 @@ func NewClient(conn net.Conn) *Client {
 		conn:    conn,
 		r:       bufio.NewReader(conn),
 		writing: make(chan struct{}, 1),
-		pending: make(map[uint64]chan Response),
+		pending: make(map[uint64]*pendingCall),
 	}
 	go c.readLoop()
 	return c
@@ -62,17 +68,17 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 	if err != nil {
 		return fmt.Errorf("rpc: %s: %w", method, err)
 	}
-	id, reply, err := c.register()
+	call, err := c.register()
 	if err != nil {
 		return err
 	}
-	defer c.take(id)
-	req.ID = id
+	defer c.take(call.id)
+	req.ID = call.id
 	if err := c.send(ctx, req); err != nil {
 		return err
 	}
 	select {
-	case resp, ok := <-reply:
+	case resp, ok := <-call.reply:
 		if !ok {
 			return c.err
 		}
@@ -89,28 +95,31 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// register gives a call its id, and the channel on which its response will come.
-func (c *Client) register() (id uint64, reply chan Response, err error) {
+// register gives a call its id, and a channel on which its response will come.
+func (c *Client) register() (*pendingCall, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		return 0, nil, c.err
+		return nil, c.err
 	}
 	c.lastID++
-	reply = make(chan Response, 1) // the reader must never wait for a caller
-	c.pending[c.lastID] = reply
-	return c.lastID, reply, nil
+	call := &pendingCall{
+		id:    c.lastID,
+		reply: make(chan Response, 1), // the reader must never wait for a caller
+	}
+	c.pending[call.id] = call
+	return call, nil
 }
 
-// take takes the call with that id off the list and returns its channel, or nil
-// if it has left the list already. Whoever takes a call off is the only one to
-// send to its channel or close it.
-func (c *Client) take(id uint64) chan Response {
+// take takes the call with that id off the list and returns it, or nil if it
+// has left the list already. Whoever takes a call off is the only one to send
+// to its channel or close it.
+func (c *Client) take(id uint64) *pendingCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	reply := c.pending[id]
+	call := c.pending[id]
 	delete(c.pending, id)
-	return reply
+	return call
 }
 
 // send writes a request when its turn comes, unless ctx ends first. The write
@@ -147,8 +156,8 @@ func (c *Client) readLoop() {
 			c.fail(fmt.Errorf("rpc: connection broken: %w", err))
 			return
 		}
-		if reply := c.take(resp.ID); reply != nil {
-			reply <- resp
+		if call := c.take(resp.ID); call != nil {
+			call.reply <- resp
 		}
 	}
 }
@@ -170,9 +179,9 @@ func (c *Client) fail(err error) error {
 	if c.err == nil {
 		c.err = err
 		c.conn.Close()
-		for id, reply := range c.pending {
+		for id, call := range c.pending {
 			delete(c.pending, id)
-			close(reply)
+			close(call.reply)
 		}
 	}
 	return c.err
