@@ -20,7 +20,7 @@ func init() {
 		case *serverConn:
 			return new(serverFast)
 		}
-		return new(serverWatch)
+		return &serverWatch{ended: owner.(*Server).ended}
 	}
 	flush = flushHere
 	clientRead = (*clientConn).readShared
@@ -154,10 +154,17 @@ func (c *clientConn) awaitReading(ctx context.Context, call *clientCall) error {
 	return c.await(ctx, call)
 }
 
+// takeRole makes sure that somebody reads: the caller, if nobody does and its
+// call is the only one, else the goroutine.
 func (c *clientConn) takeRole(call *clientCall) bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	if c.shared().role != readerNone || len(c.pending) != 1 || c.pending[call.id] != call {
+	if c.shared().role != readerNone || c.pending[call.id] != call {
+		return false
+	}
+	if len(c.pending) > 1 {
+		c.shared().role = readerGoroutine
+		c.shared().wake <- struct{}{}
 		return false
 	}
 	c.shared().role = readerCaller
@@ -307,6 +314,7 @@ func (c *serverConn) takeOver(turn uint64) {
 // serverWatch looks every millisecond after the connections that run calls while
 // reading. It runs only while there are some.
 type serverWatch struct {
+	ended <-chan struct{} // the server's
 	mu    sync.Mutex
 	conns map[*serverConn]struct{}
 }
@@ -317,8 +325,10 @@ const quietTurns = 16
 func (w *serverWatch) watch(c *serverConn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.conns) == 0 {
+	if w.conns == nil {
 		w.conns = map[*serverConn]struct{}{}
+	}
+	if len(w.conns) == 0 {
 		go w.run()
 	}
 	w.conns[c] = struct{}{}
@@ -329,8 +339,10 @@ func (w *serverWatch) watch(c *serverConn) {
 func (w *serverWatch) run() {
 	tick := time.NewTicker(briefly)
 	defer tick.Stop()
-	for range tick.C {
-		if w.look() == 0 {
+	for w.look() > 0 {
+		select {
+		case <-tick.C:
+		case <-w.ended:
 			return
 		}
 	}

@@ -29,7 +29,9 @@ type Server struct {
 	conns     map[*serverConn]struct{}
 	stopping  chan struct{}  // closed when state is no longer Serving
 	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
-	fast      any            // fastpath.go's
+	ended     chan struct{}  // closed when serving has come to its end
+	ending    sync.Once
+	fast      any // fastpath.go's
 
 }
 
@@ -50,6 +52,7 @@ func NewServer(opts ...ServerOption) *Server {
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	s.fast = newFast(s)
 	for _, opt := range opts {
@@ -329,13 +332,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range conns {
 		go c.drain(ctx)
 	}
-	done := make(chan struct{})
-	go func() {
-		s.serving.Wait()
-		close(done)
-	}()
+	go s.wait()
 	select {
-	case <-done:
+	case <-s.ended:
 		s.stop(Closed)
 		return nil
 	case <-ctx.Done():
@@ -351,8 +350,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.stop(Closed)
 	s.cutAll()
-	s.serving.Wait()
+	s.wait()
 	return nil
+}
+
+// wait waits for listeners, connections and handlers, after stop.
+func (s *Server) wait() {
+	s.serving.Wait()
+	s.ending.Do(func() { close(s.ended) })
 }
 
 // stop moves the state on and closes the listeners.

@@ -1,0 +1,299 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// scrap is a net.Conn of which only Read matters: it gives data in pieces.
+type scrap struct {
+	net.Conn
+	data  []byte
+	piece int
+}
+
+func (s *scrap) Read(p []byte) (int, error) {
+	if len(s.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.data[:min(len(s.data), s.piece)])
+	s.data = s.data[n:]
+	return n, nil
+}
+func (s *scrap) SetReadDeadline(time.Time) error { return nil }
+
+// Whatever comes, in whatever pieces: the same frames, or an error.
+func FuzzFrameReader(f *testing.F) {
+	f.Add(frameOf(kindRequest, 0, 1, "abc"), uint16(1))
+	f.Add(append(frameOf(kindPing, 0, 1, ""), frameOf(kindResponse, 0, 2, strings.Repeat("x", 20_000))...), uint16(1000))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint16(4))
+	f.Add([]byte{0, 0, 0, 0, 1, 2, 3}, uint16(7))
+	f.Fuzz(func(t *testing.T, data []byte, piece uint16) {
+		const limit = 64 << 10
+		whole := readAll(t, data, len(data)+1, limit)
+		pieces := readAll(t, data, int(piece)+1, limit)
+		assert.Equal(t, whole, pieces)
+		rest := data
+		for _, frame := range whole {
+			require.LessOrEqual(t, len(frame), limit+4)
+			require.Equal(t, string(rest[:len(frame)]), frame, "nothing is invented or left out")
+			rest = rest[len(frame):]
+		}
+	})
+}
+
+// readAll reads frames to the end or an error and puts their bytes together again.
+func readAll(t *testing.T, data []byte, piece, limit int) []string {
+	in := frameReader{conn: &scrap{data: data, piece: piece}, limit: limit}
+	var frames []string
+	for {
+		f, err := in.next()
+		if err != nil {
+			require.LessOrEqual(t, len(in.buf), 2*maxReadBuffer)
+			return frames
+		}
+		b := appendHeader(nil, f.kind, f.flags, f.id, len(f.payload))
+		frames = append(frames, string(append(b, f.payload...)))
+	}
+}
+
+// A hello is accepted and means the same when said again, or is refused.
+func FuzzHello(f *testing.F) {
+	f.Add((&clientHello{codec: "json", maxMessage: 4 << 20, metadata: Metadata{"k": "v"}}).append(nil))
+	f.Add((&serverHello{maxInFlight: 7, maxMessage: 4096}).append(nil))
+	f.Add((&serverHello{code: Unimplemented, text: "no"}).append(nil))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		body, err := readHello(strings.NewReader(string(data)), maxHello)
+		if err != nil {
+			return
+		}
+		require.Len(t, body, int(binary.BigEndian.Uint16(data[5:])))
+		if h, err := parseClientHello(body); err == nil {
+			require.NoError(t, h.metadata.check())
+			again, err := parseClientHello(h.append(nil)[helloSize:])
+			require.NoError(t, err)
+			assert.Equal(t, h, again)
+		}
+		if h, err := parseServerHello(body); err == nil {
+			assert.NotZero(t, h.maxInFlight)
+			assert.GreaterOrEqual(t, h.maxMessage, uint32(1024))
+		}
+	})
+}
+
+// program reads operations from fuzzed bytes.
+type program struct{ b []byte }
+
+func (p *program) byte() byte {
+	if len(p.b) == 0 {
+		return 0
+	}
+	c := p.b[0]
+	p.b = p.b[1:]
+	return c
+}
+
+func (p *program) bytes() []byte {
+	n := min(int(p.byte()), len(p.b))
+	b := p.b[:n]
+	p.b = p.b[n:]
+	return b
+}
+
+// A server that is fed anything gives each request at most one reply, gives
+// replies to nobody else, and ends: nothing hangs, panics or stays behind.
+func FuzzServer(f *testing.F) {
+	f.Add(true, []byte{0, 1, 0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 3, 'x', 'y', 'z'})
+	f.Add(false, []byte{0, 1, 0, 0, 1, 1, 0, 2, 2, 1, 5, 1, 0, 0, 1, 3})
+	f.Add(true, []byte{5, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	f.Add(true, []byte{0, 4, 1, 1, 0, 4, 1, 1, 6, 0, 5, 0, 0, 5, 0})
+	f.Fuzz(func(t *testing.T, json bool, ops []byte) {
+		if len(ops) > 4096 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			inv := newInventory()
+			close(inv.hold)
+			srv := NewServer(WithCodecs(Gob), WithMaxInFlight(4), WithMaxMessage(8<<10), WithMaxMetadata(100), WithIdleTimeout(time.Minute))
+			require.NoError(t, checkStock.Handle(srv, inv.check))
+			require.NoError(t, Method[stockRequest, stockReply]("Inventory.Now").Handle(srv, inv.check, NonBlocking()))
+			codec := "gob"
+			if json {
+				codec = "json"
+			}
+			raw := rawClient(t, srv, codec)
+			asked, answered := map[uint64]bool{}, map[uint64]bool{}
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				countReplies(raw, answered)
+			}()
+			feedServer(raw, &program{ops}, json, asked)
+			synctest.Wait()
+			raw.conn.Close()
+			<-read
+			for id := range answered {
+				assert.True(t, asked[id], "a reply to %d, which was not asked", id)
+			}
+			srv.Close()
+		})
+	})
+}
+
+// countReplies reads until the end and fails on a second reply.
+func countReplies(raw *rawConn, answered map[uint64]bool) {
+	for {
+		f, err := raw.in.next()
+		if err != nil {
+			return
+		}
+		assert.NoError(raw.t, checkFrame(&f))
+		if f.kind == kindResponse || f.kind == kindError {
+			assert.False(raw.t, answered[f.id], "a second reply to %d", f.id)
+			answered[f.id] = true
+		}
+		if f.kind == kindError {
+			e, err := parseError(&f)
+			if assert.NoError(raw.t, err) {
+				assert.True(raw.t, oneLine(e.Message), "%q", e.Message)
+			}
+		}
+	}
+}
+
+// feedServer does what the program says until its end or the connection's.
+func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
+	methods := []string{checkStock.Name(), "Inventory.Now", "Inventory.Nope", "\xff", ""}
+	params := []string{`{"Item":"item1"}`, `{"Item":"no9"}`, `{"Item":"panic"}`, `{"Wait":1000000}`, `[`, ``, `{"Item":"deaf"}`}
+	var id uint64
+	var enc gobEncoder
+	for len(p.b) > 0 {
+		var out []byte
+		switch p.byte() % 8 {
+		case 0, 1: // a request
+			id++
+			asked[id] = true
+			h := requestHead{method: methods[int(p.byte())%len(methods)], timeout: time.Duration(p.byte()%3) * time.Millisecond}
+			body := []byte(params[int(p.byte())%len(params)])
+			var flags uint8
+			if !json {
+				body, flags, _ = enc.append(nil, stockRequest{Item: string(p.bytes()), Wait: time.Duration(p.byte())})
+			}
+			out = append(h.append(nil, flags, id, len(body)), body...)
+		case 2:
+			out = appendHeader(nil, kindCancel, 0, id-uint64(p.byte()%4), 0)
+		case 3:
+			out = appendHeader(nil, kindPing, 0, uint64(p.byte()), 0)
+		case 4: // a request by hand
+			id += uint64(p.byte() % 2)
+			asked[id] = true
+			out = frameOf(kindRequest, p.byte()%16, id, string(p.bytes()))
+		case 5: // any frame
+			out = frameOf(kind(p.byte()), p.byte(), uint64(p.byte()), string(p.bytes()))
+			asked[binary.BigEndian.Uint64(out[6:])] = true
+		case 6: // anything
+			out = p.bytes()
+		case 7: // let time pass
+			raw.pause(time.Duration(p.byte()) * time.Millisecond)
+		}
+		if _, err := raw.conn.Write(out); err != nil {
+			return
+		}
+	}
+}
+
+func (r *rawConn) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
+}
+
+// A client that is fed anything gives each call its own reply or an error, and
+// ends.
+func FuzzClient(f *testing.F) {
+	f.Add(true, []byte{0, 0, 0, 1, 0, 2, 0, 3})
+	f.Add(false, []byte{0, 0, 1, 0, 2, 4, 0, 5, 1})
+	f.Add(true, []byte{3, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8})
+	f.Add(true, []byte{4, 2, 0, 1, 0, 0, 6, 5})
+	f.Fuzz(func(t *testing.T, json bool, ops []byte) {
+		if len(ops) > 4096 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			codec := Gob
+			if json {
+				codec = JSON
+			}
+			client, raw := rawServer(t, WithCodec(codec), WithMaxReply(8<<10), WithKeepalive(0))
+			var calls []*Pending
+			replies := make([]stockReply, 8)
+			for i := range replies {
+				ctx := timeout(t, time.Duration(i+1)*100*time.Millisecond)
+				calls = append(calls, client.Go(ctx, checkStock.Name(), stockRequest{}, &replies[i]))
+				assert.Equal(t, uint64(i+1), raw.read().id)
+			}
+			go io.Copy(io.Discard, raw.conn) // cancels and pongs
+			feedClient(raw, &program{ops}, json)
+			raw.conn.Close()
+			for i, call := range calls {
+				err := call.Wait()
+				if err == nil {
+					assert.Contains(t, []int{0, i + 1}, replies[i].Count, "someone else's reply")
+				} else {
+					var e *Error
+					assert.True(t, errors.As(err, &e) && e.Code != OK, "%v", err)
+				}
+			}
+			client.Close()
+		})
+	})
+}
+
+func feedClient(raw *rawConn, p *program, json bool) {
+	var enc gobEncoder
+	for len(p.b) > 0 {
+		var out []byte
+		switch p.byte() % 8 {
+		case 0, 1: // a reply
+			id := uint64(p.byte() % 10)
+			body, flags := []byte(`{"Count":`+string('0'+byte(id))+`}`), uint8(0)
+			if !json {
+				body, flags, _ = enc.append(nil, stockReply{Count: int(id)})
+			}
+			out = append(appendHeader(nil, kindResponse, flags, id, len(body)), body...)
+		case 2:
+			out = appendError(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "%s", p.bytes()), 8<<10)
+		case 3: // any frame
+			k, flags, id := kind(p.byte()), p.byte(), uint64(p.byte())
+			body := p.bytes()
+			if k == kindResponse && json {
+				body = nil // or it might be someone's valid reply
+			}
+			if k == kindResponse && !json {
+				continue
+			}
+			out = frameOf(k, flags, id, string(body))
+		case 4:
+			out = appendGoAway(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "bye"))
+		case 5:
+			out = appendHeader(nil, kindPing, 0, uint64(p.byte()), 0)
+		case 6:
+			raw.pause(time.Duration(p.byte()) * time.Millisecond)
+		case 7: // half a frame, then the end
+			raw.conn.Write(appendHeader(nil, kindResponse, 0, 1, int(p.byte())))
+			return
+		}
+		if _, err := raw.conn.Write(out); err != nil {
+			return
+		}
+	}
+}

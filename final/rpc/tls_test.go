@@ -1,0 +1,138 @@
+package rpc
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// authority signs certificates for tests.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	require.NoError(t, err)
+	cert, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &authority{t: t, cert: cert, key: key, pool: pool}
+}
+
+func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(a.t, err)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	change(cert)
+	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, key.Public(), a.key)
+	require.NoError(a.t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestTLS_IdentityReachesTheHandler(t *testing.T) {
+	noLeaks(t)
+	ca := newAuthority(t)
+	inv := newInventory()
+	var mu sync.Mutex
+	var identity string
+	inv.saw = func(ctx context.Context) {
+		peer, _ := PeerFrom(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		identity = IdentityFrom(ctx)
+		assert.NotNil(t, peer.TLS)
+	}
+	srv := inv.server(t, WithServerTLS(&tls.Config{
+		Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    ca.pool,
+	}))
+	addr := listen(t, srv)
+	spiffe, _ := url.Parse("spiffe://shop/orders")
+	for want, change := range map[string]func(*x509.Certificate){
+		"orders":               func(c *x509.Certificate) { c.Subject.CommonName = "orders" },
+		"orders.shop":          func(c *x509.Certificate) { c.DNSNames = []string{"orders.shop"} },
+		"spiffe://shop/orders": func(c *x509.Certificate) { c.URIs = []*url.URL{spiffe}; c.DNSNames = []string{"orders.shop"} },
+	} {
+		client := dial(t, addr, WithTLS(&tls.Config{RootCAs: ca.pool, Certificates: []tls.Certificate{ca.issue(change)}}))
+		for range 3 {
+			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+			require.NoError(t, err)
+		}
+		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "huge"})
+		require.NoError(t, err)
+		mu.Lock()
+		assert.Equal(t, want, identity)
+		mu.Unlock()
+		client.Close()
+	}
+}
+
+func TestTLS_StrangersAreRefusedWithACause(t *testing.T) {
+	noLeaks(t)
+	ca, other := newAuthority(t), newAuthority(t)
+	srv := newInventory().server(t, WithServerTLS(&tls.Config{
+		Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    ca.pool,
+	}))
+	addr := listen(t, srv)
+	_, err := Dial(t.Context(), addr, WithTLS(&tls.Config{RootCAs: other.pool}))
+	assert.ErrorIs(t, err, Unavailable)
+	assert.ErrorContains(t, err, "certificate signed by unknown authority")
+	_, err = Dial(t.Context(), addr, WithTLS(&tls.Config{RootCAs: ca.pool}))
+	assert.ErrorIs(t, err, Unavailable, "no client certificate")
+	_, err = Dial(t.Context(), addr)
+	assert.ErrorIs(t, err, Unavailable, "no TLS at all")
+}
+
+func TestTLS_LargeMessagesAndShutdown(t *testing.T) {
+	noLeaks(t)
+	ca := newAuthority(t)
+	srv := newInventory().server(t, WithServerTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
+	client := dial(t, listen(t, srv), WithTLS(&tls.Config{RootCAs: ca.pool}))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			reply, err := checkStock.Call(t.Context(), client, &stockRequest{Item: strings.Repeat("y", 300_000)})
+			if assert.NoError(t, err) {
+				assert.Len(t, reply.Item, 300_000)
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, srv.Shutdown(t.Context()))
+}
