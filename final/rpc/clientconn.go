@@ -173,7 +173,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		return nil, err
 	}
 	head := requestHead{method: method, metadata: optionsFrom(ctx).metadata}
-	body, flags, err := encodeParams(c.codec, params)
+	body, flags, err := c.encode(params)
 	if err == nil {
 		err = head.check()
 	}
@@ -220,9 +220,9 @@ type encoded struct {
 	flags uint8
 }
 
-// encodeParams encodes with a codec that keeps no state. gob's params are
+// encode encodes params with a codec that keeps no state. gob's params are
 // encoded later, under the lock: body is nil then.
-func encodeParams(codec Codec, params any) (body *buffer, flags uint8, err error) {
+func (c *clientConn) encode(params any) (body *buffer, flags uint8, err error) {
 	switch p := params.(type) {
 	case nil:
 		return nil, 0, nil
@@ -231,12 +231,10 @@ func encodeParams(codec Codec, params any) (body *buffer, flags uint8, err error
 		body.b = append(body.b, p.body...)
 		return body, p.flags, nil
 	}
-	if codec == Gob {
+	if c.codec == Gob {
 		return nil, 0, nil
 	}
-	body = getBuffer(1 << 10)
-	if body.b, err = encodeWith(codec, body.b, params); err != nil {
-		putBuffer(body)
+	if body, err = c.out.encode(c.codec, params); err != nil {
 		return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
 	}
 	return body, 0, nil
@@ -291,16 +289,22 @@ func (h *requestHead) limit(ctx context.Context) error {
 }
 
 func (c *clientConn) usableLocked() error {
+	if c.err == nil && !c.over.Load() {
+		return nil
+	}
+	return c.unusable()
+}
+
+// unusable says why no call can be made. Callers hold out.mu.
+func (c *clientConn) unusable() error {
 	var refused *Error
 	switch {
 	case errors.As(c.err, &refused) && refused.neverRan: // in the hello
 		return refused
 	case c.err != nil:
 		return unrun(lostError(c.err))
-	case c.over.Load():
-		return unrun(Errorf(Unavailable, "the server is going away"))
 	}
-	return nil
+	return unrun(Errorf(Unavailable, "the server is going away"))
 }
 
 // acquire takes a slot when the server's bound and the bytes that wait to be
@@ -433,7 +437,7 @@ func (c *clientConn) read() {
 	for {
 		f, err := c.in.next()
 		if err == nil {
-			err = c.handle(&f)
+			err = c.handle(f)
 		}
 		if err != nil {
 			c.failRead(err)

@@ -87,7 +87,7 @@ func (c *clientConn) readShared() {
 	for {
 		f, err := c.in.next()
 		if err == nil {
-			err = c.handle(&f)
+			err = c.handle(f)
 		}
 		if err != nil {
 			c.failRead(err)
@@ -188,7 +188,7 @@ func (c *clientConn) readOwn(ctx context.Context, call *clientCall) {
 			break
 		}
 		if err == nil {
-			err = c.handle(&f)
+			err = c.handle(f)
 		}
 		if err != nil {
 			c.failRead(err)
@@ -224,7 +224,7 @@ func (c *serverConn) readInline() {
 		}
 		f, err := c.next()
 		if err == nil {
-			err = c.handle(&f)
+			err = c.handle(f)
 		}
 		if err == errTakenOver {
 			return

@@ -157,13 +157,13 @@ func countReplies(raw *rawConn, answered map[uint64]bool) {
 		if err != nil {
 			return
 		}
-		assert.NoError(raw.t, checkFrame(&f))
+		assert.NoError(raw.t, checkFrame(f))
 		if f.kind == kindResponse || f.kind == kindError {
 			assert.False(raw.t, answered[f.id], "a second reply to %d", f.id)
 			answered[f.id] = true
 		}
 		if f.kind == kindError {
-			e, err := parseError(&f)
+			e, err := parseError(f)
 			if assert.NoError(raw.t, err) {
 				assert.True(raw.t, oneLine(e.Message), "%q", e.Message)
 			}

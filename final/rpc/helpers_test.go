@@ -208,7 +208,7 @@ func (r *rawConn) read() frame {
 	r.t.Helper()
 	f, err := r.in.next()
 	require.NoError(r.t, err)
-	return f
+	return *f
 }
 
 // readError reads an error frame for a call.

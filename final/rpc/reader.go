@@ -56,19 +56,19 @@ type frameReader struct {
 	armed time.Time // the read deadline that is set; zero: none
 	hurry time.Time // give way then with errHurry; zero: never
 
+	frame frame         // what next returned
 	reads atomic.Uint64 // how often bytes have come; anyone may look
 }
 
-// next returns the next frame. io.EOF means that the peer ended between two
+// next returns the next frame, valid until it is called again. io.EOF means that the peer ended between two
 // frames. After errIdle and errHurry, next may be called again.
-func (r *frameReader) next() (frame, error) {
+func (r *frameReader) next() (*frame, error) {
 	for {
-		f, ok, err := r.parse()
-		if ok || err != nil {
-			return f, err
+		if ok, err := r.parse(); ok || err != nil {
+			return &r.frame, err
 		}
 		if err := r.fill(); err != nil {
-			return frame{}, err
+			return nil, err
 		}
 	}
 }
@@ -83,45 +83,46 @@ func (r *frameReader) buffered() bool {
 }
 
 // parse takes a frame from what has come. It checks the length before anything else.
-func (r *frameReader) parse() (f frame, ok bool, err error) {
+func (r *frameReader) parse() (ok bool, err error) {
 	if r.large != nil {
 		if len(r.large.b) < r.largeWant {
-			return frame{}, false, nil
+			return false, nil
 		}
-		f := r.frame(r.largeHead[:], r.large.b)
-		f.large = r.large
+		r.set(r.largeHead[:], r.large.b)
+		r.frame.large = r.large
 		r.lastLarge = r.largeWant
 		r.large = nil
-		return f, true, nil
+		return true, nil
 	}
 	have := r.buf[r.start:r.end]
 	if len(have) < 4 {
-		return frame{}, false, nil
+		return false, nil
 	}
 	length := binary.BigEndian.Uint32(have)
 	if length < minLength {
-		return frame{}, false, errProtocol("frame of length %d, less than %d", length, minLength)
+		return false, errProtocol("frame of length %d, less than %d", length, minLength)
 	}
 	if uint64(length) > uint64(r.limit) {
-		return frame{}, false, Errorf(ResourceExhausted, "frame of length %d: at most %d are allowed", length, r.limit)
+		return false, Errorf(ResourceExhausted, "frame of length %d: at most %d are allowed", length, r.limit)
 	}
 	if len(have) < headerSize {
-		return frame{}, false, nil
+		return false, nil
 	}
 	total := 4 + int(length)
 	if len(have) >= total {
 		r.start += total
-		return r.frame(have, have[headerSize:total]), true, nil
+		r.set(have, have[headerSize:total])
+		return true, nil
 	}
 	if total >= largeFrame {
 		r.beginLarge(have, total-headerSize)
 	}
-	return frame{}, false, nil
+	return false, nil
 }
 
-func (r *frameReader) frame(head, payload []byte) frame {
+func (r *frameReader) set(head, payload []byte) {
 	r.begun = time.Time{}
-	return frame{
+	r.frame = frame{
 		kind:    kind(head[4]),
 		flags:   head[5],
 		id:      binary.BigEndian.Uint64(head[6:]),

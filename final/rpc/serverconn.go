@@ -174,7 +174,7 @@ func (c *serverConn) read() {
 	for {
 		f, err := c.next()
 		if err == nil {
-			err = c.handle(&f)
+			err = c.handle(f)
 		}
 		if err != nil {
 			c.finish(err)
@@ -184,7 +184,7 @@ func (c *serverConn) read() {
 }
 
 // next returns the next frame; a connection with calls in flight is not idle.
-func (c *serverConn) next() (frame, error) {
+func (c *serverConn) next() (*frame, error) {
 	for {
 		f, err := c.in.next()
 		if err != errIdle || !c.busy() {
@@ -487,10 +487,8 @@ func (c *serverConn) encode(result any) (*buffer, error) {
 	if c.codec == Gob || result == nil {
 		return nil, nil
 	}
-	body := getBuffer(1 << 10)
-	var err error
-	if body.b, err = encodeWith(c.codec, body.b, result); err != nil {
-		putBuffer(body)
+	body, err := c.out.encode(c.codec, result)
+	if err != nil {
 		return nil, Errorf(Internal, "encode the result: %w", err)
 	}
 	return body, nil

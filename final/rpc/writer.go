@@ -3,6 +3,7 @@ package rpc
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type writer struct {
 	timeout  time.Duration // of one write
 	observer ConnObserver  // may be nil
 	inline   bool          // a write that ran into a deadline can go on later
+
+	bodySize atomic.Int64 // of the last body encoded: a guess at the next one's
 
 	failed func(error) // called once, without mu, when a write failed
 	taken  func()      // called with mu when what was appended is handed to Write; may be nil
@@ -49,6 +52,20 @@ type batch struct {
 type cut struct {
 	at   int
 	body *buffer
+}
+
+// encode encodes a body, outside of all locks.
+func (w *writer) encode(codec Codec, v any) (*buffer, error) {
+	body := getBuffer(int(w.bodySize.Load()))
+	var err error
+	if body.b, err = encodeWith(codec, body.b, v); err != nil {
+		putBuffer(body)
+		return nil, err
+	}
+	if size := int64(len(body.b)); size != w.bodySize.Load() {
+		w.bodySize.Store(size)
+	}
+	return body, nil
 }
 
 // appendLocked appends a frame: head from the function, then body, which is
