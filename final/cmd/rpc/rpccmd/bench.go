@@ -1,0 +1,178 @@
+package rpccmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// load is what bench does to a server.
+type load struct {
+	callers int
+	conns   int
+	d       time.Duration // until then, if calls is 0
+	calls   int           // in all
+}
+
+func benchCommand(o *options) *cobra.Command {
+	var l load
+	cmd := &cobra.Command{
+		Use:   "bench ADDR METHOD [JSON]",
+		Short: "Make many calls and show how long they take",
+		Long: `bench lets a number of callers make the same call over and over, each the next
+when it has the reply of the last, and prints calls per second, percentiles and a
+histogram of the latencies. An interrupt ends it early, with the figures so far.
+
+It makes real calls: a method that changes something changes it that often.`,
+		Example:           `  rpc bench 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}' -c 64 -d 5s`,
+		Args:              positional("ADDR", "METHOD", "[JSON]"),
+		ValidArgsFunction: o.completeMethod,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if l.callers < 1 || l.conns < 1 || l.calls < 0 || l.d <= 0 {
+				return usagef("want at least one caller and connection, and a duration above 0")
+			}
+			params, err := readParams(cmd.InOrStdin(), args[2:])
+			if err != nil {
+				return err
+			}
+			return o.bench(cmd, args[0], args[1], params, l)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVarP(&l.callers, "callers", "c", 64, "how many callers")
+	flags.IntVar(&l.conns, "conns", 1, "how many connections they share")
+	flags.DurationVarP(&l.d, "duration", "d", 5*time.Second, "for how long")
+	flags.IntVarP(&l.calls, "calls", "n", 0, "stop after so many calls instead")
+	return cmd
+}
+
+// bench makes one call to see that it works, then runs the load and prints what
+// it measured.
+func (o *options) bench(cmd *cobra.Command, addr, method string, params json.RawMessage, l load) error {
+	ctx, err := o.callContext(cmd.Context())
+	if err != nil {
+		return err
+	}
+	clients, err := o.dialAll(ctx, addr, min(l.conns, l.callers))
+	defer func() {
+		for _, c := range clients {
+			c.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	m, err := o.tryOut(ctx, clients[0], method, params)
+	if err != nil {
+		return err
+	}
+	r := &run{load: l, clients: clients, method: method, message: m, timeout: o.timeout}
+	bar := newProgress(cmd.ErrOrStderr(), r)
+	result := r.measure(ctx)
+	bar.end()
+	what := fmt.Sprintf("%s, %s, %s on %s", method, o.codec, count(l.callers, "caller"), count(len(clients), "connection"))
+	if err := result.print(cmd.OutOrStdout(), what); err != nil {
+		return err
+	}
+	return result.failure()
+}
+
+func (o *options) dialAll(ctx context.Context, addr string, n int) ([]*rpc.Client, error) {
+	ctx, cancel := o.bounded(ctx)
+	defer cancel()
+	var clients []*rpc.Client
+	for range n {
+		c, err := o.dial(ctx, addr)
+		if err != nil {
+			return clients, err
+		}
+		clients = append(clients, c)
+	}
+	return clients, nil
+}
+
+// tryOut makes the call once, so that a wrong method is one error and not a million.
+func (o *options) tryOut(ctx context.Context, c *rpc.Client, method string, params json.RawMessage) (*message, error) {
+	ctx, cancel := o.bounded(ctx)
+	defer cancel()
+	m, err := o.message(ctx, c, method, params)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Call(ctx, method, m.params, m.newReply()); err != nil {
+		return nil, explainCall(ctx, c, method, err)
+	}
+	return m, nil
+}
+
+// run is one load at work.
+type run struct {
+	load
+	clients []*rpc.Client
+	method  string
+	message *message
+	timeout time.Duration // of each call
+
+	begun atomic.Int64 // calls, counted only if their number ends the run
+	over  atomic.Bool
+}
+
+// measure runs the callers until the time, the number of calls or ctx ends.
+func (r *run) measure(ctx context.Context) *result {
+	results := make([]*result, r.callers)
+	var callers sync.WaitGroup
+	start := time.Now()
+	if r.calls == 0 {
+		timer := time.AfterFunc(r.d, func() { r.over.Store(true) })
+		defer timer.Stop()
+	}
+	for i := range results {
+		results[i] = newResult()
+		callers.Go(func() { r.callOn(ctx, r.clients[i%len(r.clients)], results[i]) })
+	}
+	callers.Wait()
+	total := newResult()
+	total.took = time.Since(start)
+	total.interrupted = ctx.Err() != nil
+	for _, one := range results {
+		total.add(one)
+	}
+	return total
+}
+
+// callOn is one caller. A call that an interrupt cut off is not counted.
+func (r *run) callOn(ctx context.Context, c *rpc.Client, res *result) {
+	reply := r.message.newReply()
+	for r.more() {
+		start := time.Now()
+		err := r.callOnce(ctx, c, reply)
+		if ctx.Err() != nil {
+			return
+		}
+		res.record(time.Since(start), err)
+	}
+}
+
+func (r *run) callOnce(ctx context.Context, c *rpc.Client, reply any) error {
+	if r.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.timeout)
+		defer cancel()
+	}
+	return c.Call(ctx, r.method, r.message.params, reply)
+}
+
+// more reports whether another call is to be made.
+func (r *run) more() bool {
+	if r.calls > 0 {
+		return r.begun.Add(1) <= int64(r.calls)
+	}
+	return !r.over.Load()
+}

@@ -1,0 +1,133 @@
+package rpccmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/introspect"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+func describeCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "describe ADDR METHOD",
+		Short: "Show what a method takes and returns",
+		Long: `describe prints a method's params and reply, every type in them with its fields'
+names in JSON and types in Go, and a call to start from. In gob a field has its
+Go name, in protobuf its number.`,
+		Example:           "  rpc describe 127.0.0.1:7000 Inventory.CheckStock",
+		Args:              positional("ADDR", "METHOD"),
+		ValidArgsFunction: o.completeMethod,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.with(cmd.Context(), args[0], func(ctx context.Context, c *rpc.Client) error {
+				d, err := describe(ctx, c, args[1])
+				if err != nil {
+					return err
+				}
+				return printDescription(cmd.OutOrStdout(), args[0], d)
+			})
+		},
+	}
+}
+
+// describe asks for a method's types.
+func describe(ctx context.Context, c rpc.Caller, method string) (*introspect.DescribeReply, error) {
+	d, err := introspect.Describe.Call(ctx, c, &introspect.DescribeRequest{Method: method})
+	if rpc.CodeOf(err) == rpc.NotFound {
+		return nil, suggest(ctx, c, method, err)
+	}
+	if err != nil {
+		return nil, needIntrospection(err)
+	}
+	return d, nil
+}
+
+func printDescription(w io.Writer, addr string, d *introspect.DescribeReply) error {
+	out := columns(w)
+	m := d.GetMethod()
+	fmt.Fprintln(out, m.GetName())
+	fmt.Fprintf(out, "  params\t%s\n", orNothing(m.GetParams()))
+	fmt.Fprintf(out, "  reply\t%s\n", orNothing(m.GetReply()))
+	for _, t := range d.GetTypes() {
+		printType(out, t)
+	}
+	fmt.Fprintf(out, "\nrpc call %s %s", addr, m.GetName())
+	if m.GetParams() != "" {
+		fmt.Fprintf(out, " '%s'", sample(d))
+	}
+	fmt.Fprintln(out)
+	if err := out.Flush(); err != nil {
+		return failf("write: %w", err)
+	}
+	return nil
+}
+
+func orNothing(name string) string {
+	if name == "" {
+		return "nothing"
+	}
+	return name
+}
+
+// printType prints a struct with its fields, or what another named type is. The
+// name of a type like []int says it all.
+func printType(w io.Writer, t *introspect.Type) {
+	if t.GetPackage() == "" && t.GetKind() != "struct" {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\t%s\n", t.GetName(), underlying(t))
+	for _, f := range t.GetFields() {
+		name := f.GetName()
+		switch {
+		case f.GetInline():
+			name = "(inline)"
+		case name == "":
+			name = "-"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, f.GetType(), fieldNotes(f))
+	}
+}
+
+// underlying says what a named type is made of and who encodes it.
+func underlying(t *introspect.Type) string {
+	text := t.GetKind()
+	switch t.GetKind() {
+	case "slice":
+		text = "[]" + t.GetElem()
+	case "array":
+		text = fmt.Sprintf("[%d]%s", t.GetLen(), t.GetElem())
+	case "map":
+		text = fmt.Sprintf("map[%s]%s", t.GetKey(), t.GetElem())
+	}
+	switch t.GetJsonEncoding() {
+	case "text":
+		text += ", a string in JSON"
+	case "own":
+		text += ", makes its own JSON"
+	}
+	if t.GetGobEncoding() {
+		text += ", makes its own gob"
+	}
+	return text
+}
+
+func fieldNotes(f *introspect.Field) string {
+	var notes []string
+	if f.GetGoName() != f.GetName() {
+		notes = append(notes, "Go "+f.GetGoName())
+	}
+	if f.GetNumber() > 0 {
+		notes = append(notes, fmt.Sprintf("protobuf %d", f.GetNumber()))
+	}
+	if f.GetOmitempty() {
+		notes = append(notes, "left out when empty")
+	}
+	if f.GetQuoted() {
+		notes = append(notes, "in a JSON string")
+	}
+	return strings.Join(notes, ", ")
+}

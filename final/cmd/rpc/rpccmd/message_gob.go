@@ -1,0 +1,48 @@
+package rpccmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+
+	"example.com/rpc-from-scratch/final/introspect"
+)
+
+// gobMessage makes Go types of the description: gob tells types by their
+// fields, not by their names, so the server cannot see the difference.
+func gobMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, error) {
+	types := &goTypes{described: typesByName(d), made: map[string]reflect.Type{}}
+	m := &message{newReply: noReply, text: noText}
+	if params != nil {
+		t, err := types.of(d.GetMethod().GetParams())
+		if err != nil {
+			return nil, noCodec("gob", d, err)
+		}
+		value := reflect.New(t)
+		if err := decodeStrict(params, value.Interface()); err != nil {
+			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
+		}
+		m.params = value.Interface()
+	}
+	if name := d.GetMethod().GetReply(); name != "" {
+		t, err := types.of(name)
+		if err != nil {
+			return nil, noCodec("gob", d, err)
+		}
+		m.newReply = func() any { return reflect.New(t).Interface() }
+		m.text = json.Marshal
+	}
+	return m, nil
+}
+
+// decodeStrict refuses fields that do not exist: here nobody else would.
+func decodeStrict(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
+}
+
+// noCodec says why a codec cannot carry a method's values, and what can.
+func noCodec(codec string, d *introspect.DescribeReply, err error) error {
+	return hint(failf("%s cannot be called with %s: %w", d.GetMethod().GetName(), codec, err), "-codec json can carry it")
+}

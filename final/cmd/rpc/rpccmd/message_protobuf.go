@@ -1,0 +1,78 @@
+package rpccmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"example.com/rpc-from-scratch/final/introspect"
+)
+
+// protobufMessage makes messages of the server's descriptors. JSON is then
+// protobuf's own: 64-bit integers are strings in replies, for example.
+func protobufMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, error) {
+	files, err := protobufFiles(d)
+	if err != nil {
+		return nil, noCodec("protobuf", d, err)
+	}
+	types := dynamicpb.NewTypes(files)
+	m := &message{newReply: noReply, text: noText}
+	if params != nil {
+		desc, err := findMessage(files, "params", d.GetMethod().GetParams(), d.GetParamsMessage())
+		if err != nil {
+			return nil, noCodec("protobuf", d, err)
+		}
+		msg := dynamicpb.NewMessage(desc)
+		if err := (protojson.UnmarshalOptions{Resolver: types}).Unmarshal(params, msg); err != nil {
+			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
+		}
+		m.params = msg
+	}
+	if name := d.GetMethod().GetReply(); name != "" {
+		desc, err := findMessage(files, "the reply", name, d.GetReplyMessage())
+		if err != nil {
+			return nil, noCodec("protobuf", d, err)
+		}
+		m.newReply = func() any { return dynamicpb.NewMessage(desc) }
+		m.text = func(reply any) ([]byte, error) {
+			return protojson.MarshalOptions{UseProtoNames: true, Resolver: types}.Marshal(reply.(proto.Message))
+		}
+	}
+	return m, nil
+}
+
+func protobufFiles(d *introspect.DescribeReply) (*protoregistry.Files, error) {
+	var set descriptorpb.FileDescriptorSet
+	if err := proto.Unmarshal(d.GetDescriptors(), &set); err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	files, err := protodesc.NewFiles(&set)
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	return files, nil
+}
+
+// findMessage finds the message that the Go type goName is.
+func findMessage(files *protoregistry.Files, what, goName, fullName string) (protoreflect.MessageDescriptor, error) {
+	if fullName == "" {
+		return nil, fmt.Errorf("%s, %s, is no protobuf message", what, goName)
+	}
+	d, err := files.FindDescriptorByName(protoreflect.FullName(fullName))
+	if err != nil {
+		return nil, fmt.Errorf("descriptor of %s: %w", fullName, err)
+	}
+	desc, ok := d.(protoreflect.MessageDescriptor)
+	if !ok {
+		return nil, errors.New(fullName + " is no message")
+	}
+	return desc, nil
+}

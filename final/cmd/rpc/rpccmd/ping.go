@@ -1,0 +1,49 @@
+package rpccmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+func pingCommand(o *options) *cobra.Command {
+	var times int
+	cmd := &cobra.Command{
+		Use:               "ping ADDR",
+		Short:             "Ask a server for a sign of life",
+		Long:              "ping asks the server's protocol layer, no method: every server answers.",
+		Example:           "  rpc ping 127.0.0.1:7000 -n 3",
+		Args:              positional("ADDR"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if times < 1 {
+				return usagef("-n %d: want at least 1", times)
+			}
+			return o.with(cmd.Context(), args[0], func(ctx context.Context, c *rpc.Client) error {
+				for range times {
+					start := time.Now()
+					if err := c.Ping(ctx); err != nil {
+						return err
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "pong from %s in %v\n", args[0], readable(time.Since(start)))
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().IntVarP(&times, "count", "n", 1, "how often")
+	return cmd
+}
+
+// readable rounds d to three digits.
+func readable(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit)
+}

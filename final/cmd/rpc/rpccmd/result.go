@@ -1,0 +1,170 @@
+package rpccmd
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// result is what a caller, or all together, measured.
+type result struct {
+	latencies   *hdrhistogram.Histogram // of calls that succeeded, in nanoseconds
+	failed      map[rpc.Code]int
+	example     map[rpc.Code]error // the first of each
+	took        time.Duration
+	interrupted bool
+}
+
+// Latencies from a microsecond to ten minutes, to two digits: 30 KiB a caller.
+// What is outside counts as the nearest that is inside.
+const (
+	leastLatency = time.Microsecond
+	mostLatency  = 10 * time.Minute
+	digits       = 2
+)
+
+func newResult() *result {
+	return &result{
+		latencies: hdrhistogram.New(int64(leastLatency), int64(mostLatency), digits),
+		failed:    map[rpc.Code]int{},
+		example:   map[rpc.Code]error{},
+	}
+}
+
+func (r *result) record(d time.Duration, err error) {
+	if err == nil {
+		_ = r.latencies.RecordValue(int64(min(max(d, leastLatency), mostLatency))) // in range, so it does not fail
+		return
+	}
+	code := rpc.CodeOf(err)
+	r.failed[code]++
+	if r.example[code] == nil {
+		r.example[code] = err
+	}
+}
+
+func (r *result) add(other *result) {
+	r.latencies.Merge(other.latencies)
+	for code, n := range other.failed {
+		r.failed[code] += n
+		if r.example[code] == nil {
+			r.example[code] = other.example[code]
+		}
+	}
+}
+
+func (r *result) failures() int {
+	n := 0
+	for _, failed := range r.failed {
+		n += failed
+	}
+	return n
+}
+
+// failure is the run's error: a call that failed.
+func (r *result) failure() error {
+	if n := r.failures(); n > 0 {
+		return failf("%s failed", count(n, "call"))
+	}
+	return nil
+}
+
+// print prints the figures; what says what was run.
+func (r *result) print(w io.Writer, what string) error {
+	out := columns(w)
+	n := r.latencies.TotalCount()
+	fmt.Fprintf(out, "%s, for %v%s\n\n", what, readable(r.took), r.ending())
+	fmt.Fprintf(out, "calls\t%d\n", n)
+	fmt.Fprintf(out, "calls/s\t%.0f\n", float64(n)/r.took.Seconds())
+	fmt.Fprintf(out, "failed\t%d\n", r.failures())
+	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
+		text := strings.TrimPrefix(r.example[code].Error(), "rpc: ")
+		fmt.Fprintf(out, "  %d\t%s\n", r.failed[code], text)
+	}
+	if n > 0 {
+		r.printLatencies(out)
+	}
+	if err := out.Flush(); err != nil {
+		return failf("write: %w", err)
+	}
+	return nil
+}
+
+func (r *result) ending() string {
+	if r.interrupted {
+		return " (interrupted)"
+	}
+	return ""
+}
+
+func (r *result) printLatencies(w io.Writer) {
+	h := r.latencies
+	fmt.Fprintf(w, "\nlatency\n  mean\t%v\n", readable(time.Duration(h.Mean())))
+	for _, p := range []float64{50, 90, 95, 99, 99.9} {
+		fmt.Fprintf(w, "  p%v\t%v\n", p, readable(time.Duration(h.ValueAtQuantile(p))))
+	}
+	fmt.Fprintf(w, "  max\t%v\n\n", readable(time.Duration(h.Max())))
+	for _, b := range bars(h) {
+		fmt.Fprintf(w, "  ≤ %v\t%d\t%s\n", readable(b.to), b.calls, b.blocks())
+	}
+}
+
+// bar is one line of the histogram.
+type bar struct {
+	to    time.Duration // the longest latency that is in it
+	calls int64
+	most  int64 // calls of the longest bar
+}
+
+// bars cuts the latencies at powers of two microseconds, from the first that
+// has calls to the last.
+func bars(h *hdrhistogram.Histogram) []bar {
+	var list []bar
+	to := time.Microsecond
+	for _, b := range h.Distribution() {
+		if b.Count == 0 {
+			continue
+		}
+		for int64(to) < b.To {
+			to *= 2
+			if len(list) > 0 {
+				list = append(list, bar{to: to})
+			}
+		}
+		if len(list) == 0 {
+			list = append(list, bar{to: to})
+		}
+		list[len(list)-1].calls += b.Count
+	}
+	most := int64(0)
+	for _, b := range list {
+		most = max(most, b.calls)
+	}
+	for i := range list {
+		list[i].most = most
+	}
+	return list
+}
+
+// blocks draws b, the longest bar at 40 characters. A bar with calls is never empty.
+func (b bar) blocks() string {
+	const width = 40
+	if b.calls == 0 {
+		return ""
+	}
+	return strings.Repeat("█", int(max(1, b.calls*width/b.most)))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

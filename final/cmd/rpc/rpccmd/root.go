@@ -1,0 +1,103 @@
+package rpccmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `rpc asks servers what they can do, calls them and measures them.
+
+ADDR is host:port or unix:path. Flags may stand anywhere and begin with one or
+two dashes; after -- there are none, so that JSON may begin with a minus.
+
+list, describe and health, and call with gob or protobuf, need a server that has
+registered introspection and health.
+
+Exit codes: 0 all went well, 1 a call failed, 2 wrong usage.`
+
+// rootCommand makes the program's tree of commands. It is made anew for every
+// run: commands keep their flags' values.
+func rootCommand() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:           "rpc",
+		Short:         "Ask, call and measure RPC servers",
+		Long:          rootHelp,
+		SilenceErrors: true, // report prints them
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef("which command? %s", strings.Join(names(cmd.Commands()), ", "))
+		},
+	}
+	o.addFlags(root)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(
+		listCommand(o), describeCommand(o), callCommand(o),
+		pingCommand(o), healthCommand(o), benchCommand(o),
+	)
+	return root
+}
+
+func names(commands []*cobra.Command) []string {
+	var names []string
+	for _, c := range commands {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// positional checks the arguments that are no flags against their names; those
+// in brackets may be missing. The first is an address.
+func positional(want ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > len(want) {
+			return usagef("%q is one argument too many", args[len(want)])
+		}
+		if len(args) < len(want) && !strings.HasPrefix(want[len(args)], "[") {
+			return usagef("%s is missing", want[len(args)])
+		}
+		return checkAddr(args[0])
+	}
+}
+
+// longFlags lets -codec stand for --codec, as Go's own tools do; cobra would
+// read it as -c odec. Only names that are flags are touched, and nothing after --.
+func longFlags(root *cobra.Command, args []string) []string {
+	out := make([]string, len(args))
+	copy(out, args)
+	for i, arg := range out {
+		if arg == "--" {
+			break
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && len(name) > 1 && isFlag(root, name) {
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+func isFlag(root *cobra.Command, name string) bool {
+	if root.PersistentFlags().Lookup(name) != nil || name == "help" {
+		return true
+	}
+	for _, c := range root.Commands() {
+		if c.Flags().Lookup(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}

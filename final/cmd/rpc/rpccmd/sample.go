@@ -1,0 +1,121 @@
+package rpccmd
+
+import (
+	"encoding/json"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/introspect"
+)
+
+// sample returns params for the described method in which every field is zero,
+// and every slice and map has one element.
+func sample(d *introspect.DescribeReply) string {
+	s := &sampler{types: typesByName(d), inside: map[string]bool{}}
+	return s.value(d.GetMethod().GetParams())
+}
+
+type sampler struct {
+	types  map[string]*introspect.Type
+	inside map[string]bool // types that contain what is being made
+}
+
+func typesByName(d *introspect.DescribeReply) map[string]*introspect.Type {
+	types := map[string]*introspect.Type{}
+	for _, t := range d.GetTypes() {
+		types[t.GetName()] = t
+	}
+	return types
+}
+
+// value returns a value of a type as JSON; of a type inside itself, null.
+func (s *sampler) value(name string) string {
+	t := s.types[name]
+	if t == nil {
+		return zero(name)
+	}
+	if s.inside[name] {
+		return "null"
+	}
+	s.inside[name] = true
+	defer delete(s.inside, name)
+	switch {
+	case name == "time.Time":
+		return `"2006-01-02T15:04:05Z"`
+	case t.GetJsonEncoding() == "text":
+		return `""`
+	case t.GetJsonEncoding() == "own":
+		return "null"
+	}
+	return s.composite(t)
+}
+
+func (s *sampler) composite(t *introspect.Type) string {
+	switch t.GetKind() {
+	case "struct":
+		return "{" + strings.Join(s.fields(t), ",") + "}"
+	case "slice", "array":
+		return "[" + s.value(t.GetElem()) + "]"
+	case "map":
+		return "{" + s.key(t.GetKey()) + ":" + s.value(t.GetElem()) + "}"
+	case "pointer":
+		return s.value(t.GetElem())
+	}
+	return zero(t.GetKind())
+}
+
+// fields returns a struct's members, those of embedded ones among them.
+func (s *sampler) fields(t *introspect.Type) []string {
+	var members []string
+	for _, f := range t.GetFields() {
+		switch {
+		case f.GetInline():
+			inner := strings.TrimPrefix(f.GetType(), "*")
+			if embedded := s.types[inner]; embedded != nil && !s.inside[inner] {
+				s.inside[inner] = true
+				members = append(members, s.fields(embedded)...)
+				delete(s.inside, inner)
+			}
+		case f.GetName() != "":
+			members = append(members, quote(f.GetName())+":"+s.member(f))
+		}
+	}
+	return members
+}
+
+func (s *sampler) member(f *introspect.Field) string {
+	value := s.value(f.GetType())
+	if f.GetQuoted() {
+		return quote(value)
+	}
+	return value
+}
+
+// key returns a map's key: JSON has only strings there.
+func (s *sampler) key(name string) string {
+	value := s.value(name)
+	if strings.HasPrefix(value, `"`) {
+		return value
+	}
+	return quote(value)
+}
+
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return `""` // a string is always encoded
+	}
+	return string(quoted)
+}
+
+// zero returns the zero value of a kind of Go's as JSON.
+func zero(kind string) string {
+	switch kind {
+	case "string", "bytes":
+		return `""`
+	case "bool":
+		return "false"
+	case "int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64", "uintptr", "float32", "float64":
+		return "0"
+	}
+	return "null"
+}

@@ -1,0 +1,127 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Check asks for the status of a service, or of all: see [CheckRequest]. A
+// service that the server does not have is NotFound.
+var Check = rpc.Method[CheckRequest, CheckReply]("Health.Check")
+
+// Status says whether calls to a service make sense. It is a text, so that it
+// reads well in every codec.
+type Status string
+
+// The statuses.
+const (
+	Serving    Status = "serving"
+	Draining   Status = "draining"    // runs what it has, wants nothing new
+	NotServing Status = "not_serving" // cannot do its work: its database is away
+)
+
+// Health is what a server says of itself. Its methods may be called by many
+// goroutines.
+type Health struct {
+	server *rpc.Server
+
+	mu  sync.Mutex
+	set map[string]Status // by Set; "" is the server
+}
+
+// Register publishes Health.Check on srv. Every service is serving until Set
+// says otherwise.
+func Register(srv *rpc.Server) (*Health, error) {
+	h := &Health{server: srv, set: map[string]Status{}}
+	if err := Check.Handle(srv, h.check); err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	return h, nil
+}
+
+// Set says how service is from now on; "" is the server as a whole, and nothing
+// on it is better than that. A service need not have methods: "database" is one
+// if it is set.
+func (h *Health) Set(service string, status Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.set[service] = status
+}
+
+// Status returns how service is, and whether there is one; "" is the server.
+func (h *Health) Status(service string) (Status, bool) {
+	if service == "" {
+		return h.whole(), true
+	}
+	status, found := h.statuses()[service]
+	return status, found
+}
+
+// check answers Check.
+func (h *Health) check(_ context.Context, req *CheckRequest) (*CheckReply, error) {
+	status, found := h.Status(req.GetService())
+	if !found {
+		return nil, rpc.Errorf(rpc.NotFound, "no service %q on this server", req.GetService())
+	}
+	reply := &CheckReply{Status: string(status)}
+	if req.GetService() == "" {
+		reply.Services = map[string]string{}
+		for service, status := range h.statuses() {
+			reply.Services[service] = string(status)
+		}
+	}
+	return reply, nil
+}
+
+// whole returns how the server as a whole is.
+func (h *Health) whole() Status {
+	if h.server.State() != rpc.Serving {
+		return Draining
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if status, found := h.set[""]; found {
+		return status
+	}
+	return Serving
+}
+
+// statuses returns how each service is. Methods may be registered at any time,
+// so the services are found anew.
+func (h *Health) statuses() map[string]Status {
+	whole := h.whole()
+	statuses := map[string]Status{}
+	for _, m := range h.server.Methods() {
+		statuses[ServiceOf(m.Name)] = Serving
+	}
+	h.mu.Lock()
+	maps.Copy(statuses, h.set)
+	h.mu.Unlock()
+	delete(statuses, "")
+	for service, status := range statuses {
+		statuses[service] = worse(status, whole)
+	}
+	return statuses
+}
+
+// worse returns the one of two statuses that promises less. A status of the
+// user's own making is worst.
+func worse(a, b Status) Status {
+	order := []Status{Serving, Draining, NotServing}
+	rank := func(s Status) uint { return uint(slices.Index(order, s)) } // -1 becomes the largest
+	if rank(a) < rank(b) {
+		return b
+	}
+	return a
+}
+
+// ServiceOf returns a method's service: its name without the last part.
+func ServiceOf(method string) string {
+	return method[:max(strings.LastIndexByte(method, '.'), 0)]
+}

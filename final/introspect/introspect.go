@@ -1,0 +1,117 @@
+package introspect
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+var (
+	// List asks which services and methods there are.
+	List = rpc.Method[ListRequest, ListReply]("Introspection.List")
+	// Describe asks for one method's types. An unknown one is NotFound.
+	Describe = rpc.Method[DescribeRequest, DescribeReply]("Introspection.Describe")
+)
+
+// introspection answers List and Describe. What is registered may change at any
+// time, so every answer is made anew.
+type introspection struct {
+	server *rpc.Server
+	health *health.Health // may be nil
+}
+
+// Register publishes Introspection.List and Introspection.Describe on srv.
+// Each service's status comes from h; without one, from the server's state.
+func Register(srv *rpc.Server, h *health.Health) error {
+	in := &introspection{server: srv, health: h}
+	if err := List.Handle(srv, in.list); err != nil {
+		return fmt.Errorf("introspect: %w", err)
+	}
+	if err := Describe.Handle(srv, in.describe); err != nil {
+		return fmt.Errorf("introspect: %w", err)
+	}
+	return nil
+}
+
+func (in *introspection) list(_ context.Context, req *ListRequest) (*ListReply, error) {
+	reply := &ListReply{}
+	var last *Service
+	for _, info := range in.server.Methods() { // by name, so a service's methods are neighbours, almost
+		name := health.ServiceOf(info.Name)
+		if req.GetService() != "" && name != req.GetService() {
+			continue
+		}
+		if last == nil || last.Name != name {
+			last = reply.service(name)
+			last.Status = string(in.status(name))
+		}
+		last.Methods = append(last.Methods, describeMethod(info))
+	}
+	if req.GetService() != "" && last == nil {
+		return nil, rpc.Errorf(rpc.NotFound, "no service %q on this server", req.GetService())
+	}
+	return reply, nil
+}
+
+// service finds the service called name or adds it. "A.B.X" sorts between
+// "A.A" and "A.C", so a service need not be the last one.
+func (x *ListReply) service(name string) *Service {
+	for _, s := range x.Services {
+		if s.Name == name {
+			return s
+		}
+	}
+	s := &Service{Name: name}
+	x.Services = append(x.Services, s)
+	return s
+}
+
+func (in *introspection) status(service string) health.Status {
+	if in.health == nil {
+		if in.server.State() == rpc.Serving {
+			return health.Serving
+		}
+		return health.Draining
+	}
+	status, _ := in.health.Status(service)
+	return status
+}
+
+func (in *introspection) describe(_ context.Context, req *DescribeRequest) (*DescribeReply, error) {
+	for _, info := range in.server.Methods() {
+		if info.Name == req.GetMethod() {
+			return describeTypes(info)
+		}
+	}
+	return nil, rpc.Errorf(rpc.NotFound, "method not found: %s", req.GetMethod())
+}
+
+func describeMethod(info rpc.MethodInfo) *Method {
+	m := &Method{Name: info.Name, NonBlocking: info.NonBlocking}
+	if info.Params != nil {
+		m.Params = info.Params.String()
+	}
+	if info.Reply != nil {
+		m.Reply = info.Reply.String()
+	}
+	return m
+}
+
+// describeTypes collects what is needed to encode and decode for a method.
+func describeTypes(info rpc.MethodInfo) (*DescribeReply, error) {
+	var types typeTable
+	var files fileSet
+	reply := &DescribeReply{Method: &Method{Name: info.Name, NonBlocking: info.NonBlocking}}
+	reply.Method.Params = types.add(info.Params)
+	reply.Method.Reply = types.add(info.Reply)
+	reply.ParamsMessage = files.add(info.Params)
+	reply.ReplyMessage = files.add(info.Reply)
+	reply.Types = types.list
+	var err error
+	if reply.Descriptors, err = files.encode(); err != nil {
+		return nil, rpc.Errorf(rpc.Internal, "descriptors of %s: %w", info.Name, err)
+	}
+	return reply, nil
+}

@@ -1,0 +1,113 @@
+package introspect
+
+import (
+	"encoding"
+	"encoding/gob"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// typeTable lists types once each, by name. A type is entered before what it
+// is made of, so that one which contains itself ends.
+type typeTable struct {
+	list  []*Type
+	names map[reflect.Type]string
+	taken map[string]bool
+}
+
+// add returns the name of t, after t and all that it is made of are in the
+// table. nil has no name.
+func (tt *typeTable) add(t reflect.Type) string {
+	switch {
+	case t == nil:
+		return ""
+	case t.Name() != "" && t.PkgPath() == "":
+		return t.Name() // Go's own
+	}
+	if name, known := tt.names[t]; known {
+		return name
+	}
+	entry := &Type{Name: tt.name(t), Kind: t.Kind().String(), Package: t.PkgPath()}
+	tt.list = append(tt.list, entry)
+	entry.JsonEncoding = jsonEncoding(t)
+	entry.GobEncoding = makesItself(t, gobEncoders)
+	tt.fill(entry, t)
+	return entry.Name
+}
+
+// name returns what Go calls t, with a number if another type is called so:
+// two packages of one name may each have an Order.
+func (tt *typeTable) name(t reflect.Type) string {
+	if tt.names == nil {
+		tt.names, tt.taken = map[reflect.Type]string{}, map[string]bool{}
+	}
+	name := t.String()
+	if t == reflect.TypeFor[[]byte]() {
+		name = "[]byte"
+	}
+	for n := 2; tt.taken[name]; n++ {
+		name = fmt.Sprintf("%s#%d", t, n)
+	}
+	tt.names[t], tt.taken[name] = name, true
+	return name
+}
+
+// fill adds what t is made of. Channels and functions are not looked into: no
+// codec carries them.
+func (tt *typeTable) fill(entry *Type, t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			entry.Kind = "bytes"
+		}
+		entry.Elem = tt.add(t.Elem())
+	case reflect.Pointer:
+		entry.Elem = tt.add(t.Elem())
+	case reflect.Array:
+		entry.Elem, entry.Len = tt.add(t.Elem()), int64(t.Len())
+	case reflect.Map:
+		entry.Key, entry.Elem = tt.add(t.Key()), tt.add(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f, sent := describeField(t.Field(i)); sent {
+				f.Type = tt.add(t.Field(i).Type)
+				entry.Fields = append(entry.Fields, f)
+			}
+		}
+	}
+}
+
+var (
+	jsonEncoders = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler]()}
+	textEncoders = []reflect.Type{reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}
+	gobEncoders  = []reflect.Type{
+		reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[gob.GobDecoder](),
+		reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+	}
+)
+
+// jsonEncoding says whether t makes its own JSON, by encoding/json's rules.
+func jsonEncoding(t reflect.Type) string {
+	switch {
+	case makesItself(t, jsonEncoders):
+		return "own"
+	case makesItself(t, textEncoders):
+		return "text"
+	}
+	return ""
+}
+
+// makesItself reports whether t or *t has one of the interfaces. Pointers are
+// left to what they point to.
+func makesItself(t reflect.Type, interfaces []reflect.Type) bool {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return false
+	}
+	for _, i := range interfaces {
+		if reflect.PointerTo(t).Implements(i) { // has t's methods, too
+			return true
+		}
+	}
+	return false
+}
