@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/rpc-from-scratch/final/orders"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// answerWithin bounds how long a customer asks for an answer to one order. That
+// no server answers for so long means that the demo has failed.
+const answerWithin = time.Minute
+
+// customers are the demo's customers. They share a pool of the order servers,
+// and enter in the books what they are told.
+type customers struct {
+	servers rpc.Caller
+	books   *ledger
+	told    func() // called after each answer, by many goroutines
+
+	calls   atomic.Int64
+	retries orders.Retries // by the pool
+	again   atomic.Int64   // by customers who had given up
+}
+
+// placeAll has n customers place all orders, each one after the other. It
+// returns the first error that is not an answer, or ctx's.
+func (c *customers) placeAll(ctx context.Context, n int, list []wish) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan wish)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for w := range queue {
+				if err := c.place(ctx, w); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	feed(ctx, queue, list)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// feed sends the list to queue, until ctx ends, and closes it.
+func feed(ctx context.Context, queue chan<- wish, list []wish) {
+	defer close(queue)
+	for _, w := range list {
+		select {
+		case queue <- w:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// place places one order and enters the answer in the books. An error is not an
+// answer: nobody knows what became of the order.
+func (c *customers) place(ctx context.Context, w wish) error {
+	ctx, cancel := context.WithTimeout(rpc.WithIdempotent(ctx), answerWithin)
+	defer cancel()
+	begun := time.Now()
+	receipt, err := c.tryOnce(ctx, w)
+	if errors.Is(err, rpc.Canceled) && ctx.Err() == nil {
+		c.again.Add(1)
+		receipt, err = c.call(ctx, &w.Order)
+	}
+	v, ok := verdictOf(err)
+	if !ok {
+		return fmt.Errorf("%s: %w", w.ID, err)
+	}
+	c.books.enter(w.Order, receipt, v, begun, time.Now())
+	c.told()
+	return nil
+}
+
+// tryOnce is a call that an impatient customer cancels.
+func (c *customers) tryOnce(ctx context.Context, w wish) (*orders.Receipt, error) {
+	if w.giveUp > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer time.AfterFunc(w.giveUp, cancel).Stop()
+	}
+	return c.call(ctx, &w.Order)
+}
+
+func (c *customers) call(ctx context.Context, order *orders.Order) (*orders.Receipt, error) {
+	c.calls.Add(1)
+	return orders.PlaceOrder.Call(ctx, c.servers, order)
+}

@@ -1,0 +1,237 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/rpc-from-scratch/final/inventory"
+	"example.com/rpc-from-scratch/final/orders"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+const orderServers = 3
+
+// Demo is the program cmd/demo: a shop of real processes over real TCP, whose
+// inventory server is killed in the middle and started again.
+func Demo() {
+	playRole()
+	flags := flag.NewFlagSet("demo", flag.ExitOnError)
+	n := flags.Int("orders", 10_000, "place this `number` of orders")
+	customers := flags.Int("customers", 64, "that many customers order at the same time")
+	seed := flags.Uint64("seed", 1, "the orders are the same for the same `number`")
+	parse(flags, os.Args[1:])
+	if *n < 2 || *customers < 1 {
+		usageError(flags, "want at least two orders and one customer")
+	}
+	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, out: os.Stdout}
+	exit("demo", d.run(ended(false)))
+}
+
+// A demo is one run. It belongs to one goroutine, apart from what the customers do.
+type demo struct {
+	list      []wish
+	customers int
+	out       io.Writer
+
+	dir       string // of the database
+	inventory *part
+	servers   []*part
+	killed    time.Time // when the inventory server was killed
+	back      time.Time // when it listened again
+}
+
+// run opens the shop, has all orders placed, closes it and balances the books.
+// Nothing of it is left when run returns: no process, no file.
+func (d *demo) run(ctx context.Context) (err error) {
+	if d.dir, err = os.MkdirTemp("", "rpc-demo-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
+	defer d.killAll()
+
+	books := newLedger(planStock(d.list))
+	if err := d.open(books.stock); err != nil {
+		return err
+	}
+	begun := time.Now()
+	visitors, err := d.trade(ctx, books)
+	if err != nil {
+		return err
+	}
+	took := time.Since(begun)
+	servers, second, err := d.close()
+	if err != nil {
+		return err
+	}
+	items, records, err := readBooks(d.database())
+	if err != nil {
+		return err
+	}
+	r := report{d: d, books: books, took: took, parts: append([]partRow{visitors}, servers...), second: second, items: items}
+	r.print(d.out)
+	if err := books.balance(d.list, items, records); err != nil {
+		return fmt.Errorf("the books do not balance:\n%w", err)
+	}
+	fmt.Fprintln(d.out, "books balance")
+	return nil
+}
+
+func (d *demo) database() string { return filepath.Join(d.dir, "inventory.db") }
+
+// open starts the inventory server with that stock, and the order servers.
+func (d *demo) open(stock map[string]int) error {
+	data, err := json.Marshal(stock)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.stockFile(), data, 0o600); err != nil {
+		return err
+	}
+	if err := d.startInventory("127.0.0.1:0"); err != nil {
+		return err
+	}
+	for range orderServers {
+		p, err := startPart("orders", "127.0.0.1:0", "-inventory", d.inventory.addr)
+		if err != nil {
+			return err
+		}
+		d.servers = append(d.servers, p)
+	}
+	fmt.Fprintf(d.out, "inventory server on %s, %d order servers, %d customers\n", d.inventory.addr, orderServers, d.customers)
+	return nil
+}
+
+func (d *demo) stockFile() string { return filepath.Join(d.dir, "stock.json") }
+
+func (d *demo) startInventory(addr string) (err error) {
+	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile())
+	return err
+}
+
+// trade has the customers place all orders and, when half of them are answered,
+// kills the inventory server and starts it again.
+func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var addrs []string
+	for _, p := range d.servers {
+		addrs = append(addrs, p.addr)
+	}
+	show := newProgress(os.Stderr, d.out, len(d.list))
+	half := make(chan struct{})
+	var answered atomic.Int64
+	c := &customers{books: books, told: func() {
+		show.step()
+		if answered.Add(1) == int64(len(d.list)/2) {
+			close(half)
+		}
+	}}
+	var conns connections
+	pool := orders.Connect(&c.retries, addrs, rpc.WithObserver(&conns))
+	defer pool.Close()
+	c.servers = pool
+
+	var crash sync.WaitGroup
+	crash.Go(func() {
+		select {
+		case <-half:
+			if err := d.crash(ctx, show); err != nil {
+				cancel(err)
+			}
+		case <-ctx.Done():
+		}
+	})
+	err = c.placeAll(ctx, d.customers, d.list)
+	if err != nil {
+		cancel(err)
+	}
+	crash.Wait()
+	show.finish()
+	row = partRow{"customers", seen{
+		Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: conns.again(orderServers),
+	}}
+	return row, err
+}
+
+// crash kills the inventory server and starts it again, on the same address and
+// the same database.
+func (d *demo) crash(ctx context.Context, show progress) error {
+	addr := d.inventory.addr
+	d.killed = time.Now()
+	d.inventory.kill()
+	show.note("killed the inventory server, without warning")
+	err := d.startInventory(addr)
+	// The port may be in use for a moment: by one of the connections that are
+	// tried to the server that is not there.
+	for tries := 1; err != nil && tries < 50 && pause(ctx, 100*time.Millisecond); tries++ {
+		err = d.startInventory(addr)
+	}
+	if err != nil {
+		return err
+	}
+	d.back = time.Now()
+	show.note(fmt.Sprintf("started it again: it was away for %s", round(d.back.Sub(d.killed))))
+	return nil
+}
+
+// pause waits for d; false means that ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// close ends the shop, the servers before what they use, and returns what each
+// order server saw, and the inventory server.
+func (d *demo) close() (rows []partRow, inventory seen, err error) {
+	for i, p := range d.servers {
+		saw, err := p.end()
+		if err != nil {
+			return nil, inventory, err
+		}
+		rows = append(rows, partRow{fmt.Sprintf("order server %d", i+1), saw})
+	}
+	inventory, err = d.inventory.end()
+	return rows, inventory, err
+}
+
+// killAll ends what still runs.
+func (d *demo) killAll() {
+	for _, p := range append(d.servers, d.inventory) {
+		if p != nil {
+			p.kill()
+		}
+	}
+}
+
+// readBooks reads the database itself, now that no server has it open.
+func readBooks(path string) (items []inventory.Item, records []inventory.Reservation, err error) {
+	inv, err := inventory.Open(path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer inv.Close()
+	list, err := inv.List(context.Background(), &inventory.ListRequest{})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = inv.Reservations(func(r inventory.Reservation) error {
+		records = append(records, r)
+		return nil
+	})
+	return list.Items, records, err
+}

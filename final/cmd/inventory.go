@@ -1,0 +1,53 @@
+package cmd
+
+import (
+	"errors"
+	"os"
+
+	"example.com/rpc-from-scratch/final/inventory"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Inventory is the program cmd/inventory: it serves an inventory.
+func Inventory() {
+	_, err := runInventory(os.Args[1:])
+	exit("inventory", err)
+}
+
+// runInventory serves until it is told to end, and returns what it saw.
+func runInventory(args []string) (saw seen, err error) {
+	flags := newServerFlags("inventory", "127.0.0.1:7001")
+	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
+	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
+	parse(flags.FlagSet, args)
+
+	stock, err := readStock(*stockFile)
+	if err != nil {
+		return saw, err
+	}
+	inv, err := inventory.Open(*file, stock)
+	if err != nil {
+		return saw, err
+	}
+	var calls counter
+	srv := newServer("inventory", rpc.WithServerInterceptors(calls.count))
+	err = inv.Register(srv)
+	if err == nil {
+		err = serve(srv, *flags.addr, ended(*flags.untilEOF))
+	}
+	counts, countErr := inv.Counts()
+	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
+	return saw, errors.Join(err, countErr, inv.Close())
+}
+
+// readStock reads the stock from a file, or the built-in one if file is empty.
+func readStock(file string) (map[string]int, error) {
+	data, err := inventory.DefaultStock, error(nil)
+	if file != "" {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return inventory.ParseStock(data)
+}

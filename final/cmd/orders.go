@@ -1,0 +1,34 @@
+package cmd
+
+import (
+	"os"
+
+	"example.com/rpc-from-scratch/final/orders"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Orders is the program cmd/orders: it places orders with an inventory.
+func Orders() {
+	_, err := runOrders(os.Args[1:])
+	exit("orders", err)
+}
+
+// runOrders serves until it is told to end, and returns what it saw. The
+// inventory need not be there when it starts.
+func runOrders(args []string) (saw seen, err error) {
+	flags := newServerFlags("orders", "127.0.0.1:7002")
+	addr := flags.String("inventory", "127.0.0.1:7001", "reserve from the inventory at this `address`")
+	parse(flags.FlagSet, args)
+
+	var calls counter
+	var retries orders.Retries
+	var conns connections
+	inventory := orders.Connect(&retries, []string{*addr}, rpc.WithObserver(&conns))
+	defer inventory.Close()
+	srv := newServer("orders", rpc.WithServerInterceptors(calls.count))
+	if err := orders.New(inventory).Register(srv); err != nil {
+		return saw, err
+	}
+	err = serve(srv, *flags.addr, ended(*flags.untilEOF))
+	return seen{Calls: calls.Load(), Retries: retries.Count(), Reconnects: conns.again(1)}, err
+}

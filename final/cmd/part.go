@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+)
+
+// roles are what the demo's program can be told, by its first argument, to play.
+// So there is nothing to build or install before it runs.
+var roles = map[string]func(args []string) (seen, error){
+	"inventory": runInventory,
+	"orders":    runOrders,
+}
+
+// playRole is the whole program if it was started by startPart; otherwise it
+// returns. A role ends when its standard input does, not by an interrupt:
+// a terminal sends that to all its processes, and the demo ends its parts itself.
+func playRole() {
+	if len(os.Args) < 2 || roles[os.Args[1]] == nil {
+		return
+	}
+	signal.Ignore(os.Interrupt)
+	saw, err := roles[os.Args[1]](os.Args[2:])
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(saw)
+	}
+	exit(os.Args[1], err)
+}
+
+// A part is a process of the shop. It belongs to one goroutine.
+type part struct {
+	role   string
+	addr   string // where it listens
+	cmd    *exec.Cmd
+	stdin  io.Closer // closing it ends the process, as the end of ours does
+	stdout *bufio.Reader
+	over   bool
+}
+
+// startPart starts this program again to play a role at addr, and waits until it
+// listens. Its standard error is ours.
+func startPart(role, addr string, args ...string) (*part, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &part{role: role, cmd: exec.Command(self, append([]string{role, "-until-eof", "-addr", addr}, args...)...)}
+	p.cmd.Stderr = os.Stderr
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.stdout = bufio.NewReader(stdout)
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if p.addr, err = p.readAddr(); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("%s did not start: %w", role, err)
+	}
+	return p, nil
+}
+
+// readAddr reads the line in which a server says where it listens.
+func (p *part) readAddr() (string, error) {
+	line, err := p.stdout.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	if !ok {
+		return "", fmt.Errorf("it says %q", line)
+	}
+	return addr, nil
+}
+
+// end tells the process to end, waits until it has, and returns what it saw.
+func (p *part) end() (saw seen, err error) {
+	p.over = true
+	p.stdin.Close()
+	line, readErr := io.ReadAll(p.stdout) // before Wait, which closes it
+	if err := p.cmd.Wait(); err != nil {
+		return saw, fmt.Errorf("%s: %w", p.role, err)
+	}
+	if readErr == nil {
+		readErr = json.Unmarshal(line, &saw)
+	}
+	if readErr != nil {
+		return saw, fmt.Errorf("%s: what it saw: %w", p.role, readErr)
+	}
+	return saw, nil
+}
+
+// kill ends the process without warning and waits until the system has removed
+// it. It does nothing if the process has ended already.
+func (p *part) kill() {
+	if p.over {
+		return
+	}
+	p.over = true
+	p.cmd.Process.Kill()
+	p.cmd.Wait() // an error that says that it was killed
+	p.stdin.Close()
+}

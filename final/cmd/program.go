@@ -1,0 +1,106 @@
+// Package cmd holds the bodies of the shop's programs. Each program under cmd/ is
+// one call into this package, because a test can run only what it can import,
+// and a package main cannot be imported.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// serverFlags are the flags that every server has.
+type serverFlags struct {
+	*flag.FlagSet
+	addr     *string
+	untilEOF *bool
+}
+
+func newServerFlags(program, addr string) serverFlags {
+	flags := flag.NewFlagSet(program, flag.ExitOnError)
+	return serverFlags{
+		FlagSet:  flags,
+		addr:     flags.String("addr", addr, "listen on this `address`; port 0 picks a free port"),
+		untilEOF: flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it"),
+	}
+}
+
+// newServer returns a server that says on standard error what goes wrong.
+func newServer(program string, opts ...rpc.ServerOption) *rpc.Server {
+	logger := log.New(os.Stderr, program+": ", log.LstdFlags|log.Lmsgprefix)
+	return rpc.NewServer(append([]rpc.ServerOption{
+		rpc.WithErrorHandler(func(err error) { logger.Print(err) }),
+		rpc.WithPanicHandler(func(_ context.Context, value any, stack []byte) { logger.Printf("panic: %v\n%s", value, stack) }),
+	}, opts...)...)
+}
+
+// drain is how long running calls may take to end once a server is told to.
+const drain = 10 * time.Second
+
+// serve runs srv on addr until ctx ends, and lets running calls finish.
+func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+	ln, err := rpc.Listen(addr)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", ln.Addr())
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		stopped <- srv.Shutdown(ctx)
+	})
+	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}
+
+// ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
+// the end of standard input: the one signal that every system has. A second
+// signal ends the program at once.
+func ended(untilEOF bool) context.Context {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if untilEOF {
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
+	return ctx
+}
+
+// parse parses args, and exits with status 2 and a usage message if there is
+// anything after the flags.
+func parse(flags *flag.FlagSet, args []string) {
+	flags.Parse(args)
+	if n := flags.NArg(); n > 0 {
+		usageError(flags, "wrong number of arguments: %d", n)
+	}
+}
+
+// usageError says what is wrong with the command line, and exits with status 2.
+func usageError(flags *flag.FlagSet, format string, args ...any) {
+	fmt.Fprintf(flags.Output(), flags.Name()+": "+format+"\n", args...)
+	flags.Usage()
+	os.Exit(2)
+}
+
+// exit ends the program: with status 0, or with err on standard error and 1.
+func exit(program string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

@@ -1,0 +1,125 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"example.com/rpc-from-scratch/final/inventory"
+)
+
+// A report is what the demo prints when all orders are answered.
+type report struct {
+	d      *demo
+	books  *ledger
+	took   time.Duration
+	parts  []partRow // the customers and the order servers
+	second seen      // the inventory server that was not killed
+	items  []inventory.Item
+}
+
+// A partRow is a line of the table of what each part saw.
+type partRow struct {
+	name string
+	saw  seen
+}
+
+func (r *report) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%d orders in %s, %.0f a second\n", len(r.d.list), round(r.took), float64(len(r.d.list))/r.took.Seconds())
+	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.stock} {
+		fmt.Fprintln(w)
+		table(w)
+	}
+	fmt.Fprintln(w)
+}
+
+// row prints a name and, right-aligned under each other, its figures.
+func row(w io.Writer, name string, figures ...any) {
+	fmt.Fprintf(w, "%-22s", name)
+	for _, f := range figures {
+		fmt.Fprintf(w, " %10v", f)
+	}
+	fmt.Fprintln(w)
+}
+
+// answers says how many orders were placed, and why others were not.
+func (r *report) answers(w io.Writer) {
+	n := r.books.count()
+	row(w, string(ordered), n[ordered])
+	for _, v := range []verdict{outOfStock, unknownItem, withdrawn} {
+		row(w, "refused, "+string(v), n[v])
+	}
+}
+
+// latencies says how long customers waited for their answers.
+func (r *report) latencies(w io.Writer) {
+	var before, across, after []time.Duration
+	for _, e := range r.books.entries {
+		took := e.ended.Sub(e.begun)
+		switch {
+		case e.ended.Before(r.d.killed):
+			before = append(before, took)
+		case e.begun.After(r.d.back):
+			after = append(after, took)
+		default:
+			across = append(across, took)
+		}
+	}
+	row(w, "latency", "orders", "p50", "p90", "p99", "p99.9", "max")
+	latencyRow(w, "before the kill", before)
+	latencyRow(w, "across the kill", across)
+	latencyRow(w, "after it", after)
+}
+
+func latencyRow(w io.Writer, name string, took []time.Duration) {
+	slices.Sort(took)
+	figures := []any{len(took)}
+	for _, share := range []float64{0.50, 0.90, 0.99, 0.999, 1} {
+		figures = append(figures, round(percentile(took, share)))
+	}
+	row(w, name, figures...)
+}
+
+// percentile returns the smallest value that at least the share p of the sorted
+// values does not exceed; 0 if there are none.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(p*float64(len(sorted)) + 0.999999)
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// saw says what each part saw. What the killed server saw is gone with it.
+func (r *report) saw(w io.Writer) {
+	row(w, "what each part saw", "calls", "retries", "reconnects")
+	for _, p := range r.parts {
+		row(w, p.name, p.saw.Calls, p.saw.Retries, p.saw.Reconnects)
+	}
+	row(w, "inventory, first life", "(what it saw is gone with it)")
+	fmt.Fprintf(w, "%-22s %10d calls, %d for orders that it knew, %d writes to the disk\n",
+		"inventory, second life", r.second.Calls, r.second.Repeated, r.second.Commits)
+}
+
+// stock is the books, item by item.
+func (r *report) stock(w io.Writer) {
+	row(w, "item", "at first", "ordered", "in stock")
+	slices.SortStableFunc(r.items, func(a, b inventory.Item) int { return len(a.ID) - len(b.ID) }) // item2 before item10
+	for _, item := range r.items {
+		row(w, item.ID, r.books.stock[item.ID], item.Reserved, item.Left)
+	}
+}
+
+// round rounds for reading: three digits or so.
+func round(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(10 * time.Microsecond)
+}

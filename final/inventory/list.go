@@ -1,0 +1,67 @@
+package inventory
+
+import (
+	"context"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// CheckStock returns how many units of an item are left. The error's code is
+// NotFound if there is no such item.
+func (inv *Inventory) CheckStock(_ context.Context, req *CheckStockRequest) (*CheckStockReply, error) {
+	reply := new(CheckStockReply)
+	err := inv.view(func(b *books) error {
+		l, ok, err := b.level(req.Item)
+		if err == nil && !ok {
+			err = rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)
+		}
+		reply.Left = l.Left
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// List returns all items, sorted by id, as they are at one moment.
+func (inv *Inventory) List(context.Context, *ListRequest) (*ListReply, error) {
+	reply := new(ListReply)
+	err := inv.view(func(b *books) error {
+		return b.eachLevel(func(item string, l level) error {
+			reply.Items = append(reply.Items, Item{ID: item, Left: l.Left, Reserved: l.Reserved})
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// Reservations calls fn for each record, sorted by order, as they are at one
+// moment, and stops at the first error, which it returns. fn must not call the
+// Inventory. It is for whoever audits the books: no method publishes it.
+func (inv *Inventory) Reservations(fn func(Reservation) error) error {
+	return inv.view(func(b *books) error { return b.eachReservation(fn) })
+}
+
+func (b *books) eachLevel(fn func(item string, l level) error) error {
+	return b.stock.ForEach(func(key, data []byte) error {
+		var l level
+		if err := decode(string(key), data, &l); err != nil {
+			return err
+		}
+		return fn(string(key), l)
+	})
+}
+
+func (b *books) eachReservation(fn func(Reservation) error) error {
+	return b.reservations.ForEach(func(key, data []byte) error {
+		var r Reservation
+		if err := decode(string(key), data, &r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
