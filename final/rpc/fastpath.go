@@ -139,6 +139,7 @@ func (c *clientConn) park() {
 		}
 		c.out.mu.Unlock()
 		if take {
+			c.in.shrink()
 			return
 		}
 		timer.Reset(idleBeforeReading)

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -433,4 +434,25 @@ func TestErrorFrames_KeepToThePeersLimit(t *testing.T) {
 	assert.Equal(t, Internal, back.Code)
 	assert.NotContains(t, back.Message, "\n")
 	assert.NotEmpty(t, back.Message)
+}
+
+func TestFrames_IdleConnectionGivesItsBufferBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		in := frameReader{conn: near, limit: 4 << 20, idleTimeout: time.Minute}
+		begun := time.Now()
+		go func() {
+			far.Write(bytes.Repeat(frameOf(kindPing, 0, 1, ""), 10_000))
+		}()
+		for range 10_000 {
+			_, err := in.next()
+			require.NoError(t, err)
+		}
+		assert.Greater(t, len(in.buf), minReadBuffer)
+		_, err := in.next()
+		assert.Equal(t, errIdle, err)
+		assert.Equal(t, time.Minute, time.Since(begun))
+		assert.LessOrEqual(t, len(in.buf), minReadBuffer)
+	})
 }

@@ -21,9 +21,11 @@ type frame struct {
 }
 
 const (
-	minReadBuffer = 4 << 10
+	minReadBuffer = 2 << 10
 	maxReadBuffer = 64 << 10
 	largeFrame    = 16 << 10 // from here on a frame is read into a buffer of its own
+
+	shrinkAfter = 10 * time.Second // without a byte, more than minReadBuffer is given back
 )
 
 var (
@@ -52,7 +54,7 @@ type frameReader struct {
 	lastLarge int // size of the last large frame that came to its end
 
 	begun time.Time // when reading the current frame began; zero between frames
-	last  time.Time // when the last bytes came
+	last  time.Time // when the last bytes came; kept only with idleTimeout
 	armed time.Time // the read deadline that is set; zero: none
 	hurry time.Time // give way then with errHurry; zero: never
 
@@ -164,6 +166,14 @@ func (r *frameReader) fill() error {
 	return err
 }
 
+// came returns when the bytes of the last frame came.
+func (r *frameReader) came() time.Time {
+	if r.last.IsZero() {
+		return time.Now()
+	}
+	return r.last
+}
+
 // room returns where the next bytes go.
 func (r *frameReader) room() []byte {
 	if r.large != nil {
@@ -192,7 +202,9 @@ func (r *frameReader) room() []byte {
 }
 
 func (r *frameReader) took(n int) {
-	r.last = time.Now()
+	if r.idleTimeout > 0 {
+		r.last = time.Now()
+	}
 	r.reads.Add(1)
 	if r.observer != nil {
 		r.observer.BytesRead(n)
@@ -240,6 +252,9 @@ func (r *frameReader) due() time.Time {
 		if r.last.IsZero() {
 			r.last = time.Now()
 		}
+		if len(r.buf) > minReadBuffer {
+			return r.last.Add(min(r.idleTimeout, shrinkAfter))
+		}
 		return r.last.Add(r.idleTimeout)
 	}
 	return time.Time{}
@@ -256,8 +271,11 @@ func (r *frameReader) timedOut() error {
 		if r.partial() {
 			return errSlowFrame
 		}
-		r.last = now
 		r.shrink()
+		if now.Sub(r.last) < r.idleTimeout {
+			return nil
+		}
+		r.last = now
 		return errIdle
 	}
 	if !r.hurry.IsZero() {
@@ -268,7 +286,7 @@ func (r *frameReader) timedOut() error {
 
 // shrink gives back memory that an idle connection does not need.
 func (r *frameReader) shrink() {
-	if r.start == r.end && len(r.buf) > minReadBuffer {
+	if !r.partial() && len(r.buf) > minReadBuffer {
 		r.buf, r.start, r.end = nil, 0, 0
 		r.lastLarge = 0
 	}

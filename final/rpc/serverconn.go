@@ -294,7 +294,7 @@ func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 		return nil, noMethod(r.method, o.maxMethodName)
 	}
 	if timeout := shorter(r.timeout, o.handlerTimeout); timeout > 0 {
-		call.deadline = time.Now().Add(timeout)
+		call.deadline = c.in.came().Add(timeout)
 	}
 	if len(r.pairs) > 0 {
 		var err error

@@ -29,11 +29,12 @@ type writer struct {
 	taken  func()      // called with mu when what was appended is handed to Write; may be nil
 	room   func()      // called with mu when bytes have been written
 
-	mu       sync.Mutex // guards what follows and, beyond this type, its owner's state
-	out      batch      // appended, not taken yet
-	size     int        // bytes in out and on their way
-	flushing bool       // someone writes, or is about to
-	err      error      // why nothing is written any more
+	mu        sync.Mutex // guards what follows and, beyond this type, its owner's state
+	out       batch      // appended, not taken yet
+	size      int        // bytes in out and on their way
+	flushing  bool       // someone writes, or is about to
+	err       error      // why nothing is written any more
+	batchSize int        // of the last batch, its large bodies apart: a guess at the next one's
 
 	// These belong to whoever set flushing.
 	writing batch
@@ -76,7 +77,7 @@ func (w *writer) appendLocked(head func(dst []byte) []byte, body *buffer) {
 		return
 	}
 	if w.out.small == nil {
-		w.out.small = getBuffer(2 << 10)
+		w.out.small = getBuffer(w.batchSize)
 	}
 	small := w.out.small
 	before := len(small.b)
@@ -134,6 +135,7 @@ func (w *writer) takeLocked() bool {
 	if w.taken != nil {
 		w.taken()
 	}
+	w.batchSize = len(w.out.small.b)
 	w.writing, w.out = w.out, batch{cuts: w.writing.cuts[:0]}
 	w.vec = w.vec[:0]
 	small, done := w.writing.small.b, 0
