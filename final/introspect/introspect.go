@@ -91,10 +91,10 @@ func (in *introspection) describe(_ context.Context, req *DescribeRequest) (*Des
 func describeMethod(info rpc.MethodInfo) *Method {
 	m := &Method{Name: info.Name, NonBlocking: info.NonBlocking}
 	if info.Params != nil {
-		m.Params = info.Params.String()
+		m.Params = goName(info.Params)
 	}
 	if info.Reply != nil {
-		m.Reply = info.Reply.String()
+		m.Reply = goName(info.Reply)
 	}
 	return m
 }

@@ -373,7 +373,7 @@ func (x *DescribeReply) GetDescriptors() []byte {
 type Type struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                     // "shop.Order", "[]shop.Line", "*shop.Node"; unique in a reply
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                     // as Go's reflect.Kind names it, or "bytes" for slices of them
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                     // as Go's reflect.Kind names it, but "pointer", and "bytes" for slices of them
 	Package       string                 `protobuf:"bytes,3,opt,name=package,proto3" json:"package,omitempty"`                               // the import path of a type that has a name
 	Elem          string                 `protobuf:"bytes,4,opt,name=elem,proto3" json:"elem,omitempty"`                                     // of pointers, slices, arrays and maps
 	Key           string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`                                       // of maps

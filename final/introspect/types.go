@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // typeTable lists types once each, by name. A type is entered before what it
@@ -42,15 +43,18 @@ func (tt *typeTable) name(t reflect.Type) string {
 	if tt.names == nil {
 		tt.names, tt.taken = map[reflect.Type]string{}, map[string]bool{}
 	}
-	name := t.String()
-	if t == reflect.TypeFor[[]byte]() {
-		name = "[]byte"
-	}
+	name := goName(t)
 	for n := 2; tt.taken[name]; n++ {
-		name = fmt.Sprintf("%s#%d", t, n)
+		name = fmt.Sprintf("%s#%d", goName(t), n)
 	}
 	tt.names[t], tt.taken[name] = name, true
 	return name
+}
+
+// goName returns what a Go programmer calls t. Package reflect knows the
+// aliases any and byte no more.
+func goName(t reflect.Type) string {
+	return strings.NewReplacer("interface {}", "any", "[]uint8", "[]byte").Replace(t.String())
 }
 
 // fill adds what t is made of. Channels and functions are not looked into: no
@@ -63,7 +67,7 @@ func (tt *typeTable) fill(entry *Type, t reflect.Type) {
 		}
 		entry.Elem = tt.add(t.Elem())
 	case reflect.Pointer:
-		entry.Elem = tt.add(t.Elem())
+		entry.Kind, entry.Elem = "pointer", tt.add(t.Elem())
 	case reflect.Array:
 		entry.Elem, entry.Len = tt.add(t.Elem()), int64(t.Len())
 	case reflect.Map:

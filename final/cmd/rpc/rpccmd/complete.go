@@ -2,6 +2,7 @@ package rpccmd
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 
 // completeMethod offers a shell the methods of the server that is named
 // already. Whatever goes wrong, there is nothing to offer.
-func (o *options) completeMethod(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (o *options) completeMethod(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) != 1 || checkAddr(args[0]) != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -22,7 +23,9 @@ func (o *options) completeMethod(cmd *cobra.Command, args []string, _ string) ([
 		reply, err := introspect.List.Call(ctx, c, &introspect.ListRequest{})
 		for _, s := range reply.GetServices() {
 			for _, m := range s.GetMethods() {
-				methods = append(methods, cobra.CompletionWithDesc(m.GetName(), signature(m)))
+				if strings.HasPrefix(m.GetName(), typed) {
+					methods = append(methods, cobra.CompletionWithDesc(m.GetName(), signature(m)))
+				}
 			}
 		}
 		return err

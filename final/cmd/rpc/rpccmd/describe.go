@@ -79,7 +79,7 @@ func printType(w io.Writer, t *introspect.Type) {
 	if t.GetPackage() == "" && t.GetKind() != "struct" {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\t%s\n", t.GetName(), underlying(t))
+	fmt.Fprintf(w, "\n%s  %s\n", t.GetName(), underlying(t))
 	for _, f := range t.GetFields() {
 		name := f.GetName()
 		switch {
@@ -107,10 +107,10 @@ func underlying(t *introspect.Type) string {
 	case "text":
 		text += ", a string in JSON"
 	case "own":
-		text += ", makes its own JSON"
+		text += ", its own encoding in JSON"
 	}
 	if t.GetGobEncoding() {
-		text += ", makes its own gob"
+		text += ", its own encoding in gob"
 	}
 	return text
 }

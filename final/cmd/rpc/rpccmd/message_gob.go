@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"example.com/rpc-from-scratch/final/introspect"
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // gobMessage makes Go types of the description: gob tells types by their
@@ -30,7 +31,7 @@ func gobMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, 
 			return nil, noCodec("gob", d, err)
 		}
 		m.newReply = func() any { return reflect.New(t).Interface() }
-		m.text = json.Marshal
+		m.text = func(reply any) ([]byte, error) { return rpc.JSON.Append(nil, reply) }
 	}
 	return m, nil
 }

@@ -22,9 +22,9 @@ type options struct {
 
 func (o *options) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&o.codec, "codec", "json", "the connection's codec: json, gob or protobuf")
+	flags.StringVar(&o.codec, "codec", "json", "the connection's codec `name`: json, gob or protobuf")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting and a call may take; 0: for ever")
-	flags.StringArrayVarP(&o.metadata, "metadata", "H", nil, "key=value that goes with every call; may be repeated")
+	flags.StringArrayVarP(&o.metadata, "metadata", "H", nil, "a `key=value` that goes with every call; may be repeated")
 	o.tls.addFlags(flags)
 	// Neither completion fails on a flag that is there.
 	_ = root.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"json", "gob", "protobuf"}, cobra.ShellCompDirectiveNoFileComp))
@@ -76,7 +76,7 @@ func (o *options) dial(ctx context.Context, addr string) (*rpc.Client, error) {
 	}
 	client, err := rpc.Dial(ctx, addr, list...)
 	if err != nil {
-		return nil, explainDial(err, o.tls.wanted())
+		return nil, o.explainDial(err)
 	}
 	return client, nil
 }
@@ -95,7 +95,11 @@ func (o *options) with(ctx context.Context, addr string, f func(ctx context.Cont
 		return err
 	}
 	defer client.Close()
-	return f(ctx, client)
+	err = f(ctx, client)
+	if rpc.CodeOf(err) == rpc.DeadlineExceeded && ctx.Err() != nil {
+		return hint(err, "-timeout is %v", o.timeout)
+	}
+	return err
 }
 
 func (o *options) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

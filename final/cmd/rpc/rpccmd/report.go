@@ -1,16 +1,12 @@
 package rpccmd
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -69,47 +65,4 @@ func (e *localError) Unwrap() error { return e.error }
 
 func failf(format string, args ...any) error {
 	return &localError{fmt.Errorf(format, args...)}
-}
-
-// connectionRefused on Windows; no other system numbers its errors so high.
-const wsaConnRefused = syscall.Errno(10061)
-
-// explainDial adds what the likely reason is that there is no connection.
-func explainDial(err error, secure bool) error {
-	var noHost *net.DNSError
-	var noTLS tls.RecordHeaderError
-	var unknownCA x509.UnknownAuthorityError
-	var wrongHost x509.HostnameError
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnRefused):
-		return hint(err, "nobody listens there: is the server running?")
-	case errors.As(err, &noHost):
-		return hint(err, "is the host's name right?")
-	case errors.As(err, &noTLS):
-		return hint(err, "the server does not speak TLS: leave the TLS flags out?")
-	case errors.As(err, &unknownCA):
-		return hint(err, "name the authority that signed the server's certificate: -ca FILE")
-	case errors.As(err, &wrongHost):
-		return hint(err, "name the host in the server's certificate: -server-name NAME")
-	}
-	return explainHello(err, secure)
-}
-
-// explainHello is about a peer that accepted the connection but did not say hello.
-func explainHello(err error, secure bool) error {
-	var coded *rpc.Error
-	if !errors.As(err, &coded) || coded.Remote() {
-		return err
-	}
-	tlsToo := ""
-	if !secure {
-		tlsToo = ", or one that wants TLS (-tls)"
-	}
-	switch {
-	case coded.Code == rpc.InvalidArgument:
-		return hint(err, "what listens there is no RPC server%s", tlsToo)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return hint(err, "it closed the connection without a word: no RPC server%s?", tlsToo)
-	}
-	return err
 }

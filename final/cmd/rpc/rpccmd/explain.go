@@ -1,0 +1,70 @@
+package rpccmd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// wsaConnRefused is Windows' connection refused; no other system numbers its
+// errors so high.
+const wsaConnRefused = syscall.Errno(10061)
+
+// explainDial adds the likely reason why there is no connection.
+func (o *options) explainDial(err error) error {
+	var noHost *net.DNSError
+	var coded *rpc.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnRefused):
+		return hint(err, "nobody listens there: is the server running?")
+	case errors.As(err, &noHost):
+		return hint(err, "is the host's name right?")
+	case rpc.CodeOf(err) == rpc.DeadlineExceeded:
+		return hint(err, "no answer within -timeout %v: is it an RPC server?", o.timeout)
+	case errors.As(err, &coded) && coded.Remote() && coded.Code == rpc.Unimplemented:
+		return hint(err, "the server does not offer this codec; every server has -codec json")
+	}
+	if o.tls.wanted() {
+		return explainTLS(err)
+	}
+	return explainHello(err)
+}
+
+// explainTLS is about certificates, and servers that do not have any.
+func explainTLS(err error) error {
+	var plain tls.RecordHeaderError
+	var unknownCA x509.UnknownAuthorityError
+	var wrongHost x509.HostnameError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &plain):
+		return hint(err, "the server does not speak TLS: leave the TLS flags out?")
+	case errors.As(err, &unknownCA):
+		return hint(err, "name the authority that signed the server's certificate: -ca FILE")
+	case errors.As(err, &wrongHost):
+		return hint(err, "name the host in the server's certificate: -server-name NAME")
+	case errors.As(err, &op) && op.Op == "remote error":
+		return hint(err, "the server wants a certificate that it trusts: -cert FILE -key FILE")
+	}
+	return explainHello(err)
+}
+
+// explainHello is about a peer that accepted the connection but did not say hello.
+func explainHello(err error) error {
+	var coded *rpc.Error
+	if !errors.As(err, &coded) || coded.Remote() {
+		return err
+	}
+	switch {
+	case coded.Code == rpc.InvalidArgument:
+		return hint(err, "what listens there is no RPC server")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return hint(err, "it hung up without a word: no RPC server, or one that wants TLS (-tls) or a certificate (-cert, -key)?")
+	}
+	return err
+}

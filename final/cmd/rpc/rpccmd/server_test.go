@@ -1,0 +1,210 @@
+package rpccmd_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/introspect"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// The service that the scripts call.
+type (
+	stockRequest struct {
+		Item string `json:"item"`
+	}
+	stockReply struct {
+		Item  string    `json:"item"`
+		Count int       `json:"count"`
+		Since time.Time `json:"since"`
+		Lots  []*lot    `json:"lots,omitempty"`
+	}
+	lot struct {
+		Size int `json:"size"`
+		Tags map[string]string
+	}
+	node struct {
+		Name string
+		Next *node
+	}
+)
+
+func checkStock(ctx context.Context, req *stockRequest) (*stockReply, error) {
+	if req.Item != "item1" {
+		err := rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)
+		err.Details = map[string]string{"item": req.Item}
+		return nil, err
+	}
+	return &stockReply{
+		Item: req.Item, Count: 100, Since: time.Unix(0, 0).UTC(),
+		Lots: []*lot{{Size: 60}, {Size: 40, Tags: map[string]string{"shelf": "A <1>"}}},
+	}, nil
+}
+
+func depth(n node) int {
+	d := 1
+	for ; n.Next != nil; n = *n.Next {
+		d++
+	}
+	return d
+}
+
+func registerShop(srv *rpc.Server) error {
+	return errors.Join(
+		srv.RegisterFunc("Inventory.CheckStock", checkStock),
+		srv.RegisterFunc("Inventory.Depth", depth),
+		srv.RegisterFunc("Inventory.Reset", func() error { return nil }),
+		srv.RegisterFunc("Inventory.Any", func(v any) any { return v }),
+		srv.RegisterFunc("Math.Negate", func(n int) int { return -n }),
+		srv.RegisterFunc("Test.Hang", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+		srv.RegisterFunc("Test.Who", func(ctx context.Context) string {
+			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx)
+		}),
+		srv.RegisterFunc("Text.Greet", func(s *wrapperspb.StringValue) *wrapperspb.StringValue {
+			return wrapperspb.String("hello " + s.GetValue())
+		}),
+	)
+}
+
+// shopServer is a program: it serves until its standard input closes.
+func shopServer() {
+	bare := flag.Bool("bare", false, "without introspection, health, gob and protobuf")
+	draining := flag.Bool("draining", false, "say so")
+	secure := flag.Bool("tls", false, "speak TLS, with a new certificate in cert.pem and key.pem")
+	mutual := flag.Bool("mutual", false, "want it from clients, too")
+	flag.Parse()
+	if err := serveShop(*bare, *draining, *secure, *mutual); err != nil {
+		fmt.Fprintln(os.Stderr, "shopserver:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func serveShop(bare, draining, secure, mutual bool) error {
+	var opts []rpc.ServerOption
+	if !bare {
+		opts = append(opts, rpc.WithCodecs(rpc.Gob, protobuf.Codec))
+	}
+	if secure {
+		cfg, err := newCertificate()
+		if err != nil {
+			return err
+		}
+		if mutual {
+			cfg.ClientAuth = tls.RequireAndVerifyClientCert
+		}
+		opts = append(opts, rpc.WithServerTLS(cfg))
+	}
+	srv := rpc.NewServer(opts...)
+	if err := registerShop(srv); err != nil {
+		return err
+	}
+	if !bare {
+		h, err := health.Register(srv)
+		if err := errors.Join(err, introspect.Register(srv, h)); err != nil {
+			return err
+		}
+		if draining {
+			h.Set("Inventory", health.Draining)
+		}
+	}
+	ln, err := rpc.Listen("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", ln.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		srv.Close()
+	}()
+	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// newCertificate writes a certificate for 127.0.0.1, signed by itself, that
+// server and client use alike.
+func newCertificate() (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "shop"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"shop.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	err = errors.Join(
+		os.WriteFile("cert.pem", cert, 0o600),
+		os.WriteFile("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
+	)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		ClientAuth:   tls.VerifyClientCertIfGiven, ClientCAs: pool,
+	}, err
+}
+
+// peer is a program that is no RPC server: it says its first argument to every
+// connection and closes it, or, with "silence", says nothing.
+func peer() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peer:", err)
+		os.Exit(1)
+	}
+	fmt.Println("listening on", ln.Addr())
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go answer(conn, os.Args[1])
+		}
+	}()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// answer reads the hello before it closes: unread bytes would make it a reset.
+func answer(conn net.Conn, text string) {
+	defer conn.Close()
+	_, _ = conn.Read(make([]byte, 1<<10))
+	if text == "silence" {
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	_, _ = io.WriteString(conn, text)
+}
