@@ -72,6 +72,8 @@ func (r *results) writeMeasures(w io.Writer) {
 	r.writeByWorkload(w, "Latency, 99 of 100 calls (p99)", func(s summary, _ wireCount) string { return showDuration(s.p99) })
 	r.writeByWorkload(w, "Allocations per call, both sides together",
 		func(s summary, _ wireCount) string { return fmt.Sprintf("%.1f", s.allocsPerCall) })
+	r.writeByWorkload(w, "Processor time per call, both sides together",
+		func(s summary, _ wireCount) string { return showDuration(s.cpuPerCall) })
 	r.writeByWorkload(w, "Bytes per call on the wire, request and reply",
 		func(_ summary, b wireCount) string { return showCount(b.total()) })
 }

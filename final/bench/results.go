@@ -25,6 +25,7 @@ type summary struct {
 	callsPerSec   float64
 	p50, p99      time.Duration
 	allocsPerCall float64
+	cpuPerCall    time.Duration
 }
 
 // summarize returns the medians of p under the workload, and false when there is no such round.
@@ -43,6 +44,7 @@ func (r *results) summarize(peerName, workloadID string) (summary, bool) {
 		p50:           medianOf(rounds, func(r round) time.Duration { return r.P50 }),
 		p99:           medianOf(rounds, func(r round) time.Duration { return r.P99 }),
 		allocsPerCall: medianOf(rounds, func(r round) float64 { return r.AllocsPerCall }),
+		cpuPerCall:    medianOf(rounds, func(r round) time.Duration { return r.CPUPerCall }),
 	}, true
 }
 

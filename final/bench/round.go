@@ -22,6 +22,9 @@ type round struct {
 	P50           time.Duration `json:"p50_ns"`
 	P99           time.Duration `json:"p99_ns"`
 	AllocsPerCall float64       `json:"allocs_per_call"` // client and server together
+
+	// CPUPerCall is the processor time of both sides. Of all figures it suffers least from what else the machine does.
+	CPUPerCall time.Duration `json:"cpu_ns_per_call"`
 }
 
 const (
@@ -64,13 +67,14 @@ func runRound(ctx context.Context, p peer, w workload, d time.Duration) (round, 
 	return r.withCalls(&all), nil
 }
 
-// withCalls fills in what the callers recorded. AllocsPerCall holds the round's allocations until then.
+// withCalls fills in what the callers recorded. AllocsPerCall and CPUPerCall hold the whole round's until then.
 func (r round) withCalls(all *histogram) round {
 	r.Calls = all.count()
 	r.CallsPerSec = float64(r.Calls) / r.Elapsed.Seconds()
 	r.P50 = all.percentile(0.50)
 	r.P99 = all.percentile(0.99)
 	r.AllocsPerCall /= float64(max(r.Calls, 1))
+	r.CPUPerCall /= time.Duration(max(r.Calls, 1))
 	return r
 }
 
@@ -123,20 +127,21 @@ func (l *load) run(c call, h *histogram) {
 	}
 }
 
-// measure waits for the warm-up, then for the timed part, and returns its length and its allocations.
+// measure waits for the warm-up, then for the timed part, and returns its length, allocations and processor time.
 func (l *load) measure(ctx context.Context, d time.Duration) (round, error) {
 	if err := l.wait(ctx, d/4); err != nil {
 		return round{}, err
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	start, used := time.Now(), processorTime()
 	l.phase.Store(timed)
 	err := l.wait(ctx, d)
 	l.phase.Store(over)
 	elapsed := time.Since(start)
+	used = processorTime() - used
 	runtime.ReadMemStats(&after)
-	return round{Elapsed: elapsed, AllocsPerCall: float64(after.Mallocs - before.Mallocs)}, err
+	return round{Elapsed: elapsed, AllocsPerCall: float64(after.Mallocs - before.Mallocs), CPUPerCall: used}, err
 }
 
 // wait returns after d, or earlier with the error of ctx or of a caller.

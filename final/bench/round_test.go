@@ -53,10 +53,11 @@ func TestRunRound_ComputesRatesFromWhatCallersRecorded(t *testing.T) {
 	for range 200 {
 		h.record(time.Millisecond)
 	}
-	got := round{Elapsed: 2 * time.Second, AllocsPerCall: 1000}.withCalls(&h)
+	got := round{Elapsed: 2 * time.Second, AllocsPerCall: 1000, CPUPerCall: time.Second}.withCalls(&h)
 	assert.Equal(t, 200, got.Calls)
 	assert.Equal(t, 100.0, got.CallsPerSec)
 	assert.Equal(t, 5.0, got.AllocsPerCall)
+	assert.Equal(t, 5*time.Millisecond, got.CPUPerCall)
 }
 
 func TestRunRound_FailsOnAnErrorOrAWrongReply(t *testing.T) {
