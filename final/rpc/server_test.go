@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -420,6 +421,53 @@ func TestShutdown_AnswersWhatRunsAndRefusesWhatComes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A closed connection with unread input sends a reset, which can destroy the
+// replies that were just written.
+func TestShutdown_RepliesSurviveUnreadInput(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	inv.started = make(chan string, 1)
+	srv := inv.server(t)
+	conn, err := net.Dial("tcp", listen(t, srv))
+	require.NoError(t, err)
+	raw := rawOn(t, conn)
+	raw.write((&clientHello{codec: "json", maxMessage: 1 << 20}).append(nil))
+	_, err = readHello(conn, maxHello)
+	require.NoError(t, err)
+	raw.request(1, checkStock.Name(), `{"Item":"held"}`)
+	<-inv.started
+	down := make(chan error)
+	go func() { down <- srv.Shutdown(context.Background()) }()
+	last, e := raw.readGoAway()
+	assert.Equal(t, uint64(1), last)
+	assert.Equal(t, Unavailable, e.Code)
+	for id := range uint64(100) { // a client that has not seen the go-away yet
+		raw.request(id+2, checkStock.Name(), `{"Item":"item1"}`)
+	}
+	close(inv.hold)
+	assert.JSONEq(t, `{"Item":"held","Count":100}`, string(raw.read().payload))
+	_, err = raw.in.next()
+	assert.Equal(t, io.EOF, err, "an end, not a reset")
+	conn.Close()
+	assert.NoError(t, <-down)
+	assert.Zero(t, inv.runs("item1"))
+}
+
+func TestShutdown_AndCloseWhileCallsHangInWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		raw := rawClient(t, srv, "json")
+		for id := range uint64(20) {
+			raw.request(id+1, checkStock.Name(), `{"Item":"huge"}`) // and nothing is read
+		}
+		synctest.Wait()
+		begun := time.Now()
+		assert.ErrorIs(t, srv.Shutdown(timeout(t, time.Second)), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(begun))
+		assert.NoError(t, srv.Close())
+	})
 }
 
 func TestShutdown_EndsWithItsContextWhenAHandlerDoesNot(t *testing.T) {
