@@ -30,8 +30,10 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	srv := newServer("inventory", rpc.WithServerInterceptors(calls.count))
-	err = inv.Register(srv)
+	srv, err := newServer("inventory", rpc.WithServerInterceptors(calls.count))
+	if err == nil {
+		err = inv.Register(srv)
+	}
 	if err == nil {
 		err = serve(srv, *flags.addr, ended(*flags.untilEOF))
 	}

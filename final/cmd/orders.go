@@ -25,10 +25,12 @@ func runOrders(args []string) (saw seen, err error) {
 	var conns connections
 	inventory := orders.Connect(&retries, []string{*addr}, rpc.WithObserver(&conns))
 	defer inventory.Close()
-	srv := newServer("orders", rpc.WithServerInterceptors(calls.count))
-	if err := orders.New(inventory).Register(srv); err != nil {
-		return saw, err
+	srv, err := newServer("orders", rpc.WithServerInterceptors(calls.count))
+	if err == nil {
+		err = orders.New(inventory).Register(srv)
 	}
-	err = serve(srv, *flags.addr, ended(*flags.untilEOF))
+	if err == nil {
+		err = serve(srv, *flags.addr, ended(*flags.untilEOF))
+	}
 	return seen{Calls: calls.Load(), Retries: retries.Count(), Reconnects: conns.again(1)}, err
 }

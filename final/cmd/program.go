@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -34,13 +36,19 @@ func newServerFlags(program, addr string) serverFlags {
 	}
 }
 
-// newServer returns a server that says on standard error what goes wrong.
-func newServer(program string, opts ...rpc.ServerOption) *rpc.Server {
+// newServer returns a server that says on standard error what goes wrong, and
+// tells callers what it can do and how it is: see the program rpc.
+func newServer(program string, opts ...rpc.ServerOption) (*rpc.Server, error) {
 	logger := log.New(os.Stderr, program+": ", log.LstdFlags|log.Lmsgprefix)
-	return rpc.NewServer(append([]rpc.ServerOption{
+	srv := rpc.NewServer(append([]rpc.ServerOption{
 		rpc.WithErrorHandler(func(err error) { logger.Print(err) }),
 		rpc.WithPanicHandler(func(_ context.Context, value any, stack []byte) { logger.Printf("panic: %v\n%s", value, stack) }),
 	}, opts...)...)
+	h, err := health.Register(srv)
+	if err != nil {
+		return nil, err
+	}
+	return srv, introspect.Register(srv, h)
 }
 
 // drain is how long running calls may take to end once a server is told to.

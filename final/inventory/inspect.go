@@ -69,7 +69,7 @@ func read(path string, wait time.Duration) (fresh bool, err error) {
 func openError(err error) error {
 	var path *fs.PathError
 	switch {
-	case errors.Is(err, berrors.ErrTimeout):
+	case err == nil || errors.Is(err, berrors.ErrTimeout):
 		return err
 	case errors.As(err, &path):
 		return path.Err

@@ -3,6 +3,8 @@ package inventory
 import (
 	"context"
 
+	bolt "go.etcd.io/bbolt"
+
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -43,7 +45,7 @@ func (inv *Inventory) List(context.Context, *ListRequest) (*ListReply, error) {
 // moment, and stops at the first error, which it returns. fn must not call the
 // Inventory. It is for whoever audits the books: no method publishes it.
 func (inv *Inventory) Reservations(fn func(Reservation) error) error {
-	return inv.view(func(b *books) error { return b.eachReservation(fn) })
+	return inv.db.View(func(tx *bolt.Tx) error { return newBooks(tx).eachReservation(fn) })
 }
 
 func (b *books) eachLevel(fn func(item string, l level) error) error {

@@ -57,7 +57,7 @@ func open(path string, stock map[string]int, wait time.Duration) (*Inventory, er
 	var db *bolt.DB
 	err = guard(func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: wait})
-		return err
+		return openError(err)
 	})
 	if err != nil {
 		return nil, err

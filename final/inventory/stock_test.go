@@ -1,0 +1,32 @@
+package inventory
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultStock_IsThatOfTheWorkspace(t *testing.T) {
+	shared, err := os.ReadFile("../../testdata/stock.json")
+	require.NoError(t, err)
+	assert.Equal(t, string(shared), string(DefaultStock))
+	stock, err := ParseStock(DefaultStock)
+	require.NoError(t, err)
+	assert.Equal(t, 100, stock["item1"])
+}
+
+func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"item1":-1}`:     "stock: item1: quantity is -1",
+		`{"":1}`:           `stock: "": want an id of 1 to 128 bytes`,
+		`{}`:               "stock: there are no items",
+		`null`:             "stock: there are no items",
+		`{"item1":"many"}`: "stock: json: cannot unmarshal string",
+		`{"item1":`:        "stock: unexpected end of JSON input",
+	} {
+		_, err := ParseStock([]byte(text))
+		assert.ErrorContains(t, err, want)
+	}
+}
