@@ -70,11 +70,6 @@ type callResult struct {
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
-type slotWaiter struct {
-	ready   chan struct{}
-	granted bool
-}
-
 // newClientConn starts the hello in the background.
 func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped, gone func(*clientConn)) *clientConn {
 	c := &clientConn{
@@ -307,90 +302,6 @@ func (c *clientConn) unusable() error {
 	return unrun(Errorf(Unavailable, "the server is going away"))
 }
 
-// acquire takes a slot when the server's bound and the bytes that wait to be
-// written allow it.
-func (c *clientConn) acquire(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unrun(contextError(err))
-	}
-	c.out.mu.Lock()
-	if c.maxInFlight == 0 && c.err == nil {
-		c.out.mu.Unlock()
-		select {
-		case <-c.ready:
-		case <-ctx.Done():
-			return unrun(contextError(ctx.Err()))
-		}
-		c.out.mu.Lock()
-	}
-	if err := c.usableLocked(); err != nil {
-		c.out.mu.Unlock()
-		return err
-	}
-	if c.waiting.Len() == 0 && c.freeLocked() {
-		c.inFlight++
-		c.out.mu.Unlock()
-		return nil
-	}
-	w := &slotWaiter{ready: make(chan struct{})}
-	place := c.waiting.PushBack(w)
-	c.out.mu.Unlock()
-	return c.wait(ctx, w, place)
-}
-
-func (c *clientConn) wait(ctx context.Context, w *slotWaiter, place *list.Element) error {
-	select {
-	case <-w.ready:
-	case <-ctx.Done():
-	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	switch err := ctx.Err(); {
-	case err == nil && w.granted:
-		return nil
-	case err == nil:
-		return c.usableLocked()
-	default:
-		if w.granted {
-			c.releaseLocked()
-		} else {
-			c.waiting.Remove(place)
-		}
-		return unrun(contextError(err))
-	}
-}
-
-func (c *clientConn) freeLocked() bool {
-	return c.inFlight < c.maxInFlight && c.out.size < highWater
-}
-
-func (c *clientConn) releaseLocked() {
-	c.inFlight--
-	c.grantLocked()
-}
-
-// grantLocked gives what is free to those who wait, and ends a connection that
-// is going away once nothing is in flight.
-func (c *clientConn) grantLocked() {
-	for c.waiting.Len() > 0 {
-		over := c.over.Load()
-		if !over && !c.freeLocked() {
-			return
-		}
-		w := c.waiting.Remove(c.waiting.Front()).(*slotWaiter)
-		if w.granted = !over; w.granted {
-			c.inFlight++
-		}
-		close(w.ready)
-	}
-	if c.over.Load() && c.inFlight == 0 && c.err == nil {
-		c.err = errDrained
-		go c.fail(errDrained)
-	}
-}
-
-var errDrained = errors.New("the server went away")
-
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -475,12 +386,7 @@ func (c *clientConn) handle(f *frame) error {
 		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPong, 0, f.id, 0) })
 		return nil
 	case kindPong:
-		c.out.mu.Lock()
-		if pong := c.pings[f.id]; pong != nil {
-			delete(c.pings, f.id)
-			close(pong)
-		}
-		c.out.mu.Unlock()
+		c.handlePong(f.id)
 		return nil
 	case kindGoAway:
 		return c.handleGoAway(f)
@@ -512,46 +418,58 @@ func (c *clientConn) handleReply(f *frame) error {
 			return err
 		}
 	}
-	c.out.mu.Lock()
-	call := c.pending[f.id]
-	if call != nil {
-		delete(c.pending, f.id)
-		c.releaseLocked()
-	}
-	c.out.mu.Unlock()
+	call := c.claim(f.id)
+	defer func() { putBuffer(f.large) }()
 	if call == nil && c.goAway != nil {
-		putBuffer(f.large)
 		return nil // refused by the go-away as well
 	}
 	if call == nil {
-		putBuffer(f.large)
 		return errProtocol("a reply to call %d, which is not in flight", f.id)
 	}
-	var result callResult
+	result := callResult{}
+	var broken error
 	switch {
 	case failure != nil:
 		result.err = failure
 	case c.codec == Gob:
-		var reply any
-		if call != abandoned {
-			reply = call.reply
-		}
-		err := c.gobIn.decode(f.payload, f.flags, reply)
-		if err != nil {
-			result.err = Errorf(Internal, "decode the reply: %w", err)
-		}
-		if errors.Is(err, errGobStream) {
-			defer c.fail(err)
-		}
+		result.err, broken = c.decodeGob(f, call)
 	case call != abandoned:
 		result.keep(f)
 	}
-	putBuffer(f.large)
 	if call != abandoned {
 		call.result = result
 		call.done <- struct{}{}
 	}
-	return nil
+	return broken
+}
+
+// claim takes a call out of pending: from then on it is the claimer's to end.
+func (c *clientConn) claim(id uint64) *clientCall {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	call := c.pending[id]
+	if call != nil {
+		delete(c.pending, id)
+		c.releaseLocked()
+	}
+	return call
+}
+
+// decodeGob decodes a reply in its turn, for a caller who has left into nothing.
+// broken is set if the stream cannot be read any further.
+func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error) {
+	var reply any
+	if call != abandoned {
+		reply = call.reply
+	}
+	err := c.gobIn.decode(f.payload, f.flags, reply)
+	if err == nil {
+		return nil, nil
+	}
+	if errors.Is(err, errGobStream) {
+		broken = err
+	}
+	return Errorf(Internal, "decode the reply: %w", err), broken
 }
 
 // keep holds on to a frame's payload: in the large buffer, or by a copy.
@@ -620,17 +538,10 @@ func (c *clientConn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	calls := c.pending
+	calls, leftID := c.pending, c.leftID
 	c.pending = nil
-	leftID := c.leftID
 	c.out.stopLocked(err)
-	if c.keepalive != nil {
-		c.keepalive.Stop()
-	}
-	for _, pong := range c.pings {
-		close(pong)
-	}
-	c.pings = nil
+	c.stopKeepaliveLocked()
 	select {
 	case <-c.ready:
 	default:
@@ -658,60 +569,4 @@ func lostError(err error) *Error {
 		return Errorf(Canceled, "%w", err)
 	}
 	return Errorf(Unavailable, "connection lost: %w", err)
-}
-
-// ping waits for a pong.
-func (c *clientConn) ping(ctx context.Context) error {
-	select {
-	case <-c.ready:
-	case <-ctx.Done():
-		return contextError(ctx.Err())
-	}
-	pong := make(chan struct{})
-	c.out.mu.Lock()
-	if err := c.usableLocked(); err != nil {
-		c.out.mu.Unlock()
-		return err
-	}
-	c.lastPing++
-	id := c.lastPing
-	if c.pings == nil {
-		c.pings = map[uint64]chan struct{}{}
-	}
-	c.pings[id] = pong
-	c.out.mu.Unlock()
-	c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, id, 0) })
-	select {
-	case <-pong:
-		c.out.mu.Lock()
-		defer c.out.mu.Unlock()
-		if c.err != nil {
-			return lostError(c.err)
-		}
-		return nil
-	case <-ctx.Done():
-		c.out.mu.Lock()
-		delete(c.pings, id)
-		c.out.mu.Unlock()
-		return contextError(ctx.Err())
-	}
-}
-
-// keepAlive runs every keepalive period: when nothing came since the last time
-// it sends a ping, and when nothing came after that it gives up.
-func (c *clientConn) keepAlive(reads uint64, pinged bool) {
-	now := c.in.reads.Load()
-	quiet := now == reads
-	if quiet && pinged {
-		c.fail(fmt.Errorf("nothing came from the server for %v, not even a pong", 2*c.options.keepalive))
-		return
-	}
-	if quiet {
-		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, 0, 0) })
-	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	if c.err == nil {
-		c.keepalive = time.AfterFunc(c.options.keepalive, func() { c.keepAlive(now, quiet) })
-	}
 }

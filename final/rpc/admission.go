@@ -1,0 +1,169 @@
+package rpc
+
+import (
+	"errors"
+	"time"
+	"unicode/utf8"
+)
+
+// handleRequest admits a call, or refuses it with an error that says that it never ran.
+func (c *serverConn) handleRequest(f *frame) error {
+	r, err := parseRequest(f)
+	if err != nil {
+		return err
+	}
+	begun, err := c.begin(f.id)
+	if !begun {
+		putBuffer(f.large)
+		return err
+	}
+	call, err := c.admit(f, &r)
+	if c.codec == Gob {
+		if err = c.decodeGob(call, f, &r, err); errors.Is(err, errGobStream) {
+			c.out.mu.Lock()
+			defer c.out.mu.Unlock()
+			c.releaseLocked()
+			return err
+		}
+	}
+	if err != nil {
+		putBuffer(f.large)
+		return c.refuse(f.id, toError(err))
+	}
+	return startCall(c, call, f, r.body)
+}
+
+// start runs a call in a goroutine of its own.
+func (c *serverConn) start(call *serverCall, f *frame, body []byte) error {
+	call.keep(f, body)
+	c.remember(call)
+	go c.serveCall(call)
+	return nil
+}
+
+// remember lets a cancel, and the end of the connection, find the call.
+func (c *serverConn) remember(call *serverCall) {
+	c.mu.Lock()
+	c.calls[call.id] = call
+	c.mu.Unlock()
+}
+
+func (c *serverConn) forget(call *serverCall) {
+	c.mu.Lock()
+	delete(c.calls, call.id)
+	c.mu.Unlock()
+}
+
+// begin counts a request. It returns false if nothing is to be done for it.
+func (c *serverConn) begin(id uint64) (bool, error) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	switch {
+	case c.draining: // the ID is after the go-away's: the client knows that it does not run
+		return false, nil
+	case id <= c.lastID:
+		return false, errProtocol("call ID %d after %d: IDs must rise", id, c.lastID)
+	}
+	c.lastID = id
+	c.running++
+	return true, nil
+}
+
+// admit checks a request against the registry, the bounds and Authorize.
+func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
+	o := &c.server.options
+	call := &serverCall{id: f.id, peer: c.peer}
+	if call.method = c.server.registry.find(r.method); call.method == nil {
+		return nil, noMethod(r.method, o.maxMethodName)
+	}
+	if timeout := shorter(r.timeout, o.handlerTimeout); timeout > 0 {
+		call.deadline = c.in.came().Add(timeout)
+	}
+	if len(r.pairs) > 0 {
+		var err error
+		if call.metadata, err = c.metadata(r.pairs); err != nil {
+			return nil, err
+		}
+	}
+	if c.crowded() {
+		return nil, Errorf(ResourceExhausted, "more than %d calls are running on this connection", o.maxInFlight)
+	}
+	if err := c.server.authorize(call, call); err != nil {
+		return nil, err
+	}
+	if !c.server.acquire() {
+		return nil, Errorf(ResourceExhausted, "more than %d calls are running on this server", o.maxHandlers)
+	}
+	return call, nil
+}
+
+func (c *serverConn) crowded() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.running > c.server.options.maxInFlight
+}
+
+// shorter returns the shorter of two timeouts, of which 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// noMethod says what is wrong with a method that is not there.
+func noMethod(name []byte, limit int) *Error {
+	switch {
+	case len(name) > limit:
+		return Errorf(InvalidArgument, "method name of %d bytes: at most %d are allowed", len(name), limit)
+	case !utf8.Valid(name):
+		return Errorf(InvalidArgument, "method name is not UTF-8: %q", name)
+	}
+	return Errorf(Unimplemented, "method not found: %s", name)
+}
+
+func (c *serverConn) metadata(pairs []byte) (Metadata, error) {
+	if n, limit := len(pairs), c.server.options.maxMetadata; n > limit {
+		return nil, Errorf(ResourceExhausted, "metadata of %d bytes: at most %d are allowed", n, limit)
+	}
+	md, err := parsePairs(pairs)
+	if err != nil {
+		return nil, err
+	}
+	if err := Metadata(md).check(); err != nil {
+		return nil, Errorf(InvalidArgument, "%w", err)
+	}
+	return md, nil
+}
+
+func (c *serverConn) releaseLocked() {
+	if c.running--; c.running == 0 {
+		c.changed.Broadcast()
+	}
+}
+
+// decodeGob decodes params, in the order of the frames. Whatever else becomes of
+// the call, its types belong to the stream: with refused set, or without
+// params, the body is skipped.
+func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused error) error {
+	if refused != nil || call.method.newParams == nil {
+		if err := c.gobIn.decode(r.body, f.flags, nil); errors.Is(err, errGobStream) {
+			return err
+		}
+		return refused
+	}
+	call.params = call.method.newParams()
+	err := c.gobIn.decode(r.body, f.flags, call.params)
+	if err != nil {
+		c.server.release()
+		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
+	}
+	return nil
+}
+
+// refuse answers a call that is not run.
+func (c *serverConn) refuse(id uint64, e *Error) error {
+	refusal := *e
+	refusal.neverRan = true
+	return c.control(true, func(dst []byte) []byte { return appendError(dst, id, &refusal, c.maxReply) })
+}

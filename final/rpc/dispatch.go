@@ -1,0 +1,122 @@
+package rpc
+
+import (
+	"context"
+	"runtime/debug"
+)
+
+// outcome is what came of running a call.
+type outcome struct {
+	result   any
+	body     *buffer // result encoded, by a codec that keeps no state
+	err      error
+	returned bool // false: the handler ended its goroutine by runtime.Goexit
+}
+
+// serveCall runs and answers a call. It is a goroutine's whole life.
+func (c *serverConn) serveCall(call *serverCall) {
+	var done outcome
+	defer func() {
+		c.forget(call)
+		c.reply(call, &done, true)
+	}()
+	c.runCall(call, &done)
+}
+
+// runCall is all of a call that is a user's code.
+func (c *serverConn) runCall(call *serverCall, done *outcome) {
+	done.result, done.err = c.invoke(call)
+	if done.err == nil {
+		done.body, done.err = c.encode(done.result)
+	}
+	done.returned = true
+}
+
+// reply hands the one reply to the writer, when there is room.
+func (c *serverConn) reply(call *serverCall, done *outcome, send bool) {
+	if !done.returned {
+		done.err = errPanicked(call.method)
+	}
+	call.end(context.Canceled)
+	c.server.release()
+
+	c.out.mu.Lock()
+	for c.out.size >= highWater && c.out.err == nil {
+		c.changed.Wait()
+	}
+	c.releaseLocked() // before the client can know, for it may call again at once
+	c.appendReplyLocked(call.id, done)
+	start, busy := send && c.out.startLocked(), c.running > 0
+	c.out.mu.Unlock()
+	if start {
+		flush(&c.out, busy)
+	}
+}
+
+// invoke decodes params and runs the handler, panics caught.
+func (c *serverConn) invoke(call *serverCall) (result any, err error) {
+	if call.method.newParams != nil && call.params == nil {
+		call.params = call.method.newParams()
+		err = decodeWith(c.codec, call.data, call.params)
+	}
+	putBuffer(call.body)
+	call.body, call.data = nil, nil // a handler may keep its context
+	if err != nil {
+		return nil, unrun(Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err))
+	}
+	return c.server.runHandler(call, call.method, call.params)
+}
+
+// runHandler runs a handler. A panic becomes Internal: neither text nor stack
+// is for the caller.
+func (s *Server) runHandler(ctx context.Context, m *method, params any) (result any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, errPanicked(m)
+			s.options.onPanic(ctx, p, debug.Stack())
+		}
+	}()
+	return m.handler(ctx, params)
+}
+
+func errPanicked(m *method) *Error {
+	return Errorf(Internal, "the handler of %s panicked", m.info.Name)
+}
+
+// encode encodes a result with a codec that keeps no state.
+func (c *serverConn) encode(result any) (*buffer, error) {
+	if c.codec == Gob || result == nil {
+		return nil, nil
+	}
+	body, err := c.out.encode(c.codec, result)
+	if err != nil {
+		return nil, Errorf(Internal, "encode the result: %w", err)
+	}
+	return body, nil
+}
+
+// appendReplyLocked appends the one reply to a call.
+func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
+	var flags uint8
+	body, err := done.body, done.err
+	if c.codec == Gob && err == nil && done.result != nil {
+		body = getBuffer(1 << 10)
+		if body.b, flags, err = c.gobOut.append(body.b, done.result); err != nil {
+			err = Errorf(Internal, "encode the result: %w", err)
+		}
+	}
+	size := 0
+	if body != nil {
+		size = len(body.b)
+	}
+	if err == nil && minLength+size > c.maxReply {
+		err = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
+		c.gobOut.reset()
+	}
+	if err != nil {
+		putBuffer(body)
+		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, toError(err), c.maxReply) }, nil)
+		return
+	}
+	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, flags, id, size) }, body)
+}

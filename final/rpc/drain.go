@@ -1,0 +1,115 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// goAway tells the client why this side ends the connection, and ends it.
+func (c *serverConn) goAway(reason error) {
+	var coded *Error
+	var system net.Error
+	switch {
+	case errors.As(reason, &coded):
+	case errors.Is(reason, errIdle):
+		coded = Errorf(Unavailable, "idle for too long")
+	case errors.Is(reason, errGobStream):
+		coded = Errorf(InvalidArgument, "%w", reason)
+	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrUnexpectedEOF), errors.Is(reason, io.ErrClosedPipe):
+		return // nobody is there to be told
+	default:
+		coded = Errorf(Unavailable, "%w", reason)
+	}
+	c.server.options.onError(fmt.Errorf("rpc: %s: %w", c.peer.Addr, coded))
+	c.sayGoAway(coded)
+	c.cancelCalls()
+	c.awaitQuiet(func() bool { return c.out.size == 0 })
+	c.linger()
+}
+
+// sayGoAway sends a go-away and admits no more calls.
+func (c *serverConn) sayGoAway(reason *Error) {
+	c.out.mu.Lock()
+	c.draining = true
+	last := c.lastID
+	c.out.mu.Unlock()
+	c.control(false, func(dst []byte) []byte { return appendGoAway(dst, last, reason) })
+}
+
+// awaitQuiet waits until quiet, called with out.mu held, is true or the
+// connection is over.
+func (c *serverConn) awaitQuiet(quiet func() bool) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	for !quiet() && c.out.err == nil {
+		c.changed.Wait()
+	}
+}
+
+// linger ends the sending side and reads what still comes, for a while.
+func (c *serverConn) linger() {
+	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	io.Copy(io.Discard, c.conn)
+}
+
+// cut ends the connection at once.
+func (c *serverConn) cut(err error) {
+	c.out.mu.Lock()
+	c.out.stopLocked(err)
+	c.out.mu.Unlock()
+	c.conn.Close()
+	c.cancelCalls()
+}
+
+// end is the end after reading has ended.
+func (c *serverConn) end() { c.cut(net.ErrClosed) }
+
+func (c *serverConn) cancelCalls() {
+	c.mu.Lock()
+	calls := make([]*serverCall, 0, len(c.calls))
+	for _, call := range c.calls {
+		calls = append(calls, call)
+	}
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.end(context.Canceled)
+	}
+}
+
+var errDraining = Errorf(Unavailable, "the server is shutting down")
+
+// drain ends the connection politely: no new calls, the running ones are
+// answered, the client has read it all. When ctx ends, it is cut.
+func (c *serverConn) drain(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { c.cut(ctx.Err()) })
+	defer stop()
+	c.out.mu.Lock()
+	helloed, again := c.helloed, c.draining
+	c.draining = true
+	c.out.mu.Unlock()
+	if !helloed {
+		c.conn.Close()
+		return
+	}
+	if !again {
+		c.sayGoAway(errDraining)
+	}
+	c.awaitQuiet(func() bool { return c.running == 0 && c.out.size == 0 })
+	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	timer := time.NewTimer(lingerTime)
+	defer timer.Stop()
+	select {
+	case <-c.finished:
+	case <-timer.C:
+		c.cut(ErrServerClosed)
+	}
+}

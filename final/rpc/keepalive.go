@@ -1,0 +1,89 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ping waits for a pong.
+func (c *clientConn) ping(ctx context.Context) error {
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		return contextError(ctx.Err())
+	}
+	id, pong, err := c.expectPong()
+	if err != nil {
+		return err
+	}
+	c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, id, 0) })
+	select {
+	case <-pong:
+		c.out.mu.Lock()
+		defer c.out.mu.Unlock()
+		if c.err != nil {
+			return lostError(c.err)
+		}
+		return nil
+	case <-ctx.Done():
+		c.out.mu.Lock()
+		delete(c.pings, id)
+		c.out.mu.Unlock()
+		return contextError(ctx.Err())
+	}
+}
+
+// keepAlive runs every keepalive period: when nothing came since the last time
+// it sends a ping, and when nothing came after that it gives up.
+func (c *clientConn) keepAlive(reads uint64, pinged bool) {
+	now := c.in.reads.Load()
+	quiet := now == reads
+	if quiet && pinged {
+		c.fail(fmt.Errorf("nothing came from the server for %v, not even a pong", 2*c.options.keepalive))
+		return
+	}
+	if quiet {
+		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, 0, 0) })
+	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.err == nil {
+		c.keepalive = time.AfterFunc(c.options.keepalive, func() { c.keepAlive(now, quiet) })
+	}
+}
+
+func (c *clientConn) expectPong() (id uint64, pong chan struct{}, err error) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if err := c.usableLocked(); err != nil {
+		return 0, nil, err
+	}
+	if c.pings == nil {
+		c.pings = map[uint64]chan struct{}{}
+	}
+	c.lastPing++
+	pong = make(chan struct{})
+	c.pings[c.lastPing] = pong
+	return c.lastPing, pong, nil
+}
+
+func (c *clientConn) handlePong(id uint64) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if pong := c.pings[id]; pong != nil {
+		delete(c.pings, id)
+		close(pong)
+	}
+}
+
+// stopKeepaliveLocked wakes everyone who waits for a pong.
+func (c *clientConn) stopKeepaliveLocked() {
+	if c.keepalive != nil {
+		c.keepalive.Stop()
+	}
+	for _, pong := range c.pings {
+		close(pong)
+	}
+	c.pings = nil
+}
