@@ -1,0 +1,341 @@
+package rpc_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// What PROTOCOL.md and README.md say is held against the captures, the tests
+// and the code.
+
+// tableRows returns the cells of the tables' rows in a text.
+func tableRows(text string) (rows [][]string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+func readText(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// lastWord is what the server of a section said about the bad input.
+func lastWord(t *testing.T, s *section) string {
+	t.Helper()
+	for _, p := range s.packets {
+		switch {
+		case p.fromClient || p.data == "":
+		case strings.HasPrefix(p.data, "\x93"):
+			if code := rpc.Code(p.data[7]); code != rpc.OK {
+				return fmt.Sprintf("refusal `%s`: %s", code, p.data[16:])
+			}
+		case p.data[4] == 3:
+			m := dissect(t, p.data)
+			assert.Equal(t, byte(8), m.flags&8, "%s: the handler was never started", s.name)
+			text := m.text
+			if before, _, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(before, "decode params of ") {
+				text = before
+			}
+			return fmt.Sprintf("error `%s`: %s", m.code, strings.TrimSpace(text))
+		case p.data[4] == 7:
+			m := dissect(t, p.data)
+			return fmt.Sprintf("go-away `%s`: %s", m.code, m.text)
+		}
+	}
+	return ""
+}
+
+func TestProtocolMD_BadInputIsAnsweredAsTheCapturesShow(t *testing.T) {
+	answers := map[string]string{}
+	for _, name := range []string{"final-hello-bad.txt", "final-server-bad.txt", "final-client-bad.txt"} {
+		_, sections := readCapture(t, name)
+		for _, s := range sections {
+			answers[s.name] = ""
+			if name != "final-client-bad.txt" {
+				answers[s.name] = lastWord(t, s)
+			}
+		}
+	}
+	text := readText(t, "..", "PROTOCOL.md")
+	_, text, _ = strings.Cut(text, "\n## Bad input")
+	text, _, _ = strings.Cut(text, "\n## Security")
+	tests := ""
+	files, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		tests += readText(t, file)
+	}
+	for _, row := range tableRows(text) {
+		name, quoted := strings.CutPrefix(row[0], "`")
+		name = strings.TrimSuffix(name, "`")
+		switch {
+		case !quoted:
+		case strings.HasPrefix(name, "Test"):
+			assert.Contains(t, tests, "func "+name+"(", "the table names a test")
+		default:
+			want, ok := answers[name]
+			assert.True(t, ok, "the table names a section %q", name)
+			if len(row) > 2 && want != "" {
+				assert.Equal(t, want, row[2], name)
+			}
+			delete(answers, name)
+		}
+	}
+	delete(answers, "client: a result that is not JSON") // below the table
+	assert.Empty(t, answers, "sections that are not in the table")
+}
+
+func TestProtocolMD_CodesAreThePackages(t *testing.T) {
+	text := readText(t, "..", "PROTOCOL.md")
+	_, text, _ = strings.Cut(text, "\n## Codes")
+	text, _, _ = strings.Cut(text, "\n## Limits")
+	found := 0
+	for _, row := range tableRows(text) {
+		for i := 0; i+1 < len(row); i += 3 {
+			var code rpc.Code
+			if n, _ := fmt.Sscan(row[i], &code); n == 1 {
+				assert.Equal(t, code.String(), row[i+1])
+				found++
+			}
+		}
+	}
+	assert.Equal(t, 17, found)
+}
+
+// README.md's first program is Example, word for word.
+func TestREADME_QuickStartIsTheExample(t *testing.T) {
+	readme := readText(t, "..", "README.md")
+	block := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readme)
+	require.NotNil(t, block)
+	assert.Contains(t, readText(t, "example_test.go"), block[1])
+}
+
+// The options in README.md are those that there are, and the other way round.
+func TestREADME_NamesEveryOption(t *testing.T) {
+	readme := readText(t, "..", "README.md")
+	code := readText(t, "options.go") + readText(t, "metadata.go")
+	option := regexp.MustCompile(`func (With\w+)\(`)
+	for _, m := range option.FindAllStringSubmatch(code, -1) {
+		assert.Contains(t, readme, "`"+m[1]+"`")
+	}
+	for _, m := range regexp.MustCompile("`(With\\w+)`").FindAllStringSubmatch(readme, -1) {
+		assert.Contains(t, code, "func "+m[1]+"(")
+	}
+}
+
+// The map in README.md has every file, and no other.
+func TestREADME_MapNamesEveryFile(t *testing.T) {
+	_, text, _ := strings.Cut(readText(t, "..", "README.md"), "\n## Which file holds what")
+	var mapped, there []string
+	for _, row := range tableRows(text) {
+		if name := strings.Trim(row[0], "`"); strings.HasSuffix(name, ".go") {
+			mapped = append(mapped, name)
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			there = append(there, file)
+		}
+	}
+	assert.ElementsMatch(t, there, mapped)
+}
+
+// rawHello connects to srv by hand and says hello with JSON.
+func rawHello(t *testing.T, srv *rpc.Server) net.Conn {
+	t.Helper()
+	near, far := net.Pipe()
+	go srv.ServeConn(far)
+	t.Cleanup(func() { near.Close() })
+	go near.Write([]byte("\x93RPC\x01\x00\t\x04json\x00@\x00\x00"))
+	_, err := readMessage(near, true)
+	require.NoError(t, err)
+	return near
+}
+
+// jsonRules has what JSON does not have by itself.
+type jsonRules struct {
+	Name  string
+	Bytes []byte
+	Wait  time.Duration
+	List  []int
+	Any   any
+}
+
+func TestWire_JSONFollowsTheRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer()
+		require.NoError(t, srv.RegisterFunc("Test.Echo", func(r jsonRules) jsonRules { return r }))
+		conn := rawHello(t, srv)
+		for i, c := range []struct{ params, result string }{
+			{`{"Name":"a"}`, `{"Name":"a","Bytes":null,"Wait":0,"List":null,"Any":null}`},
+			{`{"NAME":"a","name":"b","Other":1}`, `{"Name":"b","Bytes":null,"Wait":0,"List":null,"Any":null}`},
+			{" {\"Bytes\":\"AP8=\",\n\"Wait\":1500000000,\"List\":[]}\r\n", `{"Name":"","Bytes":"AP8=","Wait":1500000000,"List":[],"Any":null}`},
+			{`{"Name":"<&>` + "\xff" + `"}`, `{"Name":"<&>` + "\uFFFD" + `","Bytes":null,"Wait":0,"List":null,"Any":null}`},
+			{`{"Any":` + strings.Repeat("[", 9_999) + strings.Repeat("]", 9_999) + `}`, ""},
+		} {
+			head := fmt.Sprintf("\x01\x00\x00\x00\x00\x00\x00\x00\x00%c\x00\x00\x00\x00\x00\x09Test.Echo", i+1)
+			n := len(head) + len(c.params)
+			_, err := fmt.Fprintf(conn, "%s%s%s", []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, head, c.params)
+			require.NoError(t, err)
+			frame, err := readMessage(conn, false)
+			require.NoError(t, err)
+			m := dissect(t, frame)
+			require.Equal(t, byte(2), m.kind, "%s: %s", c.params, m.text)
+			if c.result != "" {
+				assert.Equal(t, c.result, m.body)
+			}
+		}
+		conn.Close()
+		srv.Close()
+	})
+}
+
+func TestWire_OneConnectionTooManyIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer(rpc.WithMaxConns(1))
+		defer srv.Close()
+		defer rawHello(t, srv).Close()
+		near, far := net.Pipe()
+		go srv.ServeConn(far)
+		refusal, err := readMessage(near, true) // though it has not said a word
+		require.NoError(t, err)
+		assert.Equal(t, "\x93RPC\x01\x00\x20\x08\x00\x00\x00\x00\x00\x00\x00\x00more than 1 connections", refusal)
+		end, err := readMessage(near, false)
+		require.NoError(t, err)
+		assert.Empty(t, end)
+	})
+}
+
+func TestWire_ClientThatAsksAndDoesNotReadIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer()
+		conn := rawHello(t, srv)
+		pings := []byte(strings.Repeat("\x00\x00\x00\n\x05\x00\x00\x00\x00\x00\x00\x00\x00\x01", 1<<10))
+		conn.SetWriteDeadline(time.Now().Add(time.Second))
+		written := 0
+		for {
+			n, err := conn.Write(pings) // and reads no pong
+			written += n
+			if err != nil {
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				break
+			}
+		}
+		assert.InDelta(t, 2<<20, written, 1<<18, "the server does not read on")
+		last := ""
+		for range written { // now the client reads
+			frame, err := readMessage(conn, false)
+			require.NoError(t, err)
+			if frame == "" {
+				break
+			}
+			last = frame
+		}
+		m := dissect(t, last)
+		assert.Equal(t, byte(7), m.kind)
+		assert.Equal(t, rpc.ResourceExhausted, m.code)
+		conn.Close()
+		srv.Close()
+	})
+}
+
+// rawServerFor is a server by hand behind a real client.
+func rawServerFor(t *testing.T, opts ...rpc.ClientOption) (*rpc.Client, net.Conn) {
+	t.Helper()
+	near, far := net.Pipe()
+	client := rpc.NewClient(near, opts...)
+	_, err := readMessage(far, true)
+	require.NoError(t, err)
+	_, err = io.WriteString(far, "\x93RPC\x01\x00\t\x00\x00\x00\x04\x00\x00@\x00\x00")
+	require.NoError(t, err)
+	t.Cleanup(func() { far.Close() })
+	return client, far
+}
+
+func TestWire_TimeoutIsFlooredToMilliseconds(t *testing.T) {
+	for _, c := range []struct {
+		left, sent time.Duration
+	}{
+		{1500*time.Millisecond + 999*time.Microsecond, 1500 * time.Millisecond},
+		{time.Millisecond, time.Millisecond},
+		{100 * 24 * time.Hour, math.MaxUint32 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, raw := rawServerFor(t)
+			ctx, cancel := context.WithTimeout(t.Context(), c.left)
+			defer cancel()
+			done := make(chan error)
+			go func() { done <- client.Call(ctx, "Test.Wait", nil, nil) }()
+			frame, err := readMessage(raw, false)
+			require.NoError(t, err)
+			assert.Equal(t, c.sent, dissect(t, frame).timeout)
+			client.Close()
+			<-done
+		})
+	}
+}
+
+func TestWire_ClientPingsWithID0AfterThirtySecondsOfSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, raw := rawServerFor(t)
+		defer client.Close()
+		began := time.Now()
+		ping, err := readMessage(raw, false)
+		require.NoError(t, err)
+		assert.Equal(t, "\x00\x00\x00\n\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00", ping)
+		assert.Equal(t, 30*time.Second, time.Since(began))
+		end, err := readMessage(raw, false)
+		require.NoError(t, err)
+		assert.Empty(t, end)
+		assert.Equal(t, time.Minute, time.Since(began))
+	})
+}
+
+// After a go-away, a reply to a call above its ID is dropped: it crossed.
+func TestWire_ReplyAfterAGoAwayIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, raw := rawServerFor(t)
+		defer client.Close()
+		first, second := make(chan error), make(chan error)
+		go func() { first <- client.Call(t.Context(), "Test.Wait", nil, nil) }()
+		_, err := readMessage(raw, false)
+		require.NoError(t, err)
+		go func() { second <- client.Call(t.Context(), "Test.Wait", nil, nil) }()
+		_, err = readMessage(raw, false)
+		require.NoError(t, err)
+		io.WriteString(raw, "\x00\x00\x00\r\a\x00\x00\x00\x00\x00\x00\x00\x00\x01\x0e\x00\x00")
+		assert.True(t, rpc.NeverRan(<-second))
+		io.WriteString(raw, "\x00\x00\x00\n\x02\x00\x00\x00\x00\x00\x00\x00\x00\x02")
+		io.WriteString(raw, "\x00\x00\x00\n\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01")
+		assert.NoError(t, <-first)
+	})
+}
