@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lifted in final by TestInventory_ReservesOncePerKey.
+// Lifted in final by TestReserve_CountsARepeatedOrderOnce.
 func TestLimit_RepeatedReserveCountsTwice(t *testing.T) {
 	inv := New(map[string]int{"item1": 5})
 	for range 2 { // the answer to the first was lost, so the caller tries again
@@ -22,7 +22,7 @@ func TestLimit_RepeatedReserveCountsTwice(t *testing.T) {
 	assert.Equal(t, 1, left, "two were wanted, four are taken")
 }
 
-// Lifted in final by TestInventory_RestartKeepsStockAndReservations.
+// Lifted in final by TestOpen_FindsWhatWasAnswered.
 func TestLimit_RestartForgetsStock(t *testing.T) {
 	stock := map[string]int{"item1": 5}
 	_, err := New(stock).Reserve(t.Context(), Reservation{"order-1", "item1", 5})
