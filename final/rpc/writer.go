@@ -34,7 +34,7 @@ type writer struct {
 	size      int        // bytes in out and on their way
 	flushing  bool       // someone writes, or is about to
 	err       error      // why nothing is written any more
-	batchSize int        // of the last batch, its large bodies apart: a guess at the next one's
+	batchSize int        // of the largest batch lately, large bodies apart: a guess at the next one's
 
 	// These belong to whoever set flushing.
 	writing batch
@@ -135,7 +135,7 @@ func (w *writer) takeLocked() bool {
 	if w.taken != nil {
 		w.taken()
 	}
-	w.batchSize = len(w.out.small.b)
+	w.batchSize = max(len(w.out.small.b), w.batchSize-w.batchSize/8)
 	w.writing, w.out = w.out, batch{cuts: w.writing.cuts[:0]}
 	w.vec = w.vec[:0]
 	small, done := w.writing.small.b, 0
