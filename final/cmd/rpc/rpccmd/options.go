@@ -38,9 +38,10 @@ func (o *options) clientOptions() ([]rpc.ClientOption, error) {
 	if !known {
 		return nil, usagef("unknown codec %q: want json, gob or protobuf", o.codec)
 	}
-	list := []rpc.ClientOption{rpc.WithCodec(codec), rpc.WithMaxAttempts(1)} // the user tries again, not we
-	if o.timeout > 0 {
-		list = append(list, rpc.WithClientHandshakeTimeout(o.timeout))
+	list := []rpc.ClientOption{
+		rpc.WithCodec(codec),
+		rpc.WithMaxAttempts(1),            // the user tries again, not we
+		rpc.WithClientHandshakeTimeout(0), // -timeout bounds it
 	}
 	cfg, err := o.tls.config()
 	if err != nil {
@@ -96,7 +97,7 @@ func (o *options) with(ctx context.Context, addr string, f func(ctx context.Cont
 	}
 	defer client.Close()
 	err = f(ctx, client)
-	if rpc.CodeOf(err) == rpc.DeadlineExceeded && ctx.Err() != nil {
+	if rpc.CodeOf(err) == rpc.DeadlineExceeded && o.timeout > 0 { // whoever noticed first
 		return hint(err, "-timeout is %v", o.timeout)
 	}
 	return err

@@ -1,0 +1,33 @@
+package rpccmd
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestNearest_FindsWhatWasMeant(t *testing.T) {
+	names := []string{"Inventory.CheckStock", "Inventory.Reserve", "Orders.Place", "Orders.Status"}
+	for word, want := range map[string]string{
+		"Inventory.CheckStok":  "Inventory.CheckStock",
+		"inventory.reserve":    "Inventory.Reserve",
+		"Place":                "Orders.Place",
+		"Order.Place":          "Orders.Place",
+		"Orders.Statsu":        "Orders.Status",
+		"Weather.Tomorrow":     "",
+		"":                     "",
+		"x":                    "",
+		"Inventory.CheckStock": "Inventory.CheckStock",
+	} {
+		assert.Equal(t, want, nearest(word, names), word)
+	}
+	assert.Empty(t, nearest("Orders.Place", nil))
+}
+
+func TestDistance_CountsChanges(t *testing.T) {
+	assert.Equal(t, 0, distance("same", "same"))
+	assert.Equal(t, 4, distance("", "word"))
+	assert.Equal(t, 4, distance("word", ""))
+	assert.Equal(t, 3, distance("kitten", "sitting"))
+	assert.Equal(t, 1, distance("CheckStok", "CheckStock"))
+}
