@@ -21,7 +21,7 @@ var (
 // there is no database yet: no file, an empty one, or one in which the first
 // start came no further. Otherwise the whole file is read: reservations that do
 // not add up are found here and not by a customer. It takes about a second for
-// 200,000 of them.
+// 100,000 of them.
 func inspect(path string, wait time.Duration) (fresh bool, err error) {
 	info, err := os.Stat(path)
 	switch {
