@@ -40,6 +40,7 @@ func newProgress(w io.Writer, r *run) *progress {
 // disturb what is measured. A bar that cannot be drawn is no reason to stop.
 func (p *progress) draw(bar *progressbar.ProgressBar, r *run) {
 	start := time.Now()
+	_ = bar.RenderBlank()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
