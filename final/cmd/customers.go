@@ -19,13 +19,29 @@ const answerWithin = time.Minute
 // customers are the demo's customers. They share a pool of the order servers,
 // and enter in the books what they are told.
 type customers struct {
-	servers rpc.Caller
-	books   *ledger
-	told    func() // called after each answer, by many goroutines
+	pool  *rpc.Pool
+	books *ledger
+	told  func(answered int) // called after each answer, by many goroutines
 
-	calls   atomic.Int64
-	retries orders.Retries // by the pool
-	again   atomic.Int64   // by customers who had given up
+	answered atomic.Int64
+	calls    atomic.Int64
+	again    atomic.Int64   // by customers who had given up
+	retries  orders.Retries // by the pool
+	conns    connections
+}
+
+func newCustomers(servers []*part, books *ledger, told func(answered int)) *customers {
+	c := &customers{books: books, told: told}
+	var addrs []string
+	for _, p := range servers {
+		addrs = append(addrs, p.addr)
+	}
+	c.pool = orders.Connect(&c.retries, addrs, rpc.WithObserver(&c.conns))
+	return c
+}
+
+func (c *customers) saw() seen {
+	return seen{Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: c.conns.again(orderServers)}
 }
 
 // placeAll has n customers place all orders, each one after the other. It
@@ -77,7 +93,7 @@ func (c *customers) place(ctx context.Context, w wish) error {
 		return fmt.Errorf("%s: %w", w.ID, err)
 	}
 	c.books.enter(w.Order, receipt, v, begun, time.Now())
-	c.told()
+	c.told(int(c.answered.Add(1)))
 	return nil
 }
 
@@ -94,5 +110,5 @@ func (c *customers) tryOnce(ctx context.Context, w wish) (*orders.Receipt, error
 
 func (c *customers) call(ctx context.Context, order *orders.Order) (*orders.Receipt, error) {
 	c.calls.Add(1)
-	return orders.PlaceOrder.Call(ctx, c.servers, order)
+	return orders.PlaceOrder.Call(ctx, c.pool, order)
 }

@@ -10,12 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/rpc-from-scratch/final/inventory"
-	"example.com/rpc-from-scratch/final/orders"
-	"example.com/rpc-from-scratch/final/rpc"
 )
 
 const orderServers = 3
@@ -67,7 +64,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	took := time.Since(begun)
+	return d.account(books, visitors, time.Since(begun))
+}
+
+// account closes the shop, prints what happened, and balances the books.
+func (d *demo) account(books *ledger, visitors partRow, took time.Duration) error {
 	servers, second, err := d.close()
 	if err != nil {
 		return err
@@ -122,23 +123,15 @@ func (d *demo) startInventory(addr string) (err error) {
 func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var addrs []string
-	for _, p := range d.servers {
-		addrs = append(addrs, p.addr)
-	}
 	show := newProgress(os.Stderr, d.out, len(d.list))
 	half := make(chan struct{})
-	var answered atomic.Int64
-	c := &customers{books: books, told: func() {
+	c := newCustomers(d.servers, books, func(answered int) {
 		show.step()
-		if answered.Add(1) == int64(len(d.list)/2) {
+		if answered == len(d.list)/2 {
 			close(half)
 		}
-	}}
-	var conns connections
-	pool := orders.Connect(&c.retries, addrs, rpc.WithObserver(&conns))
-	defer pool.Close()
-	c.servers = pool
+	})
+	defer c.pool.Close()
 
 	var crash sync.WaitGroup
 	crash.Go(func() {
@@ -150,16 +143,12 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error
 		case <-ctx.Done():
 		}
 	})
-	err = c.placeAll(ctx, d.customers, d.list)
-	if err != nil {
+	if err = c.placeAll(ctx, d.customers, d.list); err != nil {
 		cancel(err)
 	}
 	crash.Wait()
 	show.finish()
-	row = partRow{"customers", seen{
-		Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: conns.again(orderServers),
-	}}
-	return row, err
+	return partRow{"customers", c.saw()}, err
 }
 
 // crash kills the inventory server and starts it again, on the same address and
@@ -172,7 +161,7 @@ func (d *demo) crash(ctx context.Context, show progress) error {
 	err := d.startInventory(addr)
 	// The port may be in use for a moment: by one of the connections that are
 	// tried to the server that is not there.
-	for tries := 1; err != nil && tries < 50 && pause(ctx, 100*time.Millisecond); tries++ {
+	for tries := 1; err != nil && tries < 10 && pause(ctx, 200*time.Millisecond); tries++ {
 		err = d.startInventory(addr)
 	}
 	if err != nil {
