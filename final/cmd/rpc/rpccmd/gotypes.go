@@ -93,6 +93,11 @@ func (g *goTypes) make(d *introspect.Type) (reflect.Type, error) {
 	case "interface":
 		return nil, fmt.Errorf("%s is an interface, and only Go code that has registered what is in it can carry that", d.GetName())
 	}
+	return g.makeOf(d)
+}
+
+// makeOf makes a type of its element's.
+func (g *goTypes) makeOf(d *introspect.Type) (reflect.Type, error) {
 	elem, err := g.of(d.GetElem())
 	if err != nil {
 		return nil, err
