@@ -23,8 +23,8 @@ func Demo() {
 	playRole()
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	n := flags.Int("orders", 10_000, "place this `number` of orders")
-	customers := flags.Int("customers", 64, "that many customers order at the same time")
-	seed := flags.Uint64("seed", 1, "the orders are the same for the same `number`")
+	customers := flags.Int("customers", 64, "let this `number` of customers order at the same time")
+	seed := flags.Uint64("seed", 1, "the orders are the same for the same `seed`")
 	parse(flags, os.Args[1:])
 	if *n < 2 || *customers < 1 {
 		usageError(flags, "want at least two orders and one customer")
