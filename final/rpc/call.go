@@ -31,10 +31,15 @@ type serverCall struct {
 	after map[*afterFunc]struct{}
 }
 
-// keep holds on to the params: in the frame's large buffer, or by a copy.
+// keep holds on to params that are still to be decoded: in the frame's large
+// buffer, or by a copy.
 func (c *serverCall) keep(f *frame, body []byte) {
-	c.body, c.data = f.large, body
-	if f.large == nil && len(body) > 0 {
+	switch {
+	case c.params != nil || c.method.newParams == nil:
+		putBuffer(f.large)
+	case f.large != nil:
+		c.body, c.data = f.large, body
+	case len(body) > 0:
 		c.body = getBuffer(len(body))
 		c.body.b = append(c.body.b, body...)
 		c.data = c.body.b

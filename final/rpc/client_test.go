@@ -200,6 +200,27 @@ func TestClient_ContextEndsACallThatWaitsToBeWritten(t *testing.T) {
 	})
 }
 
+func TestClient_AbandonedCallKeepsItsSlotUntilTheReply(t *testing.T) {
+	for _, codec := range codecs() {
+		t.Run(codec.Name(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				inv := newInventory()
+				srv := inv.server(t, WithMaxInFlight(1), WithCodecs(Gob))
+				defer srv.Close()
+				client := pipe(t, srv, WithCodec(codec))
+				defer client.Close()
+				_, err := checkStock.Call(timeout(t, time.Second), client, &stockRequest{Item: "deaf"})
+				require.ErrorIs(t, err, DeadlineExceeded)
+				next := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+				synctest.Wait()
+				assert.Zero(t, inv.runs("item1"), "the handler that nobody waits for still runs")
+				close(inv.hold)
+				assert.NoError(t, next.Wait())
+			})
+		})
+	}
+}
+
 func TestClient_StuckServerIsGivenUpAfterTheWriteTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, _ := rawServer(t, WithKeepalive(0), WithClientWriteTimeout(7*time.Second))

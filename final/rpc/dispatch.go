@@ -32,8 +32,9 @@ func (c *serverConn) runCall(call *serverCall, done *outcome) {
 	done.returned = true
 }
 
-// reply hands the one reply to the writer, when there is room.
-func (c *serverConn) reply(call *serverCall, done *outcome, send bool) {
+// reply hands the one reply to the writer. On a goroutine of the call's own it
+// waits for room and sees to the sending; the reader never waits.
+func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	if !done.returned {
 		done.err = errPanicked(call.method)
 	}
@@ -41,12 +42,12 @@ func (c *serverConn) reply(call *serverCall, done *outcome, send bool) {
 	c.server.release()
 
 	c.out.mu.Lock()
-	for c.out.size >= highWater && c.out.err == nil {
+	for own && c.out.size >= highWater && c.out.err == nil {
 		c.changed.Wait()
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
 	c.appendReplyLocked(call.id, done)
-	start, busy := send && c.out.startLocked(), c.running > 0
+	start, busy := own && c.out.startLocked(), c.running > 0
 	c.out.mu.Unlock()
 	if start {
 		flush(&c.out, busy)

@@ -53,3 +53,48 @@ func Example() {
 	// not_found: unknown item: item9 true
 	// <nil> <nil> rpc: server closed
 }
+
+// Warehouse is published by reflection: its methods take a context and/or one
+// value, and return a result, an error, or both.
+type Warehouse struct{}
+
+func (Warehouse) Add(p [2]int) int { return p[0] + p[1] }
+func (Warehouse) Close() error     { return nil } // takes nothing: not published
+
+func ExampleServer_Register() {
+	srv := rpc.NewServer()
+	if err := srv.Register("Warehouse", Warehouse{}); err != nil {
+		fmt.Println(err)
+	}
+	for _, m := range srv.Methods() {
+		fmt.Println(m.Name, m.Params, m.Reply)
+	}
+	// Output: Warehouse.Add [2]int int
+}
+
+func ExampleServerInterceptor() {
+	count := func(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+		calls := 0 // made once per method
+		return func(ctx context.Context, params any) (any, error) {
+			calls++
+			fmt.Println(info.Name, calls)
+			return next(ctx, params)
+		}
+	}
+	srv := rpc.NewServer(rpc.WithServerInterceptors(count))
+	if err := srv.Register("Warehouse", Warehouse{}); err != nil {
+		fmt.Println(err)
+	}
+	sum, err := srv.Invoke(context.Background(), &rpc.Peer{}, "Warehouse.Add", nil, rpc.JSON, []byte(`[1,2]`))
+	fmt.Println(string(sum), err)
+	// Output:
+	// Warehouse.Add 1
+	// 3 <nil>
+}
+
+func ExampleErrorf() {
+	err := rpc.Errorf(rpc.FailedPrecondition, "only %d left", 3)
+	err.Details = map[string]string{"item": "item1"}
+	fmt.Println(errors.Is(err, rpc.FailedPrecondition), rpc.CodeOf(err), err.Details["item"])
+	// Output: true failed_precondition item1
+}

@@ -215,6 +215,26 @@ func TestServer_ClientThatDoesNotReadBlocksOnlyItself(t *testing.T) {
 	})
 }
 
+func TestServer_SeesCancelAndPingWhileItsOutputIsBlocked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inv := newInventory()
+		inv.ended = make(chan error, 1)
+		srv := inv.quickServer(t, WithMaxInFlight(40))
+		raw := rawClient(t, srv, "json")
+		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
+		for id := range uint64(39) { // 3.9 MB of replies, none of them read
+			method := []string{checkStock.Name(), quickStock.Name()}[id%2]
+			raw.request(id+2, method, `{"Item":"huge"}`)
+		}
+		synctest.Wait()
+		raw.write(appendHeader(nil, kindPing, 0, 1, 0))
+		raw.write(appendHeader(nil, kindCancel, 0, 1, 0))
+		assert.Equal(t, context.Canceled, <-inv.ended)
+		raw.conn.Close()
+		srv.Close()
+	})
+}
+
 // Nagle's algorithm left on cost a peer 40 ms at the 99th percentile.
 func TestTCP_NagleIsOff(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
