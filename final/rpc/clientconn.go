@@ -241,9 +241,8 @@ func (c *clientConn) appendCallLocked(ctx context.Context, call *clientCall, hea
 		return err
 	}
 	if body == nil && params != nil { // gob
-		body = getBuffer(1 << 10)
 		var err error
-		if body.b, flags, err = c.gobOut.append(body.b, params); err != nil {
+		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, params); err != nil {
 			return unrun(Errorf(InvalidArgument, "encode params: %w", err))
 		}
 	}

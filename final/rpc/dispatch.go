@@ -101,8 +101,7 @@ func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
 	var flags uint8
 	body, err := done.body, done.err
 	if c.codec == Gob && err == nil && done.result != nil {
-		body = getBuffer(1 << 10)
-		if body.b, flags, err = c.gobOut.append(body.b, done.result); err != nil {
+		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
 			err = Errorf(Internal, "encode the result: %w", err)
 		}
 	}

@@ -58,12 +58,21 @@ func checkGob(v any) error {
 // gobEncoder is one direction's stream on the sending side. Callers hold the
 // connection's lock, so that the order of encoding is that of the frames.
 type gobEncoder struct {
-	out     bytes.Buffer
+	out     appender
 	enc     *gob.Encoder // nil: the next message begins a new stream
 	restart bool         // the receiver has a stream that we threw away
 }
 
+// appender is where a gob.Encoder writes to: what the caller wants it appended to.
+type appender struct{ b []byte }
+
+func (a *appender) Write(p []byte) (int, error) {
+	a.b = append(a.b, p...)
+	return len(p), nil
+}
+
 // append encodes v and returns the flags that its frame needs. v is not nil.
+// After an error, a new stream begins.
 func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -84,14 +93,13 @@ func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err err
 	if e.enc == nil {
 		e.enc = gob.NewEncoder(&e.out)
 	}
-	e.out.Reset()
-	if err := e.enc.Encode(v); err != nil {
-		return dst, 0, err
-	}
-	if e.restart {
+	e.out.b = dst
+	err = e.enc.Encode(v)
+	out, e.out.b = e.out.b, nil
+	if err == nil && e.restart {
 		flags, e.restart = flagRestart, false
 	}
-	return append(dst, e.out.Bytes()...), flags, nil
+	return out, flags, err
 }
 
 // reset begins a new stream with the next message, because the last one did not leave.

@@ -63,10 +63,25 @@ func (w *writer) encode(codec Codec, v any) (*buffer, error) {
 		putBuffer(body)
 		return nil, err
 	}
+	w.noteSize(body)
+	return body, nil
+}
+
+// encodeGobLocked is encode for gob, whose stream is in the order of the frames.
+func (w *writer) encodeGobLocked(enc *gobEncoder, v any) (body *buffer, flags uint8, err error) {
+	body = getBuffer(int(w.bodySize.Load()))
+	if body.b, flags, err = enc.append(body.b, v); err != nil {
+		putBuffer(body)
+		return nil, 0, err
+	}
+	w.noteSize(body)
+	return body, flags, nil
+}
+
+func (w *writer) noteSize(body *buffer) {
 	if size := int64(len(body.b)); size != w.bodySize.Load() {
 		w.bodySize.Store(size)
 	}
-	return body, nil
 }
 
 // appendLocked appends a frame: head from the function, then body, which is
