@@ -22,5 +22,26 @@
 // Client.Call takes any params and reply. What else a call carries travels in
 // its context: its deadline, [WithMetadata], [WithIdempotent].
 //
-// The package logs nothing: WithPanicHandler and WithErrorHandler say what happened.
+// # What can be relied on
+//
+// A reply reaches its caller or nobody: once Call has returned, reply and params
+// are the caller's again. A call ends when its context does, wherever it is by
+// then: waiting for a connection, for a slot, to be written, for its reply. The
+// handler's context ends with it.
+//
+// A call runs at most once, unless [WithIdempotent] allows more. What certainly
+// never ran is tried again: because there was no connection, because the server
+// refused it or went away first. [NeverRan] tells of an error which it was.
+//
+// A server answers every request once, a cancelled one too, when its handler
+// returns: Go cannot stop a goroutine, so a handler that does not look at its
+// context keeps its place, and its client's slot, until then.
+//
+// Whatever a peer sends, memory and goroutines stay within the bounds that the
+// options set, except with [Gob], which is for trusted peers. Each connection is
+// read by one goroutine that waits for nothing else, so cancels and pings are seen
+// while handlers hang and clients do not read.
+//
+// The package logs nothing: WithPanicHandler and WithErrorHandler say what
+// happened. The wire format is written down in protocol.go.
 package rpc

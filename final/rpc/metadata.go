@@ -55,7 +55,7 @@ func oneLine(s string) bool {
 type Peer struct {
 	Addr     net.Addr             // the other end's address
 	TLS      *tls.ConnectionState // nil without TLS
-	Identity string               // who it is: see [WithAuthorize] and identityOf; empty if nobody vouches for it
+	Identity string               // by its verified certificate: the first URI, else DNS name, else common name; may be empty
 	Codec    string               // the codec's name
 	Metadata Metadata             // what the client said in its hello
 }
