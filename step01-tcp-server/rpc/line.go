@@ -2,14 +2,14 @@ package rpc
 
 import (
 	"bufio"
-	"errors"
+	"fmt"
 )
 
 // maxLine is how many bytes a line may have, its newline not counted. Without
 // a limit, one client that never sends a newline takes all our memory.
 const maxLine = 64 << 10
 
-var errLineTooLong = errors.New("line too long")
+var errLineTooLong = fmt.Errorf("message is longer than %d bytes", maxLine)
 
 // readLine reads a line and returns it without its newline. TCP is a stream of
 // bytes: a line may arrive in many pieces, or many lines in one, and it is the

@@ -155,9 +155,9 @@ func newRequest(method string, params any) (Request, error) {
 }
 
 // decode stores the params in what v points to. Its error is errNoParams if
-// there are none.
+// there are none, or null.
 func (req Request) decode(v any) error {
-	if req.Params == nil {
+	if req.Params == nil || string(req.Params) == "null" {
 		return errNoParams
 	}
 	return json.Unmarshal(req.Params, v)

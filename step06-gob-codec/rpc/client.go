@@ -66,9 +66,9 @@ func NewClient(conn net.Conn) *Client {
 // fails. When ctx ends, it gives up.
 func NewClientCodec(ctx context.Context, conn net.Conn, codec string) (*Client, error) {
 	r := bufio.NewReader(conn)
-	err := sayHello(ctx, conn, r, codec)
-	if err == nil && newCodec[codec] == nil {
-		err = fmt.Errorf("rpc: unknown codec %q", codec)
+	err := fmt.Errorf("rpc: unknown codec %q", codec)
+	if newCodec[codec] != nil {
+		err = sayHello(ctx, conn, r, codec)
 	}
 	if err != nil {
 		conn.Close()
@@ -209,6 +209,7 @@ func (c *Client) encode(ctx context.Context, req Request) (err error) {
 // write writes what is encoded, and lets the next have its turn.
 func (c *Client) write() {
 	if _, err := c.out.WriteTo(c.conn); err != nil {
+		c.out.Reset()
 		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
 	}
 	<-c.writing

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // A serverConn is a connection of a server, on which many requests may be in
@@ -17,9 +18,12 @@ type serverConn struct {
 	codec   Codec
 	writing chan struct{} // a lock: full while held
 	out     bytes.Buffer  // what is to be written; guarded by writing
+	broken  bool          // nothing can be written any more; guarded by writing
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
+
+	requests sync.WaitGroup // counts those that have no response yet
 
 	mu    sync.Mutex
 	calls map[uint64]*serverCall // those in flight, by the request's id
@@ -34,7 +38,7 @@ type serverCall struct {
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	return &serverConn{
 		srv:     s,
 		conn:    conn,
@@ -47,7 +51,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 
 // start answers req, in a goroutine of its own so that it holds up no other. A
 // request without an id is answered before the next is read, since only the
-// order of the responses tells what they answer.
+// order of the responses tells what they answer; meanwhile nobody sees its
+// client go.
 func (c *serverConn) start(req Request) {
 	call, err := c.begin(req)
 	if err != nil {
@@ -74,6 +79,7 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 	call := &serverCall{req: req, done: make(chan struct{})}
 	call.ctx, call.cancel = context.WithTimeout(c.ctx, c.srv.timeout(req))
 	c.calls[req.ID] = call
+	c.requests.Add(1)
 	return call, nil
 }
 
@@ -83,11 +89,14 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 func (c *serverConn) answer(call *serverCall) {
 	stop := context.AfterFunc(call.ctx, func() { c.finish(call, endedResponse(call.ctx.Err())) })
 	defer stop()
-	resp := c.srv.handle(call.ctx, call.req)
-	if err := call.ctx.Err(); err != nil {
-		resp = endedResponse(err)
-	}
-	c.finish(call, resp)
+	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	defer func() {
+		if err := call.ctx.Err(); err != nil {
+			resp = endedResponse(err)
+		}
+		c.finish(call, resp)
+	}()
+	resp = c.srv.handle(call.ctx, call.req)
 }
 
 // finish sends the response to call, unless it has one already. The list tells:
@@ -105,7 +114,17 @@ func (c *serverConn) finish(call *serverCall, resp Response) {
 	call.cancel()
 	c.reply(call.req, resp)
 	close(call.done)
+	c.requests.Done()
 	c.srv.requests.Done()
+}
+
+// end ends the contexts of all calls, and waits until they have their responses:
+// a client that has closed only its own direction still reads, though not for
+// ever.
+func (c *serverConn) end() {
+	c.cancel()
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.requests.Wait()
 }
 
 // cancelCall ends the context of the call with that id, if it is in flight.
@@ -123,11 +142,15 @@ func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
+	if c.broken {
+		return
+	}
 	err := c.encode(resp)
 	if err == nil {
 		_, err = c.out.WriteTo(c.conn)
 	}
 	if err != nil {
+		c.broken = true
 		c.conn.Close()
 	}
 }

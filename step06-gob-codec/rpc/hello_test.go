@@ -31,7 +31,13 @@ func TestHello_ARefusalSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newStockServer(t)
 		_, err := NewClientCodec(t.Context(), srv.connect(t), "xml")
-		assert.EqualError(t, err, `rpc: the server refuses: unknown codec "xml"`)
+		assert.EqualError(t, err, `rpc: unknown codec "xml"`, "the client has none, either")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		conn := newStockServer(t).connect(t)
+		refusal := exchange(t, conn, "RPC/1 "+strings.Repeat("\x01", 100)+"\n")
+		assert.Equal(t, `RPC/1 error unknown codec "`+strings.Repeat(`\x01`, 20)+`"`+"\n", refusal)
+		assert.LessOrEqual(t, len(refusal), maxHello, "a client can read it")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := newStockServer(t)

@@ -39,9 +39,9 @@ func checkFunc(t reflect.Type) error {
 	case out == 2 && t.Out(1) != errorType:
 		return fmt.Errorf("has %v as second result: want error", t.Out(1))
 	case in == 1 && !isData(t.In(t.NumIn()-1)):
-		return fmt.Errorf("has a %v as parameter: want data", t.In(t.NumIn()-1).Kind())
-	case out > 0 && !isData(t.Out(0)):
-		return fmt.Errorf("has a %v as result: want data", t.Out(0).Kind())
+		return fmt.Errorf("has %v as parameter: want data", t.In(t.NumIn()-1))
+	case out > 0 && !isData(t.Out(0)) && (out == 2 || t.Out(0) != errorType):
+		return fmt.Errorf("has %v as result: want data", t.Out(0))
 	}
 	return nil
 }
@@ -60,9 +60,16 @@ func contexts(t reflect.Type) int {
 	return 0
 }
 
-// isData reports whether values of type t can travel.
+// isData reports whether values of type t can travel. Into an interface with
+// methods nothing can be decoded: which type would it be?
 func isData(t reflect.Type) bool {
-	return t.Kind() != reflect.Chan && t.Kind() != reflect.Func
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func:
+		return false
+	case reflect.Interface:
+		return t.NumMethod() == 0
+	}
+	return true
 }
 
 // errNoParams is what decode returns for a request without params.

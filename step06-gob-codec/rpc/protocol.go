@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Request asks for a call of a method. On the wire it is a line of JSON:
+// A Request asks for a call of a method. In JSON it is a line:
 //
 //	{"id":7,"method":"Inventory.CheckStock","params":"item1"}
 type Request struct {
@@ -54,11 +54,11 @@ type Response struct {
 	valueErr error
 }
 
-// errInvalidRequest is the error of a line that is no request. The line has
+// errInvalidRequest is the error of a message that is no request. The message has
 // been read to its end, so that the next one can be served.
 var errInvalidRequest = errors.New("invalid request")
 
-// errInvalidResponse is the error of a line that is no response.
+// errInvalidResponse is the error of a message that is no response.
 var errInvalidResponse = errors.New("invalid response")
 
 // readRequest reads the next request and skips empty lines. Its error is
@@ -157,14 +157,15 @@ func readResponse(r *bufio.Reader) (Response, error) {
 }
 
 // decode stores the params in what v points to. Its error is errNoParams if
-// there are none.
+// there are none, or null.
 func (req Request) decode(v any) error {
 	switch {
 	case req.valueErr != nil:
 		return req.valueErr
 	case req.value != nil:
-		return assign(v, req.value)
-	case req.Params == nil:
+		assign(v, req.value)
+		return nil
+	case req.Params == nil, string(req.Params) == "null":
 		return errNoParams
 	}
 	return json.Unmarshal(req.Params, v)
@@ -200,7 +201,7 @@ func (resp Response) decode(method string, result any) error {
 	}
 	err := resp.valueErr
 	if err == nil && resp.value != nil {
-		err = assign(result, resp.value)
+		assign(result, resp.value)
 	} else if err == nil {
 		err = json.Unmarshal(resp.Result, result)
 	}

@@ -66,7 +66,7 @@ func (s *Service) registerMethods(receiver any) error {
 // suitableMethods returns the names of the methods of v that are published
 // unasked: those with a parameter or a context, and a result, that no embedded
 // field brings.
-// Who embeds a sync.Mutex does not mean to offer TryLock to the network.
+// What an embedded field can do is not meant for the network.
 func suitableMethods(v reflect.Value) []string {
 	var names []string
 	for i := 0; v.IsValid() && i < v.NumMethod(); i++ {

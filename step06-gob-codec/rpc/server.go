@@ -1,5 +1,5 @@
 // Package rpc is a server that calls registered functions for clients, over TCP
-// with one JSON value a line, and the client.
+// in JSON or gob, and the client.
 package rpc
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// ErrServerClosed is what Serve and ListenAndServe return after Close.
+// ErrServerClosed is what Serve and ListenAndServe return after Close or Shutdown.
 var ErrServerClosed = errors.New("rpc: server closed")
 
 // A Server accepts connections and gives each a goroutine of its own, so that
@@ -29,6 +29,8 @@ type Server struct {
 	// be changed once the server serves. Its context ends when the caller has
 	// cancelled the call, has no time left for it, or is gone.
 	// If nil, the server calls the registered method.
+	//
+	// It sees params and gives results in JSON: in gob it has neither.
 	Handle func(context.Context, Request) Response
 
 	// Timeout is how long a call may take at most, also if its method does not
@@ -40,7 +42,8 @@ type Server struct {
 	AllowGob bool
 
 	// ErrorLog is where a panic in a method is reported, with its stack: the
-	// client is told only of an internal error. If nil, nothing is logged.
+	// client is told only of an internal error. So is a result that cannot be
+	// encoded. If nil, nothing is logged.
 	ErrorLog *log.Logger
 
 	mu      sync.Mutex
@@ -50,12 +53,16 @@ type Server struct {
 
 	requests sync.WaitGroup // counts the requests in flight
 
+	ctx    context.Context // of all calls; made with open, ended by Close
+	cancel context.CancelFunc
+
 	methods map[string]*method // by full name: "SERVICE.METHOD"
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
 // exported methods that have a parameter, a context or both, and a result, and
-// are not promoted from an embedded field. It may be called while the server serves.
+// are not promoted from an embedded field, nor share the name of a method that
+// one has. It may be called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
@@ -113,9 +120,9 @@ func (s *Server) ListenAndServe(addr string) error {
 	return s.Serve(ln)
 }
 
-// Serve accepts connections on ln and serves them until Close is called or
-// accepting fails. It closes ln, and always returns an error: after Close,
-// ErrServerClosed.
+// Serve accepts connections on ln and serves them until Close or Shutdown is
+// called, or accepting fails. It closes ln, and always returns an error: after
+// Close or Shutdown, ErrServerClosed.
 func (s *Server) Serve(ln net.Listener) error {
 	if !s.track(ln) {
 		return ErrServerClosed
@@ -151,7 +158,7 @@ func (s *Server) start(conn net.Conn) {
 func (s *Server) serveConn(conn net.Conn) {
 	c := newServerConn(s, conn)
 	defer hangUp(conn)
-	defer c.cancel()
+	defer c.end()
 	var err error
 	c.codec, err = s.answerHello(bufio.NewReader(conn), &c.out, conn)
 	if err != nil {
@@ -210,13 +217,17 @@ func hangUp(conn net.Conn) {
 	io.Copy(io.Discard, conn)
 }
 
-// Close stops accepting, closes the open connections and waits for the
-// goroutines that serve them, and their requests, to end. Calling it again does no harm.
+// Close stops accepting, closes the open connections, ends the contexts of their
+// calls, and waits for the goroutines that serve them to end. Calling it again
+// does no harm.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.open {
 		c.Close()
+	}
+	if s.cancel != nil {
+		s.cancel()
 	}
 	s.mu.Unlock()
 	s.serving.Wait()
@@ -235,6 +246,7 @@ func (s *Server) track(c io.Closer) bool {
 	}
 	if s.open == nil {
 		s.open = make(map[io.Closer]struct{})
+		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
 	s.open[c] = struct{}{}
 	s.serving.Add(1)

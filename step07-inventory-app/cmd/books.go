@@ -57,10 +57,8 @@ func reason(err error) string {
 		return "unknown item"
 	case errors.Is(err, rpc.FailedPrecondition):
 		return "out of stock"
-	case errors.Is(err, rpc.InvalidArgument):
-		return "bad order"
 	}
-	return err.Error()
+	return "bad order"
 }
 
 // print prints what was ordered and what is left, according to items.

@@ -40,7 +40,12 @@ func Shop() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit("shop", openShop(ctx, *stockFile, *ordersFile, *customers))
+	err := openShop(ctx, *stockFile, *ordersFile, *customers)
+	if ctx.Err() != nil {
+		fmt.Println("interrupted, and the books are not closed")
+		exit("shop", nil)
+	}
+	exit("shop", err)
 }
 
 // openShop starts the services, has all orders placed, and closes the books.
@@ -122,7 +127,7 @@ func serveCustomer(ctx context.Context, addr string, queue <-chan orders.Order, 
 		}
 		var receipt orders.Receipt
 		placeErr := client.Call(ctx, "Orders.PlaceOrder", order, &receipt)
-		if remote := new(rpc.Error); placeErr != nil && !errors.As(placeErr, &remote) {
+		if remote := new(rpc.Error); placeErr != nil && (!errors.As(placeErr, &remote) || remote.Code == "") {
 			err = placeErr // nobody knows whether the order was placed
 			continue
 		}

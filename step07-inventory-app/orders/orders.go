@@ -69,13 +69,13 @@ func New(inventory Caller) *Orders {
 // back what it has reserved for the others.
 //
 // The error's code is that of the inventory, or InvalidArgument for an order
-// without id or lines, or FailedPrecondition for an id that is taken.
+// without lines, or without an id of its own.
 func (o *Orders) PlaceOrder(ctx context.Context, order Order) (Receipt, error) {
 	if order.ID == "" || len(order.Lines) == 0 {
 		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "an order needs an id and lines")
 	}
 	if !o.begin(order.ID) {
-		return Receipt{}, rpc.Errorf(rpc.FailedPrecondition, "order %s is placed already", order.ID)
+		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "order %s is placed already", order.ID)
 	}
 	err := o.check(ctx, order)
 	if err == nil {
@@ -108,8 +108,7 @@ func (o *Orders) check(ctx context.Context, order Order) error {
 // given back stays known, lest another of its id takes them for its own.
 func (o *Orders) reserve(ctx context.Context, order Order) error {
 	for _, line := range order.Lines {
-		r := inventory.Reservation{Order: order.ID, Item: line.Item, Quantity: line.Quantity}
-		err := o.inventory.Call(ctx, "Inventory.Reserve", r, nil)
+		err := o.reserveLine(ctx, inventory.Reservation{Order: order.ID, Item: line.Item, Quantity: line.Quantity})
 		if err == nil {
 			continue
 		}
@@ -122,6 +121,17 @@ func (o *Orders) reserve(ctx context.Context, order Order) error {
 	return nil
 }
 
+// reserveLine waits for the inventory's answer also when ctx ends: a release
+// could overtake a reservation that nobody waits for, and give nothing back.
+func (o *Orders) reserveLine(ctx context.Context, r inventory.Reservation) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := o.inventory.Call(wait, "Inventory.Reserve", r, nil); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 func units(order Order) (sum int) {
 	for _, line := range order.Lines {
 		sum += line.Quantity
@@ -129,8 +139,7 @@ func units(order Order) (sum int) {
 	return sum
 }
 
-// giveBack releases all that the order has reserved, also when ctx has ended,
-// and also a reservation whose answer was lost.
+// giveBack releases all that the order has reserved, also when ctx has ended.
 func (o *Orders) giveBack(ctx context.Context, order string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()

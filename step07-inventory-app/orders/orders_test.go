@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -85,7 +86,7 @@ func TestOrders_PlacesAnOrderOnce(t *testing.T) {
 	_, err := orders.PlaceOrder(t.Context(), order)
 	require.NoError(t, err)
 	_, err = orders.PlaceOrder(t.Context(), order)
-	assert.ErrorIs(t, err, rpc.FailedPrecondition)
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
 	assert.EqualError(t, err, "order order-1 is placed already")
 	assert.Equal(t, 3, left(t, inv, "item1"))
 }
@@ -127,6 +128,39 @@ func TestOrders_GivesBackWhenALaterLineFails(t *testing.T) {
 	assert.ErrorIs(t, err, errGone)
 	assert.Equal(t, 5, left(t, inv, "item1"))
 	assert.Equal(t, 5, left(t, inv, "item2"))
+}
+
+func TestOrders_ReservesNothingOfAnOrderThatCannotBeFilled(t *testing.T) {
+	inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
+	asked := &flaky{Caller: inv, fail: func(string, int) error { return nil }}
+	_, err := New(asked).PlaceOrder(t.Context(), Order{"order-1", "", []Line{{"item1", 2}, {"item2", 6}}})
+	assert.ErrorIs(t, err, rpc.FailedPrecondition)
+	assert.Equal(t, map[string]int{"Inventory.CheckStock": 2}, asked.calls)
+}
+
+func TestOrders_CustomersWhoGiveUpLeakNothing(t *testing.T) {
+	const stock = 100_000
+	inv := serveInventory(t, map[string]int{"item1": stock})
+	orders := New(inv)
+	var mu sync.Mutex
+	placed := 0
+	var customers sync.WaitGroup
+	for customer := range 16 {
+		customers.Go(func() {
+			for n := range 50 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%5)*time.Millisecond)
+				_, err := orders.PlaceOrder(ctx, Order{fmt.Sprint(customer, "-", n), "", []Line{{"item1", 1}, {"item1", 1}}})
+				cancel()
+				if err == nil {
+					mu.Lock()
+					placed++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	customers.Wait()
+	assert.Equal(t, stock-2*placed, left(t, inv, "item1"))
 }
 
 func TestOrders_GivesBackAlsoWhenItsCallerHasGone(t *testing.T) {

@@ -194,3 +194,16 @@ func TestServer_PublishesMethodsWithOnlyAContext(t *testing.T) {
 		assert.EqualError(t, call(newClient(t, srv), "Clock.Wait", nil, nil), "method not found: Clock.Wait")
 	})
 }
+
+func TestServer_CloseEndsTheContextOfARequestWithoutID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		conn := srv.connect(t)
+		write(t, conn, `{"method":"Test.Wait"}`+"\n")
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		assert.Equal(t, context.Canceled, <-reasons)
+		assert.Equal(t, start, time.Now(), "no time has passed")
+	})
+}

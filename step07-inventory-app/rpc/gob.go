@@ -43,8 +43,10 @@ func (c *gobCodec) WriteResponse(resp Response) error {
 // write encodes a message. If that fails half-way, the encoder believes that
 // the other side knows types which were never sent: the stream is broken.
 func (c *gobCodec) write(message, value any) error {
-	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer && v.IsNil() {
-		return fmt.Errorf("%w: gob has no nil pointers", errCannotSend)
+	for v := reflect.ValueOf(value); v.Kind() == reflect.Pointer; v = v.Elem() {
+		if v.IsNil() {
+			return fmt.Errorf("%w: gob has no nil pointers", errCannotSend)
+		}
 	}
 	if c.broken {
 		return errors.New("gob stream is broken")
@@ -67,6 +69,9 @@ func (c *gobCodec) ReadRequest(params func(method string) any) (Request, error) 
 		return Request{}, err
 	}
 	req.value, req.valueErr = c.readValue(params(req.Method))
+	if isEOF(req.valueErr) {
+		return req, io.ErrUnexpectedEOF
+	}
 	return req, req.check()
 }
 
@@ -76,11 +81,20 @@ func (c *gobCodec) ReadResponse(result func(id uint64) any) (Response, error) {
 		return Response{}, err
 	}
 	resp.value, resp.valueErr = c.readValue(result(resp.ID))
+	if isEOF(resp.valueErr) {
+		return resp, io.ErrUnexpectedEOF
+	}
 	return resp, nil
 }
 
+// isEOF reports whether the stream ended where a value should have been.
+func isEOF(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // readValue decodes the value that follows a message into what target points
-// to. A value that does not fit has been read all the same: the stream goes on.
+// to. A value that does not fit has been read all the same, and the stream goes
+// on, unless it brought types inside an interface: those are never learnt.
 func (c *gobCodec) readValue(target any) (value any, err error) {
 	defer func() {
 		if v := recover(); v != nil { // in the GobDecode of the target's type
@@ -93,12 +107,8 @@ func (c *gobCodec) readValue(target any) (value any, err error) {
 	return target, nil
 }
 
-// assign stores what the pointer value points to in what the pointer v does.
-func assign(v, value any) error {
-	to, from := reflect.ValueOf(v).Elem(), reflect.ValueOf(value).Elem()
-	if from.Type() != to.Type() {
-		return fmt.Errorf("got %v, want %v", from.Type(), to.Type())
-	}
-	to.Set(from)
-	return nil
+// assign stores what the pointer value points to in what the pointer v does, of
+// the same type.
+func assign(v, value any) {
+	reflect.ValueOf(v).Elem().Set(reflect.ValueOf(value).Elem())
 }

@@ -1,11 +1,15 @@
 package rpc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/gob"
 	"errors"
+	"fmt"
+	"io"
 	"log"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,6 +130,7 @@ func TestGob_NilPointersAreRefusedAndSpareTheConnection(t *testing.T) {
 		c := newGobClient(t, srv)
 		assert.EqualError(t, call(c, "Inventory.CheckStock", (*string)(nil), nil),
 			"rpc: Inventory.CheckStock: cannot send: gob has no nil pointers")
+		assert.ErrorContains(t, call(c, "Inventory.CheckStock", new(*string), nil), "gob has no nil pointers")
 		assert.EqualError(t, call(c, "Test.Nil", nil, nil), "cannot send: gob has no nil pointers")
 		assert.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
 	})
@@ -171,6 +176,66 @@ func TestServer_SurvivesAPanicInAValuesOwnCode(t *testing.T) {
 		})
 	}
 }
+
+// A dud can be sent, and panics in whoever decodes it.
+type dud struct{}
+
+func (dud) GobEncode() ([]byte, error) { return []byte{1}, nil }
+func (*dud) GobDecode([]byte) error    { panic("gob dud") }
+
+func TestGob_SurvivesAPanicWhileAValueIsDecoded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "In", func(dud) {})
+		register(t, srv, "Out", func() dud { return dud{} })
+		register(t, srv, "Quick", func() int { return 1 })
+		c := newGobClient(t, srv)
+		assert.EqualError(t, call(c, "Test.In", dud{}, nil), "invalid params: panic: gob dud")
+		assert.EqualError(t, call(c, "Test.Out", nil, &dud{}), "rpc: result of Test.Out: panic: gob dud")
+		assert.NoError(t, call(c, "Test.Quick", nil, nil))
+		assert.ErrorContains(t, call(c, "Test.Quick", 5, nil), "invalid params: gob: ", "it takes none")
+	})
+}
+
+func TestGob_AStreamThatEndsWithinAMessageBreaksTheConnection(t *testing.T) {
+	for _, result := range []any{nil, new(int)} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			go func() {
+				r := bufio.NewReader(server)
+				r.ReadString('\n')
+				io.WriteString(server, "RPC/1 ok\n")
+				r.ReadByte()
+				gob.NewEncoder(server).Encode(Response{ID: 1}) // and no value
+				server.Close()
+			}()
+			c, err := NewClientCodec(t.Context(), client, "gob")
+			require.NoError(t, err)
+			assert.ErrorContains(t, call(c, "M", nil, result), "rpc: connection broken: ")
+		})
+	}
+}
+
+func TestServer_AClientThatIsGoneCostsNoMoreEncoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		encoded := 0
+		srv := newServer(t, &Server{})
+		register(t, srv, "Count", func() counted { return counted{&encoded} })
+		conn := srv.connect(t)
+		for i := range 100 {
+			write(t, conn, fmt.Sprintf(`{"id":%d,"method":"Test.Count"}`+"\n", i+1))
+		}
+		synctest.Wait() // one is being written, the others wait
+		conn.Close()
+		require.NoError(t, srv.Close())
+		assert.Equal(t, 1, encoded)
+	})
+}
+
+// A counted counts how often it is encoded.
+type counted struct{ n *int }
+
+func (c counted) MarshalJSON() ([]byte, error) { *c.n++; return []byte("1"), nil }
 
 func TestClient_GoesOnAfterAPanicInItsParams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -62,9 +62,9 @@ func (s *Server) answerHello(r *bufio.Reader, w, answer io.Writer) (Codec, error
 	theirs, codec, _ := strings.Cut(hello, " ")
 	switch {
 	case theirs != version:
-		err = fmt.Errorf("unknown version %q", theirs)
+		err = fmt.Errorf("unknown version %.20q", theirs)
 	case newCodec[codec] == nil, codec == "gob" && !s.AllowGob:
-		err = fmt.Errorf("unknown codec %q", codec)
+		err = fmt.Errorf("unknown codec %.20q", codec)
 	}
 	if err != nil {
 		fmt.Fprintf(answer, "%s error %v\n", version, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,6 +61,24 @@ func TestServer_SaysThatALineIsTooLong(t *testing.T) {
 	})
 }
 
+func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe knows no reset
+	require.NoError(t, err)
+	srv := &Server{}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	write(t, conn, strings.Repeat("x", 2*maxLine)+"\n")
+	conn.(*net.TCPConn).CloseWrite()
+	got, err := io.ReadAll(conn)
+	require.NoError(t, err, "an end, not a reset")
+	assert.Equal(t, `{"error":"message is longer than 1048576 bytes"}`+"\n", string(got))
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
+}
+
 func TestServer_AnswersWithWhatHandleReturns(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -102,6 +121,7 @@ func FuzzReadRequest(f *testing.F) {
 		`{"method":"M","params":{"a":[1,2,{"b":null}]}}`,
 		`{"method":5}`, `{"method":"M"`, `{"method":"\ud800"}`, "{\"method\":\"\xff\"}",
 		`null`, `[]`, ``, "\r", "\n\n", `{"METHOD":"M"}`, `{"method":"M","method":""}`,
+		// Fields of later steps: unknown ones are passed over.
 		`{"id":1,"method":"M","timeout_ms":-1}`, `{"id":18446744073709551616,"cancel":true}`,
 	} {
 		f.Add([]byte(seed))

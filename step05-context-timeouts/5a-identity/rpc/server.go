@@ -42,7 +42,8 @@ type Server struct {
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
 // exported methods that have a parameter and a result, and are not promoted from
-// an embedded field. It may be called while the server serves.
+// an embedded field, nor share the name of a method that one has. It may be
+// called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {

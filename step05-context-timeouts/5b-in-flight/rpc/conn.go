@@ -1,6 +1,10 @@
 package rpc
 
-import "net"
+import (
+	"net"
+	"sync"
+	"time"
+)
 
 // A serverConn is a connection of a server, on which many requests may be in
 // flight: being answered at the same time.
@@ -8,6 +12,8 @@ type serverConn struct {
 	srv     *Server
 	conn    net.Conn
 	writing chan struct{} // a lock: full while held
+
+	requests sync.WaitGroup // counts those that are being answered
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
@@ -19,11 +25,25 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 // only the order of the responses tells what they answer.
 func (c *serverConn) start(req Request) {
 	if req.ID == 0 {
-		c.reply(req, c.srv.handle(req))
+		c.answer(req)
 		return
 	}
 	// Enough for a lesson; a busy server would limit how many run at a time.
-	c.srv.requests.Go(func() { c.reply(req, c.srv.handle(req)) })
+	c.requests.Go(func() { c.answer(req) })
+}
+
+// answer calls the method and sends what it returned.
+func (c *serverConn) answer(req Request) {
+	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	defer func() { c.reply(req, resp) }()
+	resp = c.srv.handle(req)
+}
+
+// end waits until all requests have their responses: a client that has closed
+// only its own direction still reads, though not for ever.
+func (c *serverConn) end() {
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.requests.Wait()
 }
 
 // reply sends the response to req. If that fails the connection ends, and with

@@ -90,6 +90,7 @@ func TestServer_RefusesParamsThatDoNotFit(t *testing.T) {
 		{"a fraction for an int", func(int) {}, 1.5, "invalid params: json: cannot unmarshal number 1.5"},
 		{"a field of a wrong type", func(line) {}, map[string]any{"quantity": "2"}, "invalid params: json: cannot unmarshal string"},
 		{"missing", func(int) {}, nil, "invalid params: missing"},
+		{"null", func(string) {}, (*string)(nil), "invalid params: missing"},
 		{"too many", func() int { return 1 }, 5, "invalid params: json: cannot unmarshal number"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,9 +131,11 @@ func TestService_RefusesWhatCannotBeCalled(t *testing.T) {
 		{"variadic", func(...int) {}, "func(...int) has too many parameters"},
 		{"three results", func() (a, b int, err error) { return }, "has too many results: want a result and an error"},
 		{"second result", func() (a, b int) { return }, "func() (int, int) has int as second result: want error"},
-		{"a channel", func(chan int) {}, "func(chan int) has a chan as parameter: want data"},
-		{"a function", func(func()) {}, "has a func as parameter: want data"},
-		{"a channel back", func() (c chan int) { return }, "has a chan as result: want data"},
+		{"a channel", func(chan int) {}, "func(chan int) has chan int as parameter: want data"},
+		{"a function", func(func()) {}, "has func() as parameter: want data"},
+		{"an interface", func(io.Reader) {}, "has io.Reader as parameter: want data"},
+		{"two errors", func() (a, b error) { return }, "has error as result: want data"},
+		{"a channel back", func() (c chan int) { return }, "has chan int as result: want data"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := NewService("Test").Register("Method", test.fn)
@@ -182,7 +185,7 @@ func (*shelf) count(item string) (int, error) { return 0, nil }
 
 type base struct{}
 
-func (base) Inherited(item string) int { return 0 }
+func (*base) Inherited(item string) int { return 0 }
 
 func TestServer_PublishesOnlyWhatTheReceiverDeclares(t *testing.T) {
 	srv := &Server{}

@@ -37,14 +37,13 @@ type Server struct {
 	open    map[io.Closer]struct{} // the listeners and connections that Close closes
 	serving sync.WaitGroup         // counts what is open until its goroutine has ended
 
-	requests sync.WaitGroup // counts the requests that are being answered in a goroutine
-
 	methods map[string]*method // by full name: "SERVICE.METHOD"
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
 // exported methods that have a parameter and a result, and are not promoted from
-// an embedded field. It may be called while the server serves.
+// an embedded field, nor share the name of a method that one has. It may be
+// called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
@@ -127,6 +126,7 @@ func (s *Server) start(conn net.Conn) {
 func (s *Server) serveConn(conn net.Conn) {
 	c := newServerConn(s, conn)
 	defer hangUp(conn)
+	defer c.end()
 	r := bufio.NewReader(conn)
 	for {
 		req, err := readRequest(r)
@@ -180,7 +180,7 @@ func hangUp(conn net.Conn) {
 }
 
 // Close stops accepting, closes the open connections and waits for the
-// goroutines that serve them, and their requests, to end. Calling it again does no harm.
+// goroutines that serve them to end. Calling it again does no harm.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -189,7 +189,6 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.serving.Wait()
-	s.requests.Wait()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // A serverConn is a connection of a server, on which many requests may be in
@@ -16,6 +17,8 @@ type serverConn struct {
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
+
+	requests sync.WaitGroup // counts those that have no response yet
 
 	mu    sync.Mutex
 	calls map[uint64]*serverCall // those in flight, by the request's id
@@ -29,7 +32,7 @@ type serverCall struct {
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	return &serverConn{
 		srv:     s,
 		conn:    conn,
@@ -54,7 +57,7 @@ func (c *serverConn) start(req Request) {
 		return
 	}
 	// Enough for a lesson; a busy server would limit how many run at a time.
-	c.srv.requests.Go(func() { c.answer(call) })
+	c.requests.Go(func() { c.answer(call) })
 }
 
 // begin notes that req is in flight.
@@ -77,11 +80,14 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 // answer calls the method and sends what it returned, unless the call has ended
 // before: then nobody waits for a result any more.
 func (c *serverConn) answer(call *serverCall) {
-	resp := c.srv.handle(call.ctx, call.req)
-	if err := call.ctx.Err(); err != nil {
-		resp = endedResponse(err)
-	}
-	c.finish(call, resp)
+	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	defer func() {
+		if err := call.ctx.Err(); err != nil {
+			resp = endedResponse(err)
+		}
+		c.finish(call, resp)
+	}()
+	resp = c.srv.handle(call.ctx, call.req)
 }
 
 // finish takes call off the list and sends its response.
@@ -91,6 +97,15 @@ func (c *serverConn) finish(call *serverCall, resp Response) {
 	c.mu.Unlock()
 	call.cancel()
 	c.reply(call.req, resp)
+}
+
+// end ends the contexts of all calls, and waits until they have their responses:
+// a client that has closed only its own direction still reads, though not for
+// ever.
+func (c *serverConn) end() {
+	c.cancel()
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.requests.Wait()
 }
 
 // cancelCall ends the context of the call with that id, if it is in flight.

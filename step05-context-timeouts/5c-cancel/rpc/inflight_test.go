@@ -3,6 +3,10 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -96,4 +100,38 @@ func TestClient_CallersMayComeAndGo(t *testing.T) {
 			<-stays
 		}
 	})
+}
+
+func TestServer_AnswersAlsoForAMethodThatCallsGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Exit", func() { runtime.Goexit() }) // as a require that fails in it would
+		c := newClient(t, srv)
+		assert.EqualError(t, call(c, "Test.Exit", nil, nil), "internal error")
+		assert.EqualError(t, call(c, "Test.Exit", nil, nil), "internal error", "the connection goes on")
+	})
+}
+
+// A client that has sent all it has to say may close its own direction, and
+// reads on. A pipe cannot be closed by half.
+func TestServer_AnswersAllRequestsOfAClientThatHasFinishedSending(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := &Server{Handle: handle(echo)}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	for range 20 {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		require.NoError(t, err)
+		for i := range 5 {
+			write(t, conn, fmt.Sprintf(`{"id":%d,"method":"M"}`+"\n", i+1))
+		}
+		conn.(*net.TCPConn).CloseWrite()
+		got, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		assert.Equal(t, 5, strings.Count(string(got), "\n"), "one response each")
+		conn.Close()
+	}
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
 }

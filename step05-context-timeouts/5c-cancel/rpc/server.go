@@ -39,14 +39,16 @@ type Server struct {
 	open    map[io.Closer]struct{} // the listeners and connections that Close closes
 	serving sync.WaitGroup         // counts what is open until its goroutine has ended
 
-	requests sync.WaitGroup // counts the requests that are being answered in a goroutine
+	ctx    context.Context // of all calls; made with open, ended by Close
+	cancel context.CancelFunc
 
 	methods map[string]*method // by full name: "SERVICE.METHOD"
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
 // exported methods that have a parameter, a context or both, and a result, and
-// are not promoted from an embedded field. It may be called while the server serves.
+// are not promoted from an embedded field, nor share the name of a method that
+// one has. It may be called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
@@ -129,7 +131,7 @@ func (s *Server) start(conn net.Conn) {
 func (s *Server) serveConn(conn net.Conn) {
 	c := newServerConn(s, conn)
 	defer hangUp(conn)
-	defer c.cancel()
+	defer c.end()
 	r := bufio.NewReader(conn)
 	for {
 		req, err := readRequest(r)
@@ -184,17 +186,20 @@ func hangUp(conn net.Conn) {
 	io.Copy(io.Discard, conn)
 }
 
-// Close stops accepting, closes the open connections and waits for the
-// goroutines that serve them, and their requests, to end. Calling it again does no harm.
+// Close stops accepting, closes the open connections, ends the contexts of their
+// calls, and waits for the goroutines that serve them to end. Calling it again
+// does no harm.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.open {
 		c.Close()
 	}
+	if s.cancel != nil {
+		s.cancel()
+	}
 	s.mu.Unlock()
 	s.serving.Wait()
-	s.requests.Wait()
 	return nil
 }
 
@@ -209,6 +214,7 @@ func (s *Server) track(c io.Closer) bool {
 	}
 	if s.open == nil {
 		s.open = make(map[io.Closer]struct{})
+		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
 	s.open[c] = struct{}{}
 	s.serving.Add(1)
