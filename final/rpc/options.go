@@ -135,7 +135,8 @@ func WithServerTLS(cfg *tls.Config) ServerOption {
 // non-nil error is what the caller gets ([Unauthenticated], [PermissionDenied]).
 // A non-empty identity is what IdentityFrom returns in the handler.
 //
-// It runs on the goroutine that reads the connection, so it must not wait.
+// It runs on the goroutine that reads the connection, so it must not wait. It is
+// not asked about methods that do not exist, which are Unimplemented to everyone.
 type AuthorizeFunc func(ctx context.Context, method string) (identity string, err error)
 
 // WithAuthorize sets the hook that every call passes.
@@ -148,8 +149,9 @@ func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
 	return func(o *serverOptions) { o.interceptors = append(o.interceptors, chain...) }
 }
 
-// ConnObserver is told of connections and their bytes, for metrics. It is
-// called by many goroutines at once and must not wait.
+// ConnObserver is told of connections and the bytes of their frames (not of
+// hellos and TLS), for metrics. It is called by many goroutines at once and must
+// not wait.
 type ConnObserver interface {
 	ConnOpened()
 	ConnClosed()

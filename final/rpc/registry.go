@@ -26,8 +26,8 @@ type MethodOption func(*method)
 
 // NonBlocking promises that a method returns within microseconds and waits for
 // nothing: no I/O, no calls, no lock held for long. The server may then run it
-// on the goroutine that reads the connection, which saves a switch. A method
-// that breaks the promise costs its connection some milliseconds, not more:
+// on the goroutine that reads the connection, which saves a switch. Interceptors
+// and the params' own decoding are part of the promise. A method that breaks the promise costs its connection some milliseconds, not more:
 // another goroutine takes over the reading.
 func NonBlocking() MethodOption {
 	return func(m *method) { m.info.NonBlocking = true }
