@@ -56,7 +56,9 @@ func WithMaxMessage(bytes int) ServerOption {
 }
 
 // WithMaxInFlight bounds the handlers that run at once for one connection, and
-// is announced to the client as its bound of calls in flight. Default 1024.
+// is announced to the client as its bound of calls in flight. Default 1024. What
+// the params of one connection can take is this times the largest message: lower
+// one or the other for clients that are not trusted with 4 GiB.
 func WithMaxInFlight(n int) ServerOption {
 	return func(o *serverOptions) { o.maxInFlight = max(n, 1) }
 }
