@@ -147,10 +147,14 @@ func (c *serverConn) releaseLocked() {
 // params, the body is skipped.
 func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
-		if err := c.gobIn.decode(r.body, f.flags, nil); errors.Is(err, errGobStream) {
-			return err
+		err := c.gobIn.decode(r.body, f.flags, nil)
+		if !errors.Is(err, errGobStream) {
+			return refused
 		}
-		return refused
+		if refused == nil {
+			c.server.release()
+		}
+		return err
 	}
 	call.params = call.method.newParams()
 	err := c.gobIn.decode(r.body, f.flags, call.params)

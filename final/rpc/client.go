@@ -119,15 +119,26 @@ func (c *Client) Close() error {
 func (c *Client) invoke(ctx context.Context, method string, params, reply any) error {
 	ctx, cancel := c.options.withDefaultTimeout(ctx)
 	defer cancel()
+	mayHaveRun := false
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, method, params, reply)
 		if err == nil {
 			return nil
 		}
+		mayHaveRun = mayHaveRun || !NeverRan(err)
 		if attempt >= c.options.maxAttempts || !c.redial || ctx.Err() != nil || !mayRetry(ctx, err) {
-			return err
+			return afterAttempts(err, mayHaveRun)
 		}
 	}
+}
+
+// afterAttempts returns the error of a call whose last attempt failed with err.
+// That one may never have run, and an earlier one all the same have done so.
+func afterAttempts(err error, mayHaveRun bool) error {
+	if mayHaveRun {
+		return ran(err)
+	}
+	return err
 }
 
 // withDefaultTimeout gives ctx the default deadline if it has none.

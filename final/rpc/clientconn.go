@@ -122,13 +122,20 @@ func (c *clientConn) hello() (serverHello, error) {
 	if d := c.options.handshakeTimeout; d > 0 {
 		c.conn.SetDeadline(time.Now().Add(d))
 	}
+	if err := (&requestHead{metadata: say.metadata}).check(); err != nil {
+		return serverHello{}, err
+	}
 	if _, err := c.conn.Write(say.append(nil)); err != nil {
 		return serverHello{}, unrun(Errorf(Unavailable, "hello: %w", err))
 	}
 	body, err := readHello(c.conn, maxHello)
 	if err != nil {
 		var coded *Error
-		if !errors.As(err, &coded) {
+		switch {
+		case errors.As(err, &coded):
+		case errors.Is(err, errVersion):
+			coded = Errorf(Unimplemented, "%w", err)
+		default:
 			coded = Errorf(Unavailable, "%w", err)
 		}
 		return serverHello{}, unrun(coded)

@@ -77,7 +77,8 @@ func (s *Server) runHandler(ctx context.Context, m *method, params any) (result 
 			s.options.onPanic(ctx, p, debug.Stack())
 		}
 	}()
-	return m.handler(ctx, params)
+	result, err = m.handler(ctx, params)
+	return result, ran(err)
 }
 
 func errPanicked(m *method) *Error {

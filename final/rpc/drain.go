@@ -19,8 +19,10 @@ func (c *serverConn) goAway(reason error) {
 		coded = Errorf(Unavailable, "idle for too long")
 	case errors.Is(reason, errGobStream):
 		coded = Errorf(InvalidArgument, "%w", reason)
-	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrUnexpectedEOF), errors.Is(reason, io.ErrClosedPipe):
+	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrClosedPipe):
 		return // nobody is there to be told
+	case errors.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
+		coded = errProtocol("the connection ended within a frame")
 	default:
 		coded = Errorf(Unavailable, "%w", reason)
 	}

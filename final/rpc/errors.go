@@ -167,6 +167,17 @@ func unrun(e *Error) *Error {
 	return e
 }
 
+// ran returns err without the mark of a call that was never started. A handler
+// may pass on the error of a call of its own, but has itself run.
+func ran(err error) error {
+	if !NeverRan(err) {
+		return err
+	}
+	e := toError(err).clone()
+	e.neverRan = false
+	return e
+}
+
 // cleanText makes text safe to send, print and log: valid UTF-8 without control
 // characters (a newline in an error text forges lines in a log), at most limit bytes.
 func cleanText(text string, limit int) string {

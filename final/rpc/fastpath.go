@@ -24,6 +24,7 @@ func init() {
 	}
 	flush = flushHere
 	clientRead = (*clientConn).readShared
+	clientReadSoon = (*clientConn).readSoon
 	clientAwait = (*clientConn).awaitReading
 	serverRead = (*serverConn).readInline
 	startCall = (*serverConn).startInline
@@ -106,7 +107,7 @@ func (c *clientConn) leaveRole(from readerRole) bool {
 	buffered := c.in.buffered()
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	if len(c.pending) == 0 && !buffered && c.err == nil {
+	if len(c.pending) == 0 && len(c.pings) == 0 && !buffered && c.err == nil {
 		c.shared().role = readerNone
 		return true
 	}
@@ -143,6 +144,16 @@ func (c *clientConn) park() {
 			return
 		}
 		timer.Reset(idleBeforeReading)
+	}
+}
+
+// readSoon gives the goroutine the role, if nobody has it: a pong is awaited.
+func (c *clientConn) readSoon() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.shared().role == readerNone {
+		c.shared().role = readerGoroutine
+		c.shared().wake <- struct{}{}
 	}
 }
 

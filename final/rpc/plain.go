@@ -13,6 +13,9 @@ var (
 	// clientRead reads until the connection ends.
 	clientRead = (*clientConn).read
 
+	// clientReadSoon makes sure that somebody reads now, though no call is pending.
+	clientReadSoon = func(c *clientConn) {}
+
 	// clientAwait waits for the call's end. An error means that the caller's
 	// context ended first and nothing of the call will be touched any more.
 	clientAwait = (*clientConn).await

@@ -157,20 +157,25 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 	ctx, cancel := p.options.withDefaultTimeout(ctx)
 	defer cancel()
 	var tried []*Client
+	mayHaveRun := false
 	for attempt := 1; ; {
 		c, err := p.pick(ctx, tried)
 		if err != nil {
-			return err
+			return afterAttempts(err, mayHaveRun)
 		}
 		c.calls.Add(1)
 		err = c.attempt(ctx, method, params, reply)
 		c.calls.Add(-1)
-		if err == nil || ctx.Err() != nil || !mayTryElsewhere(ctx, err) {
-			return err
+		if err == nil {
+			return nil
+		}
+		mayHaveRun = mayHaveRun || !NeverRan(err)
+		if ctx.Err() != nil || !mayTryElsewhere(ctx, err) {
+			return afterAttempts(err, mayHaveRun)
 		}
 		if tried = append(tried, c); len(tried) >= len(*p.members.Load()) {
 			if attempt++; attempt > p.options.maxAttempts {
-				return err
+				return afterAttempts(err, mayHaveRun)
 			}
 			tried = tried[:0]
 		}

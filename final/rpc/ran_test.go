@@ -1,0 +1,164 @@
+package rpc
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// deadEnd returns a client whose calls certainly never run.
+func deadEnd(t *testing.T, n *network) *Client {
+	t.Helper()
+	o := defaultClientOptions()
+	o.maxAttempts, o.dial = 1, n.dial
+	c := newClient(o)
+	c.addr, c.redial = "nowhere", true
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestCall_HandlerThatPassesOnAnErrorHasRunAllTheSame(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		srv := NewServer()
+		defer srv.Close()
+		runs := 0
+		down := deadEnd(t, n)
+		require.NoError(t, srv.RegisterFunc("Orders.Place", func(ctx context.Context) error {
+			runs++ // charges the customer, say
+			return down.Call(ctx, "Inventory.Reserve", nil, nil)
+		}))
+		n.set("a", srv)
+		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
+		require.NoError(t, err)
+		defer client.Close()
+		err = client.Call(t.Context(), "Orders.Place", nil, nil)
+		assert.ErrorIs(t, err, Unavailable)
+		assert.False(t, NeverRan(err))
+		assert.Equal(t, 1, runs, "it is not called again")
+		assert.True(t, NeverRan(down.Call(t.Context(), "Inventory.Reserve", nil, nil)), "as the handler saw it")
+	})
+}
+
+func TestCall_RepeatedCallThatMayHaveRunIsNotCalledUnrun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		srv := NewServer()
+		runs := 0
+		started := make(chan struct{})
+		require.NoError(t, srv.RegisterFunc("Orders.Place", func(ctx context.Context) error {
+			runs++
+			close(started)
+			<-ctx.Done()
+			return ctx.Err()
+		}))
+		n.set("a", srv)
+		client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithMaxAttempts(3))
+		require.NoError(t, err)
+		defer client.Close()
+		done := make(chan error, 1)
+		go func() { done <- client.Call(WithIdempotent(t.Context()), "Orders.Place", nil, nil) }()
+		<-started
+		n.set("a", nil) // nobody can be dialled any more
+		client.conn.Load().conn.Close()
+		err = <-done
+		assert.ErrorIs(t, err, Unavailable)
+		assert.False(t, NeverRan(err), "the first attempt ran")
+		assert.Equal(t, 1, runs)
+		srv.Close()
+	})
+}
+
+func TestServer_HalfClosedTruncatedFrameIsToldWhy(t *testing.T) {
+	srv := newInventory().server(t)
+	conn, err := net.Dial("tcp", listen(t, srv))
+	require.NoError(t, err)
+	defer conn.Close()
+	conn.Write((&clientHello{codec: "json", maxMessage: 1024}).append(nil))
+	_, err = readHello(conn, maxHello)
+	require.NoError(t, err)
+	conn.Write([]byte{0, 0, 0, 50, 1})
+	conn.(*net.TCPConn).CloseWrite()
+	rest, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	assert.Contains(t, string(rest), "protocol: the connection ended within a frame")
+}
+
+func TestGob_BrokenStreamGivesItsHandlersSlotBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer(WithCodecs(Gob), WithMaxHandlers(1))
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Heart.Beat", func() error { return nil }))
+		raw := rawClient(t, srv, "gob")
+		raw.request(1, "Heart.Beat", "\x05\xff\x81gob")
+		raw.readGoAway()
+		raw.conn.Close()
+		synctest.Wait()
+		client := pipe(t, srv, WithCodec(Gob))
+		defer client.Close()
+		assert.NoError(t, client.Call(t.Context(), "Heart.Beat", nil, nil))
+	})
+}
+
+func TestClient_AnotherVersionIsUnimplemented(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dials := 0
+		_, err := Dial(t.Context(), "a", WithDialer(func(context.Context, string) (net.Conn, error) {
+			dials++
+			near, far := net.Pipe()
+			go func() {
+				readHello(far, maxHello)
+				far.Write([]byte(magic + "\x02\x00\x00"))
+				far.Close()
+			}()
+			return near, nil
+		}))
+		assert.ErrorIs(t, err, Unimplemented)
+		assert.Equal(t, 1, dials, "to try again would not help")
+	})
+}
+
+func TestClient_HelloMetadataIsChecked(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		md   Metadata
+		code Code
+	}{
+		{"too much", Metadata{"k": longText(70_000)}, ResourceExhausted},
+		{"a bad key", Metadata{"K": "x"}, InvalidArgument},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv := newInventory().server(t)
+				defer srv.Close()
+				client := pipe(t, srv, WithHelloMetadata(test.md))
+				defer client.Close()
+				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+				assert.ErrorIs(t, err, test.code)
+				assert.True(t, NeverRan(err))
+			})
+		})
+	}
+}
+
+func TestPing_IsNotHeldUpByAnIdleConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		defer srv.Close()
+		client := pipe(t, srv)
+		defer client.Close()
+		for range 10 {
+			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+			require.NoError(t, err)
+			start := time.Now()
+			require.NoError(t, client.Ping(t.Context()))
+			assert.Equal(t, start, time.Now(), "of the bubble's clock")
+		}
+	})
+}
