@@ -112,6 +112,16 @@ func (c *serverCall) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
+// cancel ends the context because the caller has left. If that is because the
+// time is up, as it is here too, the handler is told so.
+func (c *serverCall) cancel() {
+	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		c.end(context.DeadlineExceeded)
+		return
+	}
+	c.end(context.Canceled)
+}
+
 // end ends the context, once.
 func (c *serverCall) end(err error) {
 	c.mu.Lock()

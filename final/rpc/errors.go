@@ -118,6 +118,9 @@ func (e *Error) Remote() bool { return e.remote }
 // NeverRan reports whether the call that failed with err was certainly not
 // started by any server, so that repeating it cannot do anything twice.
 func NeverRan(err error) bool {
+	if err == nil {
+		return false // without the allocation that e costs
+	}
 	var e *Error
 	return errors.As(err, &e) && e.neverRan
 }

@@ -213,7 +213,7 @@ func (c *serverConn) handle(f *frame) error {
 		call := c.calls[f.id]
 		c.mu.Unlock()
 		if call != nil { // else its reply has crossed the cancel
-			call.end(context.Canceled)
+			call.cancel()
 		}
 		return nil
 	case kindPing:
