@@ -104,7 +104,7 @@ func (r *report) saw(w io.Writer) {
 
 // stock is the books, item by item.
 func (r *report) stock(w io.Writer) {
-	row(w, "item", "at first", "ordered", "in stock")
+	row(w, "units of", "at first", "ordered", "in stock")
 	slices.SortStableFunc(r.items, func(a, b inventory.Item) int { return len(a.ID) - len(b.ID) }) // item2 before item10
 	for _, item := range r.items {
 		row(w, item.ID, r.books.stock[item.ID], item.Reserved, item.Left)

@@ -29,6 +29,7 @@ type Client struct {
 	dialing  *dialing                 // nil: nobody connects
 	failures int                      // attempts to connect that failed in a row
 	notUntil time.Time                // the next attempt
+	lastErr  error                    // of the last attempt; nil if it did not fail
 	closed   bool
 	stop     context.CancelFunc // ends dialing
 	life     context.Context
@@ -194,7 +195,7 @@ func (c *Client) connected(ctx context.Context) (*clientConn, error) {
 	select {
 	case <-d.done:
 	case <-ctx.Done():
-		return nil, unrun(contextError(ctx.Err()))
+		return nil, c.gaveUpConnecting(ctx)
 	}
 	if d.err != nil {
 		return nil, d.err
@@ -203,6 +204,19 @@ func (c *Client) connected(ctx context.Context) (*clientConn, error) {
 		return conn, nil
 	}
 	return nil, unrun(Errorf(Unavailable, "the connection was lost as soon as it was made"))
+}
+
+// gaveUpConnecting is the error of a call whose context ended before there was a connection.
+func (c *Client) gaveUpConnecting(ctx context.Context) *Error {
+	c.mu.Lock()
+	last := c.lastErr
+	c.mu.Unlock()
+	e := contextError(ctx.Err())
+	e.Message = "connecting to " + c.addr + ": " + e.Message
+	if last != nil {
+		e.Message += "; the last attempt: " + last.Error()
+	}
+	return unrun(e)
 }
 
 // dialLocked returns the attempt under way, or starts one. Callers hold mu.
@@ -248,10 +262,12 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 	c.mu.Lock()
 	c.dialing = nil
 	c.backOffLocked(err != nil)
-	c.mu.Unlock()
+	c.lastErr = nil
 	if err != nil {
 		d.err = dialError(c.addr, err)
+		c.lastErr = d.err
 	}
+	c.mu.Unlock()
 	close(d.done)
 }
 

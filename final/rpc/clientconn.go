@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,9 +169,23 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	return result.err
 }
 
+// checkReply refuses what no reply could be decoded into, before the call has run.
+func checkReply(method string, reply any) error {
+	if reply == nil {
+		return nil
+	}
+	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() {
+		return unrun(Errorf(InvalidArgument, "call %s: the reply is a %T: want a pointer that is not nil, or nil to drop the reply", method, reply))
+	}
+	return nil
+}
+
 // send waits for a slot and for room, and appends the request. All its errors
 // are about calls that never ran.
 func (c *clientConn) send(ctx context.Context, method string, params, reply any) (*clientCall, error) {
+	if err := checkReply(method, reply); err != nil {
+		return nil, err
+	}
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
 	}

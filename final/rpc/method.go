@@ -19,6 +19,9 @@ func (m Method[Req, Reply]) Name() string { return string(m) }
 // Handle registers fn on s. It returns an error when the name is not valid or
 // is taken. fn must return a reply or an error; nil and nil is an Internal error.
 func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*Reply, error), opts ...MethodOption) error {
+	if fn == nil {
+		return Errorf(InvalidArgument, "register %s: the function is nil", string(m))
+	}
 	return s.register(&method{
 		info: MethodInfo{
 			Name:   string(m),

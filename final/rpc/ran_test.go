@@ -162,3 +162,37 @@ func TestPing_IsNotHeldUpByAnIdleConnection(t *testing.T) {
 		}
 	})
 }
+
+func TestCall_ReplyThatIsNoPointerIsRefusedBeforeTheCallRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		runs := 0
+		require.NoError(t, srv.RegisterFunc("Account.Pay", func(amount int) int { runs++; return amount }))
+		client := pipe(t, srv)
+		defer client.Close()
+		for _, reply := range []any{5, (*int)(nil)} {
+			err := client.Call(t.Context(), "Account.Pay", 7, reply)
+			assert.ErrorIs(t, err, InvalidArgument)
+			assert.ErrorContains(t, err, "want a pointer that is not nil")
+			assert.True(t, NeverRan(err))
+		}
+		assert.Zero(t, runs)
+	})
+}
+
+func TestCall_DeadlineWhileConnectingSaysWhereAndWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		down := deadEnd(t, n)
+		down.options.maxAttempts = 10
+		for range 5 { // until the pause is longer than the deadline
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			err := down.Call(ctx, "M.M", nil, nil)
+			cancel()
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.ErrorContains(t, err, "connecting to nowhere: ")
+			assert.ErrorContains(t, err, "the last attempt: rpc: unavailable: dial nowhere: ")
+		}
+	})
+}

@@ -125,7 +125,7 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 		in++
 	}
 	if t.IsVariadic() || in != t.NumIn() || (in == 0 && !bare) {
-		return nil, fmt.Errorf("rpc: %s: %s: want func([context.Context,] [params]) ([result,] [error])", name, t)
+		return nil, fmt.Errorf("rpc: register %s: %s: want func([context.Context,] [params]) ([result,] [error])", name, t)
 	}
 	results := t.NumOut()
 	fails := results > 0 && t.Out(results-1) == errorType
@@ -133,7 +133,12 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 		results--
 	}
 	if results > 1 || t.NumOut() == 0 {
-		return nil, fmt.Errorf("rpc: %s: %s: want a result, an error, or both", name, t)
+		return nil, fmt.Errorf("rpc: register %s: %s: want a result, an error, or both", name, t)
+	}
+	for _, data := range [...]reflect.Type{params, first(t, results)} {
+		if data != nil && !isData(data) {
+			return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, data)
+		}
 	}
 	if params != nil {
 		m.info.Params = withoutPointers(params)
@@ -144,6 +149,23 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 	}
 	m.handler = reflectHandler(fn, takesContext, params, results == 1, fails)
 	return m, nil
+}
+
+// first returns the type of a function's result, nil if it has none but an error.
+func first(t reflect.Type, results int) reflect.Type {
+	if results == 0 {
+		return nil
+	}
+	return t.Out(0)
+}
+
+// isData reports whether values of t can travel at all.
+func isData(t reflect.Type) bool {
+	switch withoutPointers(t).Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return false
+	}
+	return true
 }
 
 // newOf returns how to make what the codec decodes into: *T for T and for *T.
@@ -210,10 +232,16 @@ func methodsOf(service string, receiver any) ([]*method, error) {
 		}
 		found = append(found, m)
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("rpc: register %s: %s has no method that takes a context and/or one value and returns something", service, t)
+	if len(found) > 0 {
+		return found, nil
 	}
-	return found, nil
+	hint := ""
+	if t.Kind() != reflect.Pointer {
+		if _, err := methodsOf(service, reflect.New(t).Interface()); err == nil {
+			hint = fmt.Sprintf("; *%s has: register a pointer", t)
+		}
+	}
+	return nil, fmt.Errorf("rpc: register %s: %s has no method that takes a context and/or one value and returns something%s", service, t, hint)
 }
 
 // isPromoted reports whether t has m only because a field is embedded in it.

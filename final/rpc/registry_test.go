@@ -84,8 +84,8 @@ func TestRegister_RefusesWhatCannotBeCalled(t *testing.T) {
 	srv := NewServer()
 	assert.ErrorContains(t, srv.Register("X", nil), "receiver is nil")
 	assert.ErrorContains(t, srv.Register("X", struct{}{}), "has no method")
-	assert.ErrorContains(t, srv.RegisterFunc("X.Y", 7), "int is not a function")
-	assert.ErrorContains(t, srv.RegisterFunc("X.Y", (func())(nil)), "is not a function")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", 7), "int is nil or not a function")
+	assert.ErrorContains(t, srv.RegisterFunc("X.Y", (func())(nil)), "is nil or not a function")
 	assert.ErrorContains(t, srv.RegisterFunc("X.Y", func(int) {}), "want a result")
 	assert.ErrorContains(t, srv.RegisterFunc("X.Y", func(a, b int) error { return nil }), "want func(")
 	for _, name := range []string{"", "X", ".Y", "X.", "X.a b", "X.a\n", "X.\xff", "X." + strings.Repeat("y", 200)} {
@@ -148,4 +148,20 @@ func TestMethod_HandlerThatReturnsNothingIsInternal(t *testing.T) {
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{})
 		assert.EqualError(t, err, "internal: Inventory.CheckStock returned neither reply nor error")
 	})
+}
+
+type clockwork struct{}
+
+func (*clockwork) Tick(context.Context) error { return nil }
+
+func TestRegister_SaysWhatWouldBeRight(t *testing.T) {
+	srv := NewServer()
+	assert.EqualError(t, srv.Register("Clock", clockwork{}), "rpc: register Clock: rpc.clockwork has no method that takes a context "+
+		"and/or one value and returns something; *rpc.clockwork has: register a pointer")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Nil", (func(int) int)(nil)), "func(int) int is nil or not a function")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Chan", func(chan int) error { return nil }), "a chan int cannot travel: want data")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Func", func(int) func() { return nil }), "a func() cannot travel: want data")
+	assert.ErrorContains(t, checkStock.Handle(srv, nil), "the function is nil")
+	assert.EqualError(t, new(Server).RegisterFunc("T.Fn", func(int) error { return nil }), "rpc: a Server is made by NewServer")
+	assert.Empty(t, srv.Methods())
 }

@@ -79,7 +79,7 @@ func (s *Server) Register(name string, receiver any, opts ...MethodOption) error
 func (s *Server) RegisterFunc(name string, fn any, opts ...MethodOption) error {
 	v := reflect.ValueOf(fn)
 	if v.Kind() != reflect.Func || v.IsNil() {
-		return Errorf(InvalidArgument, "register %s: %T is not a function", name, fn)
+		return Errorf(InvalidArgument, "register %s: %T is nil or not a function", name, fn)
 	}
 	m, err := bind(name, v, true)
 	if err != nil {
@@ -93,6 +93,9 @@ func (s *Server) register(m *method, opts []MethodOption) error {
 }
 
 func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
+	if s.ended == nil {
+		return errors.New("rpc: a Server is made by NewServer")
+	}
 	for _, m := range methods {
 		if err := checkName(m.info.Name, s.options.maxMethodName); err != nil {
 			return err
