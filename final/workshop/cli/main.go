@@ -1,0 +1,56 @@
+// Package cli is the workshop tool's command line. Each command has a file of
+// its own here, and its work in a package beside this one.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Main runs the tool with args and returns its exit status: 0 if all is well, 1
+// if not, with a line on stderr that says what to do next.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	color.NoColor = !isTerminal(stdout) || os.Getenv("NO_COLOR") != ""
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, "workshop:", err)
+		return 1
+	}
+	return 0
+}
+
+// isTerminal reports whether w is a terminal, and so may have colour.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "workshop",
+		Short:         "The tool for those who learn, teach and keep RPC from scratch",
+		SilenceErrors: true, // Main prints them
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, command := range commands {
+		root.AddCommand(command())
+	}
+	return root
+}
+
+// commands makes the commands; each file adds its own.
+var commands []func() *cobra.Command

@@ -1,0 +1,46 @@
+package course
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestFind(t *testing.T) {
+	for name, want := range map[string]string{
+		"01": "01", "1": "01", "step01-tcp-server": "01", "step01": "01",
+		"5a": "5a", "05": "5d", "5": "5d", "5d": "5d", "step05-context-timeouts/": "5d", "07": "07",
+	} {
+		s, err := Find(name)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, s.Name, name)
+	}
+	s, err := FindFirst("05")
+	require.NoError(t, err)
+	assert.Equal(t, "5a", s.Name)
+
+	for _, name := range []string{"", "8", "5e", "final", "0"} {
+		_, err := Find(name)
+		assert.ErrorContains(t, err, "there are 01 02", name)
+	}
+}
+
+func TestRoot(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	assert.FileExists(t, filepath.Join(root, "go.work"))
+
+	elsewhere := t.TempDir() // as start makes it
+	work := "go 1.26.0\n\nuse (\n\t.\n\t" + filepath.ToSlash(filepath.Join(root, "final", "workshop")) + "\n)\n"
+	require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "go.work"), []byte(work), 0o666))
+	require.NoError(t, os.Mkdir(filepath.Join(elsewhere, "rpc"), 0o777))
+	found, err := Root(filepath.Join(elsewhere, "rpc"))
+	require.NoError(t, err)
+	assert.Equal(t, root, found)
+
+	_, err = Root(t.TempDir())
+	assert.ErrorIs(t, err, ErrNoRoot)
+}
