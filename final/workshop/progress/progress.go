@@ -1,0 +1,132 @@
+// Package progress keeps how far a learner has come: a file in the folder that
+// start made, which is all that the tool remembers.
+package progress
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// File is the name of the file, in the learner's folder.
+const File = ".workshop.json"
+
+// ErrNone is returned where neither a folder nor what is above it was made by
+// start.
+var ErrNone = errors.New(`no folder of a learner here: make one with "go tool workshop start 01 DIR", or go into yours`)
+
+// Progress is what the file holds. Tests go by their names, such as
+// TestServer_AnswersEachLine or TestScripts/echo; stations by theirs. The methods
+// may not be called concurrently.
+type Progress struct {
+	Station  string              `json:"station"`            // where the learner stands
+	Finished []string            `json:"finished,omitempty"` // stations all of whose tests have passed, in the order in which that was seen
+	Passed   map[string][]string `json:"passed,omitempty"`   // by station: what the last check saw pass
+	ToDo     []string            `json:"todo,omitempty"`     // what the last check saw fail, in the lesson's order
+	Hints    map[string]int      `json:"hints,omitempty"`    // by test: how many hints have been shown
+
+	dir string
+}
+
+// Create starts the progress of a learner who stands at station, in dir, and
+// writes it. It refuses to overwrite: the error is then fs.ErrExist.
+func Create(dir, station string) (*Progress, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, File)
+	if _, err := os.Lstat(file); err == nil {
+		return nil, &fs.PathError{Op: "create", Path: file, Err: fs.ErrExist}
+	}
+	p := &Progress{Station: station, dir: dir}
+	return p, p.Save()
+}
+
+// Open reads the progress in dir or in the nearest folder above it that has one.
+// It returns ErrNone if there is none.
+func Open(dir string) (*Progress, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		data, err := os.ReadFile(filepath.Join(dir, File))
+		if err == nil {
+			return parse(dir, data)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, ErrNone
+		}
+	}
+}
+
+func parse(dir string, data []byte) (*Progress, error) {
+	p := &Progress{dir: dir}
+	err := json.Unmarshal(data, p)
+	if err == nil && p.Station == "" {
+		err = errors.New("it names no station")
+	}
+	if err != nil {
+		return nil, fmt.Errorf(`%s cannot be read (%w): write {"station":"03"} into it, with the station at which you are; only the list of what you have passed is lost`,
+			filepath.Join(dir, File), err)
+	}
+	return p, nil
+}
+
+// Dir returns the learner's folder.
+func (p *Progress) Dir() string { return p.dir }
+
+// Save writes the file, whole or not at all. Between Open and Save, keep it
+// short: what another command has saved meanwhile is lost.
+func (p *Progress) Save() error {
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(p.dir, File+".tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // gone already if all went well
+	_, err = tmp.Write(append(data, '\n'))
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), filepath.Join(p.dir, File))
+}
+
+// Record notes what a check of the learner's station saw: the tests that passed
+// and those still to do. With nothing to do, the station is finished; it stays so.
+func (p *Progress) Record(passed, todo []string) {
+	if p.Passed == nil {
+		p.Passed = map[string][]string{}
+	}
+	p.Passed[p.Station] = passed
+	p.ToDo = todo
+	if len(todo) == 0 && !p.IsFinished(p.Station) {
+		p.Finished = append(p.Finished, p.Station)
+	}
+}
+
+// IsFinished reports whether all tests of that station have passed once.
+func (p *Progress) IsFinished(station string) bool {
+	return slices.Contains(p.Finished, station)
+}
+
+// ShowHint notes that one more hint of test has been shown, and returns how many
+// that makes.
+func (p *Progress) ShowHint(test string) int {
+	if p.Hints == nil {
+		p.Hints = map[string]int{}
+	}
+	p.Hints[test]++
+	return p.Hints[test]
+}

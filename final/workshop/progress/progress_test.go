@@ -1,0 +1,70 @@
+package progress
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpen_FindsWhatWasSavedFromBelow(t *testing.T) {
+	dir := t.TempDir()
+	p, err := Create(dir, "03")
+	require.NoError(t, err)
+	p.Record([]string{"TestA"}, []string{"TestB"})
+	assert.Equal(t, 1, p.ShowHint("TestB"))
+	assert.Equal(t, 2, p.ShowHint("TestB"))
+	require.NoError(t, p.Save())
+
+	below := filepath.Join(dir, "cmd", "server")
+	require.NoError(t, os.MkdirAll(below, 0o777))
+	got, err := Open(below)
+	require.NoError(t, err)
+	assert.Equal(t, p, got)
+	assert.Equal(t, dir, got.Dir())
+	assert.Equal(t, "03", got.Station)
+
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 2, "the file and cmd: nothing temporary stays")
+}
+
+func TestRecord_AFinishedStationStaysFinished(t *testing.T) {
+	p := &Progress{Station: "03"}
+	p.Record([]string{"TestA"}, []string{"TestB"})
+	assert.False(t, p.IsFinished("03"))
+	p.Record([]string{"TestA", "TestB"}, nil)
+	assert.True(t, p.IsFinished("03"))
+	p.Record([]string{"TestA"}, []string{"TestB"})
+	p.Record([]string{"TestA", "TestB"}, nil)
+	assert.Equal(t, []string{"03"}, p.Finished)
+	assert.False(t, p.IsFinished("04"))
+}
+
+func TestCreate_RefusesToOverwrite(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Create(dir, "03")
+	require.NoError(t, err)
+	_, err = Create(dir, "01")
+	assert.ErrorIs(t, err, fs.ErrExist)
+	p, err := Open(dir)
+	require.NoError(t, err)
+	assert.Equal(t, "03", p.Station)
+}
+
+func TestOpen_SaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Open(dir)
+	assert.ErrorIs(t, err, ErrNone)
+	assert.ErrorContains(t, err, "workshop start")
+
+	for _, broken := range []string{"", "{", `{"finished":[]}`, `[]`} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, File), []byte(broken), 0o666))
+		_, err := Open(dir)
+		assert.ErrorContains(t, err, filepath.Join(dir, File)+" cannot be read", broken)
+		assert.ErrorContains(t, err, `{"station":"03"}`, broken)
+	}
+}
