@@ -1,0 +1,114 @@
+package course
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// writeFiles writes the files, by their names below dir.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o777))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+	}
+}
+
+func TestTestsIn_FindsWhatGoWouldRun(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"rpc/server.go": "package rpc\nfunc TestNot(t *testing.T) {}\n",
+		"rpc/server_test.go": `package rpc
+func TestServer_A(t *testing.T) {}
+func Testament(t *testing.T) {}
+func TestMain(m *testing.M) {}
+func helper(t *testing.T) {}
+func (s suite) TestMethod(t *testing.T) {}
+func TestServer_B(t *testing.T) {}
+`,
+		"rpc/broken_test.go":         "package rpc\nfunc TestBroken_A(t *testing.T) {}\nfunc TestBroken_B(t *testing.T) {\n",
+		"rpc/_old_test.go":           "package rpc\nfunc TestOld(t *testing.T) {}\n",
+		"rpc/testdata/x_test.go":     "package rpc\nfunc TestData(t *testing.T) {}\n",
+		"cmd/script_test.go":         "package cmd\nfunc TestScripts(t *testing.T) {}\n",
+		"testdata/script/echo.txtar": "", "testdata/script/notes.txt": "",
+	})
+	tests, err := TestsIn(dir)
+	require.NoError(t, err)
+	assert.Subset(t, tests, []Test{
+		{"TestScripts/echo", "cmd", "testdata/script/echo.txtar"},
+		{"TestBroken_A", "rpc", "rpc/broken_test.go"},
+		{"TestServer_A", "rpc", "rpc/server_test.go"},
+		{"TestServer_B", "rpc", "rpc/server_test.go"},
+	})
+	for _, test := range tests {
+		assert.NotContains(t, []string{"TestNot", "Testament", "TestMain", "TestMethod", "TestOld", "TestData", "TestScripts/notes", "TestScripts"}, test.Name)
+	}
+}
+
+func TestTests_FollowTheLesson(t *testing.T) {
+	root := t.TempDir()
+	writeFiles(t, filepath.Join(root, "step01-tcp-server"), map[string]string{
+		"README.md":          "Not `TestBC`. First `TestC`, not `TestA_B`, then `TestA`. Again: `TestC`.",
+		"rpc/server_test.go": "package rpc\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\nfunc TestC(t *testing.T) {}\n",
+	})
+	tests, err := Tests(root, Stations[0])
+	require.NoError(t, err)
+	assert.Equal(t, []string{"TestC", "TestA", "TestB"}, names(tests))
+}
+
+func TestNewTests_OfTheCourse(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	find := func(name string) Station {
+		s, err := Find(name)
+		require.NoError(t, err)
+		return s
+	}
+
+	first, err := NewTests(root, find("01"))
+	require.NoError(t, err)
+	assert.Contains(t, names(first), "TestServer_AnswersEachLine", "the first adds all that it has")
+	assert.Contains(t, names(first), "TestScripts/echo")
+
+	second, err := NewTests(root, find("02"))
+	require.NoError(t, err)
+	assert.Contains(t, names(second), "TestServer_RefusesWhatIsNotARequest")
+	assert.NotContains(t, names(second), "TestServer_AnswersEachLine")
+	for _, test := range second {
+		assert.Equal(t, test.Name == "TestLimit_AnyMethodIsAnswered", test.IsPin(), test.Name)
+		assert.Equal(t, test.File == "rpc/naive_test.go", test.IsNaive(), test.Name)
+	}
+
+	whole, err := NewTests(root, find("5d"))
+	require.NoError(t, err)
+	assert.Contains(t, names(whole), "TestScripts/timeout")
+	assert.NotContains(t, names(whole), "TestScripts/echo", "step 04 has it, though no checkpoint between")
+	assert.NotContains(t, names(whole), "TestClient_CallEndsWithItsContext", "a checkpoint's tests are its own")
+}
+
+func TestTestsIn_LeavesCheckpointsOut(t *testing.T) {
+	dir := t.TempDir()
+	i := slices.IndexFunc(Stations, Station.IsCheckpoint)
+	checkpoint := filepath.Base(Stations[i].Folder)
+	writeFiles(t, dir, map[string]string{
+		checkpoint + "/rpc/a_test.go": "package rpc\nfunc TestInside(t *testing.T) {}\n",
+		"rpc/a_test.go":               "package rpc\nfunc TestHere(t *testing.T) {}\n",
+	})
+	tests, err := TestsIn(dir)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"TestHere"}, names(tests))
+}
+
+func names(tests []Test) []string {
+	var names []string
+	for _, t := range tests {
+		names = append(names, t.Name)
+	}
+	return names
+}
