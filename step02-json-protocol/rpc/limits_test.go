@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Lifted in step 04 by TestServer_RefusesUnknownMethods.
+// Lifted in step 04a by TestServer_RefusesUnknownMethods.
 func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newServer(t, &Server{}).connect(t)
