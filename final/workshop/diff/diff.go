@@ -1,0 +1,133 @@
+// Package diff shows what one station of the course changes to become another,
+// as a learner wants to read it: without the noise of renamed modules, in the
+// lesson's order, with the functions around what changed.
+package diff
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// A Diff is what changed between two stations.
+type Diff struct {
+	From, To course.Station
+	Files    []File // those that differ, in reading order
+}
+
+// A File is one that differs.
+type File struct {
+	Name           string // below the module: "rpc/server.go"
+	Added, Deleted int    // lines; 0 if the file is no text
+	IsTest         bool   // it tests the code: a Go test, its helpers, a script
+
+	from, to string // labels; "/dev/null" for where the file is not
+	binary   bool
+	lines    []line
+	hunks    []hunk
+}
+
+// Between compares two stations of the course at root. Where they stand, in a
+// step's folder or a checkpoint's, makes no difference, nor does their modules'
+// path. The article's way is left out: each station has its own.
+func Between(root string, from, to course.Station) (*Diff, error) {
+	before, err := from.Files(root, from.Module())
+	if err != nil {
+		return nil, err
+	}
+	after, err := to.Files(root, from.Module())
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+
+	d := &Diff{From: from, To: to}
+	for _, name := range all.Names() {
+		old, was := before[name]
+		now, is := after[name]
+		if course.IsNaive(name) || was == is && string(old) == string(now) {
+			continue
+		}
+		f := newFile(name, old, now)
+		f.from, f.to = path.Join(from.Name, name), path.Join(to.Name, name)
+		if !was {
+			f.from = "/dev/null"
+		}
+		if !is {
+			f.to = "/dev/null"
+		}
+		d.Files = append(d.Files, f)
+	}
+	lesson, err := os.ReadFile(filepath.Join(root, to.Step, "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	sortFiles(d.Files, strings.ReplaceAll(string(lesson), "\r\n", "\n"))
+	return d, nil
+}
+
+func newFile(name string, old, now []byte) File {
+	f := File{Name: name, IsTest: course.IsTest(name)}
+	if course.IsBinary(old) || course.IsBinary(now) {
+		f.binary = true
+		return f
+	}
+	before, after := string(old), string(now)
+	decls := declarations{declarationsOf(name, before), declarationsOf(name, after)}
+	f.lines = compare(sections(before, decls.old), sections(after, decls.new))
+	f.hunks = hunks(f.lines, decls)
+	for _, l := range f.lines {
+		switch l.op {
+		case added:
+			f.Added++
+		case deleted:
+			f.Deleted++
+		}
+	}
+	return f
+}
+
+// Only keeps the files that names stand for: a path below the module, the end
+// of one, or a folder. It returns an error for a name that stands for none.
+func (d *Diff) Only(names ...string) error {
+	keep := map[string]bool{}
+	for _, name := range names {
+		clean := path.Clean(filepath.ToSlash(name))
+		found := false
+		for _, f := range d.Files {
+			if f.Name == clean || strings.HasSuffix(f.Name, "/"+clean) || strings.HasPrefix(f.Name, clean+"/") {
+				keep[f.Name], found = true, true
+			}
+		}
+		if !found {
+			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by diff --name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
+		}
+	}
+	d.Files = slices.DeleteFunc(d.Files, func(f File) bool { return !keep[f.Name] })
+	return nil
+}
+
+// All returns the diff of each station from the one before it, by the name of
+// its file in testdata/diffs: "4b-5a.diff".
+func All(root string) (map[string][]byte, error) {
+	diffs := map[string][]byte{}
+	for _, to := range course.Stations {
+		from, ok := to.Previous()
+		if !ok {
+			continue
+		}
+		d, err := Between(root, from, to)
+		if err != nil {
+			return nil, err
+		}
+		diffs[from.Name+"-"+to.Name+".diff"] = []byte(d.String())
+	}
+	return diffs, nil
+}
