@@ -1,0 +1,257 @@
+package frames
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// root is the workspace's.
+const root = "../../.."
+
+func captures(t *testing.T, pattern string) map[string][]Section {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "testdata", "wire", pattern))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := map[string][]Section{}
+	for _, file := range files {
+		f, err := os.Open(file)
+		require.NoError(t, err)
+		defer f.Close()
+		all[filepath.Base(file)], err = ReadCapture(f)
+		require.NoError(t, err, file)
+	}
+	return all
+}
+
+// messages cuts a connection's packets into messages and hands them out: which
+// side sent it, whether it is its hello, and its bytes.
+func messages(s Section, each func(p Packet, hello bool, b []byte)) {
+	began := map[bool]bool{}
+	for _, p := range s.Packets {
+		for b := p.Data; len(b) > 0; {
+			hello := !began[p.FromClient]
+			began[p.FromClient] = true
+			size := Size(b, hello)
+			if size == 0 || size > len(b) || hello && !IsMagic(b) {
+				size = len(b)
+			}
+			each(p, hello, b[:size])
+			b = b[size:]
+		}
+	}
+}
+
+// What is not bad is put together again from its fields, byte for byte, and the
+// notes, which final's own dissector wrote, name the same fields.
+func TestCaptures_GoodMessagesAreUnderstood(t *testing.T) {
+	seen := map[Kind]int{}
+	for file, sections := range captures(t, "final-*.txt") {
+		for _, s := range sections {
+			if strings.HasSuffix(file, "-bad.txt") {
+				continue
+			}
+			messages(s, func(p Packet, hello bool, b []byte) {
+				t.Run(file+"/"+s.Name, func(t *testing.T) {
+					if hello {
+						sameHello(t, p, b)
+						return
+					}
+					seen[sameFrame(t, p, b)]++
+				})
+			})
+		}
+	}
+	for k := KindRequest; k <= KindGoAway; k++ {
+		assert.NotZero(t, seen[k], k)
+	}
+}
+
+func sameHello(t *testing.T, p Packet, b []byte) {
+	h, err := ParseHello(b)
+	require.NoError(t, err)
+	if p.FromClient {
+		c, err := h.Client()
+		require.NoError(t, err)
+		assert.Equal(t, b, c.Bytes())
+		assert.Contains(t, p.Notes, fmt.Sprintf("codec %q | %08x largest message that the client reads %d", c.Codec, c.MaxMessage, c.MaxMessage))
+		return
+	}
+	s, err := h.Server()
+	require.NoError(t, err)
+	assert.Equal(t, b, s.Bytes())
+	assert.Contains(t, p.Notes, fmt.Sprintf("code %s | %08x calls in flight %d |", s.Code, s.InFlight, s.InFlight))
+}
+
+func sameFrame(t *testing.T, p Packet, b []byte) Kind {
+	f, err := ParseFrame(b)
+	require.NoError(t, err)
+	require.NoError(t, f.Check(p.FromClient))
+	assert.Equal(t, b, f.Bytes())
+	assert.Contains(t, p.Notes, fmt.Sprintf("%02x %s | %02x flags | %016x ", byte(f.Kind), f.Kind, byte(f.Flags), f.ID))
+	switch f.Kind {
+	case KindRequest:
+		r, err := f.Request()
+		require.NoError(t, err)
+		assert.Equal(t, b, r.Frame().Bytes())
+		assert.Contains(t, p.Notes, fmt.Sprintf("timeout %d ms | %04x method %q", r.TimeoutMS, len(r.Method), r.Method))
+		samePairs(t, p, r.Metadata)
+	case KindError, KindGoAway:
+		r, err := f.Reason()
+		require.NoError(t, err)
+		assert.Equal(t, b, r.Frame(f.Kind, f.Flags, f.ID).Bytes())
+		assert.Contains(t, p.Notes, fmt.Sprintf("code %s | %04x text %q", r.Code, len(r.Text), r.Text))
+		samePairs(t, p, r.Details)
+	}
+	return f.Kind
+}
+
+func samePairs(t *testing.T, p Packet, pairs []Pair) {
+	for _, pair := range pairs {
+		assert.Contains(t, p.Notes, fmt.Sprintf("key %q | %04x value %q", pair.Key, len(pair.Value), pair.Value))
+	}
+}
+
+// inspect returns the first thing that is wrong with a message.
+func inspect(fromClient, hello bool, b []byte) error {
+	if hello {
+		h, err := ParseHello(b)
+		switch {
+		case err != nil:
+			return err
+		case h.Version != Version:
+			return bad(4, "version %d", h.Version)
+		case fromClient:
+			_, err = h.Client()
+		default:
+			_, err = h.Server()
+		}
+		return err
+	}
+	f, err := ParseFrame(b)
+	if err == nil {
+		err = f.Check(fromClient)
+	}
+	if err == nil && f.Kind == KindRequest {
+		_, err = f.Request()
+	}
+	if err == nil && (f.Kind == KindError || f.Kind == KindGoAway) {
+		_, err = f.Reason()
+	}
+	return err
+}
+
+// What is wrong by itself is found, at its byte. The sections that are not
+// here are wrong by what a message means, or by what came before it.
+func TestCaptures_BadMessagesAreFound(t *testing.T) {
+	wrong := map[string]string{
+		"hello: wrong magic":                     "0 not a hello of this protocol",
+		"hello: unknown version":                 "4 version 9",
+		"hello: version 0":                       "4 version 0",
+		"hello: too long":                        "7 hello of length 8257 with 0 bytes",
+		"hello: fields cut short":                "8 codec of 9 bytes, but only 2 are left",
+		"hello: pairs cut short":                 "23 value of 9 bytes, but only 4 are left",
+		"hello: the client closes within it":     "6 a hello of 6 bytes, less than 7",
+		"hello: it does not come":                "3 a hello of 3 bytes, less than 7",
+		"request: metadata cut short":            "44 key of 9 bytes, but only 4 are left",
+		"request: metadata without a value":      "48 length of a value of 2 bytes, but only 0 are left",
+		"frame: length 0":                        "0 frame of length 0, less than 10",
+		"frame: length 9":                        "0 frame of length 9, less than 10",
+		"frame: length over the limit":           "4 frame of length 4194305 with 0 bytes",
+		"frame: length 4 GiB":                    "4 frame of length 4294967295 with 0 bytes",
+		"frame: a second hello":                  "16 frame of length 2471645251 with 12 bytes",
+		"frame: kind 0":                          "4 unknown frame kind 0",
+		"frame: kind of a stream":                "4 unknown frame kind 8",
+		"frame: unknown kind":                    "4 unknown frame kind 99",
+		"frame: response from a client":          "4 a client does not send a frame of kind response",
+		"frame: error from a client":             "4 a client does not send a frame of kind error",
+		"frame: go-away from a client":           "4 a client does not send a frame of kind go-away",
+		"frame: reserved flags":                  "5 reserved flags 0x80 on a frame of kind request",
+		"frame: flag of another kind":            "5 reserved flags 0x08 on a frame of kind request",
+		"frame: flags on a cancel":               "5 reserved flags 0x01 on a frame of kind cancel",
+		"frame: fields on a ping":                "14 1 bytes after the ID of a ping, which has no fields",
+		"frame: request cut short":               "18 length of a method of 2 bytes, but only 1 are left",
+		"frame: method past the end":             "20 method of 9 bytes, but only 3 are left",
+		"frame: metadata past the end":           "23 metadata of 5 bytes, but only 1 are left",
+		"frame: the client closes within it":     "5 frame of length 50 with 1 bytes",
+		"frame: it does not end":                 "5 frame of length 50 with 1 bytes",
+		"client: bad: hello of another protocol": "0 not a hello of this protocol",
+		"client: bad: hello of another version":  "4 version 2",
+		"client: bad: hello cut short":           "8 calls in flight of 4 bytes, but only 0 are left",
+		"client: bad: hello too long":            "7 hello of length 16385 with 0 bytes",
+		"client: bad: length 0":                  "0 frame of length 0, less than 10",
+		"client: bad: length over the limit":     "4 frame of length 4194305 with 0 bytes",
+		"client: bad: unknown kind":              "4 unknown frame kind 99",
+		"client: bad: request from a server":     "4 a server does not send a frame of kind request",
+		"client: bad: cancel from a server":      "4 a server does not send a frame of kind cancel",
+		"client: bad: reserved flags":            "5 reserved flags 0x10 on a frame of kind response",
+		"client: bad: flag of another kind":      "5 reserved flags 0x01 on a frame of kind response",
+		"client: bad: error without fields":      "14 code of 1 bytes, but only 0 are left",
+		"client: bad: error cut short":           "17 text of 9 bytes, but only 1 are left",
+		"client: bad: error and more":            "17 4 bytes after the fields of a frame of kind error",
+		"client: bad: details cut short":         "22 length of a value of 2 bytes, but only 0 are left",
+		"client: bad: fields on a pong":          "14 1 bytes after the ID of a pong, which has no fields",
+		"client: bad: go-away without fields":    "14 code of 1 bytes, but only 0 are left",
+		"client: bad: the end within a frame":    "5 frame of length 50 with 1 bytes",
+	}
+	found := map[string]string{}
+	for _, sections := range captures(t, "final-*-bad.txt") {
+		for _, s := range sections {
+			messages(s, func(p Packet, hello bool, b []byte) {
+				var e *Error
+				if err := inspect(p.FromClient, hello, b); errors.As(err, &e) && found[s.Name] == "" {
+					found[s.Name] = fmt.Sprintf("%d %s", e.Offset, e.Reason)
+				}
+			})
+		}
+	}
+	assert.Equal(t, wrong, found)
+}
+
+func TestRead_TakesOneMessageAndNotAByteMore(t *testing.T) {
+	hello := ClientHello{Codec: "json", MaxMessage: 4096}.Bytes()
+	ping := Frame{Kind: KindPing, ID: 7}.Bytes()
+	in := bytes.NewReader(append(append(bytes.Clone(hello), ping...), 'x'))
+	got, err := Read(in, true, 1<<10)
+	require.NoError(t, err)
+	assert.Equal(t, hello, got)
+	got, err = Read(in, false, len(ping))
+	require.NoError(t, err)
+	assert.Equal(t, ping, got)
+	assert.Equal(t, 1, in.Len())
+
+	got, err = Read(bytes.NewReader(ping[:9]), false, 1<<10)
+	assert.EqualError(t, err, "unexpected EOF")
+	assert.Equal(t, ping[:9], got)
+	_, err = Read(bytes.NewReader(ping), false, len(ping)-1)
+	assert.ErrorContains(t, err, "at most 13 are allowed")
+	_, err = Read(bytes.NewReader([]byte("GET / HTTP")), true, 1<<10)
+	assert.ErrorContains(t, err, "not a hello")
+}
+
+func TestReadCapture_NamesTheLineThatIsNone(t *testing.T) {
+	_, err := ReadCapture(strings.NewReader("# comment\nX \"a\"\n"))
+	assert.ErrorContains(t, err, "line 2:")
+}
+
+// Codes and kinds are those of the page, by number and name.
+func TestPage_HasTheSameCodesAndKinds(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "final", "PROTOCOL.md"))
+	require.NoError(t, err)
+	for c := OK; c <= Unauthenticated; c++ {
+		assert.Contains(t, string(page), fmt.Sprintf("| %d | %s | ", c, c))
+	}
+	for k := KindRequest; k <= KindGoAway; k++ {
+		assert.Contains(t, string(page), fmt.Sprintf("| %d | %s | ", k, k))
+	}
+	assert.Equal(t, "code 17", Code(17).String())
+	assert.Equal(t, "kind 8", Kind(8).String())
+}

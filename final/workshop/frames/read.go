@@ -1,0 +1,44 @@
+package frames
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+// Size returns how long a message is, its first bytes included, once they have
+// come; 0 before. A frame's length is returned as it claims to be.
+func Size(b []byte, hello bool) int {
+	switch {
+	case hello && len(b) >= HelloSize:
+		return HelloSize + int(binary.BigEndian.Uint16(b[5:]))
+	case !hello && len(b) >= LengthSize:
+		return LengthSize + int(binary.BigEndian.Uint32(b))
+	}
+	return 0
+}
+
+// Read reads one hello or frame, at most limit bytes and never a byte that comes
+// after it. What has come of it is returned with the error, too. io.EOF means
+// that nothing came.
+func Read(r io.Reader, hello bool, limit int) ([]byte, error) {
+	head := make([]byte, LengthSize)
+	if hello {
+		head = make([]byte, HelloSize)
+	}
+	if n, err := io.ReadFull(r, head); err != nil {
+		return head[:n], err
+	}
+	if hello && !IsMagic(head) {
+		return head, bad(0, "not a hello of this protocol")
+	}
+	size := Size(head, hello)
+	if size > limit {
+		return head, bad(0, "a message of %d bytes: at most %d are allowed", size, limit)
+	}
+	b := make([]byte, size)
+	n, err := io.ReadFull(r, b[copy(b, head):])
+	if err == io.EOF { // within the message, that is
+		err = io.ErrUnexpectedEOF
+	}
+	return b[:len(head)+n], err
+}
