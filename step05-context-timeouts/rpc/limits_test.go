@@ -40,7 +40,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in step 06 by TestGob_CarriesBytesAsTheyAre.
+// Lifted in step 06b by TestGob_CarriesBytesAsTheyAre.
 func TestLimit_BytesGrowByAThird(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)

@@ -42,12 +42,12 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 
 // Lifted in final by TestGob_FailedEncodeBeginsANewStream.
 func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
+	speak(t, "gob")
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, &Server{})
 		register(t, srv, "Bad", func() struct{ V any } { return struct{ V any }{struct{ unregistered int }{}} })
 		register(t, srv, "Good", func() int { return 1 })
-		c, err := NewClientCodec(t.Context(), srv.connect(t), "gob")
-		require.NoError(t, err)
+		c := newClient(t, srv)
 		require.NoError(t, call(c, "Test.Good", nil, nil))
 		assert.ErrorContains(t, call(c, "Test.Bad", nil, nil), "rpc: connection broken: ")
 		assert.ErrorContains(t, call(c, "Test.Good", nil, nil), "rpc: connection broken: ")

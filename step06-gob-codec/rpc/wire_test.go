@@ -34,4 +34,7 @@ func TestWire_HellosAreAnsweredAsCaptured(t *testing.T) {
 			replay(t, newStockServer(t).connect(t), capture(t, name))
 		})
 	}
+	synctest.Test(t, func(t *testing.T) {
+		replay(t, newStockServer(t).connect(t), capture(t, "gob.txt")[:2])
+	})
 }

@@ -59,8 +59,12 @@ func newClient(t *testing.T, srv *testServer) *Client {
 	return clientOn(t, srv.connect(t))
 }
 
-// testCodec is the codec that newClient asks for; "": JSON, without a hello.
-var testCodec string
+// codecs are those that there are. testCodec is the one that the clients of a
+// test ask for; "": JSON, without a hello.
+var (
+	codecs    = []string{"json", "gob"}
+	testCodec string
+)
 
 // clientOn returns a client on conn that is closed when the test ends.
 func clientOn(t *testing.T, conn net.Conn) *Client {
@@ -76,11 +80,21 @@ func clientOn(t *testing.T, conn net.Conn) *Client {
 	return c
 }
 
+// greet says hello on conn, and returns it when the server has answered.
+func greet(t *testing.T, conn net.Conn) net.Conn {
+	t.Helper()
+	require.Equal(t, "RPC/1 ok\n", exchange(t, conn, "RPC/1 "+testCodec+"\n"))
+	return conn
+}
+
 // playServer returns a client, and the other end of its connection for the test
 // to play the server.
 func playServer(t *testing.T) (*Client, net.Conn) {
 	client, server := net.Pipe()
 	t.Cleanup(func() { server.Close() })
+	if testCodec != "" {
+		go func() { read(t, server); io.WriteString(server, "RPC/1 ok\n") }()
+	}
 	return clientOn(t, client), server
 }
 

@@ -1,0 +1,230 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"sync"
+)
+
+// ErrClientClosed is what calls return after Close.
+var ErrClientClosed = errors.New("rpc: client closed")
+
+// A Client calls the methods of one server over one connection. It may be used
+// concurrently, and any number of calls may be under way at a time.
+type Client struct {
+	conn    net.Conn
+	codec   Codec
+	writing chan struct{} // a lock whose wait can end with a context: full while held
+	out     bytes.Buffer  // what is to be written; guarded by writing
+
+	mu      sync.Mutex
+	lastID  uint64
+	pending map[uint64]*pendingCall // the calls that wait for a response, by id
+	err     error                   // why the connection is broken; nil while it works
+}
+
+// A pendingCall waits for its response.
+type pendingCall struct {
+	id     uint64
+	reply  chan Response
+	result any // the pointer that Call was given, for its type alone
+}
+
+// Dial connects to the server at the TCP address addr. When ctx ends, it stops
+// trying; the client it returns does not depend on ctx.
+func Dial(ctx context.Context, addr string) (*Client, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: %w", err)
+	}
+	return NewClient(conn), nil
+}
+
+// NewClient returns a client that calls the server at the other end of conn.
+// Closing the client closes conn, and ends the goroutine that reads from it.
+func NewClient(conn net.Conn) *Client {
+	return newClientOn(conn, bufio.NewReader(conn), "json")
+}
+
+func newClientOn(conn net.Conn, r *bufio.Reader, codec string) *Client {
+	c := &Client{
+		conn:    conn,
+		writing: make(chan struct{}, 1),
+		pending: make(map[uint64]*pendingCall),
+	}
+	c.codec = newCodec[codec](r, &c.out)
+	go c.readLoop()
+	return c
+}
+
+// Call calls a method with params and stores its result in what result points
+// to. Without params, or without interest in the result, pass nil.
+//
+// If the server answered with an error, Call returns it as an *Error. When ctx
+// ends, Call returns its error (wrapped) at once, and tells the server, whose
+// method learns of it by its own context. A result that does not fit is
+// an error of this call alone. After any other error the connection is broken:
+// all calls, waiting or later, fail with the same error, at once.
+func (c *Client) Call(ctx context.Context, method string, params, result any) error {
+	call, err := c.register(result)
+	if err != nil {
+		return err
+	}
+	defer c.take(call.id)
+	if err := c.send(ctx, Request{ID: call.id, Method: method, value: params}); err != nil {
+		return err
+	}
+	select {
+	case resp, ok := <-call.reply:
+		if !ok {
+			return c.err
+		}
+		return resp.decode(method, result)
+	case <-ctx.Done():
+		if c.take(call.id) != nil {
+			go c.send(context.Background(), Request{ID: call.id, Cancel: true})
+		}
+		return fmt.Errorf("rpc: %s: %w", method, ctx.Err())
+	}
+}
+
+// Close closes the connection. Calls under way fail with ErrClientClosed, and
+// so does every later one.
+func (c *Client) Close() error {
+	c.fail(ErrClientClosed)
+	return nil
+}
+
+// register gives a call its id, and a channel on which its response will come.
+func (c *Client) register(result any) (*pendingCall, error) {
+	if v := reflect.ValueOf(result); result != nil && (v.Kind() != reflect.Pointer || v.IsNil()) {
+		return nil, fmt.Errorf("rpc: result is a %T: want a pointer, or nil", result)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, c.err
+	}
+	c.lastID++
+	call := &pendingCall{
+		id:     c.lastID,
+		reply:  make(chan Response, 1), // the reader must never wait for a caller
+		result: result,
+	}
+	c.pending[call.id] = call
+	return call, nil
+}
+
+// take takes the call with that id off the list and returns it, or nil if it
+// has left the list already. Whoever takes a call off is the only one to send
+// to its channel or close it.
+func (c *Client) take(id uint64) *pendingCall {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.pending[id]
+	delete(c.pending, id)
+	return call
+}
+
+// newResult returns a pointer to a new value of the type that the call with that
+// id wants, or nil. It is not the caller's own pointer: the call may end, and its
+// caller use the value again, while the codec still decodes into it.
+func (c *Client) newResult(id uint64) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.pending[id]
+	if call == nil || call.result == nil {
+		return nil
+	}
+	return reflect.New(reflect.TypeOf(call.result).Elem()).Interface()
+}
+
+// send writes a request when its turn comes, unless ctx ends first. The write
+// itself goes on without the caller, since it can take as long as the server
+// likes, and half a request would spoil the connection.
+func (c *Client) send(ctx context.Context, req Request) error {
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("rpc: %s: %w", req.Method, ctx.Err())
+	}
+	if err := c.encode(ctx, req); err != nil {
+		return fmt.Errorf("rpc: %s: %w", req.Method, err)
+	}
+	go c.write()
+	return nil
+}
+
+// encode encodes a request. If that fails, the next may write; if it panics, in
+// the MarshalJSON or GobEncode of the params, likewise.
+func (c *Client) encode(ctx context.Context, req Request) (err error) {
+	encoded := false
+	defer func() {
+		if !encoded {
+			<-c.writing
+		}
+	}()
+	if req.TimeoutMS, err = timeoutMS(ctx); err != nil { // no earlier: to wait for one's turn costs time
+		return err
+	}
+	err = c.codec.WriteRequest(req)
+	if err != nil && !errors.Is(err, errCannotSend) {
+		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+	}
+	encoded = err == nil
+	return err
+}
+
+// write writes what is encoded, and lets the next have its turn.
+func (c *Client) write() {
+	if _, err := c.out.WriteTo(c.conn); err != nil {
+		c.out.Reset()
+		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+	}
+	<-c.writing
+}
+
+// readLoop hands each response to the call it answers, until the connection
+// breaks. A response whose call has ended already is dropped.
+func (c *Client) readLoop() {
+	for {
+		resp, err := c.receive()
+		if err != nil {
+			c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+			return
+		}
+		if call := c.take(resp.ID); call != nil {
+			call.reply <- resp
+		}
+	}
+}
+
+// receive reads a response that has an id: one without answers no call of ours.
+func (c *Client) receive() (Response, error) {
+	resp, err := c.codec.ReadResponse(c.newResult)
+	if err == nil && resp.ID == 0 {
+		err = fmt.Errorf("%w: no id (error %q)", errInvalidResponse, resp.Error)
+	}
+	return resp, err
+}
+
+// fail ends all calls under way, because of err, and returns the error that
+// they and all later calls have: that of the first failure.
+func (c *Client) fail(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+		c.conn.Close()
+		for id, call := range c.pending {
+			delete(c.pending, id)
+			close(call.reply)
+		}
+	}
+	return c.err
+}

@@ -1,0 +1,171 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// A serverConn is a connection of a server, on which many requests may be in
+// flight: being answered at the same time.
+type serverConn struct {
+	srv     *Server
+	conn    net.Conn
+	codec   Codec
+	writing chan struct{} // a lock: full while held
+	out     bytes.Buffer  // what is to be written; guarded by writing
+	broken  bool          // nothing can be written any more; guarded by writing
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	requests sync.WaitGroup // counts those that have no response yet
+
+	mu    sync.Mutex
+	calls map[uint64]*serverCall // those in flight, by the request's id
+}
+
+// A serverCall is a request in flight.
+type serverCall struct {
+	req    Request
+	ctx    context.Context // ends when nobody waits for the response any more
+	cancel context.CancelFunc
+	done   chan struct{} // closed once the response is sent
+}
+
+func newServerConn(s *Server, conn net.Conn) *serverConn {
+	ctx, cancel := context.WithCancel(s.ctx)
+	return &serverConn{
+		srv:     s,
+		conn:    conn,
+		writing: make(chan struct{}, 1),
+		ctx:     ctx,
+		cancel:  cancel,
+		calls:   make(map[uint64]*serverCall),
+	}
+}
+
+// start answers req, in a goroutine of its own so that it holds up no other. A
+// request without an id is answered before the next is read, since only the
+// order of the responses tells what they answer; meanwhile nobody sees its
+// client go.
+func (c *serverConn) start(req Request) {
+	call, err := c.begin(req)
+	if err != nil {
+		c.reply(req, Response{Error: err.Error()})
+		return
+	}
+	// Enough for a lesson; a busy server would limit how many run at a time.
+	go c.answer(call)
+	if req.ID == 0 {
+		<-call.done
+	}
+}
+
+// begin notes that req is in flight.
+func (c *serverConn) begin(req Request) (*serverCall, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[req.ID] != nil {
+		return nil, fmt.Errorf("%w: id %d is in flight", errInvalidRequest, req.ID)
+	}
+	if err := c.srv.beginRequest(); err != nil {
+		return nil, err
+	}
+	call := &serverCall{req: req, done: make(chan struct{})}
+	call.ctx, call.cancel = context.WithTimeout(c.ctx, c.srv.timeout(req))
+	c.calls[req.ID] = call
+	c.requests.Add(1)
+	return call, nil
+}
+
+// answer calls the method and sends what it returned, unless the call has ended
+// before: then nobody waits for a result any more, and the response is sent at
+// once, since the method may not look at its context.
+func (c *serverConn) answer(call *serverCall) {
+	stop := context.AfterFunc(call.ctx, func() { c.finish(call, endedResponse(call.ctx.Err())) })
+	defer stop()
+	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	defer func() {
+		if err := call.ctx.Err(); err != nil {
+			resp = endedResponse(err)
+		}
+		c.finish(call, resp)
+	}()
+	resp = c.srv.handle(call.ctx, call.req)
+}
+
+// finish sends the response to call, unless it has one already. The list tells:
+// who takes the call off it, and nobody else, replies.
+func (c *serverConn) finish(call *serverCall, resp Response) {
+	c.mu.Lock()
+	late := c.calls[call.req.ID] != call
+	if !late {
+		delete(c.calls, call.req.ID)
+	}
+	c.mu.Unlock()
+	if late {
+		return
+	}
+	call.cancel()
+	c.reply(call.req, resp)
+	close(call.done)
+	c.requests.Done()
+	c.srv.requests.Done()
+}
+
+// end ends the contexts of all calls, and waits until they have their responses:
+// a client that has closed only its own direction still reads, though not for
+// ever.
+func (c *serverConn) end() {
+	c.cancel()
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.requests.Wait()
+}
+
+// cancelCall ends the context of the call with that id, if it is in flight.
+func (c *serverConn) cancelCall(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call := c.calls[id]; call != nil {
+		call.cancel()
+	}
+}
+
+// reply sends the response to req. If that fails the connection ends, and with
+// it the reading.
+func (c *serverConn) reply(req Request, resp Response) {
+	resp.ID = req.ID
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.broken {
+		return
+	}
+	err := c.encode(resp)
+	if err == nil {
+		_, err = c.out.WriteTo(c.conn)
+	}
+	if err != nil {
+		c.broken = true
+		c.conn.Close()
+	}
+}
+
+// encode encodes resp, also if the result's own MarshalJSON or GobEncode panics.
+func (c *serverConn) encode(resp Response) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.logf("rpc: panic while a %T is encoded: %v\n%s", resp.value, v, debug.Stack())
+			err = c.codec.WriteResponse(Response{ID: resp.ID, Error: "internal error"})
+		}
+	}()
+	if err := c.codec.WriteResponse(resp); err != nil {
+		c.srv.logf("rpc: a %T cannot be encoded: %v", resp.value, err)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// waiter returns a server whose method Test.Wait waits for the end of its
+// context, and where the reason of that end arrives.
+func waiter(t *testing.T) (*testServer, <-chan error) {
+	reasons := make(chan error, 1000)
+	srv := newServer(t, &Server{})
+	register(t, srv, "Wait", func(ctx context.Context) error {
+		<-ctx.Done()
+		reasons <- ctx.Err()
+		return errors.New("nobody waits for this")
+	})
+	return srv, reasons
+}
+
+func TestServer_TellsTheMethodThatItsCallerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		c := newClient(t, srv)
+		const calls = 100
+		for range calls {
+			goCall(c, "Test.Wait", nil, nil)
+		}
+		synctest.Wait()
+		require.Empty(t, reasons)
+		c.conn.Close() // as if the client's process had died
+		for range calls {
+			assert.Equal(t, context.Canceled, <-reasons)
+		}
+	})
+}
+
+func TestServer_TellsTheMethodThatItsCallIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		c := newClient(t, srv)
+		other := goCall(c, "Test.Wait", nil, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Test.Wait", nil, nil) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		assert.Equal(t, context.Canceled, <-reasons)
+		synctest.Wait()
+		assert.Empty(t, reasons, "the other call goes on")
+		assert.Empty(t, other)
+	})
+}
+
+func TestServer_DeadlineTravelsAndIsNeverLongerThanTheCallers(t *testing.T) {
+	for _, test := range []struct{ left, want time.Duration }{
+		{1500 * time.Millisecond, 1500 * time.Millisecond},
+		{1999 * time.Microsecond, time.Millisecond},
+		{time.Millisecond, time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			left := make(chan time.Duration, 1)
+			srv := newServer(t, &Server{})
+			register(t, srv, "Left", func(ctx context.Context) {
+				deadline, _ := ctx.Deadline()
+				left <- time.Until(deadline)
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), test.left)
+			defer cancel()
+			require.NoError(t, newClient(t, srv).Call(ctx, "Test.Left", nil, nil))
+			assert.Equal(t, test.want, <-left)
+		})
+	}
+}
+
+func TestServer_DeadlineEndsTheMethodsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		conn := srv.connect(t)
+		start := time.Now()
+		assert.Equal(t, `{"id":1,"error":"deadline exceeded"}`+"\n",
+			exchange(t, conn, `{"id":1,"method":"Test.Wait","timeout_ms":1500}`+"\n"))
+		assert.Equal(t, 1500*time.Millisecond, time.Since(start))
+		assert.Equal(t, context.DeadlineExceeded, <-reasons)
+	})
+}
+
+func TestClient_CallWithoutTimeLeftFailsLocally(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		for _, left := range []time.Duration{999 * time.Microsecond, 0, -time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.DeadlineExceeded)
+			cancel()
+		}
+		next := goEcho(t, c, "Next")
+		req := readRequestFrom(t, server)
+		assert.Equal(t, "Next", req.Method, "nothing else was sent")
+		assert.Zero(t, req.TimeoutMS, "no deadline, no timeout")
+		echoTo(t, server, req)
+		<-next
+	})
+}
+
+func TestClient_WaitingToBeWrittenCountsAgainstTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		first := goCall(c, "First", nil, nil) // fills the connection
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		go c.Call(ctx, "Second", nil, nil)
+		<-time.After(time.Second) // of the bubble's clock
+		assert.Equal(t, "First", readRequestFrom(t, server).Method)
+		assert.EqualValues(t, 2000, readRequestFrom(t, server).TimeoutMS)
+		server.Close()
+		<-first
+	})
+}
+
+func TestClient_TellsTheServerThatACallIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.Call(ctx, "M", nil, nil)
+		assert.Equal(t, `{"id":1,"method":"M"}`+"\n", read(t, server))
+		cancel()
+		assert.Equal(t, `{"id":1,"cancel":true}`+"\n", read(t, server))
+	})
+}
+
+func TestServer_ACancelledCallHasOneReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := waiter(t)
+		conn := srv.connect(t)
+		const calls = 100
+		go func() {
+			for i := range calls {
+				write(t, conn, fmt.Sprintf(`{"id":%d,"method":"Test.Wait"}`+"\n", i+1))
+				for range 3 { // one cancel would do
+					write(t, conn, fmt.Sprintf(`{"id":%d,"cancel":true}`+"\n", i+1))
+				}
+			}
+			write(t, conn, `{"method":"no.such"}`+"\n")
+		}()
+		replies := map[string]int{}
+		for range calls + 1 {
+			replies[read(t, conn)]++
+		}
+		for i := range calls {
+			assert.Equal(t, 1, replies[fmt.Sprintf(`{"id":%d,"error":"canceled"}`+"\n", i+1)])
+		}
+		assert.Equal(t, 1, replies[`{"error":"method not found: no.such"}`+"\n"])
+	})
+}
+
+func TestService_ContextMayComeFirst(t *testing.T) {
+	svc := NewService("Test")
+	for i, fn := range []any{
+		func(context.Context) {},
+		func(context.Context, int) error { return nil },
+		func(context.Context, line) (int, error) { return 0, nil },
+	} {
+		assert.NoError(t, svc.Register(fmt.Sprint("Method", i), fn))
+	}
+	assert.ErrorContains(t, svc.Register("Late", func(int, context.Context) {}), "has too many parameters")
+	assert.ErrorContains(t, svc.Register("Two", func(context.Context, int, int) {}), "has too many parameters")
+	assert.Equal(t, 3, len(svc.methods))
+}
+
+type clock struct{ Ticks }
+
+type Ticks struct{}
+
+func (Ticks) Wait(context.Context) error { return nil }
+
+func (*clock) Now(ctx context.Context) string { _, ok := ctx.Deadline(); return fmt.Sprint(ok) }
+
+func TestServer_PublishesMethodsWithOnlyAContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		require.NoError(t, srv.Register("Clock", &clock{}))
+		var now string
+		require.NoError(t, call(newClient(t, srv), "Clock.Now", nil, &now))
+		assert.NotEmpty(t, now)
+		assert.EqualError(t, call(newClient(t, srv), "Clock.Wait", nil, nil), "method not found: Clock.Wait")
+	})
+}
+
+func TestServer_CloseEndsTheContextOfARequestWithoutID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		conn := srv.connect(t)
+		write(t, conn, `{"method":"Test.Wait"}`+"\n")
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		assert.Equal(t, context.Canceled, <-reasons)
+		assert.Equal(t, start, time.Now(), "no time has passed")
+	})
+}

@@ -1,0 +1,62 @@
+package rpc
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// A Codec reads and writes the messages of one connection: requests one way,
+// responses the other. One goroutine may write while another reads.
+//
+// Some codecs must know a value's Go type while they read it. They ask for a
+// pointer to decode into: params for those of a method, result for that of the
+// request with an id. The answer nil means that nobody wants the value.
+type Codec interface {
+	// The error of WriteRequest is errCannotSend (wrapped) if nothing has been
+	// written. After any other error, of any method, the stream is broken; but
+	// that of ReadRequest may be errInvalidRequest, as that of readRequest.
+	WriteRequest(Request) error
+	ReadRequest(params func(method string) any) (Request, error)
+	WriteResponse(Response) error
+	ReadResponse(result func(id uint64) any) (Response, error)
+}
+
+// newCodec has the codecs by name.
+var newCodec = map[string]func(*bufio.Reader, io.Writer) Codec{
+	"json": func(r *bufio.Reader, w io.Writer) Codec { return &jsonCodec{r, w} },
+	"gob":  newGobCodec,
+}
+
+// A jsonCodec speaks JSON, one value a line.
+type jsonCodec struct {
+	r *bufio.Reader
+	w io.Writer
+}
+
+func (c *jsonCodec) WriteRequest(req Request) error {
+	if req.value != nil {
+		raw, err := json.Marshal(req.value)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errCannotSend, err)
+		}
+		req.Params = raw
+	}
+	return writeRequest(c.w, req)
+}
+
+func (c *jsonCodec) ReadRequest(func(string) any) (Request, error) { return readRequest(c.r) }
+
+func (c *jsonCodec) WriteResponse(resp Response) error {
+	if resp.value != nil {
+		raw, err := json.Marshal(resp.value)
+		if err != nil {
+			resp.Error = fmt.Sprintf("%v: %v", errCannotSend, err)
+		}
+		resp.Result = raw
+	}
+	return writeResponse(c.w, resp)
+}
+
+func (c *jsonCodec) ReadResponse(func(uint64) any) (Response, error) { return readResponse(c.r) }

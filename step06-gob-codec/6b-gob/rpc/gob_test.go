@@ -1,0 +1,224 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What holds for JSON holds for gob: these tests make their calls through
+// newClient, which asks for testCodec.
+func TestGob_BehavesLikeJSON(t *testing.T) {
+	speak(t, "gob")
+	for name, test := range map[string]func(*testing.T){
+		"GetsTheResult":                 TestClient_GetsTheResult,
+		"GoesOnAfterAResult":            TestClient_GoesOnAfterAResultThatDoesNotFit,
+		"ConcurrentCallers":             TestClient_ConcurrentCallersGetTheirOwnResults,
+		"CallersMayComeAndGo":           TestClient_CallersMayComeAndGo,
+		"CallsARegisteredMethod":        TestServer_CallsARegisteredMethod,
+		"RefusesUnknownMethods":         TestServer_RefusesUnknownMethods,
+		"Panic":                         TestServer_PanicIsAnInternalErrorAndALogLine,
+		"RefusesATakenName":             TestServer_RefusesATakenNameAndKeepsTheFirst,
+		"RegistersWhileItServes":        TestServer_RegistersWhileItServes,
+		"OnlyAContext":                  TestServer_PublishesMethodsWithOnlyAContext,
+		"SlowCall":                      TestServer_SlowCallHoldsUpNoOther,
+		"AThousandCalls":                TestServer_AnswersAThousandCallsInFlight,
+		"CallerIsGone":                  TestServer_TellsTheMethodThatItsCallerIsGone,
+		"CallIsCancelled":               TestServer_TellsTheMethodThatItsCallIsCancelled,
+		"DeadlineTravels":               TestServer_DeadlineTravelsAndIsNeverLongerThanTheCallers,
+		"ShutdownLetsRunningCallsEnd":   TestServer_ShutdownLetsRunningCallsFinishAndRefusesNewOnes,
+		"ShutdownCutsWhatIsLeft":        TestServer_ShutdownCutsWhatIsLeftWhenItsContextEnds,
+		"HandlerThatIgnoresTheContexts": TestLimit_HandlerThatIgnoresContextRunsOn,
+	} {
+		t.Run(name, test)
+	}
+}
+
+func TestGob_CarriesBytesAsTheyAre(t *testing.T) {
+	photo := bytes.Repeat([]byte{0, 1, 0xff}, 1000)
+	var wire bytes.Buffer
+	codec := newGobCodec(nil, &wire)
+	require.NoError(t, codec.WriteRequest(Request{Method: "M", value: photo}))
+	assert.Contains(t, wire.String(), string(photo))
+}
+
+func TestGob_CarriesStructsSlicesAndMaps(t *testing.T) {
+	speak(t, "gob")
+	type order struct {
+		Lines []line
+		Notes map[string]string
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Same", func(o order) order { return o })
+		c := newClient(t, srv)
+		for _, o := range []order{
+			{[]line{{"item1", 2}, {"item2", 1}}, map[string]string{"to": "the back door"}},
+			{},
+		} {
+			var got order
+			require.NoError(t, call(c, "Test.Same", o, &got))
+			assert.Equal(t, o, got)
+			got = order{}
+			require.NoError(t, call(c, "Test.Same", &o, &got), "by pointer")
+			assert.Equal(t, o, got)
+		}
+	})
+}
+
+func TestGob_StaysInStepWithValuesThatNobodyWants(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		c := newClient(t, srv)
+		assert.ErrorContains(t, call(c, "Inventory.Nope", line{"item1", 2}, nil), "method not found")
+		assert.ErrorContains(t, call(c, "Inventory.CheckStock", line{"item1", 2}, nil), "invalid params: gob: ")
+		assert.ErrorContains(t, call(c, "Inventory.CheckStock", nil, nil), "invalid params: gob: ")
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil), "a result that is not wanted")
+		var text string
+		assert.ErrorContains(t, call(c, "Inventory.CheckStock", "item1", &text), "rpc: result of Inventory.CheckStock: gob: ")
+		var quantity int
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", &quantity))
+		assert.Equal(t, 100, quantity)
+	})
+}
+
+func TestGob_ALateReplyKeepsTheStreamInStep(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		srv := newServer(t, &Server{})
+		register(t, srv, "Slow", func() line { <-release; return line{"item1", 2} })
+		register(t, srv, "Quick", func() line { return line{"item2", 1} })
+		c := newClient(t, srv)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Test.Slow", nil, &line{}) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		close(release)
+		var got line
+		require.NoError(t, call(c, "Test.Quick", nil, &got))
+		assert.Equal(t, line{"item2", 1}, got)
+	})
+}
+
+func TestGob_NilPointersAreRefusedAndSpareTheConnection(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		register(t, srv, "Nil", func() *line { return nil })
+		c := newClient(t, srv)
+		assert.EqualError(t, call(c, "Inventory.CheckStock", (*string)(nil), nil),
+			"rpc: Inventory.CheckStock: cannot send: gob has no nil pointers")
+		assert.ErrorContains(t, call(c, "Inventory.CheckStock", new(*string), nil), "gob has no nil pointers")
+		assert.EqualError(t, call(c, "Test.Nil", nil, nil), "cannot send: gob has no nil pointers")
+		assert.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+	})
+}
+
+func TestGob_GarbageEndsTheConnectionAlone(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		bad, good := greet(t, srv.connect(t)), newClient(t, srv)
+		write(t, bad, strings.Repeat("\x05garbage", 3))
+		_, err := bad.Read(make([]byte, 1))
+		assert.Error(t, err)
+		assert.NoError(t, call(good, "Inventory.CheckStock", "item1", nil))
+	})
+}
+
+// What a bomb does in JSON, it does in gob.
+func (bomb) GobEncode() ([]byte, error) { panic("gob bomb") }
+func (*bomb) GobDecode(b []byte) error  { panic("gob bomb") }
+
+// A dud can be sent, and panics in whoever decodes it.
+type dud struct{}
+
+func (dud) GobEncode() ([]byte, error) { return []byte{1}, nil }
+func (*dud) GobDecode([]byte) error    { panic("gob dud") }
+
+func TestGob_SurvivesAPanicWhileAValueIsDecoded(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "In", func(dud) {})
+		register(t, srv, "Out", func() dud { return dud{} })
+		register(t, srv, "Quick", func() int { return 1 })
+		c := newClient(t, srv)
+		assert.EqualError(t, call(c, "Test.In", dud{}, nil), "invalid params: panic: gob dud")
+		assert.EqualError(t, call(c, "Test.Out", nil, &dud{}), "rpc: result of Test.Out: panic: gob dud")
+		assert.NoError(t, call(c, "Test.Quick", nil, nil))
+		assert.ErrorContains(t, call(c, "Test.Quick", 5, nil), "invalid params: gob: ", "it takes none")
+	})
+}
+
+func TestGob_AStreamThatEndsWithinAMessageBreaksTheConnection(t *testing.T) {
+	speak(t, "gob")
+	for _, result := range []any{nil, new(int)} {
+		synctest.Test(t, func(t *testing.T) {
+			c, server := playServer(t)
+			done := goCall(c, "M", nil, result)
+			server.Read(make([]byte, 1000))
+			gob.NewEncoder(server).Encode(Response{ID: 1}) // and no value
+			server.Close()
+			assert.ErrorContains(t, <-done, "rpc: connection broken: ")
+		})
+	}
+}
+
+func TestGob_ParamsMayBeReusedWhenCallHasReturned(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Sum", func(ns []int) (sum int) {
+			for _, n := range ns {
+				sum += n
+			}
+			return sum
+		})
+		c := newClient(t, srv)
+		ns := []int{1, 2, 3}
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := c.Call(ctx, "Test.Sum", ns, nil); err != nil {
+				require.True(t, errors.Is(err, context.Canceled), err)
+			}
+			ns[0]++ // the race detector would see who still reads it
+		}
+	})
+}
+
+// Gob gives types numbers in the order in which a process first uses them, so
+// the capture is not compared byte for byte: it is decoded.
+func TestWire_GobIsDecodedAsCaptured(t *testing.T) {
+	speak(t, "gob")
+	packets := capture(t, "gob.txt")[2:] // without the hello
+	require.Len(t, packets, 2)
+	synctest.Test(t, func(t *testing.T) {
+		conn := greet(t, newStockServer(t).connect(t))
+		write(t, conn, packets[0].data)
+		assertResult(t, gob.NewDecoder(conn))
+		assertResult(t, gob.NewDecoder(strings.NewReader(packets[1].data)))
+	})
+}
+
+func assertResult(t *testing.T, dec *gob.Decoder) {
+	t.Helper()
+	var resp Response
+	var quantity int
+	require.NoError(t, dec.Decode(&resp))
+	require.NoError(t, dec.Decode(&quantity))
+	assert.Equal(t, Response{ID: 1}, resp)
+	assert.Equal(t, 100, quantity)
+}

@@ -1,0 +1,185 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// readRequestFrom reads the next request that a client has sent.
+func readRequestFrom(t *testing.T, server net.Conn) Request {
+	t.Helper()
+	var req Request
+	require.NoError(t, json.Unmarshal([]byte(read(t, server)), &req))
+	return req
+}
+
+// echoTo answers req as an echo server would.
+func echoTo(t *testing.T, server net.Conn, req Request) {
+	t.Helper()
+	resp := echo(req)
+	resp.ID = req.ID
+	require.NoError(t, writeResponse(server, resp))
+}
+
+// goEcho makes a call that an echo server will answer, and checks the answer.
+func goEcho(t *testing.T, c *Client, method string) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		var result string
+		assert.NoError(t, call(c, method, nil, &result))
+		assert.Equal(t, "Echo: "+method, result)
+	}()
+	return done
+}
+
+func TestClient_CallEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		go readRequestFrom(t, server)
+		err := c.Call(ctx, "Slow", nil, nil)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.EqualError(t, err, "rpc: Slow: context deadline exceeded")
+		assert.Equal(t, 50*time.Millisecond, time.Since(start), "of the bubble's clock")
+		assert.Empty(t, c.pending)
+	})
+}
+
+func TestClient_CancelledCallReturnsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Slow", nil, nil) }()
+		readRequestFrom(t, server)
+		start := time.Now()
+		cancel()
+		assert.ErrorIs(t, <-done, context.Canceled)
+		assert.Equal(t, start, time.Now(), "no time has passed")
+	})
+}
+
+func TestClient_CallEndsWhileItIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t) // which reads nothing
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- c.Call(ctx, "First", nil, nil) }()
+		synctest.Wait()
+		go func() { second <- c.Call(ctx, "Second", nil, nil) }()
+		assert.ErrorIs(t, <-first, context.DeadlineExceeded, "its write has begun")
+		assert.ErrorIs(t, <-second, context.DeadlineExceeded, "it waits for its turn")
+
+		assert.Equal(t, "First", readRequestFrom(t, server).Method, "which is not cut off")
+		third := goEcho(t, c, "Third")
+		req := readRequestFrom(t, server)
+		for req.Method != "Third" { // a later step sends word of the calls that ended
+			req = readRequestFrom(t, server)
+			require.NotEqual(t, "Second", req.Method, "it never left")
+		}
+		echoTo(t, server, req)
+		<-third
+	})
+}
+
+func TestClient_LateReplyReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Late", nil, nil) }()
+		late := readRequestFrom(t, server)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+
+		prompt := goEcho(t, c, "Prompt")
+		req := readRequestFrom(t, server)
+		for req.Method != "Prompt" {
+			req = readRequestFrom(t, server)
+		}
+		echoTo(t, server, late)
+		echoTo(t, server, req)
+		<-prompt // and has checked that the answer is its own
+	})
+}
+
+func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 1000
+		c, server := playServer(t)
+		var done []chan struct{}
+		for i := range calls {
+			done = append(done, goEcho(t, c, fmt.Sprint("M", i)))
+		}
+		var requests []Request
+		for range calls {
+			requests = append(requests, readRequestFrom(t, server))
+		}
+		rand.Shuffle(calls, func(i, j int) { requests[i], requests[j] = requests[j], requests[i] })
+		for _, req := range requests {
+			echoTo(t, server, req)
+		}
+		for _, d := range done {
+			<-d
+		}
+	})
+}
+
+func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		var done []<-chan error
+		for range 10 {
+			done = append(done, goCall(c, "M", nil, nil))
+			readRequestFrom(t, server)
+		}
+		server.Close()
+		for _, d := range done {
+			assert.EqualError(t, <-d, "rpc: connection broken: EOF")
+		}
+	})
+}
+
+func TestClient_ResponseWithoutIDBreaksTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goCall(c, "M", nil, nil)
+		readRequestFrom(t, server)
+		io.WriteString(server, `{"error":"message is longer than 1048576 bytes"}`+"\n")
+		assert.EqualError(t, <-done, "rpc: connection broken: invalid response: "+
+			`no id (error "message is longer than 1048576 bytes")`)
+	})
+}
+
+func TestClient_ResponseToNobodyIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goEcho(t, c, "M")
+		req := readRequestFrom(t, server)
+		for _, id := range []uint64{999, req.ID, req.ID} { // the last comes once too often
+			echoTo(t, server, Request{ID: id, Method: req.Method})
+		}
+		<-done
+	})
+}
+
+func TestDial_GivesUpWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Dial(ctx, "127.0.0.1:1")
+	assert.ErrorContains(t, err, "rpc: dial tcp 127.0.0.1:1: ")
+}

@@ -1,0 +1,69 @@
+package rpc
+
+// Green here means: this weakness exists; each names the step and the test that
+// lifts it.
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Lifted never: Go cannot stop a goroutine from outside. A context asks, and a
+// method has to look.
+func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		called, release := make(chan context.Context), make(chan struct{})
+		returned := false
+		srv := newServer(t, &Server{})
+		register(t, srv, "Stubborn", func(ctx context.Context) {
+			called <- ctx
+			<-release
+			returned = true
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		c := newClient(t, srv)
+		go func() { done <- c.Call(ctx, "Test.Stubborn", nil, nil) }()
+		told := <-called
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		<-told.Done()
+		synctest.Wait()
+		assert.False(t, returned, "it was told, and runs on")
+		close(release)
+		synctest.Wait()
+		assert.True(t, returned)
+	})
+}
+
+// Lifted in final by TestGob_FailedEncodeBeginsANewStream.
+func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Bad", func() struct{ V any } { return struct{ V any }{struct{ unregistered int }{}} })
+		register(t, srv, "Good", func() int { return 1 })
+		c := newClient(t, srv)
+		require.NoError(t, call(c, "Test.Good", nil, nil))
+		assert.ErrorContains(t, call(c, "Test.Bad", nil, nil), "rpc: connection broken: ")
+		assert.ErrorContains(t, call(c, "Test.Good", nil, nil), "rpc: connection broken: ")
+	})
+}
+
+// Lifted in step 06 by TestHello_ChoosesTheCodec.
+func TestLimit_NobodySaysWhichCodec(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient(newStockServer(t).connect(t)) // speaks JSON
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := c.Call(ctx, "Inventory.CheckStock", "item1", nil)
+		assert.ErrorIs(t, err, context.DeadlineExceeded, "for gob { is a length, 123, and it waits for that many bytes")
+	})
+}
