@@ -1,0 +1,96 @@
+// Package cmd holds the bodies of the step's programs. Each program under cmd/
+// is one call into this package, because a test can run only what it can
+// import, and a package main cannot be imported.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"example.com/rpc-from-scratch/step04-registry/rpc"
+)
+
+// Server is the program cmd/server.
+func Server() {
+	flags := flag.NewFlagSet("server", flag.ExitOnError)
+	addr := flags.String("addr", "127.0.0.1:8080", "listen on this `address`; port 0 picks a free port")
+	untilEOF := flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it")
+	parse(flags, 0, 0)
+
+	srv := &rpc.Server{}
+	stock := inventory{"item1": 100, "item2": 50}
+	svc := rpc.NewService("Inventory")
+	if err := svc.Register("CheckStock", stock.CheckStock); err != nil {
+		exit("server", err)
+	}
+	if err := srv.RegisterService(svc); err != nil {
+		exit("server", err)
+	}
+	exit("server", serve(srv, *addr, ended(*untilEOF)))
+}
+
+// An inventory knows how many there are of each item.
+type inventory map[string]int
+
+// CheckStock returns how many of an item are in stock.
+func (inv inventory) CheckStock(itemID string) (int, error) {
+	quantity, ok := inv[itemID]
+	if !ok {
+		return 0, fmt.Errorf("unknown item: %s", itemID)
+	}
+	return quantity, nil
+}
+
+// serve runs srv on addr until ctx ends.
+func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", ln.Addr())
+	context.AfterFunc(ctx, func() { srv.Close() })
+	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
+		return err
+	}
+	return srv.Close() // waits until the connections have ended
+}
+
+// ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
+// the end of standard input: the one signal that every system has.
+func ended(untilEOF bool) context.Context {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if untilEOF {
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			cancel()
+		}()
+	}
+	return ctx
+}
+
+// parse parses the command line, and exits with status 2 and a usage message
+// unless it has between least and most arguments after the flags.
+func parse(flags *flag.FlagSet, least, most int) {
+	flags.Parse(os.Args[1:])
+	if n := flags.NArg(); n < least || n > most {
+		fmt.Fprintf(flags.Output(), "%s: wrong number of arguments: %d\n", flags.Name(), n)
+		flags.Usage()
+		os.Exit(2)
+	}
+}
+
+// exit ends the program: with status 0, or with err on standard error and 1.
+func exit(program string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
