@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -171,6 +172,8 @@ func (s *testServer) connect(t *testing.T) net.Conn {
 	case s.ln.conns <- server:
 	case <-s.ln.closed:
 		require.FailNow(t, "the listener is closed")
+	case err := <-s.served:
+		require.FailNow(t, "the server serves no longer", "Serve returned: %v", err)
 	}
 	t.Cleanup(func() { client.Close() })
 	return client
@@ -199,9 +202,16 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.close(); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
+// patience is how long a test waits for the other end of a connection, in its
+// bubble's clock. Without it, what never comes would end not only the test in
+// question: a bubble where all wait for each other ends the whole program.
+const patience = 7 * 24 * time.Hour
+
 // write writes text to conn.
 func write(t *testing.T, conn net.Conn, text string) {
 	t.Helper()
+	conn.SetWriteDeadline(time.Now().Add(patience))
+	defer conn.SetWriteDeadline(time.Time{})
 	_, err := io.WriteString(conn, text)
 	require.NoError(t, err)
 }
@@ -209,6 +219,8 @@ func write(t *testing.T, conn net.Conn, text string) {
 // read reads a line from conn, byte by byte so that none is swallowed.
 func read(t *testing.T, conn net.Conn) string {
 	t.Helper()
+	conn.SetReadDeadline(time.Now().Add(patience))
+	defer conn.SetReadDeadline(time.Time{})
 	line, err := bufio.NewReaderSize(oneByteReader{conn}, 16).ReadString('\n')
 	require.NoError(t, err)
 	return line
