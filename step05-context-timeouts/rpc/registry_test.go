@@ -64,7 +64,8 @@ func TestServer_RefusesATakenNameAndKeepsTheFirst(t *testing.T) {
 	})
 }
 
-// A shelf has one method for the network, and five that are not.
+// A shelf has one method for the network. The others are declared or embedded for
+// other reasons.
 type shelf struct {
 	sync.Mutex
 	io.Closer
