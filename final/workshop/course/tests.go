@@ -1,7 +1,6 @@
 package course
 
 import (
-	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -35,10 +34,15 @@ func (t Test) IsScript() bool { return strings.HasPrefix(t.Name, scripts+"/") }
 // scripts is the test that runs a step's testdata/script.
 const scripts = "TestScripts"
 
+// Same reports whether o is the same test, at another station or in another file:
+// files split and merge.
+func (t Test) Same(o Test) bool { return t.Package == o.Package && t.Name == o.Name }
+
 // Tests returns all tests of s: those that the lesson names come first, in its
-// order, and the others follow as they stand in their files.
+// order, and the others follow as they stand in their files. A checkpoint has
+// those of the programs that it takes over, too.
 func Tests(root string, s Station) ([]Test, error) {
-	tests, err := TestsIn(filepath.Join(root, s.Folder))
+	files, err := s.Files(root, s.Module())
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +50,7 @@ func Tests(root string, s Station) ([]Test, error) {
 	if err != nil {
 		return nil, err
 	}
+	tests := files.tests()
 	sortByMention(tests, string(lesson))
 	return tests, nil
 }
@@ -57,45 +62,24 @@ func NewTests(root string, s Station) ([]Test, error) {
 	if err != nil {
 		return nil, err
 	}
-	old := map[string]bool{}
-	for _, before := range before(s) {
-		known, err := TestsIn(filepath.Join(root, before.Folder))
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range known {
-			old[t.key()] = true
-		}
+	previous, ok := s.Previous()
+	if !ok {
+		return tests, nil
 	}
-	return slices.DeleteFunc(tests, func(t Test) bool { return old[t.key()] }), nil
-}
-
-// key is what a test is recognised by from one station to the next: files split
-// and merge.
-func (t Test) key() string { return t.Package + "." + t.Name }
-
-// before returns the stations whose tests s can have inherited: the one before
-// it, and the last with programs, since a checkpoint has none.
-func before(s Station) []Station {
-	var found []Station
-	for previous, ok := s.Previous(); ok; previous, ok = previous.Previous() {
-		if len(found) == 0 || !previous.IsCheckpoint() {
-			found = append(found, previous)
-		}
-		if !previous.IsCheckpoint() {
-			break
-		}
+	old, err := Tests(root, previous)
+	if err != nil {
+		return nil, err
 	}
-	return found
+	return slices.DeleteFunc(tests, func(t Test) bool { return slices.ContainsFunc(old, t.Same) }), nil
 }
 
 // TestsIn returns the tests below dir, a station's folder or a learner's, as
 // they stand in their files. A step's checkpoints, which are stations of their
 // own, are left out.
 func TestsIn(dir string) ([]Test, error) {
-	var tests []Test
+	files := Files{}
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if err != nil || file == dir {
 			return err
 		}
 		rel, err := filepath.Rel(dir, file)
@@ -103,17 +87,15 @@ func TestsIn(dir string) ([]Test, error) {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if d.IsDir() && (isCheckpoint(rel) || rel != "." && isIgnored(d.Name())) {
+		if d.IsDir() && (isCheckpoint(rel) || isIgnored(d.Name())) {
 			return filepath.SkipDir
 		}
-		if d.IsDir() || !strings.HasSuffix(rel, "_test.go") || isIgnored(d.Name()) {
-			return nil
+		if !d.IsDir() && IsTest(rel) {
+			files[rel], err = os.ReadFile(file)
 		}
-		found, err := testsOf(dir, rel)
-		tests = append(tests, found...)
 		return err
 	})
-	return tests, err
+	return files.tests(), err
 }
 
 // isCheckpoint reports whether a folder of a step is that of a checkpoint.
@@ -125,37 +107,53 @@ func isCheckpoint(rel string) bool {
 
 // isIgnored reports whether the go command does not look at files of that name.
 func isIgnored(name string) bool {
-	return name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+}
+
+// tests returns the tests among the files, as they stand there.
+func (f Files) tests() []Test {
+	var tests []Test
+	for _, name := range f.Names() {
+		ignored := slices.ContainsFunc(strings.Split(name, "/"), isIgnored)
+		if ignored || !strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "testdata/") || strings.Contains(name, "/testdata/") {
+			continue
+		}
+		tests = append(tests, f.testsOf(name)...)
+	}
+	return tests
 }
 
 // testsOf returns the tests of one file; a file that does not parse has those
 // that stand before its mistake.
-func testsOf(dir, rel string) ([]Test, error) {
-	src, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(rel)))
-	if err != nil {
-		return nil, err
-	}
-	file, _ := parser.ParseFile(token.NewFileSet(), rel, src, parser.SkipObjectResolution)
+func (f Files) testsOf(name string) []Test {
+	file, _ := parser.ParseFile(token.NewFileSet(), name, f[name], parser.SkipObjectResolution)
 	if file == nil {
-		return nil, nil
+		return nil
 	}
 	var tests []Test
 	for _, decl := range file.Decls {
-		f, ok := decl.(*ast.FuncDecl)
-		if !ok || !isTest(f) {
-			continue
+		fn, ok := decl.(*ast.FuncDecl)
+		switch {
+		case !ok || !isTest(fn):
+		case fn.Name.Name == scripts:
+			tests = append(tests, f.scripts(path.Dir(name))...)
+		default:
+			tests = append(tests, Test{fn.Name.Name, path.Dir(name), name})
 		}
-		if f.Name.Name == scripts {
-			found, err := scriptsIn(dir, path.Dir(rel))
-			if err != nil {
-				return nil, err
-			}
-			tests = append(tests, found...)
-			continue
-		}
-		tests = append(tests, Test{f.Name.Name, path.Dir(rel), rel})
 	}
-	return tests, nil
+	return tests
+}
+
+// scripts returns the scripts that TestScripts of a package runs.
+func (f Files) scripts(pkg string) []Test {
+	var tests []Test
+	for _, name := range f.Names() {
+		base, ok := strings.CutSuffix(name, ".txtar")
+		if ok && path.Dir(name) == "testdata/script" {
+			tests = append(tests, Test{scripts + "/" + path.Base(base), pkg, name})
+		}
+	}
+	return tests
 }
 
 // isTest reports whether the go command runs f as a test.
@@ -163,22 +161,6 @@ func isTest(f *ast.FuncDecl) bool {
 	name, ok := strings.CutPrefix(f.Name.Name, "Test")
 	return ok && f.Recv == nil && f.Name.Name != "TestMain" && !strings.HasPrefix(name, "_") &&
 		(name == "" || strings.ToUpper(name[:1]) == name[:1]) && f.Type.Params.NumFields() == 1
-}
-
-// scriptsIn returns the scripts that TestScripts of a package runs.
-func scriptsIn(dir, pkg string) ([]Test, error) {
-	const folder = "testdata/script"
-	entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(folder)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var tests []Test
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".txtar"); ok {
-			tests = append(tests, Test{scripts + "/" + name, pkg, folder + "/" + e.Name()})
-		}
-	}
-	return tests, err
 }
 
 // sortByMention brings the tests that text names to the front, in its order.
