@@ -101,6 +101,11 @@ func TestClient_CallWithoutTimeLeftFailsLocally(t *testing.T) {
 			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.DeadlineExceeded)
 			cancel()
 		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 { // a select whose cases are all ready takes any
+			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.Canceled)
+		}
 		next := goEcho(t, c, "Next")
 		req := readRequestFrom(t, server)
 		assert.Equal(t, "Next", req.Method, "nothing else was sent")
@@ -134,6 +139,18 @@ func TestClient_TellsTheServerThatACallIsOver(t *testing.T) {
 		assert.Equal(t, `{"id":1,"method":"M"}`+"\n", read(t, server))
 		cancel()
 		assert.Equal(t, `{"id":1,"cancel":true}`+"\n", read(t, server))
+	})
+}
+
+func TestServer_ContextEndsWithItsCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := make(chan context.Context, 1)
+		srv := newServer(t, &Server{})
+		register(t, srv, "Keep", func(ctx context.Context) { kept <- ctx })
+		require.NoError(t, call(newClient(t, srv), "Test.Keep", nil, nil))
+		ctx := <-kept
+		<-ctx.Done()
+		assert.ErrorIs(t, ctx.Err(), context.Canceled)
 	})
 }
 

@@ -2,13 +2,16 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -82,6 +85,65 @@ func TestServer_DeafClientHoldsUpNoOther(t *testing.T) {
 		}
 		<-goEcho(t, newClient(t, srv), "M")
 		require.NoError(t, srv.Close(), "which ends the hundred")
+	})
+}
+
+// A soloConn fails a write while another is under way. A Conn may be written to
+// concurrently, but an encoder in front of one may not.
+type soloConn struct {
+	net.Conn
+	busy atomic.Bool
+}
+
+func (c *soloConn) Write(p []byte) (int, error) {
+	if c.busy.Swap(true) {
+		return 0, errors.New("two writes at a time")
+	}
+	defer c.busy.Store(false)
+	return c.Conn.Write(p)
+}
+
+func TestServer_WritesOneResponseAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		newEchoServer(t).ln.conns <- &soloConn{Conn: server}
+		write(t, client, `{"id":1,"method":"M"}`+"\n"+`{"id":2,"method":"M"}`+"\n")
+		synctest.Wait() // both have their results
+		for range 2 {
+			assert.Contains(t, read(t, client), `"result":"Echo: M"`)
+		}
+	})
+}
+
+func TestServer_EndsAConnectionThatItCannotWriteTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		broken := &soloConn{Conn: server}
+		broken.busy.Store(true) // for ever
+		newEchoServer(t).ln.conns <- broken
+		write(t, client, `{"id":1,"method":"M"}`+"\n")
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// A half is the server's end of a connection whose client has finished sending.
+type half struct {
+	net.Conn
+	sent io.Reader
+}
+
+func (c half) Read(p []byte) (int, error) { return c.sent.Read(p) }
+
+func TestServer_WaitsASecondForAClientThatHasFinishedSendingAndIsDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		start := time.Now()
+		newEchoServer(t).ln.conns <- half{server, strings.NewReader(`{"id":1,"method":"M"}` + "\n")}
+		_, err := client.Write([]byte("until the server hangs up"))
+		assert.ErrorIs(t, err, io.ErrClosedPipe)
+		assert.Equal(t, time.Second, time.Since(start))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +140,49 @@ func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
 	})
 }
 
+// A slowContext keeps a call from its wait for the response, which is the second
+// time that a call asks for Done.
+type slowContext struct {
+	context.Context
+	asked   int
+	release chan struct{}
+}
+
+func (c *slowContext) Done() <-chan struct{} {
+	if c.asked++; c.asked == 2 {
+		<-c.release
+	}
+	return c.Context.Done()
+}
+
+func TestClient_SlowCallerHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx := &slowContext{Context: t.Context(), release: make(chan struct{})}
+		slow := make(chan error, 1)
+		go func() { slow <- c.Call(ctx, "Slow", nil, nil) }()
+		echoTo(t, server, readRequestFrom(t, server))
+
+		next := goEcho(t, c, "Next")
+		echoTo(t, server, readRequestFrom(t, server))
+		<-next
+		close(ctx.release)
+		assert.NoError(t, <-slow)
+		assert.Equal(t, 2, ctx.asked)
+	})
+}
+
+func TestClient_CloseEndsTheConnectionAndTellsTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		require.NoError(t, c.Close())
+		_, err := server.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+		synctest.Wait() // the client's reader has failed, too
+		assert.ErrorIs(t, call(c, "M", nil, nil), ErrClientClosed)
+	})
+}
+
 func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
@@ -182,4 +226,14 @@ func TestDial_GivesUpWithItsContext(t *testing.T) {
 	cancel()
 	_, err := Dial(ctx, "127.0.0.1:1")
 	assert.ErrorContains(t, err, "rpc: dial tcp 127.0.0.1:1: ")
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestServer_SaysWhichResultItCannotSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Long", func() string { return strings.Repeat("x", maxLine) })
+		assert.EqualError(t, call(newClient(t, srv), "Test.Long", nil, nil),
+			"cannot send: message is longer than 1048576 bytes")
+	})
 }
