@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/verify"
+)
+
+func init() { commands = append(commands, newSync) }
+
+func newSync() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sync [LESSON...]",
+		Short: "Rewrite what lessons quote, print and count, from the code (for keepers)",
+		Long: "Sync rewrites the code, output, excerpts and regions of all lessons, or of those named: a station's\n" +
+			"name, or a page's path below the root. It prints the pages that it has changed.",
+		Example: "  go tool workshop sync 03\n  go tool workshop sync final/README.md",
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		root, err := course.Root(".")
+		if err != nil {
+			return err
+		}
+		c, err := verify.New(root, args...)
+		if err != nil {
+			return err
+		}
+		changed, err := c.Sync(cmd.Context())
+		for _, page := range changed {
+			fmt.Fprintln(cmd.OutOrStdout(), page)
+		}
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,149 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"example.com/rpc-from-scratch/final/workshop/lesson"
+	"example.com/rpc-from-scratch/final/workshop/source"
+)
+
+// labels say what a reader does with quoted code.
+var labels = []string{"type", "copy", "read"}
+
+// isQuote reports whether a block quotes code that it names.
+func isQuote(b *lesson.Block) bool {
+	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && b.Word(1) != "break"
+}
+
+// A quotation is what a block quotes.
+type quotation struct {
+	file  ref
+	decls []*source.Decl // as they are now; none for a whole file
+	gone  []string       // names of declarations that only the station before has
+	body  string         // what the block has to hold
+}
+
+// quote returns what a block has to quote.
+func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
+	if !slices.Contains(labels, b.Word(1)) {
+		return quotation{}, fmt.Errorf("%q is no label: write type, copy or read behind %s", b.Word(1), b.Word(0))
+	}
+	if b.Word(2) == "" {
+		return quotation{}, fmt.Errorf("no file: write one behind %s, such as rpc/server.go", b.Word(1))
+	}
+	r, err := p.ref(b, b.Word(2))
+	if err != nil {
+		return quotation{}, err
+	}
+	if b.Word(0) == "diff" {
+		return c.quoteChange(r, b.Rest(3))
+	}
+	return c.quoteCode(r, b.Rest(3))
+}
+
+func (c *Course) quoteCode(r ref, names []string) (quotation, error) {
+	file, err := c.parse(r)
+	if err != nil {
+		return quotation{}, err
+	}
+	q := quotation{file: r, body: file.Text}
+	if len(names) == 0 {
+		q.decls = file.Decls
+		return q, nil
+	}
+	var texts []string
+	for _, name := range names {
+		d, err := file.Lookup(name)
+		if err != nil {
+			return quotation{}, err
+		}
+		q.decls = append(q.decls, d)
+		texts = append(texts, d.Text)
+	}
+	q.body = strings.Join(texts, "\n\n") + "\n"
+	return q, nil
+}
+
+// quoteChange quotes declarations with what they were at the station before.
+func (c *Course) quoteChange(r ref, names []string) (quotation, error) {
+	if r.station == nil {
+		return quotation{}, errors.New("only a station's code has a station before it: quote this with go")
+	}
+	if len(names) == 0 {
+		return quotation{}, errors.New("a diff block names its declarations: add them behind the file")
+	}
+	now, err := c.code(*r.station, *r.station, true)
+	if err != nil {
+		return quotation{}, err
+	}
+	before, err := c.before(*r.station, true)
+	if err != nil {
+		return quotation{}, err
+	}
+	q := quotation{file: r}
+	var texts []string
+	for _, name := range names {
+		text, err := q.addChange(before, now, name)
+		if err != nil {
+			return quotation{}, err
+		}
+		texts = append(texts, text)
+	}
+	q.body = strings.Join(texts, "\n")
+	return q, nil
+}
+
+func (q *quotation) addChange(before, now code, name string) (string, error) {
+	new := now.find(q.file.name, name)
+	old := before.find(q.file.name, name)
+	if new != nil {
+		old = before.twin(new)
+		q.decls = append(q.decls, new)
+	} else {
+		q.gone = append(q.gone, name)
+	}
+	switch {
+	case new != nil && new.File != q.file.name:
+		return "", fmt.Errorf("%s stands in %s", name, new.File)
+	case new == nil && old == nil:
+		return "", fmt.Errorf("neither %s nor the station before declares %s", q.file.name, name)
+	case new == nil:
+		return changes(old.Text+"\n", ""), nil
+	case old == nil:
+		return changes("", new.Text+"\n"), nil
+	case old.Text == new.Text:
+		return "", fmt.Errorf("%s has not changed since the station before: quote it with go, or leave it out", name)
+	}
+	return changes(old.Text+"\n", new.Text+"\n"), nil
+}
+
+// changes returns all lines of both texts, with ' ', '-' or '+' in front; an
+// empty line that both have stays empty.
+func changes(before, after string) string {
+	var b strings.Builder
+	add := func(mark, text string) {
+		for line := range strings.Lines(text) {
+			if mark == " " && line == "\n" {
+				mark = ""
+			}
+			b.WriteString(mark + line)
+			if mark == "" {
+				mark = " "
+			}
+		}
+	}
+	at := 0
+	for _, edit := range udiff.Lines(before, after) {
+		add(" ", before[at:edit.Start])
+		add("-", before[edit.Start:edit.End])
+		add("+", edit.New)
+		at = edit.End
+	}
+	add(" ", before[at:])
+	return b.String()
+}

@@ -1,0 +1,140 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/lesson"
+	"example.com/rpc-from-scratch/final/workshop/verify/console"
+)
+
+// A ran is a console block that was run.
+type ran struct {
+	block         *lesson.Block
+	said, printed *console.Block
+	err           error // it could not be run
+}
+
+// difference returns how what was printed differs from what the block says.
+func (r ran) difference() string {
+	if slices.Contains(r.block.Words, "order") {
+		return console.CompareOrder(r.said, r.printed)
+	}
+	return console.Compare(r.said, r.printed)
+}
+
+// update returns the block's body as it should be.
+func (r ran) update() string {
+	if r.difference() == "" {
+		return r.block.Body
+	}
+	if slices.Contains(r.block.Words, "order") {
+		return r.printed.String()
+	}
+	return console.Merge(r.said, r.printed).String()
+}
+
+// runPage runs the console blocks of a page, each part with servers of its own:
+// they end at the next heading.
+func (c *Course) runPage(ctx context.Context, p *Page) ([]ran, error) {
+	cache, err := os.MkdirTemp("", "workshop")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(cache)
+	s := &sessions{c: c, page: p, cache: cache, red: make(map[string]*console.Session)}
+	defer s.end()
+
+	var all []ran
+	var section *lesson.Section
+	for _, b := range p.Blocks {
+		if b.Word(0) != "console" {
+			continue
+		}
+		if b.Section != section {
+			s.end()
+			section = b.Section
+		}
+		all = append(all, s.run(ctx, b))
+	}
+	return all, ctx.Err()
+}
+
+// sessions are those of one page: one in its folder, and one for each station
+// that it starts.
+type sessions struct {
+	c     *Course
+	page  *Page
+	cache string
+	own   *console.Session
+	red   map[string]*console.Session
+}
+
+func (s *sessions) end() {
+	if s.own != nil {
+		s.own.End()
+	}
+	for _, red := range s.red {
+		red.End()
+	}
+}
+
+func (s *sessions) run(ctx context.Context, b *lesson.Block) ran {
+	r := ran{block: b}
+	session, stays, err := s.of(b)
+	if err == nil {
+		r.said, err = console.Parse(b.Body)
+	}
+	if err == nil {
+		r.printed, err = session.Run(ctx, r.said, stays)
+	}
+	r.err = err
+	return r
+}
+
+// of returns the session that a block runs in, and whether its last command
+// stays.
+func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, err error) {
+	red := false
+	station := s.page.station(b.Section)
+	for _, word := range b.Rest(1) {
+		switch found, err := course.Find(word); {
+		case word == "stays":
+			stays = true
+		case word == "red":
+			red = true
+		case word == "order":
+		case err == nil:
+			station = &found
+		default:
+			return nil, false, fmt.Errorf("%q is neither stays, red, order nor a station", word)
+		}
+	}
+	if !red {
+		session, err = s.inFolder()
+		return session, stays, err
+	}
+	if station == nil {
+		return nil, false, fmt.Errorf("which station? write it behind red, such as 5a")
+	}
+	session, err = s.inStarted(*station)
+	return session, stays, err
+}
+
+func (s *sessions) inFolder() (*console.Session, error) {
+	if s.own == nil {
+		dir := filepath.Join(s.c.Root, filepath.FromSlash(s.page.Folder()))
+		s.own = &console.Session{Dir: dir, Cache: s.cache, Show: map[string]string{s.c.Root: clone}}
+	}
+	return s.own, nil
+}
+
+// What a lesson calls the folders of whoever reads it.
+const (
+	clone = "/home/you/rpc-from-scratch"
+	mine  = "/home/you/mine"
+)
