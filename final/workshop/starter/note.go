@@ -1,0 +1,36 @@
+package starter
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// noteName is the file that tells a learner where to go on.
+const noteName = "README.md"
+
+// note returns the text of that file.
+func note(root string, s course.Station) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# RPC from scratch: your code\n\n")
+	fmt.Fprintf(&b, "You are at %s, %s: %s.\n\n", s.Name, s.Title, s.Adds)
+	fmt.Fprintf(&b, "The lesson: %s\n\n", Lesson(root, s))
+	b.WriteString(`In this folder:
+
+    go tool workshop check      runs the tests, and says what is done and what is to do
+    go tool workshop watch      does so whenever you save a file
+    go tool workshop hint       helps with the first test that fails, a little more each time
+    go tool workshop next       goes on to the next step or checkpoint
+
+"go test -timeout 30s ./..." works, too. Red is right at first: the functions that are yours to write return an error that says so.
+Your code is all that does not end with _test.go; the tests are the course's. Both may be read and run in any order.
+`)
+	return []byte(b.String())
+}
+
+// Lesson returns the path of a station's lesson.
+func Lesson(root string, s course.Station) string {
+	return filepath.Join(root, s.Step, "README.md")
+}

@@ -1,0 +1,178 @@
+package starter
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"path"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// A pkg is what must be known of a package to write stubs for it.
+type pkg struct {
+	name  string
+	types map[string]ast.Expr // what each of its types is defined as
+}
+
+// readPkg reads the package of a station's folder.
+func readPkg(files course.Files, folder string) pkg {
+	p := pkg{types: map[string]ast.Expr{}}
+	for name, src := range files {
+		if path.Dir(name) != folder || !course.IsCode(name) {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+		if err != nil {
+			continue // the compiler says so better
+		}
+		p.name = file.Name.Name
+		for _, decl := range file.Decls {
+			if group, ok := decl.(*ast.GenDecl); ok {
+				for _, spec := range group.Specs {
+					if t, ok := spec.(*ast.TypeSpec); ok {
+						p.types[t.Name.Name] = t.Type
+					}
+				}
+			}
+		}
+	}
+	return p
+}
+
+// declared returns the names of all that the other files beside name declare.
+func declared(files course.Files, name string) map[string]bool {
+	names := map[string]bool{}
+	for other, src := range files {
+		if other == name || path.Dir(other) != path.Dir(name) || !course.IsCode(other) {
+			continue
+		}
+		file, _ := parser.ParseFile(token.NewFileSet(), other, src, parser.SkipObjectResolution)
+		if file == nil {
+			continue
+		}
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				if decl.Name.Name != "init" && decl.Name.Name != "main" {
+					names[funcName(decl)] = true
+				}
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					for _, n := range specNames(spec) {
+						names[n] = true
+					}
+				}
+			}
+		}
+	}
+	delete(names, "_")
+	return names
+}
+
+// functions returns the source of each function of a folder's files, comments
+// included.
+func functions(files course.Files, folder string) map[string]string {
+	found := map[string]string{}
+	for name, src := range files {
+		if path.Dir(name) != folder || !course.IsCode(name) {
+			continue
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			continue
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				found[funcName(f)] = string(src[fset.Position(first(f, f.Doc)).Offset:fset.Position(f.End()).Offset])
+			}
+		}
+	}
+	return found
+}
+
+// value returns an expression for the zero value of a type. If made, a pointer
+// to a struct of the package points to a new one: a test that uses it sees what
+// it does not do, in place of a panic that ends all tests.
+func (p pkg) value(t ast.Expr, made bool) string {
+	switch t := t.(type) {
+	case *ast.Ident:
+		return p.named(t.Name)
+	case *ast.StarExpr:
+		if ident, ok := t.X.(*ast.Ident); ok && made {
+			if _, ok := p.types[ident.Name].(*ast.StructType); ok {
+				return "&" + ident.Name + "{}"
+			}
+		}
+		return "nil"
+	case *ast.ArrayType:
+		if t.Len != nil {
+			return source(t) + "{}"
+		}
+		return "nil"
+	case *ast.MapType, *ast.ChanType, *ast.FuncType, *ast.InterfaceType:
+		return "nil"
+	case *ast.StructType:
+		return source(t) + "{}"
+	}
+	// A type of another package, or a generic one.
+	text := source(t)
+	switch text {
+	case "context.Context":
+		return "context.Background()"
+	case "net.Conn", "net.Listener", "io.Reader", "io.Writer", "reflect.Type":
+		return "nil"
+	case "time.Duration":
+		return "0"
+	}
+	return "*new(" + text + ")"
+}
+
+// named returns the zero value of a type by its name.
+func (p pkg) named(name string) string {
+	switch t := p.types[name].(type) {
+	case nil:
+	case *ast.StructType:
+		return name + "{}"
+	case *ast.ArrayType:
+		if t.Len != nil {
+			return name + "{}"
+		}
+		return "nil"
+	case *ast.Ident:
+		if t.Name != name {
+			if v := p.named(t.Name); !strings.HasSuffix(v, "{}") {
+				return v
+			}
+			return name + "{}"
+		}
+	case *ast.SelectorExpr, *ast.IndexExpr, *ast.IndexListExpr:
+		return "*new(" + name + ")"
+	default:
+		return "nil"
+	}
+	switch name {
+	case "string":
+		return `""`
+	case "bool":
+		return "false"
+	case "error", "any":
+		return "nil"
+	case "int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64", "uintptr",
+		"byte", "rune", "float32", "float64", "complex64", "complex128":
+		return "0"
+	}
+	return "*new(" + name + ")" // a type parameter
+}
+
+// source returns a type as it is written.
+func source(t ast.Expr) string {
+	var b strings.Builder
+	if err := printer.Fprint(&b, token.NewFileSet(), t); err != nil {
+		panic(err) // a Builder takes all, and t was parsed
+	}
+	return b.String()
+}
