@@ -403,11 +403,16 @@ func TestPool_DoesNotRepeatWhatMayHaveRun(t *testing.T) {
 		for addr, srv := range servers {
 			n.set(addr, srv)
 		}
+		next := inv.server(t)
+		defer next.Close()
 		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
 		defer pool.Close()
-		plain := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		plain := pool.Go(ctx, checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
-		for _, srv := range servers {
+		for addr, srv := range servers {
+			n.set(addr, next) // who tries again finds a server
 			srv.Close()
 		}
 		assert.ErrorIs(t, plain.Wait(), Unavailable)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,19 @@ func TestClient_BrokenConnectionFailsEveryCallWithTheReason(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestClient_ClosesABrokenConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goCall(c, "M", nil, nil)
+		read(t, server)
+		write(t, server, "hello\n")
+		assert.ErrorIs(t, <-done, errInvalidResponse)
+		server.SetReadDeadline(time.Now().Add(patience))
+		_, err := server.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF, "the server learns of it")
+	})
 }
 
 func TestClient_GoesOnAfterAResultThatDoesNotFit(t *testing.T) {

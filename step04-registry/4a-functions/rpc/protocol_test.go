@@ -70,7 +70,7 @@ func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	write(t, conn, strings.Repeat("x", 2*maxLine)+"\n")
+	write(t, conn, strings.Repeat("x", 16*maxLine)+"\n")
 	conn.(*net.TCPConn).CloseWrite()
 	got, err := io.ReadAll(conn)
 	require.NoError(t, err, "an end, not a reset")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -105,6 +106,18 @@ func TestServer_CloseMayComeFirstAndTwice(t *testing.T) {
 	require.ErrorIs(t, srv.Serve(ln), ErrServerClosed)
 	_, err := ln.Accept()
 	assert.ErrorIs(t, err, net.ErrClosed, "Serve closes the listener all the same")
+}
+
+func TestServer_ClosesAConnectionThatComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{}
+		require.NoError(t, srv.Close())
+		client, server := net.Pipe()
+		srv.start(server) // accepted before Close, and started after it
+		client.SetReadDeadline(time.Now().Add(patience))
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+	})
 }
 
 func TestServer_ServesSeveralListeners(t *testing.T) {
