@@ -36,6 +36,14 @@ func (p *Page) ref(b *lesson.Block, word string) (ref, error) {
 	return ref{path.Join(p.Folder(), word), nil}, nil
 }
 
+// refTo returns what a block of the page calls a file of s.
+func (p *Page) refTo(s course.Station, file string) string {
+	if p.Station != nil && p.Station.Name == s.Name {
+		return file
+	}
+	return s.Name + ":" + file
+}
+
 // read returns a ref's text.
 func (c *Course) read(r ref) (string, error) {
 	if r.station == nil {

@@ -1,0 +1,109 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// A Check is one thing that is held to the code. Checks do not depend on each
+// other.
+type Check struct {
+	Name  string
+	Short string // what holds if it passes
+	run   func(context.Context, *Course, *Findings) error
+}
+
+// Checks are all of them: those first that take no time.
+var Checks = []Check{
+	{"code", "quoted code and diffs are those of their declarations, introduced by file and label", checkCode},
+	{"complete", "each declaration that 01 to 5d add or change is quoted once", checkComplete},
+	{"text", "excerpts are lines of their files", checkText},
+	{"regions", "generated parts are up to date", checkRegions},
+	{"console", "commands print what lessons say", checkConsole},
+}
+
+// Select returns the checks of these names, or all.
+func Select(names []string) ([]Check, error) {
+	if len(names) == 0 {
+		return Checks, nil
+	}
+	var selected []Check
+	for _, name := range names {
+		i := slices.IndexFunc(Checks, func(c Check) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no check %q: -list lists them", name)
+		}
+		selected = append(selected, Checks[i])
+	}
+	return selected, nil
+}
+
+// Run runs the check on the course.
+func (k Check) Run(ctx context.Context, c *Course) *Findings {
+	f := &Findings{}
+	begin := time.Now()
+	if err := k.run(ctx, c, f); err != nil {
+		f.Problems = append(f.Problems, &Problem{Text: err.Error()})
+	}
+	f.Took = time.Since(begin)
+	slices.SortStableFunc(f.Problems, func(a, b *Problem) int {
+		if a.File != b.File {
+			return strings.Compare(a.File, b.File)
+		}
+		return a.Line - b.Line
+	})
+	return f
+}
+
+// Findings are what a check has found. They may be added to concurrently.
+type Findings struct {
+	Problems []*Problem
+	Notes    []string // what was not looked at, and why
+	Took     time.Duration
+
+	mu sync.Mutex
+}
+
+func (f *Findings) add(p *Problem) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Problems = append(f.Problems, p)
+}
+
+// page notes a problem on a page.
+func (f *Findings) page(p *Page, line int, format string, args ...any) {
+	f.add(problem(p, line, format, args...))
+}
+
+// file notes a problem in a file that is no page.
+func (f *Findings) file(name string, line int, format string, args ...any) {
+	f.add(&Problem{name, line, fmt.Sprintf(format, args...)})
+}
+
+func (f *Findings) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
+}
+
+// lessons returns the steps' lessons.
+func (c *Course) lessons() []*Page {
+	return slices.DeleteFunc(slices.Clone(c.pages), func(p *Page) bool { return !p.IsLesson() })
+}
+
+// stations returns the stations that a lesson tells of.
+func (p *Page) stations() []course.Station {
+	var found []course.Station
+	for _, s := range course.Stations {
+		if p.Station != nil && s.Step == p.Station.Step {
+			found = append(found, s)
+		}
+	}
+	return found
+}
