@@ -101,6 +101,13 @@ func TestServer_RefusesParamsThatDoNotFit(t *testing.T) {
 	}
 }
 
+func TestService_RefusesWhatIsNoFunction(t *testing.T) {
+	svc := NewService("Test")
+	assert.ErrorContains(t, svc.Register("M", nil), `rpc: register "Test.M": <nil> is nil or not a function: want func(`)
+	assert.ErrorContains(t, svc.Register("M", (func())(nil)), "func() is nil or not a function")
+	assert.ErrorContains(t, svc.Register("M", 5), "int is nil or not a function")
+}
+
 func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
 	fn := func() {}
 	assert.EqualError(t, NewService("").Register("M", fn),
@@ -115,14 +122,17 @@ func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
 
 func TestServer_RegistersAllOfAServiceOrNothing(t *testing.T) {
 	srv := &Server{}
-	first, second := NewService("Test"), NewService("Test")
-	require.NoError(t, first.Register("M", func() {}))
-	require.NoError(t, srv.RegisterService(first))
-	for i := range 20 {
-		require.NoError(t, second.Register(fmt.Sprint("New", i), func() {}))
+	for _, name := range []string{"Test", "Other"} {
+		svc := NewService(name)
+		require.NoError(t, svc.Register("M", func() {}))
+		require.NoError(t, srv.RegisterService(svc))
 	}
-	require.NoError(t, second.Register("M", func() {}))
-	assert.EqualError(t, srv.RegisterService(second),
+	again := NewService("Test")
+	for i := range 20 {
+		require.NoError(t, again.Register(fmt.Sprint("New", i), func() {}))
+	}
+	require.NoError(t, again.Register("M", func() {}))
+	assert.EqualError(t, srv.RegisterService(again),
 		`rpc: register "Test.M": the name is taken: want another for each function`)
-	assert.Len(t, srv.methods, 1)
+	assert.Len(t, srv.methods, 2, "what the first two services brought")
 }

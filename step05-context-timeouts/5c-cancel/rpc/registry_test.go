@@ -26,15 +26,20 @@ func TestServer_PanicIsAnInternalErrorAndALogLine(t *testing.T) {
 	})
 }
 
+func TestServer_PanicNeedsNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Panic", func() int { panic("the secret reason") })
+		assert.EqualError(t, call(newClient(t, srv), "Test.Panic", nil, nil), "internal error")
+	})
+}
+
 func TestService_RefusesWhatCannotBeCalled(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		fn   any
 		want string
 	}{
-		{"nil", nil, "<nil> is nil or not a function: want func("},
-		{"a nil function", (func())(nil), "func() is nil or not a function"},
-		{"a number", 5, "int is nil or not a function"},
 		{"two parameters", func(a, b int) {}, "func(int, int) has too many parameters: want one, a struct if need be"},
 		{"variadic", func(...int) {}, "func(...int) has too many parameters"},
 		{"three results", func() (a, b int, err error) { return }, "has too many results: want a result and an error"},
@@ -68,14 +73,15 @@ func TestServer_RefusesATakenNameAndKeepsTheFirst(t *testing.T) {
 // other reasons.
 type shelf struct {
 	sync.Mutex
-	io.Closer
+	io.Reader
 	base
+	Next *shelf // its Count is not promoted, since it is not embedded
 }
 
-func (*shelf) Count(item string) int         { return len(item) }
-func (*shelf) Watch(item string, c chan int) {}
-func (*shelf) Clear(item string)             {}
-func (*shelf) Size() int                     { return 0 }
+func (*shelf) Count(item string) int             { return len(item) }
+func (*shelf) Watch(item string, c chan int) int { return 0 }
+func (*shelf) Clear(item string)                 {}
+func (*shelf) Size() int                         { return 0 }
 
 //lint:ignore U1000 not exported, so not published
 func (*shelf) count(item string) (int, error) { return 0, nil }
