@@ -21,7 +21,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	color.NoColor = !isTerminal(stdout) || os.Getenv("NO_COLOR") != ""
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(goFlags(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
