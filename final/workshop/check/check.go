@@ -1,0 +1,207 @@
+// Package check runs a station's tests on a learner's code, so that nothing that
+// the code does wrong hides anything else: packages are compiled one by one, and
+// each test has a process of its own.
+package check
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// Options say what to check. The zero value checks everything, without the race
+// detector.
+type Options struct {
+	Run     *regexp.Regexp // only tests whose name it matches; nil: all
+	Race    bool           // see CanRace
+	Timeout time.Duration  // of one test; 0: 20 seconds
+}
+
+// A Report is what a check saw.
+type Report struct {
+	Target   Target
+	Results  []Result   // new tests first, each kind in the lesson's order
+	Packages []*Package // that have tests
+	Broken   []string   // mistakes of packages without tests that do not compile
+	Notes    []string   // what go vet finds suspicious
+	RedIsOK  string     // why code that does not compile is as it should be; ""
+}
+
+// ToDo returns the names of the tests that did not pass.
+func (r *Report) ToDo() []string { return r.names(func(s Status) bool { return s != Passed }) }
+
+// Passed returns the names of the tests that passed.
+func (r *Report) Passed() []string { return r.names(func(s Status) bool { return s == Passed }) }
+
+func (r *Report) names(want func(Status) bool) []string {
+	var names []string
+	for _, result := range r.Results {
+		if want(result.Status) {
+			names = append(names, result.Test.Name)
+		}
+	}
+	return names
+}
+
+// Done reports whether all is well.
+func (r *Report) Done() bool { return len(r.ToDo()) == 0 && len(r.Broken) == 0 }
+
+// Run checks t. Its error is of the machine or ctx's; what is wrong with the code
+// is in the report.
+func Run(ctx context.Context, t Target, o Options) (*Report, error) {
+	if o.Timeout == 0 {
+		o.Timeout = 20 * time.Second
+	}
+	report := &Report{Target: t}
+	there, err := report.plan(o.Run)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "workshop-check-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := report.compile(ctx, there, tmp, o.Race); err != nil {
+		return nil, err
+	}
+	report.runAll(ctx, o.Timeout)
+	return report, ctx.Err()
+}
+
+// plan fills r.Results with the tests to run, and returns the folders of their
+// packages.
+func (r *Report) plan(run *regexp.Regexp) (packages []string, err error) {
+	t := r.Target
+	wanted, err := course.Tests(t.Root, t.Station)
+	if err != nil {
+		return nil, err
+	}
+	added, err := course.NewTests(t.Root, t.Station)
+	if err != nil {
+		return nil, err
+	}
+	there, err := course.TestsIn(t.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if t.Progress == nil { // nothing is lost from the course's own folders; a checkpoint's has rpc alone
+		wanted = slices.DeleteFunc(wanted, func(w course.Test) bool { return !slices.ContainsFunc(there, w.Same) })
+	}
+	for _, test := range arrange(wanted, there) {
+		if run != nil && !run.MatchString(test.Name) {
+			continue
+		}
+		result := Result{Test: test, Status: Missing, New: slices.ContainsFunc(added, test.Same)}
+		if slices.ContainsFunc(there, test.Same) {
+			result.Status = NotCompiled
+			packages = append(packages, test.Package)
+		}
+		r.Results = append(r.Results, result)
+	}
+	slices.SortStableFunc(r.Results, func(a, b Result) int { return first(a.New) - first(b.New) })
+	slices.Sort(packages)
+	return slices.Compact(packages), nil
+}
+
+func first(yes bool) int {
+	if yes {
+		return 0
+	}
+	return 1
+}
+
+// arrange returns the tests that are wanted, in their order, but not those of the
+// article's way that are not there; then those that the learner has added.
+func arrange(wanted, there []course.Test) []course.Test {
+	var all []course.Test
+	for _, t := range wanted {
+		if !t.IsNaive() || slices.ContainsFunc(there, t.Same) {
+			all = append(all, t)
+		}
+	}
+	for _, t := range there {
+		if !slices.ContainsFunc(wanted, t.Same) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// compile builds the packages, and drops tests that are not for this system.
+func (r *Report) compile(ctx context.Context, packages []string, tmp string, race bool) error {
+	dir := r.Target.Dir
+	for i, name := range packages {
+		sub := filepath.Join(tmp, strconv.Itoa(i))
+		if err := os.Mkdir(sub, 0o777); err != nil {
+			return err
+		}
+		p, err := compile(ctx, dir, name, sub, race)
+		if err != nil {
+			return err
+		}
+		r.Packages = append(r.Packages, p)
+		r.Results = slices.DeleteFunc(r.Results, func(result Result) bool {
+			return result.Status != Missing && result.Test.Package == name && len(p.Errors) == 0 && !p.tests[topLevel(result.Test.Name)]
+		})
+	}
+	if r.compiles() {
+		r.Notes, r.Broken = vet(ctx, dir, race)
+	} else {
+		r.RedIsOK = redIsRight(r.Target)
+	}
+	return ctx.Err()
+}
+
+// compiles reports whether all packages with tests do.
+func (r *Report) compiles() bool {
+	return !slices.ContainsFunc(r.Packages, func(p *Package) bool { return len(p.Errors) > 0 })
+}
+
+// runAll runs the tests whose packages compile, as many at a time as there are
+// processors.
+func (r *Report) runAll(ctx context.Context, timeout time.Duration) {
+	free := make(chan struct{}, runtime.NumCPU())
+	var wg sync.WaitGroup
+	for i := range r.Results {
+		result := &r.Results[i]
+		p := r.packageOf(result.Test)
+		if result.Status == Missing || p == nil || len(p.Errors) > 0 {
+			continue
+		}
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			if ctx.Err() == nil {
+				added := result.New
+				*result = runTest(ctx, r.Target.Dir, p, result.Test, timeout)
+				result.New = added
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (r *Report) packageOf(t course.Test) *Package {
+	for _, p := range r.Packages {
+		if p.Name == t.Package {
+			return p
+		}
+	}
+	return nil
+}
+
+// topLevel returns the name of the function that runs that test.
+func topLevel(name string) string {
+	name, _, _ = strings.Cut(name, "/")
+	return name
+}

@@ -1,0 +1,109 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A Package is a folder of tests, compiled or not.
+type Package struct {
+	Name   string   // the folder, below the target's: "rpc"
+	Errors []string // why it does not compile: "rpc/client.go:12:3: undefined: Dial"
+	binary string
+	tests  map[string]bool // the top-level tests that the binary has
+}
+
+// compile builds the tests of the package in dir/name, and asks the binary which
+// it has: build constraints may have left some out. An error is of the machine,
+// not of the learner.
+func compile(ctx context.Context, dir, name, tmp string, race bool) (*Package, error) {
+	p := &Package{Name: name, binary: binary(tmp), tests: map[string]bool{}}
+	args := []string{"test", "-c", "-o", p.binary}
+	if race {
+		args = append(args, "-race")
+	}
+	out, err := command(ctx, dir, "go", append(args, "./"+name)...).CombinedOutput()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		p.Errors = compileErrors(string(out))
+		if len(p.Errors) == 0 {
+			return nil, fmt.Errorf("go test -c ./%s: %w", name, err)
+		}
+		return p, nil
+	}
+	if _, err := os.Stat(p.binary); err != nil {
+		return p, nil // the package has no tests for this system
+	}
+	return p, p.list(ctx, dir)
+}
+
+// list fills p.tests. A binary that cannot even do that has no tests either.
+func (p *Package) list(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary, "-test.list", "^Test")
+	cmd.Env = testEnv()
+	var out bounded
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() == context.Canceled {
+			return ctx.Err()
+		}
+		p.Errors = append([]string{"its tests do not start (" + err.Error() + "): does an init, a variable's value or TestMain fail?"},
+			strings.Split(strings.TrimSpace(out.String()), "\n")...)
+		return nil
+	}
+	for _, name := range strings.Fields(out.String()) {
+		p.tests[name] = true
+	}
+	return nil
+}
+
+// listTimeout is how long a binary may take to name its tests: it runs no more
+// than what packages do when they start.
+const listTimeout = 30 * time.Second
+
+// compileErrors returns the lines of the go command's output that say what is
+// wrong, without those that only name the package.
+func compileErrors(out string) []string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "FAIL") {
+			continue
+		}
+		file, rest, ok := strings.Cut(line, ".go:")
+		if ok {
+			line = strings.TrimPrefix(filepath.ToSlash(file), "./") + ".go:" + rest
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// vet returns what the go command finds suspicious in all packages, and the
+// mistakes of those that have no tests and do not compile.
+func vet(ctx context.Context, dir string, race bool) (notes, errors []string) {
+	args := []string{"vet"}
+	if race {
+		args = append(args, "-race") // what is compiled already need not be again
+	}
+	out, err := command(ctx, dir, "go", append(args, "./...")...).CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		return nil, nil
+	}
+	for _, line := range compileErrors(string(out)) {
+		if mistake, ok := strings.CutPrefix(line, "vet: "); ok {
+			errors = append(errors, mistake)
+		} else {
+			notes = append(notes, line)
+		}
+	}
+	return notes, errors
+}

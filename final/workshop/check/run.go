@@ -1,0 +1,129 @@
+package check
+
+import (
+	"context"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// Status is how a test ended.
+type Status string
+
+// How a test can end. All but Passed are to do.
+const (
+	Passed      Status = "passed"
+	Failed      Status = "failed"
+	Panicked    Status = "panicked"
+	Deadlocked  Status = "deadlocked"   // all goroutines of its synctest bubble wait
+	Hung        Status = "hung"         // still running when its time was over
+	Raced       Status = "raced"        // the race detector spoke up
+	NotCompiled Status = "not compiled" // its package does not
+	Missing     Status = "missing"      // the lesson's test is not in the folder
+)
+
+// A Result is how one test went.
+type Result struct {
+	Test     course.Test
+	New      bool // the station adds it
+	Status   Status
+	Failures []Failure
+	Panic    string      // what it panicked with
+	Stacks   []Goroutine // of a panic, a deadlock or a hang: those in the learner's code
+	Race     []string    // the two places of a data race
+	Output   string      // all of it
+}
+
+// runTest runs one test in a process of its own: whatever it does, it hides no
+// other test's result.
+func runTest(ctx context.Context, dir string, p *Package, t course.Test, timeout time.Duration) Result {
+	ctx, cancel := context.WithTimeout(ctx, timeout+killAfter)
+	defer cancel()
+	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary,
+		"-test.run", pattern(t.Name), "-test.timeout", timeout.String(), "-test.paniconexit0")
+	cmd.Env = testEnv()
+	var out bounded
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	r := Result{Test: t, Status: Passed, Output: out.String()}
+	if err != nil {
+		r.explain(dir, p.Name, err)
+	}
+	return r
+}
+
+// killAfter is how much longer than its -test.timeout a test is waited for: it
+// then prints its goroutines.
+const killAfter = 10 * time.Second
+
+// pattern matches that test and no other.
+func pattern(name string) string {
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	return strings.Join(parts, "/")
+}
+
+var panicLine = regexp.MustCompile(`(?m)^(?:panic|fatal error): (.*)$`)
+
+// explain fills r for a test that did not pass, from its output.
+func (r *Result) explain(dir, pkg string, err error) {
+	r.Status = Failed
+	r.Failures = failures(pkg, r.Output)
+	traces := r.Output
+	if at := panicLine.FindStringSubmatchIndex(r.Output); at != nil {
+		r.Panic = strings.TrimSuffix(r.Output[at[2]:at[3]], " [recovered, repanicked]")
+		traces = r.Output[at[0]:]
+	}
+	if r.Race = race(dir, r.Output); r.Race != nil {
+		r.Status = Raced
+	}
+	switch {
+	case strings.HasPrefix(r.Panic, "test timed out after "):
+		r.Status = Hung
+	case strings.HasPrefix(r.Panic, "deadlock: "), strings.HasPrefix(r.Panic, "all goroutines are asleep - deadlock"):
+		r.Status = Deadlocked
+	case r.Panic != "":
+		r.Status = Panicked
+	}
+	if r.Panic != "" {
+		r.Stacks = goroutines(dir, traces)
+	} else if len(r.Failures) == 0 && r.Race == nil {
+		r.Failures = []Failure{{What: append([]string{"The test's process ended with " + err.Error() + "."}, lastLines(r.Output, 5)...)}}
+	}
+}
+
+// lastLines returns the last n lines of text.
+func lastLines(text string, n int) []string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return lines[max(0, len(lines)-n):]
+}
+
+var raceLine = regexp.MustCompile(`(?m)^(?:Previous )?([Rr]ead|[Ww]rite|[Aa]tomic read|[Aa]tomic write) at 0x\S+ by (.*):$`)
+
+// race returns, for the first data race that output reports, what each side did
+// and where in the learner's code.
+func race(dir, output string) []string {
+	_, report, ok := strings.Cut(output, "WARNING: DATA RACE\n")
+	if !ok {
+		return nil
+	}
+	report, _, _ = strings.Cut(report, "\n==================")
+	sides := []string{}
+	for part := range strings.SplitSeq(report, "\n\n") {
+		m := raceLine.FindStringSubmatch(part)
+		if m == nil {
+			continue
+		}
+		where := "outside your code"
+		if own := ownFrames(dir, strings.Split(part, "\n")); len(own) > 0 {
+			where = own[0]
+		}
+		sides = append(sides, strings.ToLower(m[1])+" at "+where)
+	}
+	return sides
+}

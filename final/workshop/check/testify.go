@@ -1,0 +1,89 @@
+package check
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	labelLine = regexp.MustCompile(`^\s*\t([A-Z][A-Za-z ]*): *\t(.*)$`)
+	moreLine  = regexp.MustCompile(`^\s*\t {6,}\t(.*)$`)
+)
+
+// isTestify reports whether a log entry is an assertion of testify: labels with
+// tabs around them, the first of which is Error Trace.
+func isTestify(lines []string) bool {
+	return len(lines) > 1 && strings.Contains(lines[1], "\tError Trace:")
+}
+
+// readTestify reads an assertion that failed.
+func (f *Failure) readTestify(lines []string) {
+	labels := map[string][]string{}
+	label := ""
+	for _, line := range lines {
+		if m := labelLine.FindStringSubmatch(line); m != nil {
+			label = m[1]
+			labels[label] = append(labels[label], m[2])
+		} else if m := moreLine.FindStringSubmatch(line); m != nil {
+			labels[label] = append(labels[label], m[1])
+		}
+	}
+	f.Message = strings.Join(labels["Messages"], "\n")
+	f.readError(labels["Error"])
+}
+
+// readError takes an assertion's text apart.
+func (f *Failure) readError(lines []string) {
+	for i, line := range lines {
+		if line == "Diff:" {
+			f.More = diffLines(lines[i+1:])
+			break
+		}
+		text, isExpected := strings.CutPrefix(line, "expected: ")
+		if isExpected {
+			f.Expected = text
+			continue
+		}
+		text, isActual := strings.CutPrefix(line, "actual  : ")
+		if !isActual {
+			text, isActual = strings.CutPrefix(line, "in chain: ")
+		}
+		switch {
+		case isActual:
+			f.Came = text
+		case strings.TrimSpace(line) != "":
+			f.What = append(f.What, strings.TrimSpace(line))
+		}
+	}
+	f.plainWords()
+}
+
+// plainWords puts what testify says about errors as expected and came, and leaves
+// out words that the two say already.
+func (f *Failure) plainWords() {
+	if len(f.What) == 0 {
+		return
+	}
+	switch first := f.What[0]; {
+	case first == "Received unexpected error:":
+		f.Expected, f.Came, f.What = "no error", strings.Join(f.What[1:], "\n"), nil
+	case first == "An error is expected but got nil.":
+		f.Expected, f.Came, f.What = "an error", "none", nil
+	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
+		f.What = f.What[1:]
+	}
+}
+
+// diffLines returns a diff without its headings and empty lines at its end.
+func diffLines(lines []string) []string {
+	var diff []string
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "--- Expected") && !strings.HasPrefix(line, "+++ Actual") && !strings.HasPrefix(line, "@@ ") {
+			diff = append(diff, line)
+		}
+	}
+	for len(diff) > 0 && strings.TrimSpace(diff[len(diff)-1]) == "" {
+		diff = diff[:len(diff)-1]
+	}
+	return diff
+}
