@@ -1,0 +1,197 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/frames"
+)
+
+// final is one direction of final's wire: a hello, then frames.
+type final struct {
+	fromClient bool
+	talk       *finalTalk
+	helloed    bool
+	gob        gobStream
+}
+
+// finalTalk is what both directions of a connection have to know.
+type finalTalk struct {
+	codec   string
+	largest map[bool]uint32 // length of a frame that the client (true) and the server read; 0: not said yet
+}
+
+func newFinal() (client, server dialect) {
+	t := &finalTalk{largest: map[bool]uint32{}}
+	return &final{fromClient: true, talk: t}, &final{talk: t}
+}
+
+func (d *final) cut(have []byte, size int64, more []byte) (int, bool, error) {
+	head := int64(frames.LengthSize)
+	if !d.helloed {
+		head = frames.HelloSize
+		if size == 0 && !frames.IsMagic(more) {
+			return 0, false, &frames.Error{Reason: "not a hello of this protocol"}
+		}
+	}
+	n := min(head-size, int64(len(more)))
+	if size < head {
+		have = append(append([]byte(nil), have...), more[:n]...)
+	}
+	total := int64(frames.Size(have, !d.helloed))
+	if size >= head {
+		n = min(total-size, int64(len(more)))
+	} else if total > 0 {
+		if err := d.checkHead(have); err != nil {
+			return 0, false, err
+		}
+	}
+	return int(n), size+n == total, nil
+}
+
+// checkHead checks the length, as the receiver does before it makes room.
+func (d *final) checkHead(head []byte) error {
+	if !d.helloed {
+		if !frames.IsMagic(head) {
+			return &frames.Error{Reason: "not a hello of this protocol"}
+		}
+		return nil
+	}
+	length := binary.BigEndian.Uint32(head)
+	largest := d.talk.largest[!d.fromClient]
+	switch {
+	case length < frames.MinLength:
+		return &frames.Error{Reason: fmt.Sprintf("frame of length %d, less than %d", length, frames.MinLength)}
+	case largest > 0 && length > largest:
+		return &frames.Error{Reason: fmt.Sprintf("frame of length %d: the other side reads at most %d", length, largest)}
+	}
+	return nil
+}
+
+func (d *final) explain(message []byte, size int64) (string, error) {
+	if !d.helloed {
+		d.helloed = true
+		return d.explainHello(message)
+	}
+	if int64(len(message)) < size { // its beginning is a frame, too, with a shorter body
+		message = append([]byte(nil), message...)
+		binary.BigEndian.PutUint32(message, uint32(len(message)-frames.LengthSize))
+	}
+	f, err := frames.ParseFrame(message)
+	if err != nil {
+		return "", err
+	}
+	text, err := d.explainFrame(f, size-int64(len(message)))
+	if wrong := f.Check(d.fromClient); wrong != nil {
+		err = wrong
+	}
+	return text, err
+}
+
+func (d *final) explainHello(whole []byte) (string, error) {
+	h, err := frames.ParseHello(whole)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("hello: version %d", h.Version)
+	if h.Version != frames.Version {
+		return text + ", which is not known here", nil
+	}
+	if d.fromClient {
+		c, err := h.Client()
+		d.talk.codec, d.talk.largest[true] = c.Codec, c.MaxMessage
+		return fmt.Sprintf("%s, codec %s, reads at most %d bytes%s", text, clean(c.Codec), c.MaxMessage, pairs("metadata", c.Metadata)), err
+	}
+	s, err := h.Server()
+	if s.Code != frames.OK {
+		return fmt.Sprintf("%s, refused: %s %q", text, s.Code, s.Text), err
+	}
+	d.talk.largest[false] = s.MaxMessage
+	return fmt.Sprintf("%s, accepted: %d calls in flight, reads at most %d bytes", text, s.InFlight, s.MaxMessage), err
+}
+
+// explainFrame explains a frame whose body is missing so many bytes.
+func (d *final) explainFrame(f frames.Frame, missing int64) (string, error) {
+	text := fmt.Sprintf("%s %d", f.Kind, f.ID)
+	switch f.Kind {
+	case frames.KindRequest:
+		r, err := f.Request()
+		text += " " + clean(r.Method)
+		if r.TimeoutMS > 0 {
+			text += ", timeout " + (time.Duration(r.TimeoutMS) * time.Millisecond).String()
+		}
+		text += flags(f.Flags) + pairs("metadata", r.Metadata)
+		if err != nil {
+			return text, err
+		}
+		return d.withBody(text, "params", f, r.Params, missing)
+	case frames.KindResponse:
+		return d.withBody(text+flags(f.Flags), "result", f, f.Fields, missing)
+	case frames.KindError, frames.KindGoAway:
+		r, err := f.Reason()
+		if f.Kind == frames.KindGoAway {
+			text = fmt.Sprintf("%s after call %d", f.Kind, f.ID)
+		}
+		return fmt.Sprintf("%s %s %q%s%s", text, r.Code, r.Text, flags(f.Flags), pairs("details", r.Details)), err
+	}
+	return text + flags(f.Flags), nil
+}
+
+// withBody adds params or result: their length, and what they are if the codec
+// lets a stranger read them.
+func (d *final) withBody(text, what string, f frames.Frame, body []byte, missing int64) (string, error) {
+	if len(body) == 0 {
+		return text + ", no " + what, nil
+	}
+	text += fmt.Sprintf(", %s of %d bytes", what, int64(len(body))+missing)
+	switch {
+	case d.talk.codec == "json":
+		return text + " " + string(body), nil
+	case d.talk.codec == "gob" && missing > 0:
+		return tooLong(text, nil)
+	case d.talk.codec == "gob":
+		value, err := d.gobStream(f.Flags).readAll(body)
+		return text + " " + value, shifted(err, len(f.Bytes())-len(body))
+	}
+	return text + " in " + clean(d.talk.codec), nil
+}
+
+// gobStream returns the stream that a body with these flags belongs to.
+func (d *final) gobStream(f frames.Flags) *gobStream {
+	if f&frames.FlagSelfContained != 0 {
+		return &gobStream{}
+	}
+	if f&frames.FlagRestart != 0 {
+		d.gob = gobStream{}
+	}
+	return &d.gob
+}
+
+var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran"}
+
+func flags(f frames.Flags) string {
+	if f == 0 {
+		return ""
+	}
+	var names []string
+	for i, name := range flagNames {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.TrimSuffix(fmt.Sprintf(", flags %02x %s", byte(f), strings.Join(names, " + ")), " ")
+}
+
+func pairs(what string, all []frames.Pair) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, p := range all {
+		parts = append(parts, clean(p.Key)+"="+strconv.Quote(p.Value))
+	}
+	return ", " + what + " " + strings.Join(parts, " ")
+}
