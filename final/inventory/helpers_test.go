@@ -10,12 +10,12 @@ import (
 
 // openTest opens a new database with that stock. It is closed after the test,
 // and its books must add up then.
-func openTest(t *testing.T, stock map[string]int) *Inventory {
+func openTest(t testing.TB, stock map[string]int) *Inventory {
 	t.Helper()
 	return openFile(t, filepath.Join(t.TempDir(), "shop.db"), stock)
 }
 
-func openFile(t *testing.T, path string, stock map[string]int) *Inventory {
+func openFile(t testing.TB, path string, stock map[string]int) *Inventory {
 	t.Helper()
 	inv, err := Open(path, stock)
 	require.NoError(t, err)
