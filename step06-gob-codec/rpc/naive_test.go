@@ -22,5 +22,7 @@ func TestNaive_ReadingTheHelloAheadLosesTheFirstRequest(t *testing.T) {
 	var hello struct{ Codec string }
 	require.NoError(t, json.NewDecoder(server).Decode(&hello))
 	var req Request
-	assert.ErrorIs(t, json.NewDecoder(server).Decode(&req), io.EOF, "where are First and Second?")
+	err := json.NewDecoder(server).Decode(&req)
+	t.Logf("the hello asks for %s, and after it comes: %v", hello.Codec, err)
+	assert.ErrorIs(t, err, io.EOF, "where are First and Second?")
 }

@@ -3,8 +3,11 @@ package rpc
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"testing"
 	"testing/synctest"
 
@@ -136,3 +139,50 @@ func TestServer_AClientThatIsGoneCostsNoMoreEncoding(t *testing.T) {
 type counted struct{ n *int }
 
 func (c counted) MarshalJSON() ([]byte, error) { *c.n++; return []byte("1"), nil }
+
+// A failingCodec fails when it writes, and does not say that nothing was written.
+type failingCodec struct{ Codec }
+
+func (failingCodec) WriteRequest(Request) error   { return errors.New("half a message") }
+func (failingCodec) WriteResponse(Response) error { return errors.New("half a message") }
+
+// speakFailing makes all codecs of this test failingCodecs.
+func speakFailing(t *testing.T) {
+	json := newCodec["json"]
+	newCodec["json"] = func(r *bufio.Reader, w io.Writer) Codec { return failingCodec{json(r, w)} }
+	t.Cleanup(func() { newCodec["json"] = json })
+}
+
+func TestClient_ACodecThatFailsBreaksTheConnection(t *testing.T) {
+	speakFailing(t)
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := playServer(t)
+		assert.EqualError(t, call(c, "M", nil, nil), "rpc: M: half a message")
+		assert.EqualError(t, call(c, "M", nil, nil), "rpc: connection broken: half a message")
+	})
+}
+
+func TestServer_ACodecThatFailsEndsTheConnectionAndIsLogged(t *testing.T) {
+	speakFailing(t)
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		conn := newServer(t, &Server{ErrorLog: log.New(&logged, "", 0)}).connect(t)
+		write(t, conn, `{"id":1,"method":"M"}`+"\n")
+		_, err := conn.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+		assert.Contains(t, logged.String(), "cannot be encoded: half a message")
+	})
+}
+
+func TestClient_AWriteThatFailsLeavesNothingToWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		broken := &soloConn{Conn: client}
+		broken.busy.Store(true) // for ever
+		c := clientOn(t, broken)
+		assert.EqualError(t, call(c, "M", nil, nil), "rpc: connection broken: two writes at a time")
+		synctest.Wait()
+		assert.Zero(t, c.out.Len())
+	})
+}
