@@ -6,7 +6,6 @@ package diff
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -45,11 +44,31 @@ func Between(root string, from, to course.Station) (*Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := maps.Clone(before)
-	maps.Copy(all, after)
+	return compareFiles(root, from, to, before, after)
+}
 
+// Of returns what a station changes of the one before it. The first is compared
+// with nothing.
+func Of(root string, s course.Station) (*Diff, error) {
+	if before, ok := s.Previous(); ok {
+		return Between(root, before, s)
+	}
+	files, err := s.Files(root, s.Module())
+	if err != nil {
+		return nil, err
+	}
+	return compareFiles(root, course.Station{Name: "nothing"}, s, nil, files)
+}
+
+func compareFiles(root string, from, to course.Station, before, after course.Files) (*Diff, error) {
+	all := maps.Clone(after)
+	maps.Copy(all, before)
 	d := &Diff{From: from, To: to}
-	for _, name := range all.Names() {
+	names := all.Names()
+	if err := Order(root, to, names); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		old, was := before[name]
 		now, is := after[name]
 		if course.IsNaive(name) || was == is && string(old) == string(now) {
@@ -65,12 +84,19 @@ func Between(root string, from, to course.Station) (*Diff, error) {
 		}
 		d.Files = append(d.Files, f)
 	}
-	lesson, err := os.ReadFile(filepath.Join(root, to.Step, "README.md"))
-	if err != nil {
-		return nil, err
-	}
-	sortFiles(d.Files, strings.ReplaceAll(string(lesson), "\r\n", "\n"))
 	return d, nil
+}
+
+// Code returns how many lines of code f adds: no blank ones, and no comments.
+func (f File) Code() int {
+	n := 0
+	for _, l := range f.lines {
+		text := strings.TrimSpace(l.text)
+		if l.op == added && text != "" && !strings.HasPrefix(text, "//") {
+			n++
+		}
+	}
+	return n
 }
 
 func newFile(name string, old, now []byte) File {
@@ -107,7 +133,7 @@ func (d *Diff) Only(names ...string) error {
 			}
 		}
 		if !found {
-			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by diff --name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
+			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by diff -name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
 		}
 	}
 	d.Files = slices.DeleteFunc(d.Files, func(f File) bool { return !keep[f.Name] })
@@ -118,16 +144,12 @@ func (d *Diff) Only(names ...string) error {
 // its file in testdata/diffs: "4b-5a.diff".
 func All(root string) (map[string][]byte, error) {
 	diffs := map[string][]byte{}
-	for _, to := range course.Stations {
-		from, ok := to.Previous()
-		if !ok {
-			continue
-		}
-		d, err := Between(root, from, to)
+	for _, s := range course.Stations[1:] {
+		d, err := Of(root, s)
 		if err != nil {
 			return nil, err
 		}
-		diffs[from.Name+"-"+to.Name+".diff"] = []byte(d.String())
+		diffs[d.From.Name+"-"+d.To.Name+".diff"] = []byte(d.String())
 	}
 	return diffs, nil
 }

@@ -2,7 +2,9 @@ package diff
 
 import (
 	"cmp"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,15 +13,19 @@ import (
 )
 
 // block matches the first line of a block of code in a lesson, and its file.
-var block = regexp.MustCompile("(?m)^```(?:go|diff) (?:type|copy|read) (?:[0-9a-z]+:)?([^/ \n][^ \n]*)")
+var block = regexp.MustCompile("(?m)^```(?:go|diff) (?:type|copy|read) (?:[0-9a-z]+:)?([^/ \r\n][^ \r\n]*)")
 
-// sortFiles brings files into the order in which a reader wants them: code as
-// the lesson comes to it, then tests, then scripts, then all else. Code that
-// the lesson does not quote follows by folder, rpc/ first.
-func sortFiles(files []File, lesson string) {
+// Order sorts names of files as the lesson of a station brings them: code as the
+// text comes to it, then tests, then scripts, then all else. Code that the
+// lesson does not quote follows by folder, rpc/ first.
+func Order(root string, s course.Station, names []string) error {
+	lesson, err := os.ReadFile(filepath.Join(root, s.Step, "README.md"))
+	if err != nil {
+		return err
+	}
 	var quoted []string
-	for _, match := range block.FindAllStringSubmatch(lesson, -1) {
-		quoted = append(quoted, match[1])
+	for _, match := range block.FindAllSubmatch(lesson, -1) {
+		quoted = append(quoted, string(match[1]))
 	}
 	rank := func(name string) int {
 		if i := slices.Index(quoted, name); i >= 0 {
@@ -27,14 +33,15 @@ func sortFiles(files []File, lesson string) {
 		}
 		return len(quoted)
 	}
-	slices.SortStableFunc(files, func(a, b File) int {
+	slices.SortStableFunc(names, func(a, b string) int {
 		return cmp.Or(
-			cmp.Compare(kind(a.Name), kind(b.Name)),
-			cmp.Compare(rank(a.Name), rank(b.Name)),
-			cmp.Compare(folder(a.Name), folder(b.Name)),
-			cmp.Compare(a.Name, b.Name),
+			cmp.Compare(kind(a), kind(b)),
+			cmp.Compare(rank(a), rank(b)),
+			cmp.Compare(folder(a), folder(b)),
+			cmp.Compare(a, b),
 		)
 	})
+	return nil
 }
 
 // kind orders a station's files by what they are for.

@@ -25,7 +25,7 @@ func note(root string, s course.Station) []byte {
     go tool workshop next       goes on to the next step or checkpoint
 
 "go test -timeout 30s ./..." works, too. Red is right at first: the functions that are yours to write return an error that says so.
-Your code is all that does not end with _test.go; the tests are the course's. Both may be read and run in any order.
+The files that end with _test.go, and testdata, are the course's; all else is yours.
 `)
 	return []byte(b.String())
 }

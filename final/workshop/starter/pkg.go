@@ -110,16 +110,16 @@ func (p pkg) value(t ast.Expr, made bool) string {
 		return "nil"
 	case *ast.ArrayType:
 		if t.Len != nil {
-			return source(t) + "{}"
+			return written(t) + "{}"
 		}
 		return "nil"
 	case *ast.MapType, *ast.ChanType, *ast.FuncType, *ast.InterfaceType:
 		return "nil"
 	case *ast.StructType:
-		return source(t) + "{}"
+		return written(t) + "{}"
 	}
 	// A type of another package, or a generic one.
-	text := source(t)
+	text := written(t)
 	switch text {
 	case "context.Context":
 		return "context.Background()"
@@ -168,8 +168,8 @@ func (p pkg) named(name string) string {
 	return "*new(" + name + ")" // a type parameter
 }
 
-// source returns a type as it is written.
-func source(t ast.Expr) string {
+// written returns a type as it is written.
+func written(t ast.Expr) string {
 	var b strings.Builder
 	if err := printer.Fprint(&b, token.NewFileSet(), t); err != nil {
 		panic(err) // a Builder takes all, and t was parsed

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/diff"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
@@ -152,3 +154,21 @@ func real(path string) string {
 	}
 	return path
 }
+
+// Stubs returns the names of the files that Write prepares with stubs, in the
+// lesson's order. A program's main.go is none: it is one call, and given.
+func Stubs(root string, s course.Station) ([]string, error) {
+	files, gone, err := codeBefore(root, s)
+	if err != nil {
+		return nil, err
+	}
+	h, err := handoutOf(root, s, files, gone)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(h.stubs.Names(), isProgram)
+	return names, diff.Order(root, s, names)
+}
+
+// isProgram reports whether a file is the main.go of a program.
+func isProgram(name string) bool { return path.Base(name) == "main.go" }

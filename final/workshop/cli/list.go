@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/diff"
+)
+
+func init() { commands = append(commands, newList) }
+
+func newList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "The steps and checkpoints: what each adds, minutes, lines, tests",
+		Long: "List prints the steps and checkpoints of the course. Lines are those of code that each adds, without comments,\n" +
+			"blank lines and tests; tests are those that are new and red at first.",
+		Args: cobra.NoArgs,
+	}
+	verbose := cmd.Flags().BoolP("verbose", "v", false, "name the new tests, and the pins: weaknesses that a later station lifts")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		root, err := course.Root(".")
+		if err != nil {
+			return err
+		}
+		var stations []listed
+		for _, s := range course.Stations {
+			l, err := newListed(root, s)
+			if err != nil {
+				return err
+			}
+			stations = append(stations, l)
+		}
+		printList(cmd.OutOrStdout(), stations, *verbose)
+		return nil
+	}
+	return cmd
+}
+
+// A listed station has its figures with it.
+type listed struct {
+	course.Station
+	lines       int
+	tests, pins []string // new ones
+}
+
+func newListed(root string, s course.Station) (listed, error) {
+	l := listed{Station: s}
+	var err error
+	if l.lines, err = linesOf(root, s); err != nil {
+		return l, err
+	}
+	tests, err := course.NewTests(root, s)
+	for _, t := range tests {
+		switch {
+		case t.IsPin():
+			l.pins = append(l.pins, t.Name)
+		case !t.IsNaive():
+			l.tests = append(l.tests, t.Name)
+		}
+	}
+	return l, err
+}
+
+// linesOf returns how many lines of code a station adds.
+func linesOf(root string, s course.Station) (int, error) {
+	d, err := diff.Of(root, s)
+	if err != nil {
+		return 0, err
+	}
+	lines := 0
+	for _, f := range d.Files {
+		if course.IsCode(f.Name) {
+			lines += f.Code()
+		}
+	}
+	return lines, nil
+}
+
+func printList(out io.Writer, stations []listed, verbose bool) {
+	name, number := color.New(color.Bold).SprintFunc(), color.New(color.FgCyan).SprintFunc()
+	fmt.Fprintf(out, "%-18s %7s %5s %5s\n", "", "minutes", "lines", "tests")
+	minutes, lines, tests := 0, 0, 0
+	for _, s := range stations {
+		minutes, lines, tests = minutes+s.Minutes, lines+s.lines, tests+len(s.tests)
+		fmt.Fprintf(out, "%s %s  %s\n", name(fmt.Sprintf("%s  %-14s", s.Name, s.Title)),
+			number(fmt.Sprintf("%7d %5d %5d", s.Minutes, s.lines, len(s.tests))), s.Adds)
+		if verbose {
+			printTests(out, "tests", s.tests)
+			printTests(out, "pins", s.pins)
+		}
+	}
+	fmt.Fprintf(out, "%-18s %s\n", "together", number(fmt.Sprintf("%7d %5d %5d", minutes, lines, tests)))
+}
+
+func printTests(out io.Writer, what string, names []string) {
+	if len(names) > 0 {
+		fmt.Fprintf(out, "    %s\n      %s\n", what, strings.Join(names, "\n      "))
+	}
+}
