@@ -28,12 +28,12 @@ type Options struct {
 
 // A Report is what a check saw.
 type Report struct {
-	Target   Target
-	Results  []Result   // new tests first, each kind in the lesson's order
-	Packages []*Package // that have tests
-	Broken   []string   // mistakes of packages without tests that do not compile
-	Notes    []string   // what go vet finds suspicious
-	RedIsOK  string     // why code that does not compile is as it should be; ""
+	Target     Target
+	Results    []Result   // new tests first, each kind in the lesson's order
+	Packages   []*Package // that have tests
+	Broken     []string   // mistakes of packages without tests that do not compile
+	Notes      []string   // what go vet finds suspicious
+	RedIsRight string     // why code that does not compile is as it should be; ""
 }
 
 // ToDo returns the names of the tests that did not pass.
@@ -154,17 +154,21 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 			return result.Status != Missing && result.Test.Package == name && len(p.Errors) == 0 && !p.tests[topLevel(result.Test.Name)]
 		})
 	}
-	if r.compiles() {
-		r.Notes, r.Broken = vet(ctx, dir, race)
+	if mistakes := r.mistakes(); len(mistakes) > 0 {
+		r.RedIsRight = redIsRight(r.Target, mistakes)
 	} else {
-		r.RedIsOK = redIsRight(r.Target)
+		r.Notes, r.Broken = vet(ctx, dir, race)
 	}
 	return ctx.Err()
 }
 
-// compiles reports whether all packages with tests do.
-func (r *Report) compiles() bool {
-	return !slices.ContainsFunc(r.Packages, func(p *Package) bool { return len(p.Errors) > 0 })
+// mistakes returns why packages with tests do not compile.
+func (r *Report) mistakes() []string {
+	var all []string
+	for _, p := range r.Packages {
+		all = append(all, p.Errors...)
+	}
+	return all
 }
 
 // runAll runs the tests whose packages compile, as many at a time as there are

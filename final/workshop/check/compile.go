@@ -69,13 +69,17 @@ func (p *Package) list(ctx context.Context, dir string) error {
 // than what packages do when they start.
 const listTimeout = 30 * time.Second
 
-// compileErrors returns the lines of the go command's output that say what is
-// wrong, without those that only name the package.
+// compileErrors returns what the go command's output says is wrong, without the
+// lines that only name the package. A mistake may go on for some lines.
 func compileErrors(out string) []string {
 	var lines []string
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, "\r\n")
 		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "FAIL") {
+			continue
+		}
+		if strings.HasPrefix(line, "\t") && len(lines) > 0 {
+			lines[len(lines)-1] += "\n" + line
 			continue
 		}
 		file, rest, ok := strings.Cut(line, ".go:")

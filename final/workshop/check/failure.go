@@ -112,6 +112,10 @@ func (f *Failure) readScript(pkg string, lines []string) {
 		f.Test = "" // the script is the test
 		f.Place = path.Join(pkg, strings.ReplaceAll(m[1], `\`, "/")) + ":" + m[2]
 		f.What = append([]string{m[3]}, lines[i+1:]...)
+		f.More = dedent(f.More)
+		if cut := len(f.More) - maxLines; cut > 0 { // its end explains the failure
+			f.More = append([]string{"…"}, f.More[cut+1:]...)
+		}
 		return
 	}
 	f.What, f.More = lines, nil

@@ -23,10 +23,10 @@ type Printer struct {
 const (
 	maxDetailed = 8   // tests with details
 	maxFailures = 2   // failures of a test
-	maxLines    = 12  // lines of a diff, a session, a text
+	maxLines    = 16  // lines of a diff, a session, a text
 	maxStacks   = 3   // goroutines that wait
 	maxFrames   = 5   // of a stack
-	maxErrors   = 12  // mistakes of a package
+	maxErrors   = 15  // lines about a package's mistakes
 	maxWidth    = 400 // characters of a value
 )
 
@@ -70,14 +70,14 @@ func (p *Printer) mistakes(r *Report) {
 	if len(r.Broken) > 0 {
 		p.mistakesOf("Without tests, but it does not compile", r.Broken)
 	}
-	if r.RedIsOK != "" {
-		fmt.Fprintf(p.W, "%s\n\n", r.RedIsOK)
+	if r.RedIsRight != "" {
+		fmt.Fprintf(p.W, "%s\n\n", r.RedIsRight)
 	}
 }
 
 func (p *Printer) mistakesOf(title string, lines []string) {
 	fmt.Fprintln(p.W, bold(title))
-	p.lines("  ", lines, maxErrors)
+	p.lines("  ", strings.Split(strings.Join(lines, "\n"), "\n"), maxErrors)
 	fmt.Fprintln(p.W)
 }
 

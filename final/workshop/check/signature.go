@@ -5,42 +5,57 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// stillOld returns the functions, methods and fields whose type the target's
-// station changes, and which the learner has as they were: their tests do not
-// compile, and that is right. Sorted.
-func stillOld(t Target) []string {
+// redIsRight returns the line that tells why code that does not compile is as it
+// should be, or "": the station's tests use what its lesson has the learner
+// change or add in files that are there.
+func redIsRight(t Target, mistakes []string) string {
 	previous, ok := t.Station.Previous()
 	if !ok {
-		return nil
-	}
-	old := signatures(filepath.Join(t.Root, previous.Folder, "rpc"))
-	changed := signatures(filepath.Join(t.Root, t.Station.Folder, "rpc"))
-	own := signatures(filepath.Join(t.Dir, "rpc"))
-	var names []string
-	for name, now := range changed {
-		if before, ok := old[name]; ok && before != now && own[name] == before {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// redIsRight returns the line that tells why code that does not compile is as it
-// should be, or "".
-func redIsRight(t Target) string {
-	old := stillOld(t)
-	if len(old) == 0 {
 		return ""
 	}
-	return "Red is right here: step " + t.Station.Name + " changes the type of " + strings.Join(old, ", ") +
-		", and its tests already use the new one. The lesson says how: " + t.Station.Step + "/README.md"
+	old := signatures(filepath.Join(t.Root, previous.Folder, "rpc"))
+	now := signatures(filepath.Join(t.Root, t.Station.Folder, "rpc"))
+	own := signatures(filepath.Join(t.Dir, "rpc"))
+	var changed, added []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		before, existed := old[name]
+		mine, has := own[name]
+		switch {
+		case existed && has && before != now[name] && mine == before:
+			changed = append(changed, name)
+		case !existed && !has && mentions(mistakes, name):
+			added = append(added, name)
+		}
+	}
+	var does []string
+	if len(changed) > 0 {
+		does = append(does, "changes the type of "+strings.Join(changed, ", "))
+	}
+	if len(added) > 0 {
+		does = append(does, "adds "+strings.Join(added, ", "))
+	}
+	if len(does) == 0 {
+		return ""
+	}
+	return "Red is right here: " + t.Station.Name + " " + strings.Join(does, ", and ") +
+		"; the tests use that already. The lesson says how: " + t.Station.Step + "/README.md"
+}
+
+// mentions reports whether a mistake is about name, "Func" or "Type.Member".
+func mentions(mistakes []string, name string) bool {
+	member := regexp.MustCompile(`\b` + regexp.QuoteMeta(name[strings.LastIndexByte(name, '.')+1:]) + `\b`)
+	return slices.ContainsFunc(mistakes, func(line string) bool {
+		_, text, _ := strings.Cut(line, ": ") // behind the place
+		return member.MatchString(text)
+	})
 }
 
 // signatures returns the types of the functions, methods ("Type.Method") and
