@@ -18,7 +18,7 @@ const completeTo = "5d"
 func checkComplete(_ context.Context, c *Course, f *Findings) error {
 	for _, p := range c.lessons() {
 		for _, s := range p.stations() {
-			if s.Name > completeTo {
+			if isAfter(s, completeTo) {
 				continue
 			}
 			if err := c.checkComplete(p, s, f); err != nil {
@@ -27,6 +27,16 @@ func checkComplete(_ context.Context, c *Course, f *Findings) error {
 		}
 	}
 	return nil
+}
+
+// isAfter reports whether s comes after the station of that name.
+func isAfter(s course.Station, name string) bool {
+	for previous, ok := s.Previous(); ok; previous, ok = previous.Previous() {
+		if previous.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Course) checkComplete(p *Page, s course.Station, f *Findings) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // Sync rewrites what can be rewritten in the course's lessons: quoted code, output
-// of consoles, excerpts, regions. It returns the pages it has changed, and as one
+// of consoles, excerpts, regions, and the kept diffs. It returns the pages it has changed, and as one
 // error all that it cannot mend. What is right already it leaves as it is.
 func (c *Course) Sync(ctx context.Context) (changed []string, err error) {
 	var errs []error
@@ -33,6 +33,10 @@ func (c *Course) Sync(ctx context.Context) (changed []string, err error) {
 			continue
 		}
 		changed = append(changed, p.Path)
+	}
+	if len(c.only) == 0 {
+		diffs, err := c.syncDiffs()
+		changed, errs = append(changed, diffs...), append(errs, err)
 	}
 	return changed, errors.Join(errs...)
 }

@@ -25,6 +25,13 @@ var Checks = []Check{
 	{"complete", "each declaration that 01 to 5d add or change is quoted once", checkComplete},
 	{"text", "excerpts are lines of their files", checkText},
 	{"regions", "generated parts are up to date", checkRegions},
+	{"links", "links within the course lead somewhere", checkLinks},
+	{"names", "tests that are named exist, and pins name what lifts them", checkNames},
+	{"time", "minutes are those of course/station.go, and schedules add up", checkTime},
+	{"template", "lessons have their parts in order, their length, and terms of the glossary", checkTemplate},
+	{"same", "a declaration is the same at each station, or the lesson names it", checkSame},
+	{"hints", "each new test has hints, and each hint a test", checkHints},
+	{"diffs", "testdata/diffs is up to date", checkDiffs},
 	{"console", "commands print what lessons say", checkConsole},
 }
 

@@ -1,0 +1,57 @@
+package verify
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/hint"
+)
+
+// leastHints is how many every new test has: the first only says where to look.
+const leastHints = 2
+
+// checkHints checks that each new test has hints, and each hint a test.
+func checkHints(_ context.Context, c *Course, f *Findings) error {
+	for _, p := range c.lessons() {
+		for _, s := range p.stations() {
+			if err := c.checkHints(s, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Course) checkHints(s course.Station, f *Findings) error {
+	name := "final/workshop/hints/" + s.Name + ".md"
+	text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(name)))
+	if err != nil {
+		f.file(name, 0, "missing: write hints for the new tests of %s", s.Name)
+		return nil
+	}
+	page, err := hint.Parse(text)
+	if err != nil {
+		f.file(name, 0, "%v", err)
+		return nil
+	}
+	tests, err := course.NewTests(c.Root, s)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, t := range tests {
+		known = append(known, t.Name)
+		if n := len(page.Of(t.Name)); n < leastHints && !t.IsPin() && !t.IsNaive() {
+			f.file(name, 0, "%d hints for %s of %s: write at least %d", n, t.Name, t.File, leastHints)
+		}
+	}
+	for _, test := range page.Tests {
+		if !slices.Contains(known, test) {
+			f.file(name, 0, "%s is no new test of %s: take its hints to the station that adds it", test, s.Name)
+		}
+	}
+	return nil
+}
