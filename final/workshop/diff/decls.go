@@ -1,10 +1,9 @@
 package diff
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
 // A declaration is one of a file's top-level declarations.
@@ -24,63 +23,28 @@ func declarationsOf(name, src string) []declaration {
 	if !strings.HasSuffix(name, ".go") {
 		return nil
 	}
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
+	file, err := source.Parse(name, []byte(src))
 	if err != nil {
 		return nil
 	}
-	texts := splitLines(src)
 	var found []declaration
-	for _, decl := range file.Decls {
-		name, doc := describe(decl)
-		d := declaration{name: name, start: fset.Position(decl.Pos()).Line, last: fset.Position(decl.End()).Line}
-		d.first = d.start
-		if doc != nil {
-			d.first = fset.Position(doc.Pos()).Line
+	for _, d := range file.Decls {
+		if d.Kind == source.Package {
+			continue
 		}
-		d.text = strings.TrimSpace(texts[d.start-1])
-		found = append(found, d)
+		comment := 0
+		for _, line := range splitLines(d.Text) {
+			if !strings.HasPrefix(line, "//") {
+				found = append(found, declaration{
+					name: d.Name(), first: d.Line, last: d.End,
+					start: d.Line + comment, text: strings.TrimSpace(line),
+				})
+				break
+			}
+			comment++
+		}
 	}
 	return found
-}
-
-// describe returns a declaration's name and comment. A group goes by the first
-// name in it.
-func describe(decl ast.Decl) (name string, doc *ast.CommentGroup) {
-	if f, ok := decl.(*ast.FuncDecl); ok {
-		name = f.Name.Name
-		if f.Recv != nil {
-			name = receiver(f.Recv.List[0].Type) + "." + name
-		}
-		return name, f.Doc
-	}
-	group := decl.(*ast.GenDecl)
-	name = group.Tok.String()
-	if len(group.Specs) == 0 {
-		return name, group.Doc
-	}
-	switch spec := group.Specs[0].(type) {
-	case *ast.TypeSpec:
-		name = spec.Name.Name
-	case *ast.ValueSpec:
-		name = spec.Names[0].Name
-	}
-	return name, group.Doc
-}
-
-// receiver returns the name of a method's type.
-func receiver(expr ast.Expr) string {
-	switch expr := expr.(type) {
-	case *ast.StarExpr:
-		return receiver(expr.X)
-	case *ast.IndexExpr:
-		return receiver(expr.X)
-	case *ast.IndexListExpr:
-		return receiver(expr.X)
-	case *ast.Ident:
-		return expr.Name
-	}
-	return ""
 }
 
 // A section is a stretch of a file: a declaration and what stands between it
