@@ -44,14 +44,14 @@ func newDiff() *cobra.Command {
 				return err
 			}
 		}
-		text := d.String()
-		if *stat {
-			text = d.Stat()
+		text := d.Coloured
+		switch {
+		case *names:
+			text = d.Names
+		case *stat:
+			text = d.ColouredStat
 		}
-		if *names {
-			text = d.Names()
-		}
-		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+		_, err = fmt.Fprint(cmd.OutOrStdout(), text())
 		return err
 	}
 	return cmd

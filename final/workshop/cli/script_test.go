@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	fillModuleCache(t, root)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../testdata/script",
 		RequireExplicitExec: true,
@@ -50,6 +51,19 @@ func TestScripts(t *testing.T) {
 			"solve": solve,
 		},
 	})
+}
+
+// fillModuleCache gets the modules that a learner's folder needs: the scripts
+// do without network.
+func fillModuleCache(t *testing.T, root string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "mine")
+	if err := starter.Write(root, course.Stations[0], dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := starter.Fetch(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // clone DIR copies what a learner's folder needs of the course to DIR.

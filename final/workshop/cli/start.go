@@ -41,6 +41,10 @@ func newStart() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
+			if err := starter.Fetch(cmd.Context(), dir); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "workshop: the folder is made, but its modules are not all here: "+
+					"go there once with network, and run \"go test ./...\" and \"go tool workshop\"\n%v\n", err)
+			}
 			fmt.Fprintf(out, "%s is ready for %s, %s:\n%s.\n", dir, s.Name, s.Title, s.Adds)
 			stubs, err := starter.Stubs(root, s)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fatih/color"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -171,6 +172,21 @@ func TestString_NewGoneAndOddFiles(t *testing.T) {
 
 Binary files 01/testdata/data and 02/testdata/data differ
 `, between(t, root, "01", "02").String())
+}
+
+// What is kept in a file has no colours, wherever the tool runs.
+func TestString_HasNoColours(t *testing.T) {
+	was := color.NoColor
+	color.NoColor = false
+	t.Cleanup(func() { color.NoColor = was })
+	d := between(t, write(t, map[string]string{
+		"step01-tcp-server/rpc/a.go":    "package rpc\n\nvar a = 1\n",
+		"step02-json-protocol/rpc/a.go": "package rpc\n\nvar a = 2\n",
+	}), "01", "02")
+	assert.NotContains(t, d.String(), "\x1b")
+	assert.NotContains(t, d.Stat(), "\x1b")
+	assert.Contains(t, d.ColouredStat(), "\x1b[32m+1\x1b[0m \x1b[31m-1\x1b[0m")
+	assert.Contains(t, d.Coloured(), "\x1b[31m-var a = 1\x1b[0m\n\x1b[32m+var a = 2\x1b[0m\n")
 }
 
 func TestOnly(t *testing.T) {

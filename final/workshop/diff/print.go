@@ -7,65 +7,30 @@ import (
 	"github.com/fatih/color"
 )
 
+// A palette paints the parts of a diff.
+type palette struct{ file, hunk, added, deleted func(...any) string }
+
 var (
-	bold  = color.New(color.Bold).SprintFunc()
-	green = color.New(color.FgGreen).SprintFunc()
-	red   = color.New(color.FgRed).SprintFunc()
-	cyan  = color.New(color.FgCyan).SprintFunc()
+	plain    = palette{fmt.Sprint, fmt.Sprint, fmt.Sprint, fmt.Sprint}
+	coloured = palette{
+		color.New(color.Bold).SprintFunc(), color.New(color.FgCyan).SprintFunc(),
+		color.New(color.FgGreen).SprintFunc(), color.New(color.FgRed).SprintFunc(),
+	}
 )
 
-// String returns the whole diff: what Stat returns, then each file's changes in
-// the unified format, which git apply and patch -p1 understand.
-func (d *Diff) String() string {
-	var b strings.Builder
-	b.WriteString(d.Stat())
-	for _, f := range d.Files {
-		b.WriteString("\n")
-		f.write(&b)
-	}
-	return b.String()
-}
+// String returns the whole diff without colours: what Stat returns, then each
+// file's changes in the unified format, which git apply and patch -p1 understand.
+func (d *Diff) String() string { return d.text(plain) }
+
+// Coloured is String with colours, where color.NoColor allows them.
+func (d *Diff) Coloured() string { return d.text(coloured) }
 
 // Stat returns how many lines each file gains and loses, and the sums of code
-// and of tests.
-func (d *Diff) Stat() string {
-	if len(d.Files) == 0 {
-		return fmt.Sprintf("%s and %s are the same.\n", d.From.Name, d.To.Name)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s: %s\n", d.From.Name, d.To.Name, d.Summary())
-	width := 0
-	for _, f := range d.Files {
-		width = max(width, len(f.Name))
-	}
-	for _, f := range d.Files {
-		plus, minus := fmt.Sprintf("%+5d", f.Added), fmt.Sprintf("%5s", fmt.Sprintf("-%d", f.Deleted))
-		fmt.Fprintf(&b, "  %-*s %s %s%s\n", width, f.Name, green(plus), red(minus), f.remark())
-	}
-	return b.String()
-}
+// and of tests, without colours.
+func (d *Diff) Stat() string { return d.stat(plain) }
 
-// Summary returns the sums of code and of tests in a line.
-func (d *Diff) Summary() string {
-	var parts []string
-	for _, tests := range []bool{false, true} {
-		n, plus, minus := 0, 0, 0
-		for _, f := range d.Files {
-			if f.IsTest == tests {
-				n, plus, minus = n+1, plus+f.Added, minus+f.Deleted
-			}
-		}
-		what := "code"
-		if tests {
-			what = "tests"
-		}
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%s of %s, %s %s", count(n, "file"), what,
-				green(fmt.Sprintf("+%d", plus)), red(fmt.Sprintf("-%d", minus))))
-		}
-	}
-	return strings.Join(parts, "; ")
-}
+// ColouredStat is Stat with colours, where color.NoColor allows them.
+func (d *Diff) ColouredStat() string { return d.stat(coloured) }
 
 // Names returns the files' names, one a line.
 func (d *Diff) Names() string {
@@ -74,6 +39,51 @@ func (d *Diff) Names() string {
 		b.WriteString(f.Name + "\n")
 	}
 	return b.String()
+}
+
+func (d *Diff) text(p palette) string {
+	var b strings.Builder
+	b.WriteString(d.stat(p))
+	for _, f := range d.Files {
+		b.WriteString("\n")
+		f.write(&b, p)
+	}
+	return b.String()
+}
+
+func (d *Diff) stat(p palette) string {
+	if len(d.Files) == 0 {
+		return fmt.Sprintf("%s and %s are the same.\n", d.From.Name, d.To.Name)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s → %s: %s\n", d.From.Name, d.To.Name, d.summary(p))
+	width := 0
+	for _, f := range d.Files {
+		width = max(width, len(f.Name))
+	}
+	for _, f := range d.Files {
+		plus, minus := fmt.Sprintf("%+5d", f.Added), fmt.Sprintf("%5s", fmt.Sprintf("-%d", f.Deleted))
+		fmt.Fprintf(&b, "  %-*s %s %s%s\n", width, f.Name, p.added(plus), p.deleted(minus), f.remark())
+	}
+	return b.String()
+}
+
+// summary returns the sums of code and of tests in a line.
+func (d *Diff) summary(p palette) string {
+	var parts []string
+	for _, what := range []string{"code", "tests"} {
+		n, plus, minus := 0, 0, 0
+		for _, f := range d.Files {
+			if f.IsTest == (what == "tests") {
+				n, plus, minus = n+1, plus+f.Added, minus+f.Deleted
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s of %s, %s %s", count(n, "file"), what,
+				p.added(fmt.Sprintf("+%d", plus)), p.deleted(fmt.Sprintf("-%d", minus))))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // remark says what the counts do not.
@@ -95,21 +105,21 @@ func (f File) IsNew() bool { return f.from == "/dev/null" }
 // IsGone reports whether only the earlier station has the file.
 func (f File) IsGone() bool { return f.to == "/dev/null" }
 
-func (f File) write(b *strings.Builder) {
+func (f File) write(b *strings.Builder, p palette) {
 	if f.binary {
 		fmt.Fprintf(b, "Binary files %s and %s differ\n", f.from, f.to)
 		return
 	}
-	fmt.Fprintf(b, "%s\n%s\n", bold("--- "+f.from), bold("+++ "+f.to))
+	fmt.Fprintf(b, "%s\n%s\n", p.file("--- "+f.from), p.file("+++ "+f.to))
 	for _, h := range f.hunks {
-		f.writeHunk(b, h)
+		f.writeHunk(b, p, h)
 	}
 }
 
-func (f File) writeHunk(b *strings.Builder, h hunk) {
+func (f File) writeHunk(b *strings.Builder, p palette, h hunk) {
 	lines := f.lines[h.start:h.end]
 	head := fmt.Sprintf("@@ -%s +%s @@", span(lines, added), span(lines, deleted))
-	b.WriteString(cyan(head))
+	b.WriteString(p.hunk(head))
 	if h.within != "" {
 		b.WriteString(" " + h.within)
 	}
@@ -119,9 +129,9 @@ func (f File) writeHunk(b *strings.Builder, h hunk) {
 		text = string(l.op) + text
 		switch l.op {
 		case added:
-			text = green(text)
+			text = p.added(text)
 		case deleted:
-			text = red(text)
+			text = p.deleted(text)
 		}
 		b.WriteString(text + "\n")
 		if !whole {

@@ -57,8 +57,8 @@ func TestWrite_CompilesAtEveryStation(t *testing.T) {
 	}
 }
 
-// goBuild builds dir's packages as on a computer without network. To link the
-// programs, a line each, would take most of the time.
+// goBuild builds dir's packages. To link the programs, a line each, would take
+// most of the time.
 func goBuild(t *testing.T, dir string) {
 	t.Helper()
 	args := []string{"build"}
@@ -69,7 +69,7 @@ func goBuild(t *testing.T, dir string) {
 	}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=", "GOFLAGS=", "GOPROXY=off")
+	cmd.Env = append(os.Environ(), "GOWORK=") // that of dir
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
