@@ -105,7 +105,7 @@ func TestClient_ClosesABrokenConnection(t *testing.T) {
 		done := goCall(c, "M", nil, nil)
 		read(t, server)
 		write(t, server, "hello\n")
-		assert.ErrorIs(t, <-done, errInvalidResponse)
+		assert.ErrorAs(t, <-done, new(*json.SyntaxError))
 		server.SetReadDeadline(time.Now().Add(patience))
 		_, err := server.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF, "the server learns of it")
