@@ -78,10 +78,13 @@ type shelf struct {
 	Next *shelf // its Count is not promoted, since it is not embedded
 }
 
-func (*shelf) Count(item string) int             { return len(item) }
+func (*shelf) Count(item string) int { return len(item) }
+
 func (*shelf) Watch(item string, c chan int) int { return 0 }
-func (*shelf) Clear(item string)                 {}
-func (*shelf) Size() int                         { return 0 }
+
+func (*shelf) Clear(item string) {}
+
+func (*shelf) Size() int { return 0 }
 
 //lint:ignore U1000 not exported, so not published
 func (*shelf) count(item string) (int, error) { return 0, nil }
