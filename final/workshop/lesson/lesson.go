@@ -15,6 +15,7 @@ type Lesson struct {
 	Text     string     // all of it; lines end with \n
 	Sections []*Section // in their order; the first is what stands above any heading
 	Blocks   []*Block
+	Prose    []Paragraph // all of them
 	Links    []Link
 	Spans    []Span // code type
 	Bold     []Span
@@ -47,7 +48,7 @@ type Block struct {
 	indent     string
 }
 
-// A Paragraph is what a block's introduction says.
+// A Paragraph is prose, such as what introduces a block.
 type Paragraph struct {
 	Line  int // 0: there is none
 	Text  string

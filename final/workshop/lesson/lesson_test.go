@@ -104,6 +104,7 @@ func TestParse_TheRest(t *testing.T) {
 	assert.Equal(t, []Link{{"rpc/server.go#x", 5}}, l.Links)
 	assert.Equal(t, Span{"Server.Serve", 5}, l.Spans[0])
 	assert.Equal(t, Span{"term", 5}, l.Bold[0])
+	assert.Equal(t, Paragraph{3, "Time: 45 minutes", nil, nil}, l.Prose[0])
 	require.Len(t, l.Regions, 1)
 	r := l.Regions[0]
 	assert.Equal(t, []string{"changed", "02"}, r.Words)

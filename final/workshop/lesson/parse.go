@@ -195,6 +195,7 @@ func (p *parsing) addParagraph(n ast.Node) {
 		return ast.WalkContinue, nil
 	})
 	p.lead = para
+	p.Prose = append(p.Prose, para)
 	if match := minutes.FindStringSubmatch(para.Text); match != nil {
 		p.section.Minutes, _ = strconv.Atoi(match[1])
 		p.section.Time = para.Line

@@ -11,9 +11,6 @@ import (
 // checkCode holds quoted code to the code.
 func checkCode(_ context.Context, c *Course, f *Findings) error {
 	for _, p := range c.pages {
-		if p.IsExercises() {
-			continue
-		}
 		for _, b := range p.Blocks {
 			c.checkBlock(p, b, f)
 		}

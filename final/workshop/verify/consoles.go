@@ -1,25 +1,13 @@
 package verify
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
-// atOnce is how many pages' commands run at once.
+// atOnce is how many pages, stations or exercises run at once.
 const atOnce = 2
 
 // checkConsole runs what lessons run and compares what it prints.
 func checkConsole(ctx context.Context, c *Course, f *Findings) error {
-	var wg sync.WaitGroup
-	room := make(chan struct{}, atOnce)
-	for _, p := range c.pages {
-		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			c.checkConsolesOf(ctx, p, f)
-		})
-	}
-	wg.Wait()
+	eachAtOnce(c.pages, func(p *Page) { c.checkConsolesOf(ctx, p, f) })
 	return ctx.Err()
 }
 

@@ -20,8 +20,8 @@ type Page struct {
 	Station *course.Station // whose lesson it is, the last of its step; nil: no station's
 }
 
-// IsExercises reports whether the page holds a step's exercises, whose code is
-// tried out and not quoted.
+// IsExercises reports whether the page holds a step's exercises, whose code
+// without a source is a solution.
 func (p *Page) IsExercises() bool { return path.Base(p.Path) == "EXERCISES.md" }
 
 // IsLesson reports whether the page is a step's lesson.

@@ -17,8 +17,12 @@ var labels = []string{"type", "copy", "read"}
 
 // isQuote reports whether a block quotes code that it names.
 func isQuote(b *lesson.Block) bool {
-	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && b.Word(1) != "break"
+	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && !isBreak(b) && !isCure(b)
 }
+
+// isCure reports whether a block mends a program of the museum, whose own tests
+// try it out.
+func isCure(b *lesson.Block) bool { return b.Word(0) == "diff" && b.Word(1) == "cure" }
 
 // A quotation is what a block quotes.
 type quotation struct {

@@ -78,8 +78,6 @@ func (c *Course) synced(ctx context.Context, p *Page) (string, error) {
 // wanted returns the body that a block should have, for those that quote.
 func (c *Course) wanted(p *Page, b *lesson.Block) (string, error) {
 	switch {
-	case p.IsExercises():
-		return b.Body, nil
 	case isQuote(b):
 		q, err := c.quote(p, b)
 		return q.body, err

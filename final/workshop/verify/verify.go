@@ -33,6 +33,9 @@ var Checks = []Check{
 	{"hints", "each new test has hints, and each hint a test", checkHints},
 	{"diffs", "testdata/diffs is up to date", checkDiffs},
 	{"console", "commands print what lessons say", checkConsole},
+	{"break", "each change that is said to turn a test red does", checkBreak},
+	{"exercises", "solutions of exercises apply, and pass all tests", checkExercises},
+	{"red", "a station's new tests fail on what start gives, and pass with its code", checkRed},
 }
 
 // Select returns the checks of these names, or all.
