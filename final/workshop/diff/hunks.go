@@ -1,5 +1,7 @@
 package diff
 
+import "slices"
+
 const (
 	// context is how many lines around a change are shown at least.
 	context = 3
@@ -24,12 +26,13 @@ func hunks(lines []line, decls declarations) []hunk {
 		}
 		start, end := max(0, i-context), min(len(lines), i+context+1)
 		if d, ok := decls.around(l); ok && d.last-d.first < short {
-			first, last := d.span(lines)
-			start, end = min(start, first), max(end, last)
+			if first, last := d.span(lines); slices.ContainsFunc(lines[first:last], isSame) {
+				start, end = first, max(last, min(i+2, len(lines))) // a hunk that ends with a change would be a file's last
+			}
 		}
-		if n := len(found); n > 0 && start <= found[n-1].end {
-			found[n-1].start, found[n-1].end = min(start, found[n-1].start), max(end, found[n-1].end)
-			continue
+		for n := len(found); n > 0 && start <= found[n-1].end; n = len(found) {
+			start, end = min(start, found[n-1].start), max(end, found[n-1].end)
+			found = found[:n-1]
 		}
 		found = append(found, hunk{start: start, end: end})
 	}
@@ -38,6 +41,8 @@ func hunks(lines []line, decls declarations) []hunk {
 	}
 	return found
 }
+
+func isSame(l line) bool { return l.op == same }
 
 // around returns the declaration that a line belongs to: the new file's, or, if
 // the line is gone, the old one's.

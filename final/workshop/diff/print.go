@@ -19,7 +19,7 @@ var (
 )
 
 // String returns the whole diff without colours: what Stat returns, then each
-// file's changes in the unified format, which git apply and patch -p1 understand.
+// file's changes in the unified format, which git apply understands.
 func (d *Diff) String() string { return d.text(plain) }
 
 // Coloured is String with colours, where color.NoColor allows them.
