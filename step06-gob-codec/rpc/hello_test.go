@@ -34,10 +34,12 @@ func TestHello_ARefusalSaysWhy(t *testing.T) {
 		assert.EqualError(t, err, `rpc: unknown codec "xml"`, "the client has none, either")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		conn := newStockServer(t).connect(t)
-		refusal := exchange(t, conn, "RPC/1 "+strings.Repeat("\x01", 100)+"\n")
+		srv, odd := newStockServer(t), strings.Repeat("\x01", 100)
+		refusal := exchange(t, srv.connect(t), "RPC/1 "+odd+"\n")
 		assert.Equal(t, `RPC/1 error unknown codec "`+strings.Repeat(`\x01`, 20)+`"`+"\n", refusal)
 		assert.LessOrEqual(t, len(refusal), maxHello, "a client can read it")
+		refusal = exchange(t, srv.connect(t), "R"+odd+" json\n")
+		assert.LessOrEqual(t, len(refusal), maxHello, "this one, too")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv := newStockServer(t)
@@ -72,16 +74,21 @@ func TestHello_AnOddAnswerIsAnError(t *testing.T) {
 }
 
 func TestHello_EndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server := net.Pipe() // whose other end is silent
-		defer server.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		_, err := NewClientCodec(ctx, client, "json")
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, time.Second, time.Since(start))
-	})
+	for _, reads := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe() // whose other end is silent
+			defer server.Close()
+			if reads {
+				go io.Copy(io.Discard, server)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := NewClientCodec(ctx, client, "json")
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, time.Second, time.Since(start))
+		})
+	}
 }
 
 func TestHello_LeavesTheContextBehind(t *testing.T) {
@@ -104,6 +111,21 @@ func TestHello_WhatFollowsInTheSamePacketIsNotLost(t *testing.T) {
 		go io.WriteString(conn, "RPC/1 json\n"+`{"id":1,"method":"Inventory.CheckStock","params":"item1"}`+"\n")
 		assert.Equal(t, "RPC/1 ok\n", read(t, conn))
 		assert.Equal(t, `{"id":1,"result":100}`+"\n", read(t, conn))
+	})
+}
+
+func TestHello_WhatFollowsItsAnswerIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		go func() {
+			read(t, server)
+			io.WriteString(server, "RPC/1 ok\n"+"garbage\n")
+		}()
+		c, err := NewClientCodec(t.Context(), client, "json")
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.ErrorContains(t, call(c, "M", nil, nil), "invalid response: invalid character 'g'")
 	})
 }
 

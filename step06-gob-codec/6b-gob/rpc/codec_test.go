@@ -50,6 +50,17 @@ func TestCodec_CarriesRequestsAndResponses(t *testing.T) {
 	}
 }
 
+func TestCodec_RefusesWhatIsNoRequest(t *testing.T) {
+	for _, name := range codecs {
+		var wire bytes.Buffer
+		codec := newCodec[name](bufio.NewReader(&wire), &wire)
+		require.NoError(t, codec.WriteRequest(Request{ID: 7}))
+		req, err := codec.ReadRequest(func(string) any { return nil })
+		assert.ErrorIs(t, err, errInvalidRequest)
+		assert.EqualValues(t, 7, req.ID, "which the answer needs")
+	}
+}
+
 func TestCodec_IsToldWhatTypeToReadByTheServer(t *testing.T) {
 	var srv Server
 	require.NoError(t, srv.Register("Inventory", stock{}))

@@ -1,10 +1,12 @@
 package rpc
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/gob"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,6 +176,33 @@ func TestGob_AStreamThatEndsWithinAMessageBreaksTheConnection(t *testing.T) {
 			assert.ErrorContains(t, <-done, "rpc: connection broken: ")
 		})
 	}
+}
+
+func TestGob_TellsAnEndWithinAMessageFromAnOrderlyOne(t *testing.T) {
+	var wire bytes.Buffer
+	codec := newGobCodec(nil, &wire)
+	require.NoError(t, codec.WriteRequest(Request{ID: 1, Method: "M", value: "item1"}))
+	request := wire.String()
+	wire.Reset()
+	require.NoError(t, codec.WriteResponse(Response{ID: 1, value: "item1"}))
+	response := wire.String()
+	for cut := 1; cut <= len("item1")+4; cut++ { // as far as to before the value
+		reader := newGobCodec(bufio.NewReader(strings.NewReader(request[:len(request)-cut])), nil)
+		_, err := reader.ReadRequest(func(string) any { return new(string) })
+		assert.ErrorIs(t, err, io.ErrUnexpectedEOF, cut)
+		reader = newGobCodec(bufio.NewReader(strings.NewReader(response[:len(response)-cut])), nil)
+		_, err = reader.ReadResponse(func(uint64) any { return new(string) })
+		assert.ErrorIs(t, err, io.ErrUnexpectedEOF, cut)
+	}
+	_, err := newGobCodec(bufio.NewReader(strings.NewReader("")), nil).ReadRequest(nil)
+	assert.ErrorIs(t, err, io.EOF)
+}
+
+func TestGob_AFailedEncodeBreaksTheStream(t *testing.T) {
+	codec := newGobCodec(nil, io.Discard)
+	bad := struct{ V any }{struct{ unregistered int }{}}
+	assert.ErrorContains(t, codec.WriteRequest(Request{Method: "M", value: bad}), "gob: ")
+	assert.EqualError(t, codec.WriteRequest(Request{Method: "M"}), "gob stream is broken")
 }
 
 func TestGob_ParamsMayBeReusedWhenCallHasReturned(t *testing.T) {
