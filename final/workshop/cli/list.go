@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
+	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
 func init() { commands = append(commands, newList) }
@@ -19,7 +21,7 @@ func newList() *cobra.Command {
 		Use:   "list",
 		Short: "The steps and checkpoints: what each adds, minutes, lines, tests",
 		Long: "List prints the steps and checkpoints of the course. Lines are those of code that each adds, without comments,\n" +
-			"blank lines and tests; tests are those that are new and red at first.",
+			"blank lines and tests; tests are the new ones. In a learner's folder, > marks where you are, and * what is finished.",
 		Args: cobra.NoArgs,
 	}
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "name the new tests, and the pins: weaknesses that a later station lifts")
@@ -28,12 +30,17 @@ func newList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		learner, err := progress.Open(".")
+		if err != nil && !errors.Is(err, progress.ErrNone) {
+			return err
+		}
 		var stations []listed
 		for _, s := range course.Stations {
 			l, err := newListed(root, s)
 			if err != nil {
 				return err
 			}
+			l.mark = mark(learner, s)
 			stations = append(stations, l)
 		}
 		printList(cmd.OutOrStdout(), stations, *verbose)
@@ -45,6 +52,7 @@ func newList() *cobra.Command {
 // A listed station has its figures with it.
 type listed struct {
 	course.Station
+	mark        string // where a learner stands
 	lines       int
 	tests, pins []string // new ones
 }
@@ -67,6 +75,20 @@ func newListed(root string, s course.Station) (listed, error) {
 	return l, err
 }
 
+// mark returns how a learner's list marks a station: where the learner stands,
+// and what is finished.
+func mark(learner *progress.Progress, s course.Station) string {
+	switch {
+	case learner == nil:
+		return ""
+	case learner.Station == s.Name:
+		return ">"
+	case learner.IsFinished(s.Name):
+		return "*"
+	}
+	return ""
+}
+
 // linesOf returns how many lines of code a station adds.
 func linesOf(root string, s course.Station) (int, error) {
 	d, err := diff.Of(root, s)
@@ -84,18 +106,18 @@ func linesOf(root string, s course.Station) (int, error) {
 
 func printList(out io.Writer, stations []listed, verbose bool) {
 	name, number := color.New(color.Bold).SprintFunc(), color.New(color.FgCyan).SprintFunc()
-	fmt.Fprintf(out, "%-18s %7s %5s %5s\n", "", "minutes", "lines", "tests")
+	fmt.Fprintf(out, "%-20s %7s %5s %5s\n", "", "minutes", "lines", "tests")
 	minutes, lines, tests := 0, 0, 0
 	for _, s := range stations {
 		minutes, lines, tests = minutes+s.Minutes, lines+s.lines, tests+len(s.tests)
-		fmt.Fprintf(out, "%s %s  %s\n", name(fmt.Sprintf("%s  %-14s", s.Name, s.Title)),
+		fmt.Fprintf(out, "%-1s %s %s  %s\n", s.mark, name(fmt.Sprintf("%s  %-14s", s.Name, s.Title)),
 			number(fmt.Sprintf("%7d %5d %5d", s.Minutes, s.lines, len(s.tests))), s.Adds)
 		if verbose {
 			printTests(out, "tests", s.tests)
 			printTests(out, "pins", s.pins)
 		}
 	}
-	fmt.Fprintf(out, "%-18s %s\n", "together", number(fmt.Sprintf("%7d %5d %5d", minutes, lines, tests)))
+	fmt.Fprintf(out, "%-20s %s\n", "  together", number(fmt.Sprintf("%7d %5d %5d", minutes, lines, tests)))
 }
 
 func printTests(out io.Writer, what string, names []string) {

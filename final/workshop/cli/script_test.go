@@ -66,7 +66,7 @@ func fillModuleCache(t *testing.T, root string) {
 	}
 }
 
-// clone DIR copies what a learner's folder needs of the course to DIR.
+// clone DIR copies the course to DIR, without its history.
 func clone(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: clone DIR")
@@ -76,13 +76,12 @@ func clone(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for _, entry := range entries {
 		switch name := entry.Name(); {
-		case strings.HasPrefix(name, "step"), name == "testdata":
+		case strings.HasPrefix(name, "step"), name == "testdata", name == "final":
 			ts.Check(copyTree(filepath.Join(to, name), filepath.Join(root, name)))
 		case strings.HasPrefix(name, "go.work"):
 			ts.Check(copyFile(filepath.Join(to, name), filepath.Join(root, name)))
 		}
 	}
-	ts.Check(copyTree(filepath.Join(to, "final", "workshop"), filepath.Join(root, "final", "workshop")))
 }
 
 // copyTree copies the files below a folder.

@@ -27,8 +27,8 @@ var early = map[string][]string{
 // Files reads the station's files, with module in place of its own module's path.
 // go.mod, go.sum and the lesson are not among them: they belong to the workspace.
 //
-// A checkpoint stands in a folder with its rpc/ alone. What it has besides is
-// what the station before it has, but for the files named in early.
+// A checkpoint stands in a folder with its rpc/, and rarely more. What it has
+// besides is what the station before it has, but for the files named in early.
 func (s Station) Files(root, module string) (Files, error) {
 	if s.IsCheckpoint() {
 		return s.checkpointFiles(root, module)

@@ -69,7 +69,8 @@ func learnersWorkspace(data []byte, tool string) ([]byte, error) {
 // the clone, so that the two can be moved together.
 func toolDir(root, dir string) string {
 	tool := filepath.Join(root, "final", "workshop")
-	if rel, err := filepath.Rel(real(root), real(dir)); err == nil && filepath.IsLocal(rel) {
+	// By name: go does not ask where symbolic links lead to.
+	if rel, err := filepath.Rel(root, dir); err == nil && filepath.IsLocal(rel) {
 		up := strings.Repeat("../", strings.Count(filepath.ToSlash(rel), "/")+1)
 		return up + "final/workshop"
 	}
