@@ -80,7 +80,7 @@ func printWork(out io.Writer, lesson string, stubs []string, changes []starter.C
 	for _, c := range changes {
 		fmt.Fprintf(out, "  %s\n", c.File)
 		if c.Gone {
-			fmt.Fprintf(out, "    is deleted\n")
+			fmt.Fprintf(out, "    delete it: the step does without\n")
 		}
 		printNames(out, "new:", c.New)
 		printNames(out, "changed:", c.Edited)
