@@ -38,8 +38,8 @@ func newNext() *cobra.Command {
 			return err
 		}
 		if !*force && !p.IsFinished(p.Station) && !testsPass(cmd.Context(), p.Dir()) {
-			if err := cmd.Context().Err(); err != nil {
-				return errors.New("interrupted")
+			if cmd.Context().Err() != nil {
+				return errors.New("interrupted: nothing has changed")
 			}
 			return fmt.Errorf("not all tests of %s pass yet: \"go tool workshop check\" says which, and \"next -force\" goes on all the same", p.Station)
 		}

@@ -55,10 +55,18 @@ func newStart() *cobra.Command {
 				return err
 			}
 			printWork(out, starter.Lesson(root, s), stubs, slices.DeleteFunc(changes, isGone))
-			fmt.Fprintf(out, "\n%s\n  cd %s\n  go tool workshop check\n", heading("Now:"), args[1])
+			fmt.Fprintf(out, "\n%s\n  cd %s\n  go tool workshop check\n", heading("Now:"), quoted(args[1]))
 			return nil
 		},
 	}
+}
+
+// quoted returns a path as shells want it.
+func quoted(path string) string {
+	if strings.Contains(path, " ") {
+		return `"` + path + `"`
+	}
+	return path
 }
 
 // isGone reports whether a file is deleted: start does that itself.
