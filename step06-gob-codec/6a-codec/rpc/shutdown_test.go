@@ -149,6 +149,20 @@ func TestServer_ShutdownMayComeFirstTwiceAndWithClose(t *testing.T) {
 	})
 }
 
+func TestServer_ShutdownHearsOutItsClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		conn := srv.connect(t)
+		exchange(t, conn, request("hello"))
+		done := goShutdown(t.Context(), srv)
+		synctest.Wait()
+		write(t, conn, request("too late")) // a connection cut off would fail this
+		assert.Empty(t, done, "the server waits for its client to hang up")
+		conn.Close()
+		assert.NoError(t, <-done)
+	})
+}
+
 func TestServer_ShutdownHandsOverTheLastReplies(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
