@@ -51,6 +51,24 @@ func TestGob_CarriesBytesAsTheyAre(t *testing.T) {
 	assert.Contains(t, wire.String(), string(photo))
 }
 
+func TestGob_DescribesATypeOnce(t *testing.T) {
+	speak(t, "gob")
+	sizes := make(map[string][]int) // of three messages, by codec
+	for _, name := range codecs {
+		var wire bytes.Buffer
+		codec := newCodec[name](nil, &wire)
+		for range 3 {
+			wire.Reset()
+			require.NoError(t, codec.WriteRequest(Request{ID: 1, Method: "Inventory.CheckStock", value: "item1"}))
+			sizes[name] = append(sizes[name], wire.Len())
+		}
+		t.Logf("%s: %d bytes", name, sizes[name])
+	}
+	assert.Greater(t, sizes["gob"][0], sizes["json"][0])
+	assert.Less(t, sizes["gob"][1], sizes["json"][1])
+	assert.Equal(t, sizes["gob"][1], sizes["gob"][2])
+}
+
 func TestGob_CarriesStructsSlicesAndMaps(t *testing.T) {
 	speak(t, "gob")
 	type order struct {

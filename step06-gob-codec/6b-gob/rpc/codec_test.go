@@ -17,12 +17,15 @@ import (
 
 // speak makes the servers and clients of this test speak a codec.
 func speak(t *testing.T, codec string) {
+	t.Helper()
+	require.NotNil(t, newCodec[codec], "no codec is called %s", codec)
 	testCodec = codec
 	t.Cleanup(func() { testCodec = "" })
 }
 
 func TestCodec_CarriesRequestsAndResponses(t *testing.T) {
 	for _, name := range codecs {
+		speak(t, name)
 		var wire bytes.Buffer
 		codec := newCodec[name](bufio.NewReader(&wire), &wire)
 
@@ -52,6 +55,7 @@ func TestCodec_CarriesRequestsAndResponses(t *testing.T) {
 
 func TestCodec_RefusesWhatIsNoRequest(t *testing.T) {
 	for _, name := range codecs {
+		speak(t, name)
 		var wire bytes.Buffer
 		codec := newCodec[name](bufio.NewReader(&wire), &wire)
 		require.NoError(t, codec.WriteRequest(Request{ID: 7}))
