@@ -50,7 +50,7 @@ func handoutOf(root string, s course.Station, have, moved course.Files) (handout
 				label: label(s),
 				known: declared(have, name),
 				moved: functions(moved, path.Dir(name)),
-				pkg:   readPkg(files, path.Dir(name)),
+				pkg:   readPkg(files, name),
 			}
 			if h.stubs[name], err = st.text(); err != nil {
 				return h, err

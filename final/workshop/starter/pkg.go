@@ -13,33 +13,46 @@ import (
 
 // A pkg is what must be known of a package to write stubs for it.
 type pkg struct {
-	name  string
-	types map[string]ast.Expr // what each of its types is defined as
+	name    string
+	types   map[string]ast.Expr // what each of its types is defined as
+	methods map[string]bool     // Type.Method
+	here    []string            // the types of the file to write a stub for
 }
 
-// readPkg reads the package of a station's folder.
-func readPkg(files course.Files, folder string) pkg {
-	p := pkg{types: map[string]ast.Expr{}}
-	for name, src := range files {
-		if path.Dir(name) != folder || !course.IsCode(name) {
+// readPkg reads the package that the file called name belongs to.
+func readPkg(files course.Files, name string) pkg {
+	p := pkg{types: map[string]ast.Expr{}, methods: map[string]bool{}}
+	for other, src := range files {
+		if path.Dir(other) != path.Dir(name) || !course.IsCode(other) {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), other, src, parser.SkipObjectResolution)
 		if err != nil {
 			continue // the compiler says so better
 		}
 		p.name = file.Name.Name
 		for _, decl := range file.Decls {
-			if group, ok := decl.(*ast.GenDecl); ok {
-				for _, spec := range group.Specs {
-					if t, ok := spec.(*ast.TypeSpec); ok {
-						p.types[t.Name.Name] = t.Type
-					}
+			p.add(decl, other == name)
+		}
+	}
+	return p
+}
+
+// add notes what a declaration says about types.
+func (p *pkg) add(decl ast.Decl, here bool) {
+	switch decl := decl.(type) {
+	case *ast.FuncDecl:
+		p.methods[funcName(decl)] = true
+	case *ast.GenDecl:
+		for _, spec := range decl.Specs {
+			if t, ok := spec.(*ast.TypeSpec); ok {
+				p.types[t.Name.Name] = t.Type
+				if here {
+					p.here = append(p.here, t.Name.Name)
 				}
 			}
 		}
 	}
-	return p
 }
 
 // declared returns the names of all that the other files beside name declare.
@@ -95,11 +108,17 @@ func functions(files course.Files, folder string) map[string]string {
 }
 
 // value returns an expression for the zero value of a type. If made, a pointer
-// to a struct of the package points to a new one: a test that uses it sees what
-// it does not do, in place of a panic that ends all tests.
+// to a struct of the package points to a new one, and so does an interface that
+// the file has a struct for: a test that uses it sees what it does not do, in
+// place of a panic that ends all tests.
 func (p pkg) value(t ast.Expr, made bool) string {
 	switch t := t.(type) {
 	case *ast.Ident:
+		if made {
+			if name, ok := p.implementation(t.Name); ok {
+				return "&" + name + "{}"
+			}
+		}
 		return p.named(t.Name)
 	case *ast.StarExpr:
 		if ident, ok := t.X.(*ast.Ident); ok && made {
@@ -129,6 +148,31 @@ func (p pkg) value(t ast.Expr, made bool) string {
 		return "0"
 	}
 	return "*new(" + text + ")"
+}
+
+// implementation returns the struct of the file that has the methods of an
+// interface of the package.
+func (p pkg) implementation(name string) (string, bool) {
+	t, ok := p.types[name].(*ast.InterfaceType)
+	if !ok || t.Methods.NumFields() == 0 {
+		return "", false
+	}
+	for _, candidate := range p.here {
+		if _, ok := p.types[candidate].(*ast.StructType); ok && p.has(candidate, t) {
+			return candidate, true
+		}
+	}
+	return "", false
+}
+
+// has reports whether a type has the methods that an interface names.
+func (p pkg) has(name string, t *ast.InterfaceType) bool {
+	for _, method := range t.Methods.List {
+		if len(method.Names) == 0 || !p.methods[name+"."+method.Names[0].Name] {
+			return false
+		}
+	}
+	return true
 }
 
 // named returns the zero value of a type by its name.

@@ -62,7 +62,7 @@ func (a A) Unwrap() error { return nil }
 `
 	files := course.Files{"p/p.go": []byte(src)}
 	s := stub{
-		name: "p/p.go", src: []byte(src), label: "step 09", pkg: readPkg(files, "p"),
+		name: "p/p.go", src: []byte(src), label: "step 09", pkg: readPkg(files, "p/p.go"),
 		known: map[string]bool{"known": true, "knownConst": true, "known.String": true, "Known": true},
 	}
 	out, err := s.text()
@@ -130,11 +130,25 @@ func TestStub_Imports(t *testing.T) {
 		"package p\n\nfunc F() error { return nil }\n":                                      "package p\n\nimport \"errors\"\n\nfunc F() error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
 		"package p\n\nimport \"io\"\n\nfunc F(r io.Reader) error { return nil }\n":          "package p\n\nimport \"errors\"\n\nimport \"io\"\n\nfunc F(r io.Reader) error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
 	} {
-		s := stub{name: "p.go", src: []byte(src), label: "step 09", pkg: readPkg(course.Files{"p.go": []byte(src)}, ".")}
+		s := stub{name: "p.go", src: []byte(src), label: "step 09", pkg: readPkg(course.Files{"p.go": []byte(src)}, "p.go")}
 		out, err := s.text()
 		require.NoError(t, err)
 		assert.Equal(t, want, string(out))
 	}
+}
+
+// A stub panics nowhere, nor makes its callers do so.
+func TestStub_InterfacesHaveAnImplementation(t *testing.T) {
+	files := course.Files{
+		"p/codec.go": []byte("package p\n\ntype codec interface{ Read() error }\n\ntype other struct{}\n\nfunc (o *other) Read() error { return nil }\n"),
+		"p/gob.go": []byte("package p\n\ntype none struct{}\n\ntype gob struct{}\n\nfunc newGob() codec { return &gob{} }\n\n" +
+			"func (g *gob) Read() error { return nil }\n\nfunc stringer() interface{ String() string } { return nil }\n"),
+	}
+	s := stub{name: "p/gob.go", src: files["p/gob.go"], label: "step 09", pkg: readPkg(files, "p/gob.go")}
+	out, err := s.text()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "\treturn &gob{}\n")
+	assert.Contains(t, string(out), "\treturn nil\n")
 }
 
 func TestDeclared(t *testing.T) {
