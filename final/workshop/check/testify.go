@@ -70,7 +70,7 @@ func (f *Failure) plainWords() {
 	case first == "An error is expected but got nil.":
 		f.Expected, f.Came, f.What = "an error", "none", nil
 	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
-		f.What = f.What[1:]
+		f.What = append([]string(nil), f.What[1:]...)
 	}
 }
 

@@ -1,0 +1,279 @@
+package check
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// writeFiles writes the files, by their names below dir.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o777))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+	}
+}
+
+// find returns the station of that name.
+func find(t *testing.T, name string) course.Station {
+	t.Helper()
+	s, err := course.Find(name)
+	require.NoError(t, err)
+	return s
+}
+
+// plant makes a small course, whose stations 01 and 02 have the files old and
+// new, and a folder at 02 with the files mine.
+func plant(t *testing.T, old, new, mine map[string]string) Target {
+	t.Helper()
+	t.Setenv("GOWORK", "off")
+	root, dir := t.TempDir(), t.TempDir()
+	for step, files := range map[string]map[string]string{"step01-tcp-server": old, "step02-json-protocol": new} {
+		writeFiles(t, filepath.Join(root, step), files)
+		writeFiles(t, filepath.Join(root, step), map[string]string{"README.md": "Begin with `TestFirst`."})
+	}
+	writeFiles(t, dir, mine)
+	writeFiles(t, dir, map[string]string{"go.mod": "module example.com/mine\n\ngo 1.26.0\n"})
+	return Target{Root: root, Dir: dir, Station: find(t, "02")}
+}
+
+// run checks the target.
+func run(t *testing.T, target Target, o Options) *Report {
+	t.Helper()
+	report, err := Run(t.Context(), target, o)
+	require.NoError(t, err)
+	return report
+}
+
+// result returns that of one test.
+func result(t *testing.T, r *Report, name string) Result {
+	t.Helper()
+	for _, result := range r.Results {
+		if result.Test.Name == name {
+			return result
+		}
+	}
+	require.FailNow(t, "no result", name)
+	return Result{}
+}
+
+const code = `package rpc
+
+import "sync"
+
+type Server struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (s *Server) Wait(c chan int) int { return <-c }
+
+func (s *Server) Lock() { s.mu.Lock() }
+
+func (s *Server) Crash() {
+	var none *Server
+	none.n = 1
+}
+
+func (s *Server) Count() { s.n++ }
+
+func (s *Server) Spin() {
+	for {
+		s.n++
+	}
+}
+`
+
+const planted = `package rpc
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"testing/synctest"
+)
+
+func TestGood(t *testing.T) {}
+
+func TestFirst(t *testing.T) {
+	t.Errorf("got %d\nwant %d", 1, 2)
+}
+
+func TestPanic(t *testing.T) { new(Server).Crash() }
+
+func TestPanicElsewhere(t *testing.T) {
+	done := make(chan int)
+	go func() {
+		defer close(done)
+		new(Server).Crash()
+	}()
+	<-done
+}
+
+func TestDeadlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { new(Server).Wait(make(chan int)) })
+}
+
+func TestLeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { go new(Server).Wait(make(chan int)) })
+}
+
+func TestHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Server)
+		s.Lock()
+		s.Lock()
+	})
+}
+
+func TestSpin(t *testing.T) { new(Server).Spin() }
+
+func TestExit(t *testing.T) {
+	fmt.Println("good bye")
+	os.Exit(3)
+}
+
+func TestChatter(t *testing.T) {
+	for range 1 << 16 {
+		fmt.Println("0123456789")
+	}
+	t.Error("at last")
+}
+
+func TestRace(t *testing.T) {
+	s, done := new(Server), make(chan int)
+	go func() {
+		s.Count()
+		close(done)
+	}()
+	s.Count()
+	<-done
+}
+`
+
+func TestRun_NothingHidesAnythingElse(t *testing.T) {
+	_, race := CanRace(t.Context(), ".")
+	target := plant(t,
+		map[string]string{"rpc/a_test.go": "package rpc\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\n"},
+		map[string]string{"rpc/a_test.go": planted},
+		map[string]string{
+			"rpc/server.go":     code,
+			"rpc/a_test.go":     planted,
+			"cmd/server.go":     "package cmd\n\nvar n int = \"text\"\n",
+			"cmd/cmd_test.go":   "package cmd\n\nimport \"testing\"\n\nfunc TestCmd(t *testing.T) {}\n",
+			"init/init.go":      "package init\n\nfunc init() { panic(\"too early\") }\n",
+			"init/init_test.go": "package init\n\nimport \"testing\"\n\nfunc TestInit(t *testing.T) {}\n",
+		})
+	// Only those that hang have little time: any other may be slow on a busy machine.
+	report := run(t, target, Options{Race: race, Timeout: time.Minute, Run: regexp.MustCompile("Good|First|Panic|Deadlock|Leak|Exit|Chatter|Race|Cmd|Init")})
+	hanging := run(t, target, Options{Timeout: time.Second, Run: regexp.MustCompile("TestHang|TestSpin")})
+	report.Results = append(report.Results, hanging.Results...)
+
+	status := map[string]Status{}
+	for _, r := range report.Results {
+		status[r.Test.Name] = r.Status
+	}
+	want := map[string]Status{
+		"TestFirst": Failed, "TestGood": Passed, "TestPanic": Panicked, "TestPanicElsewhere": Panicked,
+		"TestDeadlock": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung,
+		"TestExit": Failed, "TestChatter": Failed, "TestRace": Passed,
+		"TestCmd": NotCompiled, "TestInit": NotCompiled,
+	}
+	if race {
+		want["TestRace"] = Raced
+		sides := result(t, report, "TestRace").Race
+		require.Len(t, sides, 2)
+		for _, side := range sides {
+			assert.Regexp(t, `^(read|write) at rpc/server\.go:19 in \(\*Server\)\.Count$`, side)
+		}
+	}
+	assert.Equal(t, want, status)
+	assert.Equal(t, "TestFirst", report.ToDo()[0], "the lesson names it first")
+	assert.True(t, result(t, report, "TestFirst").New)
+	assert.False(t, result(t, report, "TestGood").New, "station 01 has it")
+	assert.False(t, report.Done())
+
+	assert.Equal(t, []Failure{{Place: "rpc/a_test.go:13", What: []string{"got 1", "want 2"}}}, result(t, report, "TestFirst").Failures)
+	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanic").Stacks[0].Own[0])
+	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanicElsewhere").Stacks[0].Own[0])
+	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestDeadlock").Stacks)[0].Own[0])
+	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestLeak").Stacks)[0].Own[0])
+	assert.Equal(t, "rpc/server.go:12 in (*Server).Lock", stuck(result(t, report, "TestHang").Stacks)[0].Own[0])
+	assert.Contains(t, result(t, report, "TestExit").Failures[0].What, "good bye")
+	assert.Less(t, len(result(t, report, "TestChatter").Output), 3*boundedHalf)
+	assert.Equal(t, []string{"at last"}, result(t, report, "TestChatter").Failures[0].What)
+
+	errors := map[string]string{}
+	for _, p := range report.Packages {
+		errors[p.Name] = strings.Join(p.Errors, "\n")
+	}
+	assert.Contains(t, errors["cmd"], "cmd/server.go:3:13: cannot use")
+	assert.Contains(t, errors["init"], "panic: too early")
+	assert.Empty(t, errors["rpc"])
+}
+
+func TestRun_SaysWhereRedIsRight(t *testing.T) {
+	const old = "package rpc\n\ntype Server struct{}\n\nfunc Dial(addr string) error { return nil }\n"
+	const changed = "package rpc\n\ntype Server struct{ Handle func() }\n\nfunc Dial(addr string, n int) error { return nil }\n"
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {\n\tDial(\"\", 1)\n\t_ = Server{Handle: nil}\n}\n"
+	target := plant(t,
+		map[string]string{"rpc/server.go": old},
+		map[string]string{"rpc/server.go": changed, "rpc/a_test.go": test},
+		map[string]string{"rpc/server.go": old, "rpc/a_test.go": test})
+	report := run(t, target, Options{})
+	assert.Equal(t, NotCompiled, result(t, report, "TestFirst").Status)
+	assert.Equal(t, "Red is right here: 02 changes the type of Dial, and adds Server.Handle; the tests use that already. "+
+		"The lesson says how: step02-json-protocol/README.md", report.RedIsRight)
+	assert.Contains(t, report.Packages[0].Errors[0], "rpc/a_test.go:6:11: too many arguments in call to Dial\n\thave (string, number)\n\twant (string)")
+
+	writeFiles(t, target.Dir, map[string]string{"rpc/server.go": changed + "\nfunc oops() { return 1 }\n"})
+	report = run(t, target, Options{})
+	assert.Empty(t, report.RedIsRight, "this mistake is the learner's own")
+	assert.Contains(t, report.Packages[0].Errors[0], "rpc/server.go:7:22: too many return values")
+}
+
+func TestRun_TellsWhatIsLost(t *testing.T) {
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
+	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test, "rpc/b_test.go": strings.ReplaceAll(test, "First", "Second"),
+		"rpc/naive_test.go": strings.ReplaceAll(test, "First", "Naive_X")},
+		map[string]string{"rpc/a_test.go": test, "rpc/own_test.go": strings.ReplaceAll(test, "First", "OfMine"), "cmd/main.go": "package main\n\nfunc main() { missing() }\n"})
+
+	report := run(t, target, Options{})
+	assert.Equal(t, []string{"TestFirst", "TestOfMine"}, report.Passed())
+	assert.Empty(t, report.ToDo(), "from the course's own folder nothing is lost")
+	assert.False(t, report.Done(), "cmd does not compile")
+	assert.Contains(t, strings.Join(report.Broken, "\n"), "cmd/main.go:3:15: undefined: missing")
+
+	p := learner(t, target)
+	report = run(t, p, Options{})
+	assert.Equal(t, []string{"TestSecond"}, report.ToDo())
+	assert.Equal(t, Missing, result(t, report, "TestSecond").Status)
+
+	report = run(t, p, Options{Run: regexp.MustCompile("OfMine")})
+	assert.Equal(t, []string{"TestOfMine"}, report.Passed())
+	assert.Empty(t, report.ToDo())
+}
+
+func TestRun_EndsWithItsContext(t *testing.T) {
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { select {} }\n"
+	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := Run(ctx, target, Options{Timeout: time.Hour})
+		done <- err
+	}()
+	cancel()
+	assert.ErrorIs(t, <-done, context.Canceled)
+}
