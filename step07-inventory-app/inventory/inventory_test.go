@@ -30,10 +30,10 @@ func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
 
 func TestInventory_ReservesAndReleases(t *testing.T) {
 	inv := New(map[string]int{"item1": 5, "item2": 1})
-	left, err := inv.Reserve(t.Context(), Reservation{"order-1", "item1", 2})
+	left, err := inv.Reserve(t.Context(), Reservation{Order: "order-1", Item: "item1", Quantity: 2})
 	require.NoError(t, err)
 	assert.Equal(t, 3, left)
-	_, err = inv.Reserve(t.Context(), Reservation{"order-1", "item2", 1})
+	_, err = inv.Reserve(t.Context(), Reservation{Order: "order-1", Item: "item2", Quantity: 1})
 	require.NoError(t, err)
 
 	items, err := inv.List(t.Context())
@@ -59,11 +59,11 @@ func TestInventory_RefusesWithACode(t *testing.T) {
 		code rpc.Code
 		text string
 	}{
-		{"unknown item", Reservation{"order-1", "item9", 1}, rpc.NotFound, "unknown item: item9"},
-		{"out of stock", Reservation{"order-1", "item1", 6}, rpc.FailedPrecondition, "out of stock: item1: 5 left, 6 wanted"},
-		{"none", Reservation{"order-1", "item1", 0}, rpc.InvalidArgument, "bad quantity: 0"},
-		{"fewer than none", Reservation{"order-1", "item1", -3}, rpc.InvalidArgument, "bad quantity: -3"},
-		{"no order", Reservation{"", "item1", 1}, rpc.InvalidArgument, "order is missing"},
+		{"unknown item", Reservation{Order: "order-1", Item: "item9", Quantity: 1}, rpc.NotFound, "unknown item: item9"},
+		{"out of stock", Reservation{Order: "order-1", Item: "item1", Quantity: 6}, rpc.FailedPrecondition, "out of stock: item1: 5 left, 6 wanted"},
+		{"none", Reservation{Order: "order-1", Item: "item1", Quantity: 0}, rpc.InvalidArgument, "bad quantity: 0"},
+		{"fewer than none", Reservation{Order: "order-1", Item: "item1", Quantity: -3}, rpc.InvalidArgument, "bad quantity: -3"},
+		{"no order", Reservation{Order: "", Item: "item1", Quantity: 1}, rpc.InvalidArgument, "order is missing"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := inv.Reserve(t.Context(), test.r)
@@ -85,7 +85,7 @@ func TestInventory_NeverSellsMoreThanThereIs(t *testing.T) {
 	for range 50 {
 		customers.Go(func() {
 			for range 3 {
-				if _, err := inv.Reserve(t.Context(), Reservation{"order", "item1", 1}); err == nil {
+				if _, err := inv.Reserve(t.Context(), Reservation{Order: "order", Item: "item1", Quantity: 1}); err == nil {
 					sold.Add(1)
 				} else {
 					assert.ErrorIs(t, err, rpc.FailedPrecondition)

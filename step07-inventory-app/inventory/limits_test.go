@@ -14,7 +14,7 @@ import (
 func TestLimit_RepeatedReserveCountsTwice(t *testing.T) {
 	inv := New(map[string]int{"item1": 5})
 	for range 2 { // the answer to the first was lost, so the caller tries again
-		_, err := inv.Reserve(t.Context(), Reservation{"order-1", "item1", 2})
+		_, err := inv.Reserve(t.Context(), Reservation{Order: "order-1", Item: "item1", Quantity: 2})
 		require.NoError(t, err)
 	}
 	left, err := inv.CheckStock(t.Context(), "item1")
@@ -25,7 +25,7 @@ func TestLimit_RepeatedReserveCountsTwice(t *testing.T) {
 // Lifted in final by TestOpen_FindsWhatWasAnswered.
 func TestLimit_RestartForgetsStock(t *testing.T) {
 	stock := map[string]int{"item1": 5}
-	_, err := New(stock).Reserve(t.Context(), Reservation{"order-1", "item1", 5})
+	_, err := New(stock).Reserve(t.Context(), Reservation{Order: "order-1", Item: "item1", Quantity: 5})
 	require.NoError(t, err)
 	left, err := New(stock).CheckStock(t.Context(), "item1") // as a new process would
 	require.NoError(t, err)
