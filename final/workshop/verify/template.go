@@ -52,6 +52,7 @@ func checkTemplate(_ context.Context, c *Course, f *Findings) error {
 func checkParts(p *Page, f *Findings) {
 	found := make(map[string]bool)
 	last := make(map[*lesson.Section]int) // by the section that parts are in
+	misplaced := make(map[*lesson.Section]bool)
 	for _, s := range p.Sections {
 		i := slices.Index(template, s.Title)
 		if i < 0 {
@@ -61,8 +62,9 @@ func checkParts(p *Page, f *Findings) {
 		if s.Level != 2 && (s.Level != 3 || !checkpointTitle.MatchString(s.Parent.Title)) {
 			f.page(p, s.Line, "%q is a part of a lesson (##) or of a checkpoint (###), not of %q", s.Title, s.Parent.Title)
 		}
-		if i < last[s.Parent] {
+		if i < last[s.Parent] && !misplaced[s.Parent] {
 			f.page(p, s.Line, "%q comes before %q", s.Title, template[last[s.Parent]])
+			misplaced[s.Parent] = true // one out of place displaces all that follow
 		}
 		last[s.Parent] = max(i, last[s.Parent])
 	}

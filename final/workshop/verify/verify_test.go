@@ -1,0 +1,280 @@
+package verify
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestChecks_FindNothingInACourseThatIsRight(t *testing.T) {
+	root := copyCourse(t)
+	for _, check := range Checks {
+		t.Run(check.Name, func(t *testing.T) {
+			t.Parallel()
+			f := check.Run(t.Context(), open(t, root))
+			assert.Empty(t, f.Problems)
+			assert.Empty(t, f.Notes)
+		})
+	}
+}
+
+// A drift is something that is changed in one place and not in another.
+type drift struct {
+	name  string
+	check string // that has to catch it
+	file  string
+	old   string // "": the file is written anew
+	new   string
+	want  []string // problems, in part; {text} in one is the number of text's line
+}
+
+const (
+	first  = "step01-one/README.md"
+	second = "step02-two/README.md"
+)
+
+var drifts = []drift{
+	{"code changed", "code", "step01-one/rpc/one.go", "return 1", "return 2 - 1",
+		[]string{first + ":{\treturn 1\n}: not as it is in rpc/one.go: run go tool workshop sync " + first}},
+	{"comment changed", "code", "step01-one/rpc/one.go", "// One returns 1.", "// One is 1.",
+		[]string{first + ":{// One returns 1}: not as it is in rpc/one.go"}},
+	{"quote changed", "code", first, "\treturn 1\n", "\treturn 7\n",
+		[]string{first + ":{return 7}: not as it is in rpc/one.go"}},
+	{"declaration renamed", "code", "step01-one/rpc/one.go", "const unit", "const units",
+		[]string{first + ":{```go type rpc/one.go}: rpc/one.go does not declare unit; it has package, One, units",
+			second + ":{ // unit is}: not as it is in rpc/one.go"}},
+	{"file gone", "code", first, "go type rpc/one.go", "go type rpc/won.go",
+		[]string{first + ":{rpc/won.go}: station 01 has no rpc/won.go"}},
+	{"label unknown", "code", first, "go type rpc/one.go", "go write rpc/one.go",
+		[]string{first + `:{go write}: "write" is no label: write type, copy or read behind go`}},
+	{"label not said", "code", first, "**Type** this", "This",
+		[]string{first + ":{```go type rpc/one.go}: the paragraph before the block does not say **Type**"}},
+	{"file not said", "code", first, "this into `rpc/one.go`", "this into a file",
+		[]string{first + ":{```go type rpc/one.go}: the paragraph before the block does not name `rpc/one.go`"}},
+	{"code without source", "code", first, "What is one?", "```go\nx := 1\n```",
+		[]string{first + ":{```go\n}: go without a source: name label, file and declaration"}},
+	{"block without a first word", "code", first, "What is one?", "```\nx := 1\n```",
+		[]string{first + ":{```\nx}: a block begins with what it is: one of go, diff"}},
+	{"change undone", "code", "step02-two/2a-two/rpc/one.go", `"frame"`, `"line"`,
+		[]string{second + ":{```diff type rpc/one.go}: unit has not changed since the station before"}},
+	{"change changed", "code", "step02-two/rpc/two.go", "return 1 + One()", "return One() + 1",
+		[]string{second + ":{+\treturn 1 + One()}: not as it is in rpc/two.go"}},
+
+	{"addition not quoted", "complete", "step02-two/rpc/three.go", "func Three", "func Four() int { return 4 }\n\nfunc Three",
+		[]string{second + ": Four of rpc/three.go is new at 2b and not quoted: add ```go type rpc/three.go Four"}},
+	{"change not quoted", "complete", "step02-two/2a-two/rpc/one.go", "return 1", "return +1",
+		[]string{second + ": One of rpc/one.go changes at 2a and is not quoted: add ```diff type 2a:rpc/one.go One",
+			second + ": One of rpc/two.go changes at 2b and is not quoted: add ```diff type rpc/two.go One"}},
+	{"quoted twice", "complete", second, "All tests pass.", "```go type rpc/three.go Three\n```",
+		[]string{second + ":{```go type rpc/three.go}: Three of rpc/three.go is quoted in line 60 already: quote it once"}},
+
+	{"excerpt changed", "text", "testdata/wire/lines.txt", "S \"hello\\n\"", "S \"hallo\\n\"",
+		[]string{first + ":{```text}: the file has not these lines, and its first and last do not stand there once"}},
+	{"excerpt with a gap", "text", "testdata/wire/lines.txt", "S \"hello\\n\"", "# then\nS \"hello\\n\"",
+		[]string{first + ":{```text}: ../testdata/wire/lines.txt has other lines: run go tool workshop sync"}},
+	{"excerpt of nothing", "text", first, "text ../testdata/wire/lines.txt", "text ../testdata/wire/words.txt",
+		[]string{first + ":{```text}: there is no testdata/wire/words.txt"}},
+
+	{"table of steps out of date", "regions", "README.md", "| 20 |", "| 25 |",
+		[]string{"README.md:{<!-- steps}: out of date: run go tool workshop sync README.md"}},
+	{"changes out of date", "regions", "step02-two/rpc/three.go", "return 3", "n := 3\n\treturn n",
+		[]string{second + ":{<!-- changed 2b}: out of date"}},
+	{"region unknown", "regions", second, "<!-- changed 2b -->", "<!-- altered 2b -->",
+		[]string{`no region is called "altered 2b": there are <!-- changed STATION --> and <!-- steps -->`}},
+
+	{"link to nothing", "links", first, "(EXERCISES.md)", "(EXERCISE.md)",
+		[]string{"the link to EXERCISE.md: there is no step01-one/EXERCISE.md"}},
+	{"heading renamed", "links", first, "## What you will build", "## What we will build",
+		[]string{"README.md:{Go on}: the link to step01-one/README.md#what-you-will-build: step01-one/README.md has no heading that is called so"}},
+	{"link out of the course", "links", first, "(EXERCISES.md)", "(../../EXERCISES.md)",
+		[]string{"the link to ../../EXERCISES.md: it leaves the course"}},
+
+	{"test renamed", "names", "step02-two/2a-two/rpc/two_test.go", "func TestTwo", "func TestPair",
+		[]string{"step01-one/rpc/limits_test.go:{// Lifted}: there is no TestTwo in 02a: name the test that lifts the pin"}},
+	{"name misspelt", "names", second, "`TestTwo` fails", "`TestTow` fails",
+		[]string{second + ":{`TestTow}: there is no test TestTow"}},
+	{"exercise's test renamed", "names", "step01-one/EXERCISES.md", "`TestMinus` passes", "`TestMinusOne` passes",
+		[]string{"step01-one/EXERCISES.md:{`TestMinusOne}: there is no test TestMinusOne"}},
+	{"pin not told", "names", first, "`TestLimit_NothingIsTwo` pins", "A test pins",
+		[]string{first + ": rpc/limits_test.go pins TestLimit_NothingIsTwo, and the lesson does not name it"}},
+	{"pin lifted nowhere", "names", "step01-one/rpc/limits_test.go", "step 02a", "step 09",
+		[]string{`step01-one/rpc/limits_test.go:{// Lifted}: no step or checkpoint "9": there are 01 2a 2b`}},
+
+	{"time changed", "time", first, "Time: 20", "Time: 30",
+		[]string{first + ":{Time:}: 30 minutes, and course/station.go says 20 for 01"}},
+	{"time missing", "time", second, "Time: 15 minutes\n", "",
+		[]string{second + ":{## 2b}: no time below the heading: write \"Time: 15 minutes\""}},
+	{"checkpoint missing", "time", second, "## 2a: two", "## two",
+		[]string{second + ": no heading \"2a: two\": it tells the checkpoint"}},
+	{"schedule does not add up", "time", "final/workshop/guide/INSTRUCTOR.md", "| together | 50 |", "| together | 45 |",
+		[]string{"final/workshop/guide/INSTRUCTOR.md:{| together}: the rows above add up to 50, not 45"}},
+	{"schedule with other minutes", "time", "final/workshop/guide/INSTRUCTOR.md", "| 2a | 10 |", "| 2a | 20 |",
+		[]string{"final/workshop/guide/INSTRUCTOR.md:{| 2a}: 20 minutes for 2a, and course/station.go says 10", "final/workshop/guide/INSTRUCTOR.md:{| together}: the rows above add up to 60, not 50"}},
+
+	{"part missing", "template", first, "## Predict", "## Guess", []string{first + `: no part is called "Predict"`}},
+	{"parts in another order", "template", first, "## Predict", "## What changed",
+		[]string{first + `: no part is called "Predict"`, first + `:{## The article}: "The article's way" comes before "What changed"`}},
+	{"part at another level", "template", first, "## Predict", "### Predict",
+		[]string{first + `:{### Predict}: "Predict" is a part of a lesson (##) or of a checkpoint (###), not of "Where we stand"`}},
+	{"prose too long", "template", first, "What is one?", strings.Repeat("What is one? ", 40),
+		[]string{first + ": 167 words of prose: write 20 to 100"}},
+	{"too many arrows", "template", first, "    a->>a: One\n", strings.Repeat("    a->>a: One\n", 9),
+		[]string{first + ":{```mermaid}: 9 arrows in a sequence diagram: at most 8 can be followed"}},
+	{"term not explained", "template", first, "A **frame** is", "A **packet** is",
+		[]string{first + `:{A **packet}: "packet" is in bold as a term, and not in glossary.md`}},
+
+	{"drift between stations", "same", "step02-two/rpc/one_test.go", `"got %d"`, `"is %d"`,
+		[]string{second + ": TestOne of rpc/one_test.go is not what it was before 2b, and the lesson does not name it"}},
+	{"comment drifts between stations", "same", "step02-two/rpc/two.go", "// One returns 1.", "// One is 1.",
+		[]string{second + ": One of rpc/two.go is not what it was before 2b, and the lesson does not name it: make the two the same, or say why it changes"}},
+
+	{"hints missing", "hints", "step01-one/rpc/one_test.go", "func TestOne(", "func TestUno(t *testing.T) {}\n\nfunc TestOne(",
+		[]string{"final/workshop/hints/01.md: 0 hints for TestUno of rpc/one_test.go: write at least 2"}},
+	{"one hint only", "hints", "final/workshop/hints/2a.md", "2. `return 2`\n", "",
+		[]string{"final/workshop/hints/2a.md: 1 hints for TestTwo"}},
+	{"hint for no test", "hints", "final/workshop/hints/2b.md", "## TestThree", "## TestTwo",
+		[]string{"hints/2b.md: 0 hints for TestThree", "hints/2b.md: TestTwo is no new test of 2b"}},
+
+	{"kept diff out of date", "diffs", "step02-two/rpc/three.go", "return 3", "return 2 + 1",
+		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync"}},
+	{"kept diff of nothing", "diffs", "testdata/diffs/2b-03.diff", "", "x\n",
+		[]string{"testdata/diffs/2b-03.diff: out of date"}},
+
+	{"output changed", "console", "step01-one/cmd/raw/main.go", `"raw: no server at"`, `"raw: nobody at"`,
+		[]string{first + ":{console\n$ go run ./cmd/raw\nraw}" + `: $ go run ./cmd/raw: prints "raw: nobody at 127.0.0.1:8080", not "raw: no server at 127.0.0.1:8080"`}},
+	{"answer changed", "console", first, "still here     ← you type\nstill here", "still here     ← you type\nstill there",
+		[]string{first + ":{console\n$ go run ./cmd/raw\nhello}" + `: $ go run ./cmd/raw: prints "still here", not "still there"`}},
+	{"output missing", "console", first, "exit status 1\n```\n\n### Without", "```\n\n### Without",
+		[]string{first + ":{console\n$ go run ./cmd/raw\nhello}" + `: $ go run ./cmd/server: prints "exit status 1", too`}},
+	{"red for another reason", "console", "step01-one/rpc/one_test.go", `t.Errorf("got %d", One())`, `t.Errorf("not %d", One())`,
+		[]string{first + `:{console red}: $ go test -timeout 30s ./rpc: prints "    one_test.go:7: not `}},
+	{"no such command", "console", first, "$ go test -timeout 30s ./rpc\nok", "$ goo test -timeout 30s ./rpc\nok",
+		[]string{`$ goo test -timeout 30s ./rpc: exec: "goo": executable file not found`}},
+	{"a shell", "console", first, "$ go test -timeout 30s ./rpc\nok", "$ go test ./rpc | wc\nok",
+		[]string{"there is no shell: | needs quotes"}},
+
+	{"break that breaks nothing", "break", "final/workshop/tour/reader.md", "+\t\treturn sent\n", "+\t\treturn sent[:limit+0]\n",
+		[]string{"final/workshop/tour/reader.md:{```diff break}: TestRead_KeepsItsLimit passes with the change: it has to fail"}},
+	{"break of code that has changed", "break", "final/rpc/reader.go", "sent[:limit]", "sent[0:limit]",
+		[]string{"final/workshop/tour/reader.md:{```diff break}: final/rpc/reader.go: these lines stand 0 times in the file, not once"}},
+	{"break that does not compile", "break", "final/workshop/tour/reader.md", "+\t\treturn sent\n", "+\t\treturn limit\n",
+		[]string{"final/workshop/tour/reader.md:{```diff break}: the change does not compile:"}},
+	{"break of a test that is gone", "break", "final/workshop/tour/reader.md", "TestRead_KeepsItsLimit", "TestRead_HasALimit",
+		[]string{"final/workshop/tour/reader.md:{```diff break}: there is no TestRead_HasALimit"}},
+
+	{"solution that does not apply", "exercises", "step01-one/rpc/one.go", "return 1", "return 2 - 1",
+		[]string{`step01-one/EXERCISES.md:{diff}: the solution of "1. Minus one": line 6, rpc/one.go: these lines stand 0 times`}},
+	{"solution that fails", "exercises", "step01-one/EXERCISES.md", "One()-1 != 0", "One()+1 != 0",
+		[]string{"step01-one/EXERCISES.md:{```go\n}: " + `the solution of "2. Zero": tests fail with it:`}},
+	{"solution without a file", "exercises", "step01-one/EXERCISES.md", "A new file, `rpc/zero_test.go`:", "A new file:",
+		[]string{"step01-one/EXERCISES.md:{```go\n}: the paragraph before the code does not name its file"}},
+
+	{"green before the code", "red", "step02-two/rpc/three_test.go", "Three() != 3", "Three() == 2",
+		[]string{"step02-two: TestThree of rpc/three_test.go passes on what start gives: make it fail"}},
+	{"red with the code", "red", "step02-two/rpc/three.go", "return 3", "return 4",
+		[]string{"step02-two: the tests of 2b do not pass with its code, in a folder that start made:"}},
+}
+
+func TestChecks_CatchDrift(t *testing.T) {
+	for _, d := range drifts {
+		t.Run(d.check+" "+d.name, func(t *testing.T) {
+			t.Parallel()
+			root := copyCourse(t)
+			replace(t, root, d.file, d.old, d.new)
+			f := run(t, root, d.check)
+			var got []string
+			for _, p := range f.Problems {
+				got = append(got, p.Error())
+			}
+			require.Len(t, got, len(d.want), strings.Join(got, "\n"))
+			for i := range d.want {
+				assert.Contains(t, got[i], located(t, root, d.want[i]))
+			}
+		})
+	}
+}
+
+var atText = regexp.MustCompile(`^(.+?):\{((?s).+?)\}`)
+
+// located puts the number of its line in the place of {text}.
+func located(t *testing.T, root, want string) string {
+	t.Helper()
+	match := atText.FindStringSubmatch(want)
+	if match == nil {
+		return want
+	}
+	before, _, ok := strings.Cut(read(t, root, match[1]), match[2])
+	require.True(t, ok, want)
+	return fmt.Sprintf("%s:%d%s", match[1], strings.Count(before, "\n")+1, want[len(match[0]):])
+}
+
+func TestChecks_EachCatchesSomething(t *testing.T) {
+	for _, check := range Checks {
+		found := false
+		for _, d := range drifts {
+			found = found || d.check == check.Name
+		}
+		assert.True(t, found, "no drift tests %s", check.Name)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	all, err := Select(nil)
+	require.NoError(t, err)
+	assert.Len(t, all, len(Checks))
+	_, err = Select([]string{"code", "codes"})
+	assert.EqualError(t, err, `no check "codes": -list lists them`)
+}
+
+func TestNew_OneLesson(t *testing.T) {
+	root := copyCourse(t)
+	replace(t, root, second, "<!-- changed 2a -->", "<!-- changed 2a -->\n<!-- changed 2a -->")
+	c := open(t, root, "01", "final/workshop/tour/reader.md")
+	assert.Len(t, c.pages, 2)
+	_, err := New(root)
+	assert.ErrorContains(t, err, second+":")
+	_, err = New(root, "README.txt")
+	assert.EqualError(t, err, "no lesson README.txt: name a station, or a page's path below the root")
+}
+
+func TestSync_ChangesNothingThatIsRight(t *testing.T) {
+	root := copyCourse(t)
+	changed, err := open(t, root).Sync(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, changed)
+}
+
+func TestSync_MendsWhatCanBeMended(t *testing.T) {
+	root := copyCourse(t)
+	replace(t, root, "step02-two/rpc/three.go", "return 3", "return 2 + 1")
+	replace(t, root, "step01-one/cmd/raw/main.go", `"raw: no server at"`, `"raw: nobody at"`)
+	replace(t, root, first, "exit status 1\n```\n\n### Without", "…\n```\n\n### Without")
+	changed, err := open(t, root).Sync(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{first, second, "testdata/diffs/2a-2b.diff"}, changed)
+	assert.Contains(t, read(t, root, second), "\treturn 2 + 1\n")
+	assert.Contains(t, read(t, root, first), "raw: nobody at 127.0.0.1:8080\nexit status 1\n")
+	assert.Contains(t, read(t, root, first), "$ go run ./cmd/server\nserver: listen tcp 127.0.0.1:8080: bind: address already in use\n…\n```")
+	for _, name := range []string{"code", "regions", "diffs", "console"} {
+		assert.Empty(t, run(t, root, name).Problems, name)
+	}
+}
+
+func TestSync_SaysWhatItCannotMend(t *testing.T) {
+	root := copyCourse(t)
+	replace(t, root, "step01-one/rpc/one.go", "const unit", "const units")
+	replace(t, root, "step01-one/rpc/one_test.go", "unit ==", "units ==")
+	before := read(t, root, first)
+	changed, err := open(t, root, "01").Sync(t.Context())
+	assert.ErrorContains(t, err, located(t, root, first+":{```go type rpc/one.go}: rpc/one.go does not declare unit"))
+	assert.Empty(t, changed)
+	assert.Equal(t, before, read(t, root, first))
+	_, err = os.Stat(filepath.Join(root, "testdata", "diffs"))
+	assert.NoError(t, err)
+}
