@@ -209,6 +209,7 @@ func TestCaptures_BadMessagesAreFound(t *testing.T) {
 				var e *Error
 				if err := inspect(p.FromClient, hello, b); errors.As(err, &e) && found[s.Name] == "" {
 					found[s.Name] = fmt.Sprintf("%d %s", e.Offset, e.Reason)
+					assert.Equal(t, strings.HasPrefix(s.Name, "request: ") || s.Name == "client: bad: details cut short", e.InPairs, s.Name)
 				}
 			})
 		}

@@ -9,6 +9,10 @@ import (
 type Error struct {
 	Offset int // of the byte, from the message's first on
 	Reason string
+
+	// InPairs: the message's fields fit it, but not the pairs within theirs.
+	// For a request that is the difference between an error and a go-away.
+	InPairs bool
 }
 
 func (e *Error) Error() string { return e.Reason }
@@ -22,7 +26,7 @@ func bad(offset int, format string, args ...any) *Error {
 type fields struct {
 	b   []byte
 	at  int // offset of b in the message
-	err error
+	err *Error
 }
 
 func (f *fields) take(n int, what string) []byte {
@@ -61,8 +65,8 @@ func (f *fields) sized(what string) []Pair {
 	inner := fields{at: f.at}
 	inner.b = f.take(int(n), what)
 	pairs := inner.pairs()
-	if f.err == nil {
-		f.err = inner.err
+	if f.err == nil && inner.err != nil {
+		f.err = &Error{Offset: inner.err.Offset, Reason: inner.err.Reason, InPairs: true}
 	}
 	return pairs
 }
@@ -84,6 +88,14 @@ func (f *fields) end(what string) {
 	if f.err == nil && len(f.b) > 0 {
 		f.err = bad(f.at, "%d bytes after the fields of %s", len(f.b), what)
 	}
+}
+
+// result returns err as an error: a nil *Error in one would not be nil.
+func (f *fields) result() error {
+	if f.err == nil {
+		return nil
+	}
+	return f.err
 }
 
 func appendText(dst []byte, size int, text string) []byte {

@@ -65,7 +65,7 @@ func (h Hello) Client() (ClientHello, error) {
 	c := ClientHello{Codec: in.text(1, "codec")}
 	c.MaxMessage = uint32(in.number(4, "largest message"))
 	c.Metadata = in.pairs()
-	return c, in.err
+	return c, in.result()
 }
 
 // A ServerHello is what a server's hello says.
@@ -90,5 +90,5 @@ func (h Hello) Server() (ServerHello, error) {
 	s.InFlight = uint32(in.number(4, "calls in flight"))
 	s.MaxMessage = uint32(in.number(4, "largest message"))
 	s.Text = string(in.b)
-	return s, in.err
+	return s, in.result()
 }

@@ -23,7 +23,7 @@ func (f Frame) Request() (Request, error) {
 		r.Metadata = in.sized("metadata")
 	}
 	r.Params = in.b
-	return r, in.err
+	return r, in.result()
 }
 
 // Frame returns the request as a frame.
@@ -57,7 +57,7 @@ func (f Frame) Reason() (Reason, error) {
 		r.Details = in.sized("details")
 	}
 	in.end("a frame of kind " + f.Kind.String())
-	return r, in.err
+	return r, in.result()
 }
 
 // Frame returns the reason as a frame of a kind that has one.
