@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/rpc-from-scratch/final/workshop/conform"
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+func init() { commands = append(commands, newConform) }
+
+func newConform() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "conform ADDR | conform -- COMMAND ARG...",
+		Short: "Test any server of final's protocol, in any language",
+		Long: "Conform tests a server of final's protocol from outside, rule by rule. It connects to\n" +
+			"ADDR, or starts COMMAND, which has to print \"listening on ADDR\", and to shut down\n" +
+			"when its standard input ends.\n\n" +
+			"The server offers json, with the limits of PROTOCOL.md, and these methods:\n\n" +
+			"  Inventory.CheckStock  {\"Item\":\"item1\"} gives {\"Count\":100}; any other item X the error\n" +
+			"                        not_found, text \"unknown item: X\", detail item=X\n" +
+			"  Test.Wait             waits until the call is cancelled, or its time is up\n" +
+			"  Test.User             the value of the call's metadata \"user\", \"\" if there is none\n" +
+			"  Test.Nothing          success, without a result\n" +
+			"  Test.Panic            fails as a bug does, with the text \"secret\"\n\n" +
+			"More on them is in final/workshop/conform/README.md, and the rules in final/PROTOCOL.md.",
+		Example: "  go tool workshop conform 127.0.0.1:9090\n" +
+			"  go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0",
+	}
+	timeout := cmd.Flags().Duration("timeout", 2*time.Second, "wait so long for an answer")
+	only := cmd.Flags().String("run", "", "test only the rules whose names match this `regexp`")
+	slow := cmd.Flags().Bool("slow", false, "test what waits for the server's own time limits, too: 40 s more")
+	list := cmd.Flags().Bool("list", false, "list the rules, and where they come from")
+	asJSON := cmd.Flags().Bool("json", false, "print each verdict as a line of JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		root, err := course.Root(".")
+		if err != nil {
+			return err
+		}
+		rules, err := conform.Rules(root)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		if *list {
+			printRules(out, rules)
+			return nil
+		}
+		o := conform.Options{Timeout: *timeout, Slow: *slow}
+		if o.Only, err = regexp.Compile(*only); err != nil {
+			return err
+		}
+		if o.Addr, o.Command, err = subject(args, cmd.ArgsLenAtDash()); err != nil {
+			return err
+		}
+		return runRules(cmd, rules, o, *asJSON)
+	}
+	return cmd
+}
+
+// subject says what args mean: an address, or a command.
+func subject(args []string, dash int) (addr string, command []string, err error) {
+	switch {
+	case dash == 0 && len(args) > 0:
+		return "", args, nil
+	case dash < 0 && len(args) == 1:
+		_, _, err := net.SplitHostPort(args[0])
+		return args[0], nil, err
+	}
+	return "", nil, errors.New("name the server's address, such as 127.0.0.1:9090, or a command after --")
+}
+
+func runRules(cmd *cobra.Command, rules []conform.Rule, o conform.Options, asJSON bool) error {
+	out := cmd.OutOrStdout()
+	var sum conform.Summary
+	err := conform.Run(cmd.Context(), rules, o, func(r conform.Result) {
+		sum.Add(r)
+		if asJSON {
+			conform.PrintJSON(out, r)
+		} else {
+			conform.Print(out, r)
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case sum == conform.Summary{}:
+		return errors.New("no rule has such a name: -list shows them")
+	case sum.Failed > 0:
+		return errors.New(sum.String())
+	}
+	if !asJSON {
+		fmt.Fprintln(out, sum.String())
+	}
+	return nil
+}
+
+func printRules(out io.Writer, rules []conform.Rule) {
+	for _, r := range rules {
+		fmt.Fprintf(out, "%s\n        %s\n", r.Name, r.Says)
+	}
+}

@@ -1,0 +1,146 @@
+package conform
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/workshop/frames"
+)
+
+// What PROTOCOL.md leaves to the server is filled in from what it sent, so that
+// all other bytes can be compared one by one: its bounds, its words, the white
+// space of its JSON, the order of details.
+
+// fill returns the message that want means, given what came.
+func fill(want, got []byte, hello bool) []byte {
+	if hello {
+		return fillHello(want, got)
+	}
+	w, err := frames.ParseFrame(want)
+	if err != nil {
+		return want
+	}
+	g, err := frames.ParseFrame(got)
+	if err != nil || g.Kind != w.Kind {
+		return want
+	}
+	switch w.Kind {
+	case frames.KindResponse:
+		if sameJSON(w.Fields, g.Fields) {
+			w.Fields = g.Fields
+		}
+		return w.Bytes()
+	case frames.KindError, frames.KindGoAway:
+		return fillReason(w, g)
+	}
+	return want
+}
+
+func fillHello(want, got []byte) []byte {
+	w, g := serverHello(want), serverHello(got)
+	switch {
+	case w == nil || g == nil || w.Code != g.Code:
+		return want
+	case w.Code != frames.OK && isLine(g.Text, 512):
+		w.Text = g.Text
+	case w.Code == frames.OK && g.InFlight >= 1 && g.MaxMessage >= 1024:
+		w.InFlight, w.MaxMessage = g.InFlight, g.MaxMessage
+	}
+	return w.Bytes()
+}
+
+func serverHello(b []byte) *frames.ServerHello {
+	h, err := frames.ParseHello(b)
+	if err != nil || h.Version != frames.Version {
+		return nil
+	}
+	s, err := h.Server()
+	if err != nil {
+		return nil
+	}
+	return &s
+}
+
+// fillReason leaves the words of a refusal to the server. An error that a method
+// returned has to come as it was: its text and its details.
+func fillReason(w, g frames.Frame) []byte {
+	wr, err := w.Reason()
+	if err != nil {
+		return w.Bytes()
+	}
+	gr, err := g.Reason()
+	if err != nil {
+		return w.Bytes()
+	}
+	longest := 4096
+	if w.Kind == frames.KindGoAway {
+		longest = 512
+	}
+	if wr.Code != frames.NotFound && isLine(gr.Text, longest) {
+		wr.Text = gr.Text
+		wr.Details = gr.Details
+	}
+	if maps.Equal(pairMap(wr.Details), pairMap(gr.Details)) {
+		wr.Details = gr.Details
+	}
+	return wr.Frame(w.Kind, w.Flags&^frames.FlagPairs, w.ID).Bytes()
+}
+
+func pairMap(pairs []frames.Pair) map[string]string {
+	m := map[string]string{}
+	for _, p := range pairs {
+		m[p.Key] = p.Value
+	}
+	return m
+}
+
+// isLine reports whether a text is one line of UTF-8, and not too long.
+func isLine(text string, longest int) bool {
+	return len(text) <= longest && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
+}
+
+func sameJSON(a, b []byte) bool {
+	var va, vb any
+	return json.Unmarshal(a, &va) == nil && json.Unmarshal(b, &vb) == nil && reflect.DeepEqual(va, vb)
+}
+
+// describe says in words what a server's message is.
+func describe(b []byte) string {
+	if len(b) == 0 {
+		return "nothing"
+	}
+	if frames.IsMagic(b) {
+		return describeHello(b)
+	}
+	f, err := frames.ParseFrame(b)
+	if err != nil {
+		return fmt.Sprintf("%d bytes that are no message: %v", len(b), err)
+	}
+	switch f.Kind {
+	case frames.KindError, frames.KindGoAway:
+		r, err := f.Reason()
+		if err != nil {
+			return fmt.Sprintf("%s %d: %v", f.Kind, f.ID, err)
+		}
+		return fmt.Sprintf("%s %d %s, flags %02x, %q", f.Kind, f.ID, r.Code, byte(f.Flags), r.Text)
+	case frames.KindResponse:
+		return fmt.Sprintf("response %d, %.80q", f.ID, f.Fields)
+	}
+	return fmt.Sprintf("%s %d", f.Kind, f.ID)
+}
+
+func describeHello(b []byte) string {
+	h := serverHello(b)
+	switch {
+	case h == nil:
+		return "a hello that cannot be read"
+	case h.Code == frames.OK:
+		return fmt.Sprintf("a hello that accepts, %d calls in flight, %d bytes", h.InFlight, h.MaxMessage)
+	}
+	return fmt.Sprintf("a hello that refuses with %s, %q", h.Code, h.Text)
+}

@@ -1,0 +1,422 @@
+package conform
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/bits"
+	"net"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/workshop/frames"
+)
+
+// mini is a second server of the protocol, as plain as can be. It shows that the
+// rules ask for the protocol and not for final/rpc, and it can be wrong on
+// purpose: fault names the one thing that it then does wrong.
+type mini struct {
+	fault string
+	ctx   context.Context // ends: shut down
+}
+
+const (
+	miniInFlight   = 40
+	miniMaxMessage = 4 << 20
+)
+
+// miniConn is one connection. Its reader answers everything but Test.Wait itself.
+type miniConn struct {
+	*mini
+	conn    *net.TCPConn
+	in      io.Reader
+	largest int // the largest message that the client reads
+
+	mu       sync.Mutex
+	lastID   uint64
+	draining bool
+	calls    map[uint64]*miniCall
+	handlers sync.WaitGroup
+}
+
+type miniCall struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (m *mini) serve(ln net.Listener) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		c := &miniConn{mini: m, conn: conn.(*net.TCPConn), in: conn, calls: map[uint64]*miniCall{}}
+		go c.run()
+	}
+}
+
+func (c *miniConn) run() {
+	defer c.conn.Close()
+	if !c.hello() {
+		return
+	}
+	stop := context.AfterFunc(c.ctx, c.drain)
+	defer stop()
+	reason, text := c.read()
+	if reason != frames.OK && c.fault != "closes in place of a go-away" {
+		c.write(frames.Reason{Code: reason, Text: text}.Frame(frames.KindGoAway, 0, c.lastID))
+	}
+	c.mu.Lock()
+	ended := c.draining || reason == frames.OK
+	c.mu.Unlock()
+	if !ended {
+		c.linger()
+	}
+	c.conn.Close()
+	c.cancelAll()
+	c.handlers.Wait()
+}
+
+// linger ends this side and reads on, so that no reset destroys what was said.
+func (c *miniConn) linger() {
+	c.conn.CloseWrite()
+	c.conn.SetReadDeadline(time.Now().Add(time.Second))
+	io.Copy(io.Discard, c.conn)
+}
+
+func (c *miniConn) drain() {
+	c.mu.Lock()
+	c.draining = true
+	last := c.lastID
+	c.mu.Unlock()
+	c.write(frames.Reason{Code: frames.Unavailable, Text: "shutting down"}.Frame(frames.KindGoAway, 0, last))
+	c.handlers.Wait()
+	c.conn.CloseWrite()
+}
+
+func (c *miniConn) cancelAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		call.cancel()
+	}
+}
+
+func (c *miniConn) hello() bool {
+	in := io.Reader(c.conn)
+	if c.fault == "reads ahead of the hello" {
+		in = bufio.NewReader(c.conn)
+	}
+	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	b, err := frames.Read(in, true, frames.HelloSize+8256)
+	c.conn.SetReadDeadline(time.Time{})
+	code, text := frames.OK, ""
+	switch {
+	case len(b) >= 4 && !frames.IsMagic(b):
+		code, text = frames.InvalidArgument, "not this protocol"
+	case len(b) == frames.HelloSize && frames.Size(b, true) > frames.HelloSize+8256:
+		code, text = frames.ResourceExhausted, "a long hello"
+	case err != nil:
+		return false
+	default:
+		code, text = c.accept(b)
+	}
+	answer := frames.ServerHello{Code: code, Text: text}
+	if code == frames.OK {
+		answer.InFlight, answer.MaxMessage = miniInFlight, miniMaxMessage
+	}
+	c.conn.Write(answer.Bytes())
+	if code != frames.OK {
+		c.linger()
+	}
+	return code == frames.OK
+}
+
+func (c *miniConn) accept(b []byte) (frames.Code, string) {
+	h, err := frames.ParseHello(b)
+	if err != nil {
+		return frames.InvalidArgument, err.Error()
+	}
+	if h.Version != frames.Version {
+		return frames.Unimplemented, "another version"
+	}
+	client, err := h.Client()
+	if err != nil {
+		return frames.InvalidArgument, err.Error()
+	}
+	c.largest = int(client.MaxMessage)
+	switch {
+	case client.MaxMessage < 1024:
+		return frames.InvalidArgument, "too small a limit"
+	case !fit(client.Metadata):
+		return frames.InvalidArgument, "metadata"
+	case client.Codec != "json":
+		return frames.Unimplemented, "unknown codec"
+	}
+	return frames.OK, ""
+}
+
+// fit reports whether pairs may be metadata.
+func fit(pairs []frames.Pair) bool {
+	for _, p := range pairs {
+		bad := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.", r) }
+		if len(p.Key) < 1 || len(p.Key) > 128 || strings.ContainsFunc(p.Key, bad) ||
+			!utf8.ValidString(p.Value) || strings.ContainsFunc(p.Value, unicode.IsControl) {
+			return false
+		}
+	}
+	return true
+}
+
+// read serves frames until the connection ends: OK if nobody is to be told why.
+func (c *miniConn) read() (frames.Code, string) {
+	for {
+		b, code := c.next()
+		if b == nil {
+			return code, "cannot be read"
+		}
+		f, err := frames.ParseFrame(b)
+		if err == nil {
+			err = f.Check(true)
+		}
+		if err != nil && strings.HasPrefix(err.Error(), "unknown frame kind") {
+			return frames.Unimplemented, err.Error()
+		}
+		if err != nil {
+			return frames.InvalidArgument, err.Error()
+		}
+		switch f.Kind {
+		case frames.KindPing:
+			c.write(frames.Frame{Kind: frames.KindPong, ID: f.ID})
+		case frames.KindCancel:
+			c.cancel(f.ID)
+		case frames.KindRequest:
+			if !c.request(f) {
+				return frames.InvalidArgument, "a request that is none"
+			}
+		}
+	}
+}
+
+// next reads a frame, or says why there is none.
+func (c *miniConn) next() ([]byte, frames.Code) {
+	head := make([]byte, frames.LengthSize)
+	if n, err := io.ReadFull(c.in, head); err != nil {
+		if n > 0 {
+			return nil, frames.InvalidArgument
+		}
+		return nil, frames.OK
+	}
+	c.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	defer c.conn.SetReadDeadline(time.Time{})
+	length := int64(binary.BigEndian.Uint32(head))
+	switch {
+	case length < frames.MinLength:
+		return nil, frames.InvalidArgument
+	case length > miniMaxMessage && c.fault != "does not check the length":
+		return nil, frames.ResourceExhausted
+	}
+	if c.fault == "takes one read for a frame" {
+		b := make([]byte, length)
+		n, _ := c.in.Read(b)
+		binary.BigEndian.PutUint32(head, uint32(n))
+		return append(head, b[:n]...), frames.OK
+	}
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, c.in, length); err != nil {
+		if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			return nil, frames.DeadlineExceeded
+		}
+		return nil, frames.InvalidArgument
+	}
+	return append(head, b.Bytes()...), frames.OK
+}
+
+func (c *miniConn) cancel(id uint64) {
+	c.mu.Lock()
+	call := c.calls[id]
+	c.mu.Unlock()
+	if call == nil {
+		return
+	}
+	if c.fault == "answers a cancelled call twice" {
+		c.reply(id, frames.Reason{Code: frames.Canceled, Text: "cancelled"}.Frame(frames.KindError, 0, id))
+	}
+	call.cancel()
+	if c.fault == "answers a cancelled call twice" {
+		<-call.done
+	}
+}
+
+// request does what a request asks for; false if it is none.
+func (c *miniConn) request(f frames.Frame) bool {
+	r, err := f.Request()
+	e, _ := err.(*frames.Error)
+	c.mu.Lock()
+	draining := c.draining
+	rises := r.ID > c.lastID
+	running := len(c.calls)
+	if e == nil || e.InPairs {
+		if draining {
+			c.mu.Unlock()
+			return true
+		}
+		if rises {
+			c.lastID = r.ID
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case e != nil && !e.InPairs:
+		return false
+	case !rises:
+		return false
+	}
+	if code := c.refuses(r, e, running); code != frames.OK {
+		if c.fault == "forgets the ID of a refused call" {
+			c.mu.Lock()
+			c.lastID--
+			c.mu.Unlock()
+		}
+		c.refuse(r.ID, code)
+		return true
+	}
+	c.call(r)
+	return true
+}
+
+// refuses checks in PROTOCOL.md's order; OK: the call may run.
+func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) frames.Code {
+	size := len(frames.AppendPairs(nil, r.Metadata))
+	switch {
+	case len(r.Method) > 128 || !utf8.ValidString(r.Method):
+		return frames.InvalidArgument
+	case !strings.Contains(" Inventory.CheckStock Test.Wait Test.User Test.Nothing Test.Panic ", " "+r.Method+" ") ||
+		r.Method != strings.TrimSpace(r.Method) || r.Method == "":
+		if c.fault == "has another code for unknown methods" {
+			return frames.NotFound
+		}
+		return frames.Unimplemented
+	case e != nil || !fit(r.Metadata):
+		return frames.InvalidArgument
+	case size > 8<<10 && c.fault != "takes metadata of any size":
+		return frames.ResourceExhausted
+	case running >= miniInFlight:
+		return frames.ResourceExhausted
+	}
+	return frames.OK
+}
+
+func (c *miniConn) refuse(id uint64, code frames.Code) {
+	flags := frames.FlagNeverRan
+	if c.fault == "does not say that a call never ran" {
+		flags = 0
+	}
+	c.reply(id, frames.Reason{Code: code, Text: "refused"}.Frame(frames.KindError, flags, id))
+}
+
+func (c *miniConn) call(r frames.Request) {
+	switch r.Method {
+	case "Inventory.CheckStock":
+		c.checkStock(r)
+	case "Test.Wait":
+		c.wait(r)
+	case "Test.User":
+		user := ""
+		for _, p := range r.Metadata {
+			user = p.Value
+		}
+		result, _ := json.Marshal(user)
+		c.result(r.ID, result)
+	case "Test.Nothing":
+		c.result(r.ID, nil)
+	case "Test.Panic":
+		text := "a bug"
+		if c.fault == "tells a panic's text" {
+			text = "panic: secret"
+		}
+		c.reply(r.ID, frames.Reason{Code: frames.Internal, Text: text}.Frame(frames.KindError, 0, r.ID))
+	}
+}
+
+func (c *miniConn) checkStock(r frames.Request) {
+	var params struct{ Item string }
+	if err := json.Unmarshal(r.Params, &params); err != nil && len(r.Params) > 0 {
+		if c.fault != "does not answer params that do not fit" || r.Params[0] != '[' {
+			c.refuse(r.ID, frames.InvalidArgument)
+		}
+		return
+	}
+	if params.Item == "item1" {
+		c.result(r.ID, []byte("{ \"Count\" : 100 }"))
+		return
+	}
+	e := frames.Reason{Code: frames.NotFound, Text: "unknown item: " + params.Item,
+		Details: []frames.Pair{{Key: "item", Value: params.Item}}}
+	if f := e.Frame(frames.KindError, 0, r.ID); len(f.Bytes())-frames.LengthSize > c.largest {
+		e.Details = nil
+		e.Text = e.Text[:min(len(e.Text), c.largest/2)]
+	}
+	c.reply(r.ID, e.Frame(frames.KindError, 0, r.ID))
+}
+
+func (c *miniConn) result(id uint64, result []byte) {
+	f := frames.Frame{Kind: frames.KindResponse, ID: id, Fields: result}
+	if len(f.Bytes())-frames.LengthSize > c.largest {
+		f = frames.Reason{Code: frames.ResourceExhausted, Text: "too large"}.Frame(frames.KindError, 0, id)
+	}
+	c.reply(id, f)
+}
+
+// wait runs Test.Wait, the one handler with a goroutine.
+func (c *miniConn) wait(r frames.Request) {
+	ctx, cancel := context.WithCancel(context.Background())
+	timeout := r.TimeoutMS
+	if c.fault == "timeouts are little-endian" {
+		timeout = bits.ReverseBytes32(timeout)
+	}
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(timeout)*time.Millisecond)
+	}
+	call := &miniCall{cancel: cancel, done: make(chan struct{})}
+	c.mu.Lock()
+	c.calls[r.ID] = call
+	c.mu.Unlock()
+	c.handlers.Go(func() {
+		defer close(call.done)
+		<-ctx.Done()
+		cancel()
+		code := frames.Canceled
+		if ctx.Err() == context.DeadlineExceeded {
+			code = frames.DeadlineExceeded
+		}
+		c.mu.Lock()
+		delete(c.calls, r.ID)
+		c.mu.Unlock()
+		c.reply(r.ID, frames.Reason{Code: code, Text: fmt.Sprint(ctx.Err())}.Frame(frames.KindError, 0, r.ID))
+	})
+}
+
+// reply writes a reply.
+func (c *miniConn) reply(id uint64, f frames.Frame) {
+	f.ID = id
+	if c.fault == "replies with the last ID" {
+		c.mu.Lock()
+		f.ID = c.lastID
+		c.mu.Unlock()
+	}
+	c.write(f)
+}
+
+func (c *miniConn) write(f frames.Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn.Write(f.Bytes())
+}
