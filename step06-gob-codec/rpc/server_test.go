@@ -98,6 +98,30 @@ func TestServer_CloseEndsConnectionsAndServe(t *testing.T) {
 	})
 }
 
+// A lateConn is slow to notice that it has been closed.
+type lateConn struct{ net.Conn }
+
+func (c lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		<-time.After(time.Second) // of the bubble's clock
+	}
+	return n, err
+}
+
+func TestServer_CloseWaitsForItsGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		srv := &Server{}
+		srv.start(lateConn{server})
+		synctest.Wait() // it waits for a line
+		require.NoError(t, srv.Close())
+		assert.Empty(t, srv.open)
+		<-time.After(time.Minute) // what is left over ends now, and only this test is red
+	})
+}
+
 func TestServer_CloseMayComeFirstAndTwice(t *testing.T) {
 	srv := &Server{}
 	require.NoError(t, srv.Close())
