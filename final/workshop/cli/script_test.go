@@ -11,14 +11,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.com/rpc-from-scratch/final/workshop/cli"
+	"example.com/rpc-from-scratch/final/workshop/conform/reference"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-// TestMain makes this test binary stand in for the tool.
+// TestMain makes this test binary stand in for the tool, and for the server that
+// conform is tested with.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"workshop": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"reference": reference.Main,
+		"workshop":  func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
 
@@ -35,6 +38,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COURSE", root)
+			env.Values["servers"] = map[string]*process{}
 			env.Setenv("GOPROXY", "off")
 			env.Setenv("GOTOOLCHAIN", "local")
 			for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
@@ -48,6 +52,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"clone": clone,
+			"end":   end,
+			"serve": serve,
 			"solve": solve,
 		},
 	})

@@ -42,7 +42,6 @@ func serveMini(t *testing.T, fault string) (addr string, end func() error) {
 
 // verdicts tests a server and returns what failed, why, and what was skipped.
 func verdicts(t *testing.T, s *server) (failed map[string]string, skipped []string) {
-	s.timeout = 2 * time.Second
 	failed = map[string]string{}
 	err := s.test(t.Context(), allRules(t), nil, func(r Result) {
 		switch r.Verdict {
@@ -71,7 +70,7 @@ func TestConform_FinalKeepsTheRules(t *testing.T) {
 		return ln.Addr().String(), func() error { cancel(); return <-served }, nil
 	}
 	addr, end, _ := start()
-	failed, skipped := verdicts(t, &server{addr: addr, restart: start})
+	failed, skipped := verdicts(t, &server{addr: addr, timeout: 10 * time.Second, restart: start})
 	assert.Empty(t, failed)
 	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end"}, skipped)
 	require.NoError(t, end())
@@ -80,7 +79,7 @@ func TestConform_FinalKeepsTheRules(t *testing.T) {
 func TestConform_AnotherServerKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	addr, _ := serveMini(t, "")
-	failed, skipped := verdicts(t, &server{addr: addr, restart: func() (string, func() error, error) {
+	failed, skipped := verdicts(t, &server{addr: addr, timeout: 10 * time.Second, restart: func() (string, func() error, error) {
 		addr, end := serveMini(t, "")
 		return addr, end, nil
 	}})

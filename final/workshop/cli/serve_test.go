@@ -1,0 +1,77 @@
+package cli_test
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// A process is a server that a script has started.
+type process struct {
+	*exec.Cmd
+	stdin io.Closer // closing it ends the program
+	out   chan error
+}
+
+// serve NAME PROG ARGS... starts a program, waits until it says that it listens,
+// and sets $NAME to the address. What it prints goes to $WORK/NAME.out.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: serve NAME PROG ARGS...")
+	}
+	p := &process{Cmd: exec.Command(args[1], args[2:]...), out: make(chan error, 1)}
+	p.Dir = ts.Getenv("WORK")
+	p.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else it takes a second to end
+	p.Stderr = os.Stderr
+	var err error
+	p.stdin, err = p.StdinPipe()
+	ts.Check(err)
+	stdout, err := p.StdoutPipe()
+	ts.Check(err)
+	file, err := os.Create(filepath.Join(p.Dir, args[0]+".out"))
+	ts.Check(err)
+	ts.Check(p.Start())
+	ts.Defer(func() { p.Process.Kill(); p.end(); file.Close() })
+
+	in := bufio.NewReader(stdout)
+	line, err := in.ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	if err != nil || !ok {
+		ts.Fatalf("%s printed %q, not its address: %v", args[1], line, err)
+	}
+	go func() {
+		_, err := io.Copy(file, in)
+		p.out <- err
+	}()
+	addr, _, _ = strings.Cut(addr, ",")
+	ts.Setenv(args[0], addr)
+	ts.Value("servers").(map[string]*process)[args[0]] = p
+}
+
+// end NAME... ends programs that serve started, by closing their standard input,
+// and checks that they exit with status 0.
+func end(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		p := ts.Value("servers").(map[string]*process)[name]
+		if neg || p == nil {
+			ts.Fatalf("%s was not started by serve", name)
+		}
+		ts.Check(p.end())
+	}
+}
+
+func (p *process) end() error {
+	p.stdin.Close()
+	if p.ProcessState != nil {
+		return nil
+	}
+	if err := <-p.out; err != nil {
+		return err
+	}
+	return p.Wait()
+}
