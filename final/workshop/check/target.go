@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -26,13 +27,13 @@ func Find(dir string) (Target, error) {
 	}
 	root, rootErr := course.Root(dir)
 	p, err := progress.Open(dir)
-	if err == nil {
+	switch {
+	case err == nil:
 		return ofLearner(root, rootErr, p)
+	case rootErr == nil && errors.Is(err, progress.ErrNone):
+		return ofCourse(root, dir)
 	}
-	if rootErr != nil {
-		return Target{}, err // a learner is told about start
-	}
-	return ofCourse(root, dir)
+	return Target{}, err
 }
 
 func ofLearner(root string, rootErr error, p *progress.Progress) (Target, error) {

@@ -28,7 +28,7 @@ func newSolution() *cobra.Command {
 		Use:     "solution FILE",
 		Short:   "Our code for a file, after asking",
 		Long:    "Solution shows our code for a file of the step or checkpoint at which you are, such as rpc/client.go.",
-		Example: "  go tool workshop solution rpc/client.go\n  go tool workshop solution -diff client.go",
+		Example: "  go tool workshop solution rpc/client.go\n  go tool workshop solution -diff rpc/client.go",
 		Args:    cobra.ExactArgs(1),
 	}
 	yes := cmd.Flags().Bool("yes", false, "do not ask")

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/workshop/check"
+	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/hint"
+	"example.com/rpc-from-scratch/final/workshop/progress"
+)
+
+func TestNextHint_TheLastNamesOurCode(t *testing.T) {
+	const test = "TestClient_GetsTheResult"
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	station, err := course.Find("03")
+	require.NoError(t, err)
+	p, err := progress.Create(t.TempDir(), station.Name)
+	require.NoError(t, err)
+	target := check.Target{Root: root, Dir: p.Dir(), Station: station, Progress: p}
+	found, err := hint.For(station, test)
+	require.NoError(t, err)
+
+	for i := range found {
+		var out strings.Builder
+		require.NoError(t, nextHint(&out, target, test))
+		assert.Contains(t, out.String(), found[i])
+		assert.Equal(t, i == len(found)-1, strings.Contains(out.String(), "workshop solution rpc/client.go"))
+	}
+	saved, err := progress.Open(p.Dir())
+	require.NoError(t, err)
+	assert.Equal(t, len(found), saved.Hints[test])
+
+	var out strings.Builder
+	require.NoError(t, nextHint(&out, target, "TestWithoutHints"))
+	assert.Contains(t, out.String(), "There are no hints for TestWithoutHints")
+}
+
+func TestNear(t *testing.T) {
+	names := []string{"cmd/client.go", "rpc/client.go", "rpc/errors.go", "rpc/server.go"}
+	assert.Equal(t, []string{"cmd/client.go", "rpc/client.go", "rpc/server.go"}, near("rpc/clinet.go", names))
+	for _, d := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"client", "clinet", 2}} {
+		assert.Equal(t, d.want, distance(d.a, d.b), d)
+	}
+}
