@@ -205,6 +205,33 @@ func TestSession_SaysWhatCannotRun(t *testing.T) {
 	assert.ErrorContains(t, err, "executable file not found")
 }
 
+func TestGoRun(t *testing.T) {
+	for line, want := range map[string]*runCommand{
+		"go run ./cmd/server -x":      {"", []string{}, "./cmd/server", []string{"-x"}},
+		"go run -race . a":            {"", []string{"-race"}, ".", []string{"a"}},
+		"go -C ../b run ./cmd/server": {"../b", []string{}, "./cmd/server", []string{}},
+		"go test ./...":               nil, "go -C ../b test": nil, "go run": nil, "run x": nil,
+	} {
+		assert.Equal(t, want, goRun(strings.Fields(line)), line)
+	}
+}
+
+func TestSession_RunsElsewhere(t *testing.T) {
+	t.Parallel()
+	s := module(t, map[string]string{"where": "dir, _ := os.Getwd()\nfmt.Println(dir)"})
+	s.Dir = filepath.Join(s.Dir, "cmd", "where")
+	printed, err := s.Run(t.Context(), parse(t, "$ go -C ../.. run ./cmd/where\n$ go run .\n"), false)
+	require.NoError(t, err)
+	assert.Equal(t, "$ go -C ../.. run ./cmd/where\n/home/you/m\n$ go run .\n/home/you/m/cmd/where\n", strings.ReplaceAll(printed.String(), `\`, "/"))
+}
+
+func TestProgram_ReadsFlagsOfTheTool(t *testing.T) {
+	const help = "Flags:\n      --addr address     the server's address (default \"127.0.0.1:8080\")\n" +
+		"      --until-eof        end when standard input does\n"
+	assert.Equal(t, "addr", addrFlag.FindStringSubmatch(help)[1])
+	assert.True(t, eofFlag.MatchString(help))
+}
+
 func TestEnv(t *testing.T) {
 	t.Setenv("GOFLAGS", "-v")
 	t.Setenv("GOWORK", "off")

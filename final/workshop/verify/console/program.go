@@ -9,32 +9,40 @@ import (
 	"time"
 )
 
-// A program is one of a lesson's, built.
+// A program is one that a lesson runs.
 type program struct {
-	file     string
+	argv     []string    // how it is called, before its flags
 	addrs    [][2]string // its flags for addresses, with their defaults
 	untilEOF bool        // it has the flag -until-eof
 }
 
-var addrFlag = regexp.MustCompile(`(?m)^  -([\w-]+) \w+\n.*\(default "((?:127\.0\.0\.1|localhost):\d+)"\)$`)
+// Flags are listed in the way of package flag, or in that of pflag, which needs
+// one line and two dashes.
+var (
+	addrFlag = regexp.MustCompile(`(?m)^ +--?([\w-]+) \w+\s.*\(default "((?:127\.0\.0\.1|localhost):\d+)"\)$`)
+	eofFlag  = regexp.MustCompile(`(?m)^ +--?until-eof\b`)
+)
 
 // readFlags asks the program for its flags. Those with an address of this machine
 // as their default get a free port when it runs.
-func (p *program) readFlags(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+func (p *program) readFlags(ctx context.Context, dir string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the go command may have to build the tool
 	defer cancel()
-	help, _ := exec.CommandContext(ctx, p.file, "-h").CombinedOutput()
+	cmd := exec.CommandContext(ctx, p.argv[0], append(slices.Clone(p.argv[1:]), "-h")...)
+	inGroup(cmd)
+	cmd.Dir, cmd.Env = dir, Env()
+	help, _ := cmd.CombinedOutput()
 	text := strings.ReplaceAll(string(help), "\r\n", "\n")
 	for _, match := range addrFlag.FindAllStringSubmatch(text, -1) {
 		p.addrs = append(p.addrs, [2]string{match[1], match[2]})
 	}
-	p.untilEOF = strings.Contains(text, "\n  -until-eof\n")
+	p.untilEOF = eofFlag.MatchString(text)
 }
 
-// args returns the arguments to run the program with in place of given: all
-// ports are free ones, also those that it would use if told nothing. One that
-// stays ends with its standard input, if it can.
-func (p *program) args(given []string, stays bool, ports *portMap) ([]string, error) {
+// command returns what to run with the arguments given: all ports are free ones,
+// also those that the program would use if told nothing. One that stays ends with
+// its standard input, if it can.
+func (p *program) command(given []string, stays bool, ports *portMap) ([]string, error) {
 	var args []string
 	if stays && p.untilEOF {
 		args = append(args, "-until-eof")
@@ -51,7 +59,7 @@ func (p *program) args(given []string, stays bool, ports *portMap) ([]string, er
 			return nil, err
 		}
 	}
-	return args, nil
+	return slices.Concat(p.argv, args), nil
 }
 
 // sets reports whether an argument sets the flag of that name.
