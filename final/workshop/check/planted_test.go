@@ -277,3 +277,14 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 	cancel()
 	assert.ErrorIs(t, <-done, context.Canceled)
 }
+
+func TestRun_TellsVetsDoubts(t *testing.T) {
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
+	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test},
+		map[string]string{"rpc/a_test.go": test, "rpc/server.go": "package rpc\n\nimport \"fmt\"\n\nfunc f() { fmt.Printf(\"%d\", \"text\") }\n"})
+	report := run(t, target, Options{})
+	require.Len(t, report.Notes, 1)
+	assert.Contains(t, report.Notes[0], "rpc/server.go:5:24: fmt.Printf format %d has arg")
+	assert.True(t, report.Done(), "a doubt is no mistake")
+	assert.Contains(t, printed(report, Printer{}), "go vet has doubts")
+}

@@ -48,6 +48,9 @@ func (p *Printer) Print(r *Report) {
 		p.lines("  ", r.Notes, maxErrors)
 		fmt.Fprintln(p.W)
 	}
+	if detailed > maxDetailed {
+		fmt.Fprintf(p.W, "Only %d are explained here: check -run NAME explains another.\n\n", maxDetailed)
+	}
 	done, all := len(r.Passed()), len(r.Results)
 	fmt.Fprintf(p.W, "%d of %s.\n", done, plural(all, "test passes", "tests pass"))
 }
@@ -165,7 +168,7 @@ func (p *Printer) details(r Result) {
 	}
 	for i, f := range r.Failures {
 		if i == maxFailures {
-			p.field("", fmt.Sprintf("and %s: check -run %s -v shows all", plural(len(r.Failures)-i, "more", "more"), quoted(pattern(r.Test.Name))))
+			p.field("", fmt.Sprintf("and %d more: check -run %s -v shows all", len(r.Failures)-i, r.Test.Name))
 			break
 		}
 		p.failure(f)
@@ -173,9 +176,6 @@ func (p *Printer) details(r Result) {
 	p.race(r)
 	p.panic(r)
 }
-
-// quoted puts a pattern in quotes that every shell takes away.
-func quoted(pattern string) string { return `"` + pattern + `"` }
 
 func (p *Printer) failure(f Failure) {
 	place := f.Place
@@ -187,7 +187,7 @@ func (p *Printer) failure(f Failure) {
 	p.field("expected", f.Expected)
 	p.field("came", f.Came)
 	p.field("", strings.Join(f.More, "\n"))
-	p.field("meaning", f.Message)
+	p.field("message", f.Message)
 }
 
 func (p *Printer) race(r Result) {

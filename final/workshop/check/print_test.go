@@ -55,10 +55,10 @@ func TestPrint(t *testing.T) {
             came      2
                       -1
                       +2
-            meaning   the count
+            message   the count
             at        rpc/a_test.go:6
                       Should be true
-                      and 2 more: check -run "^TestB$" -v shows all
+                      and 2 more: check -run TestB -v shows all
             hint      Count from one.
                       Not from zero.
   to do   TestC
@@ -95,6 +95,7 @@ func TestPrint_IsBounded(t *testing.T) {
 	assert.Less(t, len(text), 20_000)
 	assert.Contains(t, text, "… 4984 more lines")
 	assert.Contains(t, text, "x…\n")
+	assert.Contains(t, text, "Only 8 are explained here: check -run NAME explains another.")
 	assert.Contains(t, printed(report, Printer{Verbose: true}), "      whole\n")
 }
 
