@@ -127,7 +127,13 @@ func (c *Client) invoke(ctx context.Context, method string, params, reply any) e
 			return nil
 		}
 		mayHaveRun = mayHaveRun || !NeverRan(err)
-		if attempt >= c.options.maxAttempts || !c.redial || ctx.Err() != nil || !mayRetry(ctx, err) {
+		again := attempt < c.options.maxAttempts && ctx.Err() == nil
+		if pause, asked := askedToWait(ctx, err); again && asked {
+			again, err = c.options.wait(ctx, pause, err)
+		} else {
+			again = again && c.redial && mayRetry(ctx, err)
+		}
+		if !again {
 			return afterAttempts(err, mayHaveRun)
 		}
 	}
@@ -174,6 +180,32 @@ func mayRetry(ctx context.Context, err error) bool {
 	var e *Error
 	lost := errors.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
 	return lost && optionsFrom(ctx).idempotent
+}
+
+// askedToWait reports whether the call that failed with err may be tried again
+// after a pause that the server asked for.
+func askedToWait(ctx context.Context, err error) (time.Duration, bool) {
+	if code := CodeOf(err); code != ResourceExhausted && code != Unavailable {
+		return 0, false
+	}
+	pause, asked := RetryAfter(err)
+	return pause, asked && (NeverRan(err) || optionsFrom(ctx).idempotent)
+}
+
+// wait waits for a server that answered with refused. If that is too long, or
+// ctx ends first, it returns false and what the call fails with.
+func (o *clientOptions) wait(ctx context.Context, pause time.Duration, refused error) (bool, error) {
+	if o.maxRetryAfter <= 0 || pause > o.maxRetryAfter {
+		return false, refused
+	}
+	pause += rand.N(pause/4 + 1)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+		return false, refused
+	}
+	if err := sleep(ctx, pause); err != nil {
+		return false, unrun(contextError(err))
+	}
+	return true, nil
 }
 
 // connected returns a connection for new calls. Without one it waits, under

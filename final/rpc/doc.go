@@ -31,7 +31,8 @@
 //
 // A call runs at most once, unless [WithIdempotent] allows more. What certainly
 // never ran is tried again: because there was no connection, because the server
-// refused it or went away first. [NeverRan] tells of an error which it was.
+// refused it or went away first. [NeverRan] tells of an error which it was. A
+// server that refuses a call for now can say for how long: see [RetryAfter].
 //
 // A server answers every request once, a cancelled one too, when its handler
 // returns: Go cannot stop a goroutine, so a handler that does not look at its

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -123,6 +125,32 @@ func NeverRan(err error) bool {
 	}
 	var e *Error
 	return errors.As(err, &e) && e.neverRan
+}
+
+// RetryAfterDetail is the key in [Error.Details] under which a server says in how
+// many milliseconds the call may succeed, as a decimal number: "1500". It goes
+// with ResourceExhausted and Unavailable.
+const RetryAfterDetail = "retry-after-ms"
+
+// longestPause is as good as never, and leaves room to add to it.
+const longestPause = 100 * 365 * 24 * time.Hour
+
+// RetryAfter returns how long the server asks to wait before the call that
+// failed with err is made again. It returns false if the server does not say.
+func RetryAfter(err error) (time.Duration, bool) {
+	if err == nil {
+		return 0, false // without the allocation that e costs
+	}
+	var e *Error
+	if !errors.As(err, &e) || e == nil {
+		return 0, false
+	}
+	text := e.Details[RetryAfterDetail]
+	ms, err := strconv.ParseUint(text, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return time.Duration(min(ms, uint64(longestPause/time.Millisecond))) * time.Millisecond, true
 }
 
 // CodeOf returns the code that err carries: OK for nil, that of an Error or a

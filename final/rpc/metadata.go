@@ -163,6 +163,10 @@ func WithMetadata(ctx context.Context, md Metadata) context.Context {
 	return context.WithValue(ctx, optionsKey{}, &o)
 }
 
+// OutgoingMetadata returns what [WithMetadata] has attached to ctx, for
+// interceptors of a client. It must not be changed; nil if there is none.
+func OutgoingMetadata(ctx context.Context) Metadata { return optionsFrom(ctx).metadata }
+
 // WithIdempotent returns a context whose calls may be repeated when it is not
 // known whether they ran: after a lost connection they are tried again.
 func WithIdempotent(ctx context.Context) context.Context {

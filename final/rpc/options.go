@@ -192,6 +192,7 @@ type clientOptions struct {
 	writeTimeout     time.Duration
 	keepalive        time.Duration
 	maxAttempts      int
+	maxRetryAfter    time.Duration
 	backoffMin       time.Duration
 	backoffMax       time.Duration
 	connsPerAddr     int
@@ -207,6 +208,7 @@ func defaultClientOptions() clientOptions {
 		writeTimeout:     30 * time.Second,
 		keepalive:        30 * time.Second,
 		maxAttempts:      4,
+		maxRetryAfter:    5 * time.Second,
 		backoffMin:       20 * time.Millisecond,
 		backoffMax:       5 * time.Second,
 		connsPerAddr:     1,
@@ -269,6 +271,14 @@ func WithKeepalive(d time.Duration) ClientOption {
 // Default 4; 1 never tries again.
 func WithMaxAttempts(n int) ClientOption {
 	return func(o *clientOptions) { o.maxAttempts = max(n, 1) }
+}
+
+// WithMaxRetryAfter bounds the pause that a server may ask for, see [RetryAfter],
+// before a call is tried again. A call that is asked to wait for longer, or
+// beyond its deadline, fails at once. Up to a quarter is added to a pause at
+// random, so that not all callers come back together. Default 5 s; 0 never waits.
+func WithMaxRetryAfter(d time.Duration) ClientOption {
+	return func(o *clientOptions) { o.maxRetryAfter = d }
 }
 
 // WithBackoff sets the least and the longest pause between attempts to connect;

@@ -156,10 +156,10 @@ func (p *Pool) Close() error {
 func (p *Pool) invoke(ctx context.Context, method string, params, reply any) error {
 	ctx, cancel := p.options.withDefaultTimeout(ctx)
 	defer cancel()
-	var tried []*Client
+	var r round
 	mayHaveRun := false
 	for attempt := 1; ; {
-		c, err := p.pick(ctx, tried)
+		c, err := p.pick(ctx, r.tried)
 		if err != nil {
 			return afterAttempts(err, mayHaveRun)
 		}
@@ -170,16 +170,48 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 			return nil
 		}
 		mayHaveRun = mayHaveRun || !NeverRan(err)
-		if ctx.Err() != nil || !mayTryElsewhere(ctx, err) {
+		asked := r.note(ctx, c, err)
+		if ctx.Err() != nil || !asked && !mayTryElsewhere(ctx, err) {
 			return afterAttempts(err, mayHaveRun)
 		}
-		if tried = append(tried, c); len(tried) >= len(*p.members.Load()) {
-			if attempt++; attempt > p.options.maxAttempts {
-				return afterAttempts(err, mayHaveRun)
-			}
-			tried = tried[:0]
+		if len(r.tried) < len(*p.members.Load()) {
+			continue
+		}
+		if attempt++; attempt > p.options.maxAttempts {
+			return afterAttempts(err, mayHaveRun)
+		}
+		if again, err := r.next(ctx, &p.options, err); !again {
+			return afterAttempts(err, mayHaveRun)
 		}
 	}
+}
+
+// round is one attempt of a pool: each of its members, once.
+type round struct {
+	tried []*Client
+	asked bool          // one of them asked for a pause
+	pause time.Duration // the shortest of those
+}
+
+// note remembers that c failed, and reports whether it asked for a pause.
+func (r *round) note(ctx context.Context, c *Client, err error) bool {
+	r.tried = append(r.tried, c)
+	pause, asked := askedToWait(ctx, err)
+	if asked && (!r.asked || pause < r.pause) {
+		r.asked, r.pause = true, pause
+	}
+	return asked
+}
+
+// next begins another round, after the pause that was asked for: see
+// [clientOptions.wait].
+func (r *round) next(ctx context.Context, o *clientOptions, failed error) (bool, error) {
+	wait, pause := r.asked, r.pause
+	*r = round{tried: r.tried[:0]}
+	if !wait {
+		return true, nil
+	}
+	return o.wait(ctx, pause, failed)
 }
 
 // mayTryElsewhere is mayRetry, and another server may have room where one has not.
