@@ -35,9 +35,17 @@ func newCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.check(cmd.Context(), target)
+		return orInterrupted(cmd.Context(), c.check(cmd.Context(), target))
 	}
 	return cmd
+}
+
+// orInterrupted returns err, in plain words if it comes of an interrupt.
+func orInterrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
 }
 
 // dirOf returns the folder that args name, or this one.

@@ -29,11 +29,8 @@ func newDoctor() *cobra.Command {
 			w := cmd.OutOrStdout()
 			machine := &doctor.Machine{Root: root}
 			ready := machine.Examine(cmd.Context(), func(f doctor.Finding) { tell(w, f) })
-			if err := cmd.Context().Err(); err != nil {
-				return err
-			}
 			if !ready {
-				return errors.New("not ready: mend what is marked \"to do\", and run doctor again")
+				return orInterrupted(cmd.Context(), errors.New("not ready: mend what is marked \"to do\", and run doctor again"))
 			}
 			fmt.Fprintln(w, "ready")
 			return nil

@@ -31,7 +31,7 @@ func newPack() *cobra.Command {
 		tell := func(message string) { fmt.Fprintln(w, message) }
 		s, err := pack.Write(cmd.Context(), root, args[0], pack.Options{Bench: *bench, Tell: tell})
 		if err != nil {
-			return err
+			return orInterrupted(cmd.Context(), err)
 		}
 		fmt.Fprintf(w, "%s: %d files and %d modules, %d MB.\n\n", args[0], s.Files, s.Modules, (s.Bytes+1<<20-1)>>20)
 		fmt.Fprint(w, pack.Commands(filepath.Base(args[0])))

@@ -42,18 +42,16 @@ func newSolution() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		text := string(ours)
-		if *compare {
-			if text, err = difference(target, name, ours); err != nil {
-				return err
-			}
-		}
 		w := cmd.OutOrStdout()
 		if !*yes && !agrees(cmd.InOrStdin(), w, name, target.Station) {
 			fmt.Fprintln(w, "Not shown. A hint may do: go tool workshop hint")
 			return nil
 		}
-		_, err = io.WriteString(w, text)
+		text := string(ours)
+		if *compare {
+			text, err = difference(target, name, ours)
+		}
+		fmt.Fprint(w, text)
 		return err
 	}
 	return cmd

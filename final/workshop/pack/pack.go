@@ -57,13 +57,7 @@ func Write(ctx context.Context, root, name string, o Options) (Summary, error) {
 		name:      name,
 	}
 	o.Tell("Copying the workspace.")
-	if p.files, err = workspaceFiles(ctx, root); err != nil {
-		return Summary{}, err
-	}
-	if err := copyFiles(root, p.root, p.files); err != nil {
-		return Summary{}, err
-	}
-	if p.sources, err = p.read(p.root, p.files, ""); err != nil {
+	if err := p.copyWorkspace(ctx, root); err != nil {
 		return Summary{}, err
 	}
 	o.Tell("Collecting the modules that it needs.")
@@ -77,8 +71,21 @@ func Write(ctx context.Context, root, name string, o Options) (Summary, error) {
 type packing struct {
 	collector
 	name    string
-	files   []string
-	sources []file // the workspace, read before the go command could change it
+	sources []file // the workspace
+}
+
+// copyWorkspace copies the workspace to p.root, and reads it from there before
+// the go command can change it.
+func (p *packing) copyWorkspace(ctx context.Context, root string) error {
+	names, err := workspaceFiles(ctx, root)
+	if err != nil {
+		return err
+	}
+	if err := copyFiles(root, p.root, names); err != nil {
+		return err
+	}
+	p.sources, err = p.read(p.root, names, "")
+	return err
 }
 
 // read reads files below dir; in the archive they are below prefix.
