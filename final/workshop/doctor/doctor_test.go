@@ -18,6 +18,7 @@ import (
 // empty unless test says otherwise.
 func clone(t *testing.T, goVersion, test string) *Machine {
 	t.Helper()
+	t.Setenv("GOWORK", "") // a module's own tests may run with GOWORK=off
 	root := t.TempDir()
 	work := "go " + goVersion + "\n\nuse (\n\t./final\n\t./final/workshop\n"
 	for _, s := range course.Stations {
@@ -91,8 +92,9 @@ func TestExamine_SaysWhatToDo(t *testing.T) {
 			return m
 		}},
 		{"GOWORK=off", "settings", "GOWORK=off hides it.\n  sh:          unset GOWORK; go env -u GOWORK\n  PowerShell:  Remove-Item Env:GOWORK", func(t *testing.T) *Machine {
+			m := clone(t, "1.26.0", "")
 			t.Setenv("GOWORK", "off")
-			return clone(t, "1.26.0", "")
+			return m
 		}},
 		{"GOFLAGS", "settings", "GOFLAGS: the course has no vendor folder", func(t *testing.T) *Machine {
 			t.Setenv("GOFLAGS", "-count=1 -mod=vendor")
