@@ -28,7 +28,7 @@ func (c *serverConn) handleRequest(f *frame) error {
 	}
 	if err != nil {
 		putBuffer(f.large)
-		return c.refuse(f.id, toError(err))
+		return c.refuse(call, toError(err))
 	}
 	return startCall(c, call, f, r.body)
 }
@@ -69,12 +69,13 @@ func (c *serverConn) begin(id uint64) (bool, error) {
 	return true, nil
 }
 
-// admit checks a request against the registry, the bounds and Authorize.
+// admit checks a request against the registry, the bounds and Authorize. With an
+// error it returns what is known of the call.
 func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 	o := &c.server.options
 	call := &serverCall{id: f.id, peer: c.peer}
 	if call.method = c.server.registry.find(r.method); call.method == nil {
-		return nil, noMethod(r.method, o.maxMethodName)
+		return call, noMethod(r.method, o.maxMethodName)
 	}
 	if timeout := shorter(r.timeout, o.handlerTimeout); timeout > 0 {
 		call.deadline = c.in.came().Add(timeout)
@@ -82,17 +83,17 @@ func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 	if len(r.pairs) > 0 {
 		var err error
 		if call.metadata, err = c.metadata(r.pairs); err != nil {
-			return nil, err
+			return call, err
 		}
 	}
 	if c.crowded() {
-		return nil, Errorf(ResourceExhausted, "more than %d calls are running on this connection", o.maxInFlight)
+		return call, Errorf(ResourceExhausted, "more than %d calls are running on this connection", o.maxInFlight)
 	}
 	if err := c.server.authorize(call, call); err != nil {
-		return nil, err
+		return call, err
 	}
 	if !c.server.acquire() {
-		return nil, Errorf(ResourceExhausted, "more than %d calls are running on this server", o.maxHandlers)
+		return call, Errorf(ResourceExhausted, "more than %d calls are running on this server", o.maxHandlers)
 	}
 	return call, nil
 }
@@ -166,8 +167,8 @@ func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused e
 }
 
 // refuse answers a call that is not run.
-func (c *serverConn) refuse(id uint64, e *Error) error {
-	refusal := *e
-	refusal.neverRan = true
-	return c.control(true, func(dst []byte) []byte { return appendError(dst, id, &refusal, c.maxReply) })
+func (c *serverConn) refuse(call *serverCall, e *Error) error {
+	refusal := unrun(e.clone())
+	c.server.callFailed(call, refusal)
+	return c.control(true, func(dst []byte) []byte { return appendError(dst, call.id, refusal, c.maxReply) })
 }

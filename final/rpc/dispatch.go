@@ -27,7 +27,7 @@ func (c *serverConn) serveCall(call *serverCall) {
 func (c *serverConn) runCall(call *serverCall, done *outcome) {
 	done.result, done.err = c.invoke(call)
 	if done.err == nil {
-		done.body, done.err = c.encode(done.result)
+		done.body, done.err = c.encode(call, done.result)
 	}
 	done.returned = true
 }
@@ -46,9 +46,12 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 		c.changed.Wait()
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
-	c.appendReplyLocked(call.id, done)
+	failed := c.appendReplyLocked(call.id, done)
 	start, busy := own && c.out.startLocked(), c.running > 0
 	c.out.mu.Unlock()
+	if failed != nil {
+		c.server.callFailed(call, failed)
+	}
 	if start {
 		flush(&c.out, busy)
 	}
@@ -63,7 +66,9 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 	putBuffer(call.body)
 	call.body, call.data = nil, nil // a handler may keep its context
 	if err != nil {
-		return nil, unrun(Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err))
+		err = unrun(Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err))
+		c.server.callFailed(call, err)
+		return nil, err
 	}
 	return c.server.runHandler(call, call.method, call.params)
 }
@@ -86,24 +91,27 @@ func errPanicked(m *method) *Error {
 }
 
 // encode encodes a result with a codec that keeps no state.
-func (c *serverConn) encode(result any) (*buffer, error) {
+func (c *serverConn) encode(call *serverCall, result any) (*buffer, error) {
 	if c.codec == Gob || result == nil {
 		return nil, nil
 	}
 	body, err := c.out.encode(c.codec, result)
 	if err != nil {
-		return nil, Errorf(Internal, "encode the result: %w", err)
+		err = Errorf(Internal, "encode the result: %w", err)
+		c.server.callFailed(call, err)
+		return nil, err
 	}
 	return body, nil
 }
 
-// appendReplyLocked appends the one reply to a call.
-func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
+// appendReplyLocked appends the one reply to a call. It returns what kept a
+// result from being that reply.
+func (c *serverConn) appendReplyLocked(id uint64, done *outcome) (failed error) {
 	var flags uint8
 	body, err := done.body, done.err
 	if c.codec == Gob && err == nil && done.result != nil {
 		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
-			err = Errorf(Internal, "encode the result: %w", err)
+			failed = Errorf(Internal, "encode the result: %w", err)
 		}
 	}
 	size := 0
@@ -111,13 +119,17 @@ func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
 		size = len(body.b)
 	}
 	if err == nil && minLength+size > c.maxReply {
-		err = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
+		failed = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
 		c.gobOut.reset()
+	}
+	if failed != nil {
+		err = failed
 	}
 	if err != nil {
 		putBuffer(body)
 		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, toError(err), c.maxReply) }, nil)
-		return
+		return failed
 	}
 	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, flags, id, size) }, body)
+	return nil
 }

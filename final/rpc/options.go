@@ -29,6 +29,7 @@ type serverOptions struct {
 	observer         ConnObserver
 	onPanic          func(ctx context.Context, value any, stack []byte)
 	onError          func(err error)
+	onCallError      []func(ctx context.Context, err error)
 }
 
 func defaultServerOptions() serverOptions {
@@ -176,6 +177,18 @@ func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) Serv
 // protocol, a limit) and of failing accepts. It must not wait. Default: nobody is told.
 func WithErrorHandler(f func(err error)) ServerOption {
 	return func(o *serverOptions) { o.onError = f }
+}
+
+// WithCallErrorHandler adds someone who is told of the failures that no interceptor
+// sees. Either a call was refused before it ran (no such method, a bound,
+// Authorize, params that do not decode), and [NeverRan] is true of err; or its
+// handler returned a result that could not be encoded or that is larger than the
+// client reads. From ctx come the peer and, as far as they are known by then, the
+// metadata, the identity and the method: [MethodFrom] returns "" if there is none
+// of that name. f may run on the goroutine that reads the connection, so it must
+// not wait. Default: nobody is told.
+func WithCallErrorHandler(f func(ctx context.Context, err error)) ServerOption {
+	return func(o *serverOptions) { o.onCallError = append(o.onCallError, f) }
 }
 
 // ClientOption sets something of a Client in Dial and NewClient, or of a Pool's clients.

@@ -273,35 +273,60 @@ func (s *Server) authorize(ctx context.Context, call *serverCall) (err error) {
 	return err
 }
 
+// callFailed tells those who want to know it, see [WithCallErrorHandler], which
+// may panic like any code of a user.
+func (s *Server) callFailed(ctx context.Context, err error) {
+	if len(s.options.onCallError) == 0 {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.options.onPanic(ctx, p, debug.Stack())
+		}
+	}()
+	for _, f := range s.options.onCallError {
+		f(ctx, err)
+	}
+}
+
 // Invoke runs a method without a connection, for gateways: Authorize,
 // interceptors and the server's bound of handlers apply. peer says who calls;
 // body is in codec's encoding, and so is the result. The error is an *[Error].
 func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
-	m := s.registry.find([]byte(name))
-	if m == nil {
-		return nil, unrun(noMethod([]byte(name), s.options.maxMethodName))
-	}
-	if s.State() != Serving {
-		return nil, unrun(errDraining.clone())
-	}
-	if err := md.check(); err != nil {
-		return nil, unrun(Errorf(InvalidArgument, "%w", err))
-	}
-	call := &serverCall{peer: peer, method: m, metadata: md}
+	call := &serverCall{peer: peer, method: s.registry.find([]byte(name)), metadata: md}
 	if d := s.options.handlerTimeout; d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
 	ctx = context.WithValue(ctx, callKey{}, call)
-	if err := s.authorize(ctx, call); err != nil {
-		return nil, unrun(toError(err).clone())
-	}
-	if !s.acquire() {
-		return nil, unrun(Errorf(ResourceExhausted, "more than %d calls are running on this server", s.options.maxHandlers))
+	if err := s.admit(ctx, call, name); err != nil {
+		refusal := unrun(toError(err).clone())
+		s.callFailed(ctx, refusal)
+		return nil, refusal
 	}
 	defer s.release()
-	return s.invoke(ctx, m, codec, body)
+	return s.invoke(ctx, call.method, codec, body)
+}
+
+// admit is [serverConn.admit] for calls without a connection.
+func (s *Server) admit(ctx context.Context, call *serverCall, name string) error {
+	if call.method == nil {
+		return noMethod([]byte(name), s.options.maxMethodName)
+	}
+	if s.State() != Serving {
+		return errDraining
+	}
+	if err := call.metadata.check(); err != nil {
+		return Errorf(InvalidArgument, "%w", err)
+	}
+	if err := s.authorize(ctx, call); err != nil {
+		return err
+	}
+	if !s.acquire() {
+		return Errorf(ResourceExhausted, "more than %d calls are running on this server", s.options.maxHandlers)
+	}
+	return nil
 }
 
 func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte) ([]byte, error) {
@@ -309,7 +334,9 @@ func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte
 	if m.newParams != nil {
 		params = m.newParams()
 		if err := decodeWith(codec, body, params); err != nil {
-			return nil, unrun(Errorf(InvalidArgument, "decode params of %s: %w", m.info.Name, err))
+			err = unrun(Errorf(InvalidArgument, "decode params of %s: %w", m.info.Name, err))
+			s.callFailed(ctx, err)
+			return nil, err
 		}
 	}
 	result, err := s.runHandler(ctx, m, params)
@@ -318,7 +345,9 @@ func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte
 	}
 	out, err := encodeWith(codec, nil, result)
 	if err != nil {
-		return nil, Errorf(Internal, "encode the result: %w", err)
+		err = Errorf(Internal, "encode the result: %w", err)
+		s.callFailed(ctx, err)
+		return nil, err
 	}
 	return out, nil
 }

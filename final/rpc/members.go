@@ -1,0 +1,26 @@
+package rpc
+
+// PoolMember is one connection of a [Pool], or the place of one that is to be made.
+type PoolMember struct {
+	Addr       string
+	Connected  bool // calls can be made on it
+	BackingOff bool // the last attempt to connect failed, and the next is not due yet
+	InFlight   int  // calls of the pool that it is busy with
+}
+
+// Members returns what the pool's connections are doing now, in the order of the
+// resolver's addresses as far as they are equally old.
+func (p *Pool) Members() []PoolMember {
+	clients := *p.members.Load()
+	members := make([]PoolMember, len(clients))
+	for i, c := range clients {
+		connected := c.conn.Load() != nil
+		members[i] = PoolMember{
+			Addr:       c.addr,
+			Connected:  connected,
+			BackingOff: !connected && c.backingOff(),
+			InFlight:   int(c.calls.Load()),
+		}
+	}
+	return members
+}
