@@ -50,10 +50,11 @@ type Block struct {
 
 // A Paragraph is prose, such as what introduces a block.
 type Paragraph struct {
-	Line  int // 0: there is none
-	Text  string
-	Spans []string // code type
-	Bold  []string
+	Line    int // 0: there is none
+	Text    string
+	Spans   []string // code type
+	Bold    []string
+	Section *Section
 }
 
 // A Link is a link or an image.

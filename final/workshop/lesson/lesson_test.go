@@ -89,7 +89,7 @@ func TestParse_Blocks(t *testing.T) {
 	assert.Equal(t, "type Server struct{}\n", b.Body)
 	assert.Equal(t, lineOf(page, "```go type"), b.Line)
 	assert.Equal(t, "Where we stand", b.Section.Title)
-	assert.Equal(t, Paragraph{b.Line - 3, "Type this into rpc/server.go:", []string{"rpc/server.go"}, []string{"Type"}}, b.Lead)
+	assert.Equal(t, Paragraph{b.Line - 3, "Type this into rpc/server.go:", []string{"rpc/server.go"}, []string{"Type"}, b.Section}, b.Lead)
 
 	assert.Empty(t, l.Blocks[1].Info)
 	assert.Equal(t, lineOf(page, "<!-- not")-1, l.Blocks[1].Line)
@@ -104,7 +104,7 @@ func TestParse_TheRest(t *testing.T) {
 	assert.Equal(t, []Link{{"rpc/server.go#x", 5}}, l.Links)
 	assert.Equal(t, Span{"Server.Serve", 5}, l.Spans[0])
 	assert.Equal(t, Span{"term", 5}, l.Bold[0])
-	assert.Equal(t, Paragraph{3, "Time: 45 minutes", nil, nil}, l.Prose[0])
+	assert.Equal(t, Paragraph{3, "Time: 45 minutes", nil, nil, l.Sections[1]}, l.Prose[0])
 	require.Len(t, l.Regions, 1)
 	r := l.Regions[0]
 	assert.Equal(t, []string{"changed", "02"}, r.Words)

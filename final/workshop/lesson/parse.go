@@ -179,7 +179,7 @@ func (p *parsing) addSection(n *ast.Heading) {
 var minutes = regexp.MustCompile(`^Time: (\d+) minutes\b`)
 
 func (p *parsing) addParagraph(n ast.Node) {
-	para := Paragraph{Line: p.lineOf(n), Text: plain(n, p.source)}
+	para := Paragraph{Line: p.lineOf(n), Text: plain(n, p.source), Section: p.section}
 	ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil

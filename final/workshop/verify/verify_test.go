@@ -169,11 +169,15 @@ var drifts = []drift{
 		[]string{"final/workshop/tour/reader.md:{```diff break}: there is no TestRead_HasALimit"}},
 
 	{"solution that does not apply", "exercises", "step01-one/rpc/one.go", "return 1", "return 2 - 1",
-		[]string{`step01-one/EXERCISES.md:{diff}: the solution of "1. Minus one": line 6, rpc/one.go: these lines stand 0 times`}},
+		[]string{`step01-one/EXERCISES.md:{diff}: the solution of "1. Minus one": line 6, rpc/one.go: these lines stand 0 times`,
+			`the solution of "3. No longer one": line 43, rpc/one.go: these lines stand 0 times`}},
 	{"solution that fails", "exercises", "step01-one/EXERCISES.md", "One()-1 != 0", "One()+1 != 0",
 		[]string{"step01-one/EXERCISES.md:{```go\n}: " + `the solution of "2. Zero": tests fail with it:`}},
 	{"solution without a file", "exercises", "step01-one/EXERCISES.md", "A new file, `rpc/zero_test.go`:", "A new file:",
 		[]string{"step01-one/EXERCISES.md:{```go\n}: the paragraph before the code does not name its file"}},
+
+	{"solution that turns nothing red", "exercises", "step01-one/EXERCISES.md", "`TestMinus` passes.", "`TestMinus` passes, and `TestOne` is red.",
+		[]string{`the solution of "1. Minus one": it turns none of these red, of which the exercise speaks: TestMinus, TestOne`}},
 
 	{"green before the code", "red", "step02-two/rpc/three_test.go", "Three() != 3", "Three() == 2",
 		[]string{"step02-two: TestThree of rpc/three_test.go passes on what start gives: make it fail"}},
