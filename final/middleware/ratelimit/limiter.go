@@ -1,0 +1,188 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Limiter holds the limits of one server. Make one with [New]. Its methods may be
+// called by many goroutines; one lock, held for a microsecond or two, lets a call
+// see all its buckets at one instant.
+type Limiter struct {
+	all     []shared            // for every call
+	methods map[string][]shared // by exact name
+
+	mu    sync.Mutex // guards what is below, and that buckets are asked and used together
+	peers []*peers
+	stats Stats
+}
+
+// shared is a bucket that is not a peer's.
+type shared struct {
+	bucket *rate.Limiter
+	whose  string
+}
+
+// Stats is what a [Limiter] has done since it was made.
+type Stats struct {
+	Allowed int64 // calls let through
+	Refused int64 // calls over a limit
+	Crowded int64 // of all these, calls of peers that there was no place for
+	Peers   int   // buckets of peers that are remembered now
+}
+
+// New returns a Limiter with the given limits, of which each applies. It fails on
+// a limit or burst that is not above 0.
+func New(limits ...Option) (*Limiter, error) {
+	l := &Limiter{methods: map[string][]shared{}}
+	for _, add := range limits {
+		if err := add(l); err != nil {
+			return nil, fmt.Errorf("ratelimit: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// Authorize refuses calls over a limit and lets through everything else. It is
+// an [rpc.AuthorizeFunc].
+func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) {
+	return "", l.allow(ctx, method, "")
+}
+
+// Before asks the limits and then next: calls that next refuses count, too. So
+// nobody can try out tokens faster than the limits are, and strangers use up
+// the server's limit. The identity is that of a client's certificate only.
+func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
+	return func(ctx context.Context, method string) (string, error) {
+		if err := l.allow(ctx, method, ""); err != nil {
+			return "", err
+		}
+		return next(ctx, method)
+	}
+}
+
+// After asks the limits about the calls that next lets through, under the
+// identity that next has found.
+func (l *Limiter) After(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
+	return func(ctx context.Context, method string) (string, error) {
+		identity, err := next(ctx, method)
+		if err != nil {
+			return "", err
+		}
+		return identity, l.allow(ctx, method, identity)
+	}
+}
+
+// Stats returns the figures so far.
+func (l *Limiter) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	for _, p := range l.peers {
+		s.Peers += len(p.known)
+	}
+	return s
+}
+
+// allow takes a token from each bucket of a call, or returns the error that
+// refuses the call.
+func (l *Limiter) allow(ctx context.Context, method, identity string) error {
+	var room [2]uint64
+	hashes := l.hashes(ctx, identity, room[:0]) // outside of the lock: keys are a user's code
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := take{now: time.Now()}
+	for _, b := range l.all {
+		t.ask(b.bucket, b.whose)
+	}
+	for _, b := range l.methods[method] {
+		t.ask(b.bucket, b.whose)
+	}
+	var kept [2]*peer
+	found := kept[:0]
+	for i, p := range l.peers {
+		peer, bucket := p.find(hashes[i], t.now)
+		found = append(found, peer)
+		t.ask(bucket, "each peer")
+		if peer == nil {
+			l.stats.Crowded++
+		}
+	}
+	if t.pause > 0 {
+		l.stats.Refused++
+		return t.refusal()
+	}
+	l.stats.Allowed++
+	t.takeAll()
+	for i, p := range l.peers {
+		if found[i] != nil {
+			p.took(found[i], t.now)
+		}
+	}
+	return nil
+}
+
+// hashes appends the hashed key of each limit per peer.
+func (l *Limiter) hashes(ctx context.Context, identity string, dst []uint64) []uint64 {
+	if len(l.peers) > 0 && identity == "" {
+		identity = rpc.IdentityFrom(ctx)
+	}
+	for _, p := range l.peers {
+		dst = append(dst, p.hash(p.key(ctx, identity)))
+	}
+	return dst
+}
+
+// take is one call's way through its buckets: asked first, used if all agree.
+type take struct {
+	now     time.Time
+	buckets []*rate.Limiter
+	room    [4]*rate.Limiter
+
+	pause time.Duration // until the last of them has a token; 0: all have one
+	limit *rate.Limiter // that one
+	whose string
+}
+
+// ask notes a bucket and how long the call would have to wait for it.
+func (t *take) ask(b *rate.Limiter, whose string) {
+	if t.buckets == nil {
+		t.buckets = t.room[:0]
+	}
+	t.buckets = append(t.buckets, b)
+	missing := 1 - b.TokensAt(t.now)
+	if missing <= 0 {
+		return
+	}
+	if pause := duration(missing / float64(b.Limit())); pause > t.pause {
+		t.pause, t.limit, t.whose = pause, b, whose
+	}
+}
+
+// takeAll takes a token from each bucket. They have one: the lock is held since they were asked.
+func (t *take) takeAll() {
+	for _, b := range t.buckets {
+		b.AllowN(t.now, 1)
+	}
+}
+
+// refusal is the error of a call that would have to wait.
+func (t *take) refusal() *rpc.Error {
+	e := rpc.Errorf(rpc.ResourceExhausted, "over the limit of %v calls a second for %s", float64(t.limit.Limit()), t.whose)
+	ms := (t.pause + time.Millisecond - 1) / time.Millisecond
+	e.Details = map[string]string{rpc.RetryAfterDetail: strconv.FormatInt(int64(ms), 10)}
+	return e
+}
+
+// duration turns seconds into a duration, cut to nanoseconds as package rate does
+// when it decides whether a bucket has a token.
+func duration(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second))
+}

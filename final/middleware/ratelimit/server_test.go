@@ -1,0 +1,170 @@
+package ratelimit
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+var checkStock = rpc.Method[string, int]("Inventory.CheckStock")
+
+// inventory returns a server under limits and the count of its handler's runs.
+func inventory(t *testing.T, limits *Limiter, opts ...rpc.ServerOption) (*rpc.Server, *atomic.Int64) {
+	t.Helper()
+	srv := rpc.NewServer(append(opts, rpc.WithAuthorize(limits.Authorize))...)
+	runs := new(atomic.Int64)
+	require.NoError(t, checkStock.Handle(srv, func(context.Context, *string) (*int, error) {
+		runs.Add(1)
+		count := 100
+		return &count, nil
+	}))
+	t.Cleanup(func() { srv.Close() })
+	return srv, runs
+}
+
+// pipes connects to servers by name over pipes.
+func pipes(servers map[string]*rpc.Server) rpc.ClientOption {
+	return rpc.WithDialer(func(_ context.Context, addr string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go servers[addr].ServeConn(far)
+		return near, nil
+	})
+}
+
+func ask(ctx context.Context, c rpc.Caller) error {
+	item := "item1"
+	_, err := checkStock.Call(ctx, c, &item)
+	return err
+}
+
+func TestServer_RefusesBeforeTheHandlerAndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, codec := range []rpc.Codec{rpc.JSON, rpc.Gob} {
+			srv, runs := inventory(t, newLimiter(t, Server(2, 1)), rpc.WithCodecs(rpc.Gob))
+			client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1), rpc.WithCodec(codec))
+			require.NoError(t, err)
+			defer client.Close()
+			require.NoError(t, ask(t.Context(), client))
+			for range 5 {
+				err = ask(t.Context(), client)
+				assert.EqualError(t, err, "resource_exhausted: over the limit of 2 calls a second for the server")
+				assert.True(t, rpc.NeverRan(err))
+				pause, ok := rpc.RetryAfter(err)
+				assert.True(t, ok)
+				assert.Equal(t, 500*time.Millisecond, pause)
+			}
+			time.Sleep(500 * time.Millisecond)
+			assert.NoError(t, ask(t.Context(), client), "%s goes on, on the same connection", codec.Name())
+			assert.Equal(t, int64(2), runs.Load())
+		}
+	})
+}
+
+func TestClient_WaitsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := newLimiter(t, Server(1, 1))
+		srv, runs := inventory(t, limits)
+		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}))
+		require.NoError(t, err)
+		defer client.Close()
+		begun := time.Now()
+		for range 4 {
+			require.NoError(t, ask(t.Context(), client))
+		}
+		assert.GreaterOrEqual(t, time.Since(begun), 3*time.Second)
+		assert.LessOrEqual(t, time.Since(begun), 3750*time.Millisecond)
+		assert.Equal(t, int64(4), runs.Load())
+		assert.Equal(t, Stats{Allowed: 4, Refused: 3}, limits.Stats())
+	})
+}
+
+func TestPool_TriesTheOtherServerFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := inventory(t, newLimiter(t, Server(1, 1)))
+		b, _ := inventory(t, newLimiter(t, Server(1, 1)))
+		pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, pipes(map[string]*rpc.Server{"a": a, "b": b}))
+		defer pool.Close()
+		begun := time.Now()
+		require.NoError(t, ask(t.Context(), pool))
+		require.NoError(t, ask(t.Context(), pool))
+		assert.Zero(t, time.Since(begun))
+		require.NoError(t, ask(t.Context(), pool))
+		assert.GreaterOrEqual(t, time.Since(begun), time.Second)
+		assert.LessOrEqual(t, time.Since(begun), 1250*time.Millisecond)
+	})
+}
+
+func TestClient_BurstOfManyEndsWithinItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := newLimiter(t, Server(10, 10))
+		srv, runs := inventory(t, limits)
+		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(3))
+		require.NoError(t, err)
+		defer client.Close()
+		var calls []*rpc.Pending
+		for range 100 {
+			calls = append(calls, client.Go(t.Context(), checkStock.Name(), "item1", nil))
+		}
+		passed := int64(0)
+		for _, call := range calls {
+			if err := call.Wait(); err == nil {
+				passed++
+			} else {
+				assert.ErrorIs(t, err, rpc.ResourceExhausted)
+				assert.True(t, rpc.NeverRan(err))
+			}
+		}
+		assert.Equal(t, runs.Load(), passed)
+		assert.LessOrEqual(t, passed, int64(14), "10 at once, and one in each tenth of a second of the two pauses")
+		assert.LessOrEqual(t, limits.Stats().Refused, int64(300))
+	})
+}
+
+func TestServer_PeersOverTCPShareTheirHostsBucket(t *testing.T) {
+	srv, _ := inventory(t, newLimiter(t, Peer(Host, 1e-3, 3)))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	passed := 0
+	for range 3 { // connections, of two calls each
+		client, err := rpc.Dial(t.Context(), ln.Addr().String(), rpc.WithMaxAttempts(1))
+		require.NoError(t, err)
+		for range 2 {
+			if ask(t.Context(), client) == nil {
+				passed++
+			}
+		}
+		client.Close()
+	}
+	assert.Equal(t, 3, passed, "another port is no other peer")
+	srv.Close()
+	assert.ErrorIs(t, <-served, rpc.ErrServerClosed)
+}
+
+func TestServer_KeyThatPanicsRefusesItsCallOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := true
+		limits := newLimiter(t, Server(1, 1), Peer(func(context.Context, string) string {
+			if bad {
+				panic("key")
+			}
+			return ""
+		}, 1, 1))
+		srv, _ := inventory(t, limits)
+		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}))
+		require.NoError(t, err)
+		defer client.Close()
+		assert.ErrorIs(t, ask(t.Context(), client), rpc.Internal)
+		bad = false
+		assert.NoError(t, ask(t.Context(), client), "no lock is held, no token taken")
+	})
+}
