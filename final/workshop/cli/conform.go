@@ -19,7 +19,7 @@ func init() { commands = append(commands, newConform) }
 func newConform() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conform ADDR | conform -- COMMAND ARG...",
-		Short: "Test any server of final's protocol, in any language",
+		Short: "Test any server or client of final's protocol, in any language",
 		Long: "Conform tests a server of final's protocol from outside, rule by rule. It connects to\n" +
 			"ADDR, or starts COMMAND, which has to print \"listening on ADDR\", and to shut down\n" +
 			"when its standard input ends.\n\n" +
@@ -30,13 +30,18 @@ func newConform() *cobra.Command {
 			"  Test.User             the value of the call's metadata \"user\", \"\" if there is none\n" +
 			"  Test.Nothing          success, without a result\n" +
 			"  Test.Panic            fails as a bug does, with the text \"secret\"\n\n" +
-			"More on them is in final/workshop/conform/README.md, and the rules in final/PROTOCOL.md.",
+			"With -client it plays the server, and COMMAND is a client: it gets ADDR, a method and its\n" +
+			"params as further arguments, makes that call, prints the result as JSON and ends\n" +
+			"with status 0, or with another one if the call failed.\n\n" +
+			"More is in final/workshop/conform/README.md, and the rules in final/PROTOCOL.md.",
 		Example: "  go tool workshop conform 127.0.0.1:9090\n" +
-			"  go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0",
+			"  go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0\n" +
+			"  go tool workshop conform -client -- python3 client.py",
 	}
 	timeout := cmd.Flags().Duration("timeout", 2*time.Second, "wait so long for an answer")
 	only := cmd.Flags().String("run", "", "test only the rules whose names match this `regexp`")
 	slow := cmd.Flags().Bool("slow", false, "test what waits for the server's own time limits, too: 40 s more")
+	client := cmd.Flags().Bool("client", false, "test a client")
 	list := cmd.Flags().Bool("list", false, "list the rules, and where they come from")
 	asJSON := cmd.Flags().Bool("json", false, "print each verdict as a line of JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -44,7 +49,11 @@ func newConform() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rules, err := conform.Rules(root)
+		rulesOf, run := conform.Rules, conform.Run
+		if *client {
+			rulesOf, run = conform.ClientRules, conform.RunClient
+		}
+		rules, err := rulesOf(root)
 		if err != nil {
 			return err
 		}
@@ -60,7 +69,12 @@ func newConform() *cobra.Command {
 		if o.Addr, o.Command, err = subject(args, cmd.ArgsLenAtDash()); err != nil {
 			return err
 		}
-		return runRules(cmd, rules, o, *asJSON)
+		if *client && o.Command == nil {
+			return errors.New("a client is a command, after --")
+		}
+		return runRules(cmd, *asJSON, func(report func(conform.Result)) error {
+			return run(cmd.Context(), rules, o, report)
+		})
 	}
 	return cmd
 }
@@ -77,10 +91,11 @@ func subject(args []string, dash int) (addr string, command []string, err error)
 	return "", nil, errors.New("name the server's address, such as 127.0.0.1:9090, or a command after --")
 }
 
-func runRules(cmd *cobra.Command, rules []conform.Rule, o conform.Options, asJSON bool) error {
+// runRules prints the verdicts of run, and returns an error unless all is well.
+func runRules(cmd *cobra.Command, asJSON bool, run func(report func(conform.Result)) error) error {
 	out := cmd.OutOrStdout()
 	var sum conform.Summary
-	err := conform.Run(cmd.Context(), rules, o, func(r conform.Result) {
+	err := run(func(r conform.Result) {
 		sum.Add(r)
 		if asJSON {
 			conform.PrintJSON(out, r)

@@ -16,10 +16,12 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-// TestMain makes this test binary stand in for the tool, and for the server that
-// conform is tested with.
+// TestMain makes this test binary stand in for the tool, and for the servers and
+// the client that conform is tested with.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
+		"caller":    reference.Call,
+		"crasher":   crash,
 		"reference": reference.Main,
 		"workshop":  func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})

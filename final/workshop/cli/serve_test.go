@@ -2,7 +2,9 @@ package cli_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +53,17 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	addr, _, _ = strings.Cut(addr, ",")
 	ts.Setenv(args[0], addr)
 	ts.Value("servers").(map[string]*process)[args[0]] = p
+}
+
+// crash is a server that ends when it is first connected to.
+func crash() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		fmt.Println("listening on", ln.Addr())
+		_, err = ln.Accept()
+	}
+	fmt.Fprintln(os.Stderr, "crasher:", err)
+	os.Exit(3)
 }
 
 // end NAME... ends programs that serve started, by closing their standard input,

@@ -257,7 +257,7 @@ func (c *client) failure(reason string, want, got []byte) *Failure {
 	if want != nil {
 		f.Want = describe(want)
 	}
-	if got != nil {
+	if len(got) > 0 {
 		f.Got = describe(got)
 	}
 	return f

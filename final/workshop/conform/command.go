@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -74,6 +75,20 @@ func follow(stdout io.Reader, addr chan<- string) {
 		addr <- ""
 	}
 	io.Copy(io.Discard, stdout) // a line may have been too long
+}
+
+// early reports that the program has ended though nobody told it to.
+func (p *program) early(timeout time.Duration) error {
+	conn, err := net.DialTimeout("tcp", p.addr, timeout)
+	if err == nil {
+		return conn.Close()
+	}
+	select {
+	case <-p.done:
+		return fmt.Errorf("the server ended while it was tested: %s", p.cmd.ProcessState)
+	case <-time.After(endTime):
+		return fmt.Errorf("the server does not listen any more: %w", err)
+	}
 }
 
 // end ends the program's standard input, waits for its end, and kills it if that

@@ -111,9 +111,6 @@ func sameJSON(a, b []byte) bool {
 
 // describe says in words what a server's message is.
 func describe(b []byte) string {
-	if len(b) == 0 {
-		return "nothing"
-	}
 	if frames.IsMagic(b) {
 		return describeHello(b)
 	}

@@ -29,7 +29,7 @@ type mini struct {
 
 const (
 	miniInFlight   = 40
-	miniMaxMessage = 4 << 20
+	miniMaxMessage = 1 << 20
 )
 
 // miniConn is one connection. Its reader answers everything but Test.Wait itself.

@@ -60,7 +60,7 @@ func printFailure(w io.Writer, r Rule, f *Failure) {
 	line("sent", row(f.Sent, 0))
 	line("expected", f.Want)
 	line("received", f.Got)
-	if f.Received == nil {
+	if len(f.Received) == 0 {
 		return
 	}
 	at := 0

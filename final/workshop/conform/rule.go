@@ -23,7 +23,8 @@ type Rule struct {
 	slow bool // it waits for one of the server's own time limits
 }
 
-// server is the server under test, and how it is tested.
+// server is the server under test, and how it is tested; or, in the rules for
+// clients, the client.
 type server struct {
 	addr    string
 	timeout time.Duration // for an answer
@@ -32,6 +33,8 @@ type server struct {
 	// restart starts a server of its own, for a rule that ends it: end does.
 	// Nil if the server is not started from here.
 	restart func() (addr string, end func() error, err error)
+
+	call []string // in place of all this: the command of a client under test
 }
 
 // skipped is the error of a rule that cannot be tested.

@@ -4,18 +4,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 )
 
 // How reasons begin.
 const (
-	noAnswer = "no answer within 3s"
+	noAnswer = "no answer within 1s"
 	another  = "another answer"
 	ended    = "the server ended the connection"
 	notOpen  = "a reply to call 1, which is not in flight"
-	missing  = "no answer within 3s; answers that are missing: "
+	missing  = "no answer within 1s; answers that are missing: "
 )
 
 // wrong are servers that do one thing wrong each, and the rules that find it,
@@ -67,8 +66,8 @@ var wrong = []struct {
 	}},
 	{"does not say that a call never ran", refusals(another)},
 	{"timeouts are little-endian", map[string]string{
-		"the deadline passes on the server":       "no answer within 4.5s",
-		"deadline: not before its time, and once": "no answer within 3.3s",
+		"the deadline passes on the server":       "no answer within 2.5s",
+		"deadline: not before its time, and once": "no answer within 1.3s",
 	}},
 	{"forgets the ID of a refused call", map[string]string{"IDs: a refused call's is used": "a reply to call 5, which is not in flight"}},
 	{"takes metadata of any size", map[string]string{"metadata: above the limit": another}},
@@ -79,11 +78,12 @@ var wrong = []struct {
 // tested at the same time, since most of it is waiting.
 func TestConform_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 	t.Parallel()
+	rules := allRules(t)
 	found := make([]map[string]string, len(wrong))
 	var all sync.WaitGroup
 	for i, w := range wrong {
 		addr, _ := serveMini(t, w.fault)
-		all.Go(func() { found[i], _ = verdicts(t, &server{addr: addr, timeout: 3 * time.Second}) })
+		all.Go(func() { found[i], _ = verdicts(t, rules, &server{addr: addr}, w.want) })
 	}
 	all.Wait()
 	for i, w := range wrong {

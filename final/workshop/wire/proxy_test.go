@@ -7,15 +7,22 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/fatih/color"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+func TestMain(m *testing.M) {
+	color.NoColor = true // even on a terminal
+	os.Exit(m.Run())
+}
 
 // A screen is what a proxy prints on. While held is not nil, printing waits for it.
 type screen struct {

@@ -1,0 +1,253 @@
+package conform
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fatih/color"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/workshop/conform/reference"
+	"example.com/rpc-from-scratch/final/workshop/frames"
+)
+
+// TestMain makes this test binary stand in for clients: "client" is final/rpc's,
+// and "mini FAULT" one that can be wrong on purpose.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) > 4 && os.Args[1] == "client":
+		os.Args = os.Args[1:]
+		reference.Call()
+	case len(os.Args) > 4 && os.Args[1] == "mini":
+		result, err := (&miniClient{fault: os.Args[2]}).call(os.Args[3], os.Args[4], os.Args[5])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "mini:", err)
+			os.Exit(1)
+		}
+		fmt.Printf("%s\n", result)
+	default:
+		color.NoColor = true // even on a terminal
+		os.Exit(m.Run())
+	}
+}
+
+// miniClient makes one call, as plainly as can be. fault names the one thing that
+// it does wrong.
+type miniClient struct {
+	fault string
+	conn  net.Conn
+	in    io.Reader
+}
+
+const miniID = 5 // an ID need not be 1
+
+func (c *miniClient) call(addr, method, params string) (_ []byte, err error) {
+	if c.conn, err = net.Dial("tcp", addr); err != nil {
+		return nil, err
+	}
+	defer c.conn.Close()
+	c.in = c.conn
+	request := frames.Request{ID: miniID, Method: method, TimeoutMS: 60_000, Params: []byte(" " + params)}.Frame()
+	hello := frames.ClientHello{Codec: "json", MaxMessage: 4 << 20, Metadata: []frames.Pair{{Key: "app", Value: "mini"}}}.Bytes()
+	early := c.fault == "does not wait for the hello"
+	if early {
+		hello = request.Append(hello)
+	}
+	c.conn.Write(hello)
+	if err := c.hello(); err != nil {
+		return nil, err
+	}
+	if !early {
+		c.write(request)
+	}
+	for {
+		result, err := c.reply()
+		if result != nil || err != nil {
+			return result, err
+		}
+	}
+}
+
+func (c *miniClient) write(f frames.Frame) { c.conn.Write(f.Bytes()) }
+
+func (c *miniClient) hello() error {
+	in := c.in
+	if c.fault == "reads ahead of the hello" {
+		in = bufio.NewReader(c.conn)
+	}
+	b, err := frames.Read(in, true, frames.HelloSize+16<<10)
+	if err != nil {
+		return err
+	}
+	h, err := frames.ParseHello(b)
+	if err != nil {
+		return err
+	}
+	if h.Version != frames.Version {
+		return fmt.Errorf("version %d", h.Version)
+	}
+	s, err := h.Server()
+	if err == nil && (s.Code != frames.OK || s.InFlight == 0 || s.MaxMessage < 1024) {
+		err = fmt.Errorf("refused: %s", s.Text)
+	}
+	return err
+}
+
+// reply takes one frame: nil and nil if it is not the reply.
+func (c *miniClient) reply() ([]byte, error) {
+	f, err := c.frame()
+	if err == nil {
+		err = f.Check(false)
+	}
+	if err != nil && c.fault == "passes over what it does not know" && strings.HasPrefix(err.Error(), "unknown frame kind") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch f.Kind {
+	case frames.KindPing:
+		if c.fault != "answers no ping" {
+			c.write(frames.Frame{Kind: frames.KindPong, ID: f.ID})
+		}
+	case frames.KindGoAway:
+		if _, err := f.Reason(); err != nil || f.ID < miniID {
+			return nil, fmt.Errorf("go-away: %w", err)
+		}
+	case frames.KindResponse, frames.KindError:
+		return c.end(f)
+	}
+	return nil, nil
+}
+
+// end is the end of the call, if the reply is to it.
+func (c *miniClient) end(f frames.Frame) ([]byte, error) {
+	if f.ID != miniID && c.fault != "takes any reply for its own" {
+		return nil, fmt.Errorf("a reply to call %d", f.ID)
+	}
+	if f.Kind == frames.KindResponse {
+		if !json.Valid(f.Fields) {
+			return nil, fmt.Errorf("not JSON: %q", f.Fields)
+		}
+		return f.Fields, nil
+	}
+	r, err := f.Reason()
+	if err == nil && r.Code == frames.OK && c.fault == "takes code 0 for success" {
+		return []byte("null"), nil
+	}
+	return nil, fmt.Errorf("%s: %s %w", r.Code, r.Text, err)
+}
+
+func (c *miniClient) frame() (frames.Frame, error) {
+	if c.fault == "takes one read for a frame" {
+		b := make([]byte, frames.LengthSize, 1<<10)
+		if _, err := io.ReadFull(c.in, b); err != nil {
+			return frames.Frame{}, err
+		}
+		size := frames.Size(b, false)
+		if size > cap(b) {
+			return frames.Frame{}, fmt.Errorf("a frame of %d bytes", size)
+		}
+		n, _ := c.in.Read(b[len(b):size])
+		return frames.ParseFrame(b[:len(b)+n])
+	}
+	b, err := frames.Read(c.in, false, frames.LengthSize+4<<20)
+	if err != nil {
+		return frames.Frame{}, err
+	}
+	return frames.ParseFrame(b)
+}
+
+func clientRules(t *testing.T) []Rule {
+	t.Helper()
+	rules, err := ClientRules(root)
+	require.NoError(t, err)
+	return rules
+}
+
+func TestConformClient_FinalKeepsTheRules(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	failed, skipped := verdicts(t, clientRules(t), &server{call: []string{exe, "client"}}, nil)
+	assert.Empty(t, failed)
+	assert.Empty(t, skipped)
+}
+
+func TestConformClient_PythonKeepsSomeRules(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skipf("client.py needs Python: %v", err)
+	}
+	t.Setenv("PYTHONDONTWRITEBYTECODE", "1")
+	some := regexp.MustCompile("client: (a |an |no |bytes|bad: (length|.* nobody))") // each starts Python
+	var sum Summary
+	require.NoError(t, RunClient(t.Context(), clientRules(t), Options{
+		Command: []string{python, filepath.Join(root, "testdata", "clients", "client.py")},
+		Timeout: 30 * time.Second,
+		Only:    some,
+	}, func(r Result) {
+		sum.Add(r)
+		assert.Equal(t, OK, r.Verdict, "%s: %v", r.Rule.Name, r.Failure)
+	}))
+	assert.Equal(t, 15, sum.OK)
+}
+
+func TestConformClient_FindsWhatIsWrongAndNothingElse(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	const noFailure = "the call did not fail: it printed "
+	const open = "the client does not close the connection within 1s"
+	wrong := []struct {
+		fault string
+		want  map[string]string
+	}{
+		{"", nil},
+		{"reads ahead of the hello", map[string]string{"client: a ping right behind the hello": "nothing came within 1s"}},
+		{"does not wait for the hello", map[string]string{"client: no request before the server's hello": "something came where nothing should"}},
+		{"takes one read for a frame", map[string]string{"client: bytes one by one": ""}},
+		{"answers no ping", map[string]string{
+			"client: a ping from the server":        "nothing came within 1s",
+			"client: a ping right behind the hello": "nothing came within 1s",
+		}},
+		{"passes over what it does not know", map[string]string{
+			"client: bad: unknown kind": open,
+		}},
+		{"takes any reply for its own", map[string]string{
+			"client: bad: response to nobody": noFailure,
+		}},
+		{"takes code 0 for success", map[string]string{"client: an error with code 0": noFailure}},
+	}
+	rules := clientRules(t)
+	found := make([]map[string]string, len(wrong))
+	var all sync.WaitGroup
+	for i, w := range wrong {
+		all.Go(func() {
+			found[i], _ = verdicts(t, rules, &server{call: []string{exe, "mini", w.fault}}, w.want)
+		})
+	}
+	all.Wait()
+	for i, w := range wrong {
+		t.Run(w.fault, func(t *testing.T) {
+			for rule, reason := range w.want {
+				if assert.Contains(t, found[i], rule) {
+					assert.True(t, strings.HasPrefix(found[i][rule], reason), "%s: %s", rule, found[i][rule])
+				}
+				delete(found[i], rule)
+			}
+			assert.Empty(t, found[i], "rules that are kept")
+		})
+	}
+}
