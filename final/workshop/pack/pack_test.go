@@ -45,6 +45,7 @@ func TestWrite_WorksWithoutANetwork(t *testing.T) {
 	}
 	root, err := course.Root(".")
 	require.NoError(t, err)
+	t.Setenv("GIT_DIR", filepath.Join(t.TempDir(), "none")) // files that git does not keep yet are packed, too
 	name := filepath.Join(t.TempDir(), "course.zip")
 	summary, err := Write(t.Context(), root, name, Options{})
 	require.NoError(t, err)
