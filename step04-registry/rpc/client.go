@@ -64,10 +64,10 @@ func (c *Client) Call(method string, params, result any) error {
 // Close closes the connection. A call under way fails with ErrClientClosed, and
 // so does every later one.
 func (c *Client) Close() error {
-	if c.closed.Swap(true) {
-		return nil
+	if !c.closed.Swap(true) {
+		c.conn.Close()
 	}
-	return c.conn.Close()
+	return nil
 }
 
 // send writes a request. The caller holds c.mu.

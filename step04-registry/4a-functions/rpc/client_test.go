@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,4 +164,27 @@ func TestClient_CloseEndsTheCallThatWaits(t *testing.T) {
 		assert.ErrorIs(t, <-done, ErrClientClosed)
 		assert.ErrorIs(t, call(c, "M", nil, nil), ErrClientClosed)
 	})
+}
+
+func TestClient_CloseAfterAFailureIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		server.Close()
+		c := clientOn(t, &closeOnceConn{Conn: client})
+		require.Error(t, call(c, "M", nil, nil))
+		assert.NoError(t, c.Close(), "the connection is closed already")
+	})
+}
+
+// A closeOnceConn refuses to be closed twice, as TCP connections do.
+type closeOnceConn struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+func (c *closeOnceConn) Close() error {
+	if c.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	return c.Conn.Close()
 }
