@@ -1,0 +1,53 @@
+package metrics
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Other is the method label of a client's calls whose method has no label of its
+// own: see [WithMaxMethods]. Names that are not UTF-8 or longer than 128 bytes
+// never have.
+const Other = "(other)"
+
+// Client measures rpc.Clients and rpc.Pools. It is a [prometheus.Collector] and a
+// [rpc.ConnObserver], and may be used by many goroutines.
+type Client struct {
+	*side
+	methods *methods
+}
+
+// NewClient registers the metrics of a client with reg. What is there already is
+// shared, and what is an error, is as for [NewServer].
+func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{side: newSide("rpc_client_", o)}
+	c.methods = newMethods(c.side, o.maxMethods, Other)
+	for _, name := range o.methods {
+		c.methods.find(name)
+	}
+	return register(reg, c)
+}
+
+// Options returns what gives a client the metrics, for [rpc.Dial], [rpc.NewClient]
+// and [rpc.NewPool]. A client has one observer: a [rpc.WithObserver] after these
+// takes the bytes and connections away, unless that observer passes on to c what
+// it is told. Interceptors that are given before these are not part of a call's
+// duration, and calls that they answer are not counted.
+func (c *Client) Options() []rpc.ClientOption {
+	return []rpc.ClientOption{rpc.WithInterceptors(c.intercept), rpc.WithObserver(c)}
+}
+
+func (c *Client) intercept(next rpc.Caller) rpc.Caller {
+	return rpc.CallerFunc(func(ctx context.Context, name string, params, reply any) error {
+		return c.methods.find(name).measure(func() error {
+			return next.Call(ctx, name, params, reply)
+		})
+	})
+}

@@ -1,0 +1,42 @@
+// Package metrics counts calls for Prometheus, on both sides: started, in flight,
+// finished by method and code, how long they took, bytes, connections, and what
+// a pool is connected to. A server is given it like this:
+//
+//	m, err := metrics.NewServer(prometheus.DefaultRegisterer)
+//	srv := rpc.NewServer(m.Options()...)
+//
+// A client or a pool, and the state of a pool's connections:
+//
+//	m, err := metrics.NewClient(prometheus.DefaultRegisterer)
+//	pool := rpc.NewPool(resolver, m.Options()...)
+//	err = prometheus.Register(metrics.NewPool("inventory", pool))
+//
+// The metrics of a server; a client has the same under rpc_client_, the failed
+// replies apart:
+//
+//	rpc_server_calls_started_total{method}        calls that came, refused ones too
+//	rpc_server_calls_finished_total{method,code}  calls that ended, refused ones too
+//	rpc_server_calls_in_flight{method}            calls that run now
+//	rpc_server_call_duration_seconds{method}      histogram, classic and native
+//	rpc_server_replies_failed_total{method,code}  results that could not be sent
+//	rpc_server_read_bytes_total                   of frames: neither hellos nor TLS
+//	rpc_server_written_bytes_total
+//	rpc_server_connections_opened_total
+//	rpc_server_open_connections
+//
+// And of a pool:
+//
+//	rpc_pool_members{pool,state}         state is connected, backing_off or idle
+//	rpc_pool_calls_in_flight{pool,addr}
+//
+// Codes have their gRPC names in lower case: "ok", "not_found". Started less
+// finished is what is in flight.
+//
+// No peer can make up label values. A server's methods are those that are
+// registered, and [Unknown] stands for calls of any others. A client's names
+// come from its own program, which may pass on what it was told: only the first
+// 100 have a label of their own, see [WithMaxMethods].
+//
+// A client counts calls as its program made them: however often one is tried, it
+// is one call, and its duration includes all attempts and the pauses between.
+package metrics

@@ -1,0 +1,65 @@
+package metrics
+
+import (
+	"errors"
+	"math"
+)
+
+// Option sets something of a [Server] or a [Client].
+type Option func(*options)
+
+type options struct {
+	buckets    []float64
+	maxMethods int
+	methods    []string
+}
+
+// defaultBuckets go from a call within one machine to one that has waited for
+// retries, in seconds.
+var defaultBuckets = []float64{
+	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+}
+
+const defaultMaxMethods = 100
+
+func newOptions(opts []Option) (options, error) {
+	o := options{buckets: defaultBuckets, maxMethods: defaultMaxMethods}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o, checkBuckets(o.buckets)
+}
+
+// checkBuckets refuses what would make client_golang panic.
+func checkBuckets(bounds []float64) error {
+	last := math.Inf(-1)
+	for _, b := range bounds {
+		if !(b > last) { // NaN too
+			return errors.New("metrics: the bounds of the buckets must rise")
+		}
+		last = b
+	}
+	return nil
+}
+
+// WithBuckets sets the upper bounds of the classic histogram's buckets, in
+// seconds and rising; +Inf is added. Default: 16 from 100 µs to 10 s. Without
+// any, the classic histogram has only its sum and its count. The native
+// histogram needs none: its buckets grow by a tenth.
+func WithBuckets(bounds ...float64) Option {
+	return func(o *options) { o.buckets = bounds }
+}
+
+// WithMaxMethods sets how many methods of a client have a label of their own;
+// [Other] stands for the ones that are called for the first time after that. It
+// does nothing to a server, whose methods are those that are registered. Default 100.
+func WithMaxMethods(n int) Option {
+	return func(o *options) { o.maxMethods = max(n, 0) }
+}
+
+// WithMethods gives methods of a client a label of their own from the start,
+// whatever else is called before them. They count for [WithMaxMethods]. A client
+// that passes names on should name those that it knows.
+func WithMethods(names ...string) Option {
+	return func(o *options) { o.methods = append(o.methods, names...) }
+}

@@ -1,0 +1,82 @@
+package metrics
+
+import (
+	"context"
+	"math"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Unknown is the method label of the calls of methods that a server does not
+// have. Theirs was made up by the caller.
+const Unknown = "(unknown)"
+
+// Server measures rpc.Servers. It is a [prometheus.Collector] and a
+// [rpc.ConnObserver], and may be used by many goroutines.
+type Server struct {
+	*side
+	methods *methods
+	unsent  *prometheus.CounterVec
+}
+
+// NewServer registers the metrics of a server with reg. If reg has them already,
+// the Server that was registered is returned, and its options stay: two servers
+// of a program are then counted together. To tell them apart, wrap reg by
+// [prometheus.WrapRegistererWith]. An error means that reg has other metrics of
+// these names. With nil as reg nothing is registered.
+func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{side: newSide("rpc_server_", o)}
+	s.unsent = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rpc_server_replies_failed_total",
+		Help: "Results that could not be encoded or were larger than the client reads. Their calls are finished as ok.",
+	}, []string{"method", "code"})
+	s.all = append(s.all, s.unsent)
+	s.methods = newMethods(s.side, math.MaxInt, Unknown)
+	return register(reg, s)
+}
+
+// Options returns what gives a server the metrics, for [rpc.NewServer]. A server
+// has one observer: a [rpc.WithServerObserver] after these takes the bytes and
+// connections away, unless that observer passes on to s what it is told.
+// Interceptors that are given before these are not part of a call's duration, and
+// calls that they refuse are not counted.
+func (s *Server) Options() []rpc.ServerOption {
+	return []rpc.ServerOption{
+		rpc.WithServerInterceptors(s.intercept),
+		rpc.WithServerObserver(s),
+		rpc.WithCallErrorHandler(s.callFailed),
+	}
+}
+
+// intercept measures the calls that run: from params that are decoded to a
+// result that is not yet encoded.
+func (s *Server) intercept(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+	m := s.methods.find(info.Name)
+	return func(ctx context.Context, params any) (result any, err error) {
+		err = m.measure(func() error {
+			result, err = next(ctx, params)
+			return err
+		})
+		return result, err
+	}
+}
+
+// callFailed counts what intercept does not see.
+func (s *Server) callFailed(ctx context.Context, err error) {
+	m := s.methods.other
+	if name := rpc.MethodFrom(ctx); name != "" {
+		m = s.methods.find(name)
+	}
+	code := rpc.CodeOf(err)
+	if rpc.NeverRan(err) {
+		m.refused(code)
+		return
+	}
+	s.unsent.WithLabelValues(m.name, codeLabel(code)).Inc()
+}
