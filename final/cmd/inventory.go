@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -18,6 +19,7 @@ func Inventory() {
 func runInventory(args []string) (saw seen, err error) {
 	flags := newServerFlags("inventory", "127.0.0.1:7001")
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
+	metricsAddr := flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
 	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
 	parse(flags.FlagSet, args)
 
@@ -30,16 +32,27 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	srv, err := newServer("inventory", rpc.WithServerInterceptors(calls.count))
-	if err == nil {
-		err = inv.Register(srv)
-	}
-	if err == nil {
-		err = serve(srv, *flags.addr, ended(*flags.untilEOF))
-	}
+	err = serveInventory(inv, &calls, *flags.addr, *metricsAddr, ended(*flags.untilEOF))
 	counts, countErr := inv.Counts()
 	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
+}
+
+// serveInventory serves inv, and if asked to its metrics, until ctx ends.
+func serveInventory(inv *inventory.Inventory, calls *counter, addr, metricsAddr string, ctx context.Context) error {
+	page, opts, err := newMetricsPage(metricsAddr)
+	if err != nil {
+		return err
+	}
+	defer page.close()
+	srv, err := newServer("inventory", append(opts, rpc.WithServerInterceptors(calls.count))...)
+	if err != nil {
+		return err
+	}
+	if err := inv.Register(srv); err != nil {
+		return err
+	}
+	return serve(srv, addr, ctx, page.serve)
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

@@ -13,7 +13,8 @@ import (
 type process struct {
 	addr  string
 	cmd   *exec.Cmd
-	stdin io.Closer // closing it ends the program
+	stdin io.Closer     // closing it ends the program
+	out   *bufio.Reader // what it prints after its address
 }
 
 // startProcess starts a program in dir, on a free port unless args say otherwise,
@@ -33,7 +34,8 @@ func startProcess(dir string, stderr io.Writer, program string, args ...string) 
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	p.out = bufio.NewReader(stdout)
+	line, err := p.out.ReadString('\n')
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	if err != nil || !ok {
 		p.kill()

@@ -54,13 +54,17 @@ func newServer(program string, opts ...rpc.ServerOption) (*rpc.Server, error) {
 // drain is how long running calls may take to end once a server is told to.
 const drain = 10 * time.Second
 
-// serve runs srv on addr until ctx ends, and lets running calls finish.
-func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+// serve runs srv on addr until ctx ends, and lets running calls finish. Once it
+// listens, and has said so, it calls the functions of listening.
+func serve(srv *rpc.Server, addr string, ctx context.Context, listening ...func()) error {
 	ln, err := rpc.Listen(addr)
 	if err != nil {
 		return err
 	}
 	fmt.Println("listening on", ln.Addr())
+	for _, f := range listening {
+		f()
+	}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), drain)

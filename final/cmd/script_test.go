@@ -34,10 +34,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve,
-			"end":   end,
-			"crash": crash,
-			"junk":  junk,
+			"serve":  serve,
+			"end":    end,
+			"crash":  crash,
+			"junk":   junk,
+			"scrape": scrape,
 		},
 	})
 }
