@@ -1,0 +1,174 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Cache keeps replies for one Client or Pool. Make one with [New]. Its methods
+// may be called by many goroutines at once.
+type Cache struct {
+	rules   map[string]*rule // by method
+	ignored map[string]bool  // keys of metadata
+	codec   rpc.Codec
+	entries int
+	bytes   int
+
+	mu      sync.Mutex
+	used    bool // by a Client or a Pool
+	store   *store
+	flights map[digest]*flight
+	group   singleflight.Group
+	stats   Stats
+}
+
+// Stats is what a [Cache] has done since it was made, counted in calls of
+// declared methods.
+type Stats struct {
+	Hits    int64 // answered from the cache
+	Misses  int64 // went to the server, to be kept
+	Shared  int64 // waited for a call that was under way
+	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode, another type
+	Evicted int64 // replies that others took the place of
+	Entries int   // replies kept now, expired ones among them
+	Bytes   int   // that they take, about
+}
+
+// New returns a cache for the methods that the options declare. It fails if a
+// time, a size or a declaration makes no sense.
+func New(opts ...Option) (*Cache, error) {
+	c := &Cache{
+		rules:   map[string]*rule{},
+		ignored: map[string]bool{},
+		codec:   rpc.JSON,
+		entries: 10_000,
+		bytes:   64 << 20,
+		flights: map[digest]*flight{},
+	}
+	for _, set := range opts {
+		if err := set(c); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+	}
+	for name, r := range c.rules {
+		if r.ttl == 0 {
+			return nil, fmt.Errorf("cache: not found of %s: the method is not declared", name)
+		}
+	}
+	if c.codec == nil {
+		return nil, fmt.Errorf("cache: the codec is nil")
+	}
+	var err error
+	c.store, err = newStore(c.entries, c.bytes)
+	return c, err
+}
+
+// Intercept is the interceptor of one Client or Pool, for rpc.WithInterceptors.
+// What another one calls through the same cache fails with FailedPrecondition:
+// it may be somebody else's, who must not see these replies.
+func (c *Cache) Intercept(next rpc.Caller) rpc.Caller {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used {
+		return rpc.CallerFunc(func(context.Context, string, any, any) error {
+			return rpc.Errorf(rpc.FailedPrecondition, "cache: it belongs to another client: make one for each")
+		})
+	}
+	c.used = true
+	return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
+		if c.rules[method] == nil {
+			return next.Call(ctx, method, params, reply)
+		}
+		return c.call(ctx, next, method, params, reply)
+	})
+}
+
+// call answers a call of a declared method.
+func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params, reply any) error {
+	if ctx.Err() != nil {
+		return gaveUp(ctx)
+	}
+	q, p, ok := c.ask(ctx, method, params, reply)
+	if !ok {
+		c.mu.Lock()
+		c.stats.Passed++
+		c.mu.Unlock()
+		return next.Call(ctx, method, params, reply)
+	}
+	c.mu.Lock()
+	if e := c.store.get(&q, time.Now()); e != nil {
+		c.stats.Hits++
+		c.mu.Unlock()
+		return e.give(c.codec, method, reply)
+	}
+	f, landed := c.joinLocked(ctx, &q, p, next)
+	c.mu.Unlock()
+	if f == nil {
+		return next.Call(ctx, method, params, reply)
+	}
+	select {
+	case result := <-landed:
+		return result.Val.(*answer).give(c.codec, method, reply)
+	case <-ctx.Done():
+		c.leave(f)
+		return gaveUp(ctx)
+	}
+}
+
+// Invalidate forgets what was answered to a method and its params, whatever the
+// metadata. It fails if params do not encode.
+func (c *Cache) Invalidate(method string, params any) error {
+	body, err := encode(c.codec, params)
+	if err != nil {
+		return fmt.Errorf("cache: invalidate %s: %w", method, err)
+	}
+	request := sum([]byte(method), body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store.forgetRequest(request)
+	c.spoilLocked(func(f *flight) bool { return f.request == request })
+	return nil
+}
+
+// InvalidateMethod forgets all answers of a method. It looks at every reply that
+// is kept.
+func (c *Cache) InvalidateMethod(method string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store.forgetMethod(method)
+	c.spoilLocked(func(f *flight) bool { return f.method == method })
+}
+
+// InvalidateAll forgets everything.
+func (c *Cache) InvalidateAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store.lru.Purge()
+	c.spoilLocked(func(*flight) bool { return true })
+}
+
+// spoilLocked sees to it that the answers of flights are not kept, and that
+// callers who come later do not wait for them.
+func (c *Cache) spoilLocked(which func(*flight) bool) {
+	for _, f := range c.flights {
+		if which(f) {
+			f.stale = true
+			c.endLocked(f)
+		}
+	}
+}
+
+// Stats returns the figures so far.
+func (c *Cache) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Entries, s.Bytes = c.store.lru.Len(), c.store.bytes
+	return s
+}

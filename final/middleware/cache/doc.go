@@ -1,0 +1,45 @@
+// Package cache keeps the replies of methods that are declared to be cacheable,
+// on the client's side, for as long as each method's declaration says. Callers
+// that ask for the same thing at the same time share one call.
+//
+//	answers, err := cache.New(cache.Method("Inventory.CheckStock", time.Second))
+//	client, err := rpc.Dial(ctx, addr, rpc.WithInterceptors(answers.Intercept))
+//
+// # What is the same
+//
+// Two calls are the same if their method, their params as the codec encodes them,
+// and their metadata (rpc.WithMetadata) are, except for what [IgnoreMetadata]
+// declares to be of no influence. Who asks is not part of it: a cache belongs to
+// one Client or Pool, and so to one identity; calls through a second one fail. Of
+// interceptors, those before the cache see every call, those after it only what
+// goes to the server; what those add to the metadata must not depend on the call.
+//
+// Params that encode in no fixed order, such as maps in gob and protobuf, can
+// make the same call look different. That costs a call, never a wrong answer.
+//
+// # What is kept
+//
+// Replies are kept encoded, so everybody gets a copy of their own, of the Go type
+// that they were asked for in. A caller that wants another type asks the server;
+// the last type asked for is kept. A call without a reply to fill passes by.
+// Errors are not kept, but for NotFound if [NotFound] says so.
+//
+// A reply is used for the declared time from the moment on at which its call
+// began, so nobody gets one that is older. The memory is bounded by [Entries]
+// and [Bytes]; what was not used for longest goes first. No goroutine of the
+// cache outlives the calls.
+//
+// # Shared calls
+//
+// A shared call runs under a context of its own, with the values of whoever came
+// first and nobody's deadline. Each caller waits no longer than its own context;
+// when the last one has left, the call is cancelled. An error goes to all who
+// wait for it then. Params travel through the codec once more, because a caller
+// that has left may change its own.
+//
+// # Invalidation
+//
+// [Cache.Invalidate] forgets a call's reply, [Cache.InvalidateMethod] those of a
+// method, [Cache.InvalidateAll] all. A reply that is under way at that moment goes
+// to those who wait for it, is not kept, and calls that come later do not wait for it.
+package cache

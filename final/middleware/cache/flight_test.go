@@ -1,0 +1,266 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// outcome is what one of many callers got.
+type outcome struct {
+	count int
+	err   error
+}
+
+// asks calls in the background.
+func asks(ctx context.Context, c rpc.Caller, item string) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		n, err := ask(ctx, c, item)
+		done <- outcome{n, err}
+	}()
+	return done
+}
+
+func TestFlight_ManyCallersOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := &server{hold: make(chan struct{})}, newCache(t, Method(method, time.Hour))
+		caller := c.Intercept(s)
+		var calls []<-chan outcome
+		for range 50 {
+			calls = append(calls, asks(t.Context(), caller, "item1"))
+		}
+		synctest.Wait()
+		close(s.hold)
+		for _, call := range calls {
+			assert.Equal(t, outcome{1, nil}, <-call)
+		}
+		stats := c.Stats()
+		assert.Equal(t, int64(1), stats.Misses)
+		assert.Equal(t, int64(49), stats.Shared)
+		assert.Empty(t, c.flights)
+	})
+}
+
+func TestFlight_GoesOnWhenTheFirstCallerLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{hold: make(chan struct{})}
+		caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+		first, leave := context.WithCancel(t.Context())
+		a := asks(first, caller, "item1")
+		synctest.Wait()
+		b := asks(t.Context(), caller, "item1")
+		synctest.Wait()
+		leave()
+		got := <-a
+		assert.ErrorIs(t, got.err, context.Canceled)
+		assert.ErrorIs(t, got.err, rpc.Canceled)
+		close(s.hold)
+		assert.Equal(t, outcome{1, nil}, <-b)
+		assert.Empty(t, s.ended)
+	})
+}
+
+func TestFlight_EachCallerHasItsOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{hold: make(chan struct{})}
+		caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+		begun := time.Now()
+		var calls []<-chan outcome
+		for i := range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
+			defer cancel()
+			calls = append(calls, asks(ctx, caller, "item1"))
+			synctest.Wait()
+		}
+		for i, call := range calls {
+			assert.ErrorIs(t, (<-call).err, rpc.DeadlineExceeded)
+			assert.Equal(t, time.Duration(i+1)*time.Second, time.Since(begun))
+		}
+		synctest.Wait()
+		assert.Equal(t, []error{context.Canceled}, s.ended, "the last one has left")
+		close(s.hold)
+		assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item1"), "nobody is told of the call that was given up")
+	})
+}
+
+func TestFlight_GivenUpIsNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{}) // a call that does not look at its context
+		calls := 0
+		next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+			if calls++; calls == 1 {
+				<-stuck
+			}
+			out.(*reply).Count = calls
+			return nil
+		})
+		c := newCache(t, Method(method, time.Hour))
+		caller := c.Intercept(next)
+		ctx, leave := context.WithCancel(t.Context())
+		a := asks(ctx, caller, "item1")
+		synctest.Wait()
+		leave()
+		<-a
+		assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item1"))
+		close(stuck)
+		synctest.Wait()
+		assert.Empty(t, c.flights)
+	})
+}
+
+func TestFlight_CallerWhoHasLeftMayChangeItsParams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := make(chan struct{}) // a connection that takes its time to encode
+		seen := ""
+		next := rpc.CallerFunc(func(_ context.Context, _ string, params, _ any) error {
+			<-slow
+			seen = params.(*request).Item
+			return nil
+		})
+		caller := newCache(t, Method(method, time.Hour)).Intercept(next)
+		ctx, leave := context.WithCancel(t.Context())
+		params := &request{Item: "item1"}
+		left := make(chan error)
+		go func() { left <- caller.Call(ctx, method, params, new(reply)) }()
+		synctest.Wait()
+		stays := asks(t.Context(), caller, "item1")
+		synctest.Wait()
+		leave()
+		assert.ErrorIs(t, <-left, context.Canceled)
+		params.Item = "changed"
+		close(slow)
+		assert.NoError(t, (<-stays).err)
+		assert.Equal(t, "item1", seen)
+	})
+}
+
+func TestFlight_DeadContextGetsNothing(t *testing.T) {
+	s := new(server)
+	caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+	mustAsk(t, t.Context(), caller, "item1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := ask(ctx, caller, "item1")
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 1, s.count())
+}
+
+func TestFlight_AnErrorGoesToAllWhoWaitEachItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{hold: make(chan struct{})}
+		s.respond = func(request, int) (reply, error) {
+			return reply{}, &rpc.Error{Code: rpc.Aborted, Message: "no", Details: map[string]string{"k": "v"}}
+		}
+		caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+		a, b := asks(t.Context(), caller, "item1"), asks(t.Context(), caller, "item1")
+		synctest.Wait()
+		close(s.hold)
+		errA, errB := (<-a).err.(*rpc.Error), (<-b).err.(*rpc.Error)
+		errA.Details["k"] = "changed"
+		assert.Equal(t, "v", errB.Details["k"])
+		assert.ErrorIs(t, errB, rpc.Aborted)
+		assert.Equal(t, 1, s.count())
+	})
+}
+
+func TestFlight_OfAnotherTypeIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := &server{hold: make(chan struct{})}, newCache(t, Method(method, time.Hour))
+		caller := c.Intercept(s)
+		a := asks(t.Context(), caller, "item1")
+		synctest.Wait()
+		var anything any
+		done := make(chan error)
+		go func() { done <- caller.Call(t.Context(), method, &request{Item: "item1"}, &anything) }()
+		synctest.Wait()
+		assert.Equal(t, 2, s.count())
+		close(s.hold)
+		assert.NoError(t, <-done)
+		assert.IsType(t, map[string]any{}, anything)
+		assert.NoError(t, (<-a).err)
+		assert.Equal(t, int64(1), c.Stats().Passed)
+	})
+}
+
+func TestFlight_UnderWayWhenItIsInvalidatedIsNotKept(t *testing.T) {
+	for name, invalidate := range map[string]func(*Cache){
+		"key":    func(c *Cache) { c.Invalidate(method, &request{Item: "item1"}) },
+		"method": func(c *Cache) { c.InvalidateMethod(method) },
+		"all":    (*Cache).InvalidateAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, c := &server{hold: make(chan struct{})}, newCache(t, Method(method, time.Hour))
+				caller := c.Intercept(s)
+				before := asks(t.Context(), caller, "item1")
+				synctest.Wait()
+				invalidate(c)
+				after := asks(t.Context(), caller, "item1")
+				synctest.Wait()
+				assert.Equal(t, 2, s.count(), "who comes later does not wait for the old answer")
+				s.hold <- struct{}{} // one of the two
+				s.hold <- struct{}{}
+				assert.Equal(t, outcome{1, nil}, <-before, "who came before gets it")
+				assert.Equal(t, outcome{2, nil}, <-after)
+				synctest.Wait()
+				assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item1"))
+				assert.Equal(t, 2, s.count())
+			})
+		})
+	}
+}
+
+func TestFlight_OthersAreNotSpoiled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := &server{hold: make(chan struct{})}, newCache(t, Method(method, time.Hour))
+		caller := c.Intercept(s)
+		a := asks(t.Context(), caller, "item1")
+		synctest.Wait()
+		require.NoError(t, c.Invalidate(method, &request{Item: "item2"}))
+		c.InvalidateMethod("Inventory.List")
+		close(s.hold)
+		<-a
+		assert.Equal(t, 1, mustAsk(t, t.Context(), caller, "item1"))
+	})
+}
+
+// Nobody may see an answer that is older than an invalidation that it came after.
+func TestFlight_NothingStaleIsSeenUnderManyCallers(t *testing.T) {
+	var mu sync.Mutex
+	stock := 0
+	next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+		mu.Lock()
+		defer mu.Unlock()
+		out.(*reply).Count = stock
+		return nil
+	})
+	c := newCache(t, Method(method, time.Hour), Entries(3))
+	caller := c.Intercept(next)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for range 300 {
+				mu.Lock()
+				stock++
+				written := stock
+				mu.Unlock()
+				assert.NoError(t, c.Invalidate(method, &request{Item: "item1"}))
+				n, err := ask(t.Context(), caller, "item1")
+				assert.NoError(t, err)
+				assert.GreaterOrEqual(t, n, written)
+				ask(t.Context(), caller, fmt.Sprint("item", i))
+			}
+		})
+	}
+	wg.Wait()
+	assert.Empty(t, c.flights)
+}
