@@ -1,0 +1,68 @@
+// Package http2 carries the frames of final/rpc over HTTP/2, for places where
+// only HTTP passes: the same port as a web site, an ingress, a service mesh. One
+// connection of an rpc.Client is one stream, a POST whose request and response
+// bodies stay open and hold what TCP would have carried. Nothing in package rpc
+// is different: the server takes connections from a [Listener], the client makes
+// them with a [Dialer]. It needs net/http only, with TLS (h2) and without (h2c).
+//
+// The server mounts the Listener beside whatever else it serves:
+//
+//	ln := http2.NewListener()
+//	mux.Handle(http2.DefaultPath, ln)
+//	hs := &http.Server{Addr: ":8080", Handler: mux}
+//	http2.Configure(hs)
+//	go srv.Serve(ln)
+//	err := hs.ListenAndServe() // or ListenAndServeTLS
+//
+// The client has one line more:
+//
+//	var dialer http2.Dialer // TLS: &tls.Config{…} for https
+//	client, err := rpc.Dial(ctx, "shop.example:8080", rpc.WithDialer(dialer.Dial))
+//
+// TLS is net/http's here, so rpc.WithServerTLS and rpc.WithTLS stay unset. A
+// client certificate that the http.Server has verified names the caller to
+// rpc.IdentityFrom, as it does over TCP.
+//
+// # Many connections, one TCP connection
+//
+// A Dialer's connections to one address share a TCP connection, up to as many
+// streams as the server allows (250 with net/http); then it opens another one.
+// Each has flow control of its own, so one that is not read does not hold up the
+// others. A lost TCP connection is the end of all that share it, and each of
+// their clients connects anew.
+//
+// # Ending
+//
+// Shut down the rpc.Server first, which ends the streams politely, then the
+// http.Server, which waits for streams and tells them nothing. Close the Client,
+// then the Dialer.
+//
+// # Behind a proxy
+//
+// A proxy must speak HTTP/2 on both sides and pass on each piece of a body as it
+// comes, in both directions at once: what gRPC needs, trailers apart. A timeout
+// of the proxy for requests without traffic should be above rpc.WithKeepalive.
+// The caller's address is http.Request's RemoteAddr, which behind a proxy is
+// the proxy's: no header is believed. A handler around the Listener that trusts
+// its proxy may set RemoteAddr.
+//
+// # What it costs
+//
+// Each message passes through net/http's frames and two more goroutines a side.
+// BenchmarkCall in this package measures it beside plain TCP.
+package http2
+
+import "time"
+
+const (
+	// DefaultPath is where a Dialer looks for a Listener.
+	DefaultPath = "/rpc.v1"
+
+	// ContentType is that of request and response. A web page cannot send it to
+	// another site without being asked first (CORS), and nobody answers yes.
+	ContentType = "application/x-rpc-frames"
+)
+
+// lingerTime is how long a client that has closed its side waits for the
+// server's end, which is politer than a reset and lets the last bytes arrive.
+const lingerTime = time.Second

@@ -1,0 +1,178 @@
+package http2
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Listener is an http.Handler whose requests are the connections that its Accept
+// returns. All its methods may be called by many goroutines.
+type Listener struct {
+	conns   chan net.Conn
+	closed  chan struct{}
+	closing sync.Once
+}
+
+// NewListener returns a Listener, to be given to an http.Server as a handler and
+// to rpc.Server.Serve as a listener.
+func NewListener() *Listener {
+	return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener: new requests get 503, connections go on.
+func (l *Listener) Close() error {
+	l.closing.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr implements net.Listener. It says little: addresses are the http.Server's.
+func (l *Listener) Addr() net.Addr { return httpAddr("http2") }
+
+// ServeHTTP makes the request a connection and returns when that has ended. A
+// request that cannot become one gets an error that says why, in plain text: 505
+// below HTTP/2, 405, 415, and 503 once the Listener is closed.
+func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status, text := refusal(r); status != 0 {
+		readSmallBody(w, r)
+		if status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
+		}
+		http.Error(w, text, status)
+		return
+	}
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Time{}); err != nil { // the server's ReadTimeout is for requests that end
+		http.Error(w, "the ResponseWriter cannot be controlled: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	control.SetWriteDeadline(time.Time{})
+	c := newConn()
+	c.local, c.remote = addrs(r)
+	c.abort = func() { control.SetWriteDeadline(time.Unix(1, 0)) } // long past: net/http resets the stream
+	select {
+	case l.conns <- withTLS(c, r.TLS):
+		c.serve(w, control, r.Body)
+	case <-l.closed:
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+	case <-r.Context().Done():
+	}
+}
+
+// serve is a handler's life: it carries bytes both ways until this side has
+// closed its own. net/http ends the stream then.
+func (c *conn) serve(w http.ResponseWriter, control *http.ResponseController, body io.Reader) {
+	defer c.ended()
+	go c.in.fill(body) // ends with the handler at the latest: net/http closes the body
+	w.Header().Set("Content-Type", ContentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	err := control.Flush()
+	if err == nil {
+		err = c.out.drain(flushing{w, control})
+	}
+	c.out.closeRead(err)
+	c.in.closeWrite(err)
+}
+
+// flushing writes a response without keeping anything back.
+type flushing struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (f flushing) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, f.control.Flush()
+}
+
+// refusal says why a request is none for a connection; 0: it is one.
+func refusal(r *http.Request) (status int, text string) {
+	switch {
+	case r.ProtoMajor < 2:
+		return http.StatusHTTPVersionNotSupported, fmt.Sprintf("%s cannot carry RPC frames: use HTTP/2", r.Proto)
+	case r.Method != http.MethodPost:
+		return http.StatusMethodNotAllowed, "RPC frames travel in a POST"
+	case r.Header.Get("Content-Type") != ContentType:
+		return http.StatusUnsupportedMediaType, "the Content-Type of RPC frames is " + ContentType
+	}
+	return 0, ""
+}
+
+// readSmallBody reads the body of a request that will be refused, if it is small
+// and said to end: curl shows no answer to a request that was not read.
+func readSmallBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > 0 && r.ContentLength <= pipeSize {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime))
+		io.Copy(io.Discard, r.Body)
+	}
+}
+
+// Configure sets what hs needs for a Listener: HTTP/2 with TLS and, beside
+// HTTP/1.1, without. Where hs.HTTP2 has no value yet, it also sees to it that
+// clients which have gone silently are noticed (a ping after 30 s of silence, an
+// end 15 s later, and after 30 s without a byte that could be written) and that
+// frames stay small, so that streams take turns and an idle one costs a client
+// 16 KiB, not 512. hs.ReadHeaderTimeout becomes 10 s if it is not set.
+// ReadTimeout and WriteTimeout do not apply to the Listener's requests.
+func Configure(hs *http.Server) {
+	if hs.Protocols == nil {
+		hs.Protocols = new(http.Protocols)
+		hs.Protocols.SetHTTP1(true)
+	}
+	hs.Protocols.SetHTTP2(true)
+	hs.Protocols.SetUnencryptedHTTP2(true)
+	if hs.HTTP2 == nil {
+		hs.HTTP2 = new(http.HTTP2Config)
+	}
+	orElse(&hs.HTTP2.SendPingTimeout, 30*time.Second)
+	orElse(&hs.HTTP2.PingTimeout, 15*time.Second)
+	orElse(&hs.HTTP2.WriteByteTimeout, 30*time.Second)
+	orElse(&hs.HTTP2.MaxReadFrameSize, 16<<10)
+	orElse(&hs.ReadHeaderTimeout, 10*time.Second)
+}
+
+func orElse[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// httpAddr is an address that is only text.
+type httpAddr string
+
+// Network implements net.Addr.
+func (httpAddr) Network() string { return "http2" }
+
+// String implements net.Addr.
+func (a httpAddr) String() string { return string(a) }
+
+// addrs returns both ends of a request's connection, as TCP's where they are.
+func addrs(r *http.Request) (local, remote net.Addr) {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		local = httpAddr(r.Host)
+	}
+	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return local, net.TCPAddrFromAddrPort(addr)
+	}
+	return local, httpAddr(r.RemoteAddr)
+}
