@@ -1,0 +1,81 @@
+package protobuf
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Convertible is a pointer to a plain Go type that travels as a message, so that
+// a program may use the type with every codec:
+//
+//	func (r *CheckStockRequest) ToProto() proto.Message {
+//		return &shoppb.CheckStockRequest{Item: r.Item}
+//	}
+//
+//	func (r *CheckStockRequest) FromProto(m proto.Message) error {
+//		r.Item = m.(*shoppb.CheckStockRequest).GetItem()
+//		return nil
+//	}
+//
+// Both may be called by several goroutines at once, for different values.
+type Convertible interface {
+	// ToProto returns what the receiver, which is not nil, is as a message. The
+	// type of the message is always the same one, also for the zero value. The
+	// message may share memory with the receiver: it is only read, and not kept.
+	ToProto() proto.Message
+	// FromProto sets all of the receiver to what m says. m has the type that
+	// ToProto returns and is the receiver's from now on. An error is for values
+	// that the Go type cannot hold; the peer is told its text.
+	FromProto(m proto.Message) error
+}
+
+// MessageOf returns the message that v is or, if v is [Convertible], is turned
+// into. The error names v's type and says what can be done.
+func MessageOf(v any) (proto.Message, error) {
+	switch v := v.(type) {
+	case proto.Message:
+		return v, nil
+	case Convertible:
+		m := v.ToProto()
+		if m == nil {
+			return nil, fmt.Errorf("protobuf: ToProto of %T returned nil", v)
+		}
+		return m, nil
+	}
+	return nil, checkType(v)
+}
+
+// checkType returns an error if v's type is none that travels.
+func checkType(v any) error {
+	t := reflect.TypeOf(v)
+	switch {
+	case travels(t):
+		return nil
+	case t == nil:
+		return errors.New("protobuf: nil is not a proto.Message")
+	case travels(reflect.PointerTo(t)):
+		return fmt.Errorf("protobuf: %v is not a proto.Message, but %v is: pass a pointer", t, reflect.PointerTo(t))
+	case t.Kind() == reflect.Pointer && travels(t.Elem()):
+		return fmt.Errorf("protobuf: %v is not a proto.Message, but %v is: pass that", t, t.Elem())
+	}
+	return fmt.Errorf("protobuf: %v is not a proto.Message: use a generated message, "+
+		"give the type ToProto and FromProto (protobuf.Convertible), or choose another codec", t)
+}
+
+var (
+	messageType     = reflect.TypeFor[proto.Message]()
+	convertibleType = reflect.TypeFor[Convertible]()
+)
+
+func travels(t reflect.Type) bool {
+	return t != nil && (t.Implements(messageType) || t.Implements(convertibleType))
+}
+
+// isNil reports whether v is a nil pointer, which has no message to be turned into.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return r.Kind() == reflect.Pointer && r.IsNil()
+}

@@ -1,0 +1,68 @@
+package protobuf_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// connect serves srv on a free port and returns a client that speaks protobuf.
+// Both end with the test.
+func connect(t *testing.T, srv *rpc.Server) *rpc.Client {
+	t.Helper()
+	ln, err := rpc.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		srv.Close()
+		require.ErrorIs(t, <-served, rpc.ErrServerClosed)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithCodec(protobuf.Codec))
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// What is no message fails its own call, with words for whoever wrote it.
+func TestCodec_WrongTypesFailTheirCallOnly(t *testing.T) {
+	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
+	require.NoError(t, srv.RegisterFunc("Test.Params", func(string) error { return nil }))
+	require.NoError(t, srv.RegisterFunc("Test.Reply", func(*wrapperspb.StringValue) int { return 1 }))
+	require.NoError(t, srv.RegisterFunc("Test.Nothing", func() error { return nil }))
+	require.NoError(t, srv.RegisterFunc("Test.Nil", func(*wrapperspb.StringValue) *wrapperspb.StringValue { return nil }))
+	client, ctx := connect(t, srv), t.Context()
+
+	err := client.Call(ctx, "Test.Params", wrapperspb.String("item1"), nil)
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
+	assert.ErrorContains(t, err, "decode params of Test.Params: protobuf: *string is not a proto.Message")
+	assert.True(t, rpc.NeverRan(err))
+
+	err = client.Call(ctx, "Test.Reply", wrapperspb.String("item1"), new(wrapperspb.StringValue))
+	assert.ErrorIs(t, err, rpc.Internal)
+	assert.ErrorContains(t, err, "encode the result: protobuf: int is not a proto.Message")
+
+	err = client.Call(ctx, "Test.Reply", "item1", nil)
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
+	assert.ErrorContains(t, err, "protobuf: string is not a proto.Message")
+	assert.True(t, rpc.NeverRan(err), "it has not left")
+
+	var m *wrapperspb.StringValue
+	err = client.Call(ctx, "Test.Nil", wrapperspb.String("item1"), &m)
+	assert.ErrorIs(t, err, rpc.Internal)
+	assert.ErrorContains(t, err, "**wrapperspb.StringValue is not a proto.Message, but *wrapperspb.StringValue is: pass that")
+
+	assert.NoError(t, client.Call(ctx, "Test.Nothing", nil, nil), "the connection goes on")
+	left := wrapperspb.String("left over")
+	assert.NoError(t, client.Call(ctx, "Test.Nil", nil, left))
+	assert.Empty(t, left.GetValue())
+}
