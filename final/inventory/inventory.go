@@ -11,7 +11,8 @@ import (
 )
 
 // The service's methods, for both sides. All may be marked with
-// [rpc.WithIdempotent].
+// [rpc.WithIdempotent], and are the same in JSON, gob and Protocol Buffers; the
+// messages are in inventorypb.
 var (
 	CheckStock = rpc.Method[CheckStockRequest, CheckStockReply]("Inventory.CheckStock")
 	Reserve    = rpc.Method[ReserveRequest, ReserveReply]("Inventory.Reserve")

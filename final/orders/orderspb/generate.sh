@@ -1,0 +1,9 @@
+#!/bin/sh
+# Makes orders.pb.go anew from orders.proto. Needs protoc (Debian: protobuf-compiler); the plugin is a tool of
+# this module, so its version is that of go.mod. It runs three folders up, because a .proto file's path must be unlike
+# that of every other in a program: orders.proto alone would not be.
+set -eu
+cd "$(dirname "$0")"
+plugin=$(go tool -n protoc-gen-go)
+cd ../../..
+protoc --plugin=protoc-gen-go="$plugin" --go_out=. --go_opt=paths=source_relative final/orders/orderspb/orders.proto
