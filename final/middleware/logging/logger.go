@@ -1,0 +1,145 @@
+package logging
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Bounds of what a line shows, in bytes.
+const (
+	maxName  = 128 // of a method, a peer, an identity
+	maxText  = 1 << 10
+	maxStack = 8 << 10
+)
+
+// Logger logs calls. One may serve many servers and clients; its bounds are then
+// theirs together. It may be used by many goroutines.
+type Logger struct {
+	out       *slog.Logger
+	level     func(rpc.Code) slog.Level
+	payloads  int
+	attrs     []func(context.Context) []slog.Attr
+	successes sampler
+	refusals  sampler
+}
+
+// New returns a Logger that writes to out.
+func New(out *slog.Logger, opts ...Option) *Logger {
+	l := &Logger{out: out, level: Level, refusals: sampler{perSecond: 10}}
+	for _, opt := range opts {
+		opt(l)
+	}
+	return l
+}
+
+// call is what a line tells.
+type call struct {
+	message string
+	method  string
+	begun   time.Time // zero: it never began
+	code    rpc.Code
+	err     string
+	params  string
+	result  string
+	late    bool
+	stack   []byte // of a panic
+
+	returned bool // it neither panicked nor ended its goroutine
+}
+
+// begin notes a call that is about to be made.
+func (l *Logger) begin(message, method string, params any) call {
+	c := call{message: message, method: method, begun: time.Now()}
+	if l.payloads > 0 && params != nil {
+		c.params = show(params, l.payloads)
+	}
+	return c
+}
+
+// end notes what came of it.
+func (l *Logger) end(c *call, result any, err error) {
+	c.code = rpc.CodeOf(err)
+	if err != nil {
+		c.err = errorText(err)
+	} else if l.payloads > 0 && result != nil {
+		c.result = show(result, l.payloads)
+	}
+	c.returned = true
+}
+
+// finish writes the line of a call that has ended, by a panic if value is not nil.
+func (l *Logger) finish(ctx context.Context, c *call, value any) {
+	switch {
+	case value != nil:
+		c.code, c.err, c.stack = rpc.Internal, "panic: "+fmt.Sprint(value), debug.Stack()
+	case !c.returned:
+		c.code, c.err = rpc.Internal, "the goroutine was ended by runtime.Goexit"
+	}
+	if c.code == rpc.OK {
+		l.write(ctx, c, &l.successes)
+	} else {
+		l.write(ctx, c, nil)
+	}
+}
+
+// write writes a line if its level is wanted and its sampler lets it pass.
+func (l *Logger) write(ctx context.Context, c *call, s *sampler) {
+	level := l.level(c.code)
+	if !l.out.Enabled(ctx, level) {
+		return
+	}
+	now, skipped := time.Now(), int64(0)
+	if s != nil {
+		var pass bool
+		if skipped, pass = s.pass(now); !pass {
+			return
+		}
+	}
+	attrs := append(make([]slog.Attr, 0, 12), slog.String("method", clean(c.method, maxName)), slog.String("code", c.code.String()))
+	if !c.begun.IsZero() {
+		attrs = append(attrs, slog.Duration("duration", now.Sub(c.begun)))
+	}
+	attrs = c.appendMore(appendPeer(attrs, ctx))
+	if skipped > 0 {
+		attrs = append(attrs, slog.Int64("skipped", skipped))
+	}
+	for _, f := range l.attrs {
+		attrs = append(attrs, f(ctx)...)
+	}
+	l.out.LogAttrs(ctx, level, c.message, attrs...)
+}
+
+// appendMore appends what only some calls have.
+func (c *call) appendMore(attrs []slog.Attr) []slog.Attr {
+	attrs = appendText(attrs, "error", clean(c.err, maxText))
+	attrs = appendText(attrs, "params", c.params)
+	attrs = appendText(attrs, "result", c.result)
+	if c.late {
+		attrs = append(attrs, slog.Bool("late", true))
+	}
+	return appendText(attrs, "stack", string(c.stack[:min(len(c.stack), maxStack)]))
+}
+
+// appendPeer appends who calls, as far as that is known.
+func appendPeer(attrs []slog.Attr, ctx context.Context) []slog.Attr {
+	peer, ok := rpc.PeerFrom(ctx)
+	if !ok || peer == nil {
+		return attrs
+	}
+	if peer.Addr != nil {
+		attrs = appendText(attrs, "peer", clean(peer.Addr.String(), maxName))
+	}
+	return appendText(attrs, "identity", clean(rpc.IdentityFrom(ctx), maxName))
+}
+
+func appendText(attrs []slog.Attr, key, text string) []slog.Attr {
+	if text == "" {
+		return attrs
+	}
+	return append(attrs, slog.String(key, text))
+}

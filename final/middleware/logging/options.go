@@ -1,0 +1,66 @@
+package logging
+
+import (
+	"context"
+	"log/slog"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Option sets something of a [Logger].
+type Option func(*Logger)
+
+// WithLevels sets the level of the line for a code. Default [Level].
+func WithLevels(level func(rpc.Code) slog.Level) Option {
+	return func(l *Logger) { l.level = level }
+}
+
+// Level is the default level for a code: Info for success and for what a caller
+// does wrong in the course of things, Warn for what someone should look at when
+// there is much of it, Error for what is a server's mistake.
+func Level(code rpc.Code) slog.Level {
+	switch code {
+	case rpc.OK, rpc.Canceled, rpc.InvalidArgument, rpc.NotFound, rpc.AlreadyExists,
+		rpc.FailedPrecondition, rpc.Aborted, rpc.OutOfRange:
+		return slog.LevelInfo
+	case rpc.DeadlineExceeded, rpc.PermissionDenied, rpc.ResourceExhausted, rpc.Unimplemented,
+		rpc.Unavailable, rpc.Unauthenticated:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// WithSampling logs one success in n, the first one among them; each line that
+// follows on successes without one has their number in the attribute "skipped".
+// Errors are always logged. Default 1: all.
+func WithSampling(n int) Option {
+	return func(l *Logger) { l.successes.oneIn = int64(n) }
+}
+
+// WithMaxPerSecond logs at most n successes in each second of the clock, after
+// [WithSampling]. Errors are always logged. Default 0: no bound.
+func WithMaxPerSecond(n int) Option {
+	return func(l *Logger) { l.successes.perSecond = int64(n) }
+}
+
+// WithMaxRefusals logs at most n refused calls and replies that were not sent in
+// each second of the clock. Default 10; 0: no bound.
+func WithMaxRefusals(n int) Option {
+	return func(l *Logger) { l.refusals.perSecond = int64(n) }
+}
+
+// WithPayloads adds the attributes params and result, as JSON, each cut after
+// limit bytes. They may hold what does not belong into a log; a params or result
+// type that is a [slog.LogValuer] says itself what is shown of it. Params are
+// shown as they were before the call, which costs their encoding even where no
+// line follows. Default 0: none.
+func WithPayloads(limit int) Option {
+	return func(l *Logger) { l.payloads = max(limit, 0) }
+}
+
+// WithAttrs adds attributes that f finds in a call's context, a trace's ID for
+// example. f runs for the lines that are written only; if it panics, so does the
+// call. The option may be given several times.
+func WithAttrs(f func(ctx context.Context) []slog.Attr) Option {
+	return func(l *Logger) { l.attrs = append(l.attrs, f) }
+}

@@ -1,0 +1,44 @@
+package logging
+
+import (
+	"context"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// ServerOptions returns what makes a server log its calls, for [rpc.NewServer].
+func (l *Logger) ServerOptions() []rpc.ServerOption {
+	return []rpc.ServerOption{
+		rpc.WithServerInterceptors(l.serve),
+		rpc.WithCallErrorHandler(l.callFailed),
+	}
+}
+
+func (l *Logger) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+	return func(ctx context.Context, params any) (any, error) {
+		c := l.begin("call served", info.Name, params)
+		defer func() {
+			value := recover()
+			l.finish(ctx, &c, value)
+			if value != nil {
+				panic(value) // for the server's own panic handler
+			}
+		}()
+		result, err := next(ctx, params)
+		c.late = err == nil && ctx.Err() != nil
+		l.end(&c, result, err)
+		return result, err
+	}
+}
+
+// callFailed logs what serve does not see.
+func (l *Logger) callFailed(ctx context.Context, err error) {
+	c := call{message: "call refused", method: rpc.MethodFrom(ctx), code: rpc.CodeOf(err), err: errorText(err)}
+	if c.method == "" {
+		c.method = "(unknown)"
+	}
+	if !rpc.NeverRan(err) {
+		c.message = "reply not sent"
+	}
+	l.write(ctx, &c, &l.refusals)
+}
