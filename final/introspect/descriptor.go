@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"example.com/rpc-from-scratch/final/codec/protobuf"
 )
 
 // fileSet collects the .proto files that describe messages, each once and after
@@ -16,14 +18,14 @@ type fileSet struct {
 	seen map[string]bool
 }
 
-// add returns the full name of the protobuf message that t is, "" if it is
-// none, with all that describes it in the set.
+// add returns the full name of the protobuf message that t is, or travels as, ""
+// if there is none, with all that describes it in the set.
 func (fs *fileSet) add(t reflect.Type) string {
 	if t == nil {
 		return ""
 	}
-	m, ok := reflect.New(t).Interface().(proto.Message)
-	if !ok {
+	m, err := protobuf.MessageOf(reflect.New(t).Interface())
+	if err != nil {
 		return ""
 	}
 	d := m.ProtoReflect().Descriptor()

@@ -296,7 +296,7 @@ type DescribeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Method        *Method                `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	Types         []*Type                `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`                                      // params' first, each once; Go's own ("int64") are left out
-	ParamsMessage string                 `protobuf:"bytes,3,opt,name=params_message,json=paramsMessage,proto3" json:"params_message,omitempty"` // the full name, if params are a protobuf message
+	ParamsMessage string                 `protobuf:"bytes,3,opt,name=params_message,json=paramsMessage,proto3" json:"params_message,omitempty"` // the full name, if params are a protobuf message or travel as one
 	ReplyMessage  string                 `protobuf:"bytes,4,opt,name=reply_message,json=replyMessage,proto3" json:"reply_message,omitempty"`    // likewise
 	Descriptors   []byte                 `protobuf:"bytes,5,opt,name=descriptors,proto3" json:"descriptors,omitempty"`                          // a google.protobuf.FileDescriptorSet with both messages, imports first
 	unknownFields protoimpl.UnknownFields

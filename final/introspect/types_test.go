@@ -163,3 +163,25 @@ func TestDescribe_BringsWhatDescribesMessages(t *testing.T) {
 		}
 	}
 }
+
+// weight is a plain type that travels as a message.
+type weight struct{ Grams float64 }
+
+func (w *weight) ToProto() proto.Message { return wrapperspb.Double(w.Grams) }
+
+func (w *weight) FromProto(m proto.Message) error {
+	w.Grams = m.(*wrapperspb.DoubleValue).GetValue()
+	return nil
+}
+
+// Each codec finds its own: the fields for JSON and gob, the message for protobuf.
+func TestDescribe_PlainTypesThatTravelAsMessages(t *testing.T) {
+	d := describe(t, protobuf.Codec, func(*weight) (*weight, error) { return nil, nil })
+	assert.Equal(t, "introspect_test.weight", d.GetMethod().GetParams())
+	assert.Equal(t, "google.protobuf.DoubleValue", d.GetParamsMessage())
+	assert.Equal(t, "google.protobuf.DoubleValue", d.GetReplyMessage())
+	assert.NotEmpty(t, d.GetDescriptors())
+	fields := typeNamed(t, d, "introspect_test.weight").GetFields()
+	require.Len(t, fields, 1)
+	assert.Equal(t, "Grams", fields[0].GetName())
+}
