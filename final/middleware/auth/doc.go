@@ -1,0 +1,40 @@
+// Package auth knows callers by bearer tokens and says who may call what. A
+// token travels in the metadata of each call, as
+//
+//	authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+//
+// and is checked in the server's Authorize hook, before params are decoded. Its
+// owner's name is what rpc.IdentityFrom returns in the handler.
+//
+//	tokens, err := auth.NewTokens(map[string]string{"2YotnFZFEjr1zCsicMWpAA": "ann"})
+//	guard, err := auth.New(tokens.Verify, auth.Nobody(), auth.Rules{
+//		"Health.Check":       auth.Public(),
+//		"Inventory.*":        auth.Known(),
+//		"Inventory.SetStock": auth.Only("ann"),
+//	})
+//	srv := rpc.NewServer(rpc.WithAuthorize(guard.Authorize))
+//
+// A call without a token, or with one that is not valid, fails with
+// Unauthenticated; one whose caller is known and may not, with PermissionDenied.
+// Neither has run.
+//
+// On the client's side, [OverTLS] and [OverLoopback] send the token, over
+// connections that nobody else reads:
+//
+//	client, err := rpc.Dial(ctx, addr, auth.OverTLS(nil, auth.Static(token))...)
+//
+// # Names
+//
+// Rules go by the name under which a method is registered, not by the one that
+// the caller wrote. The server finds methods by their exact names, byte by byte,
+// so that another spelling of a guarded method is a method that does not exist.
+// It is answered as such, with Unimplemented, to everyone: the hook is not asked
+// about it, and a stranger can therefore find out which methods there are, though not call them.
+//
+// # Secrets
+//
+// Tokens are kept as hashes under a key of the process's own, and compared in
+// constant time. They are in no error and no log of this package. Metadata are
+// readable on the wire without TLS, and to every interceptor: what logs metadata
+// must leave out [MetadataKey].
+package auth

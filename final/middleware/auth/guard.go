@@ -1,0 +1,84 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Guard decides who may call what. Make one with [New]. It does not change, and
+// may be used by many goroutines at once.
+type Guard struct {
+	verify   Verify
+	fallback Rule
+	rules    Rules
+}
+
+// New returns a guard that knows callers by verify, most often [Tokens.Verify].
+// Methods that no rule is for are under fallback: with Nobody, a method that was
+// forgotten is closed. New fails on a rule that could not do what it looks like.
+func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
+	if verify == nil {
+		return nil, errors.New("auth: verify is nil")
+	}
+	for name, r := range rules {
+		if err := checkRule(name, r); err != nil {
+			return nil, fmt.Errorf("auth: %w", err)
+		}
+	}
+	if err := checkRule("methods.without.a.rule", fallback); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return &Guard{verify: verify, fallback: fallback, rules: maps.Clone(rules)}, nil
+}
+
+// Authorize is an [rpc.AuthorizeFunc].
+func (g *Guard) Authorize(ctx context.Context, method string) (identity string, err error) {
+	rule := g.rule(method)
+	token, found := bearer(rpc.MetadataFrom(ctx)[MetadataKey])
+	if found && len(token) <= maxToken {
+		var ok bool
+		if identity, ok = g.verify(ctx, token); !ok {
+			identity = "" // whatever verify has said besides
+		}
+	}
+	switch {
+	case rule.who == everybody:
+		return identity, nil
+	case !found:
+		return "", rpc.Errorf(rpc.Unauthenticated, "no token: want the metadata %s: Bearer TOKEN", MetadataKey)
+	case identity == "":
+		return "", rpc.Errorf(rpc.Unauthenticated, "the token is not valid")
+	case !rule.allows(identity):
+		return "", rpc.Errorf(rpc.PermissionDenied, "%s may not call %s", identity, method)
+	}
+	return identity, nil
+}
+
+// rule returns a registered method's rule.
+func (g *Guard) rule(method string) Rule {
+	if r, ok := g.rules[g.ruleName(method)]; ok {
+		return r
+	}
+	return g.fallback
+}
+
+// ruleName returns the name of the rule that a method is under, if there is one.
+func (g *Guard) ruleName(method string) string {
+	if _, own := g.rules[method]; own {
+		return method
+	}
+	return method[:strings.LastIndexByte(method, '.')+1] + "*"
+}
+
+// bearer takes the token out of what RFC 6750 says stands in front of it. The
+// scheme's case does not matter (RFC 9110, section 11.1).
+func bearer(credentials string) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(credentials, " ")
+	token = strings.TrimLeft(token, " ")
+	return token, strings.EqualFold(scheme, "bearer") && token != ""
+}
