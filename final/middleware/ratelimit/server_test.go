@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -148,6 +150,46 @@ func TestServer_PeersOverTCPShareTheirHostsBucket(t *testing.T) {
 	assert.Equal(t, 3, passed, "another port is no other peer")
 	srv.Close()
 	assert.ErrorIs(t, <-served, rpc.ErrServerClosed)
+}
+
+// Of one host, many may come: after auth, a limit is each caller's own, and before it,
+// nobody tries out tokens faster than the limit is.
+func TestServer_WithAuthBeforeOrAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tokens, err := auth.NewTokens(map[string]string{"token-of-ann-0123": "ann", "token-of-bob-0123": "bob"})
+		require.NoError(t, err)
+		guard, err := auth.New(tokens.Verify, auth.Known(), nil)
+		require.NoError(t, err)
+		limits := newLimiter(t, Peer(Identity, 1, 2))
+		guesses := newLimiter(t, Peer(Host, 1, 20))
+		srv := rpc.NewServer(rpc.WithAuthorize(guesses.Before(limits.After(guard.Authorize))))
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Who.AmI", rpc.IdentityFrom))
+		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1))
+		require.NoError(t, err)
+		defer client.Close()
+		as := func(token string) (who string, code rpc.Code) {
+			ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{auth.MetadataKey: "Bearer " + token})
+			code = rpc.CodeOf(client.Call(ctx, "Who.AmI", nil, &who))
+			return who, code
+		}
+		for _, name := range []string{"ann", "bob"} {
+			for i := range 4 {
+				who, code := as("token-of-" + name + "-0123")
+				if i < 2 {
+					assert.Equal(t, name, who)
+				} else {
+					assert.Equal(t, rpc.ResourceExhausted, code)
+				}
+			}
+		}
+		guessed := map[rpc.Code]int{}
+		for i := range 100 {
+			_, code := as("token-of-eve-" + strconv.Itoa(1000+i))
+			guessed[code]++
+		}
+		assert.Equal(t, map[rpc.Code]int{rpc.Unauthenticated: 12, rpc.ResourceExhausted: 88}, guessed)
+	})
 }
 
 func TestServer_KeyThatPanicsRefusesItsCallOnly(t *testing.T) {
