@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"errors"
 	"os"
 
@@ -32,27 +31,27 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	err = serveInventory(inv, &calls, *flags.addr, *metricsAddr, ended(*flags.untilEOF))
+	err = serveInventory(inv, &calls, flags, *metricsAddr)
 	counts, countErr := inv.Counts()
 	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
 }
 
-// serveInventory serves inv, and if asked to its metrics, until ctx ends.
-func serveInventory(inv *inventory.Inventory, calls *counter, addr, metricsAddr string, ctx context.Context) error {
+// serveInventory serves inv, and if asked to its metrics, until it is told to end.
+func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, metricsAddr string) error {
 	page, opts, err := newMetricsPage(metricsAddr)
 	if err != nil {
 		return err
 	}
 	defer page.close()
-	srv, err := newServer("inventory", append(opts, rpc.WithServerInterceptors(calls.count))...)
+	srv, err := newServer("inventory", append(opts, flags.codecs(), rpc.WithServerInterceptors(calls.count))...)
 	if err != nil {
 		return err
 	}
 	if err := inv.Register(srv); err != nil {
 		return err
 	}
-	return serve(srv, addr, ctx, page.serve)
+	return serve(srv, *flags.addr, ended(*flags.untilEOF), page.serve)
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

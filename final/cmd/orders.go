@@ -18,14 +18,15 @@ func Orders() {
 func runOrders(args []string) (saw seen, err error) {
 	flags := newServerFlags("orders", "127.0.0.1:7002")
 	addr := flags.String("inventory", "127.0.0.1:7001", "reserve from the inventory at this `address`")
+	codec := codecFlag(flags.FlagSet, "speak this `codec` to the inventory")
 	parse(flags.FlagSet, args)
 
 	var calls counter
 	var retries orders.Retries
 	var conns connections
-	inventory := orders.Connect(&retries, []string{*addr}, rpc.WithObserver(&conns))
+	inventory := orders.Connect(&retries, []string{*addr}, rpc.WithCodec(*codec), rpc.WithObserver(&conns))
 	defer inventory.Close()
-	srv, err := newServer("orders", rpc.WithServerInterceptors(calls.count))
+	srv, err := newServer("orders", flags.codecs(), rpc.WithServerInterceptors(calls.count))
 	if err == nil {
 		err = orders.New(inventory).Register(srv)
 	}

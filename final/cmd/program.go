@@ -24,6 +24,7 @@ import (
 type serverFlags struct {
 	*flag.FlagSet
 	addr     *string
+	gob      *bool
 	untilEOF *bool
 }
 
@@ -32,6 +33,7 @@ func newServerFlags(program, addr string) serverFlags {
 	return serverFlags{
 		FlagSet:  flags,
 		addr:     flags.String("addr", addr, "listen on this `address`; port 0 picks a free port"),
+		gob:      flags.Bool("gob", false, "offer gob beside json and protobuf, which it always does: to clients that are trusted only"),
 		untilEOF: flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it"),
 	}
 }
