@@ -30,13 +30,13 @@ type customers struct {
 	conns    connections
 }
 
-func newCustomers(servers []*part, books *ledger, told func(answered int)) *customers {
+func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(answered int)) *customers {
 	c := &customers{books: books, told: told}
 	var addrs []string
 	for _, p := range servers {
 		addrs = append(addrs, p.addr)
 	}
-	c.pool = orders.Connect(&c.retries, addrs, rpc.WithObserver(&c.conns))
+	c.pool = orders.Connect(&c.retries, addrs, rpc.WithCodec(codec), rpc.WithObserver(&c.conns))
 	return c
 }
 

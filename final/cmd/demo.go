@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/inventory"
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 const orderServers = 3
@@ -25,11 +26,12 @@ func Demo() {
 	n := flags.Int("orders", 10_000, "place this `number` of orders")
 	customers := flags.Int("customers", 64, "let this `number` of customers order at the same time")
 	seed := flags.Uint64("seed", 1, "the orders are the same for the same `seed`")
+	codec := codecFlag(flags, "let customers and servers speak this `codec`")
 	parse(flags, os.Args[1:])
 	if *n < 2 || *customers < 1 {
 		usageError(flags, "want at least two orders and one customer")
 	}
-	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, out: os.Stdout}
+	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout}
 	exit("demo", d.run(ended(false)))
 }
 
@@ -37,6 +39,7 @@ func Demo() {
 type demo struct {
 	list      []wish
 	customers int
+	codec     rpc.Codec // of all connections
 	out       io.Writer
 
 	dir       string // of the database
@@ -101,7 +104,7 @@ func (d *demo) open(stock map[string]int) error {
 		return err
 	}
 	for range orderServers {
-		p, err := startPart("orders", "127.0.0.1:0", "-inventory", d.inventory.addr)
+		p, err := startPart("orders", "127.0.0.1:0", "-inventory", d.inventory.addr, "-codec", d.codec.Name(), d.gob())
 		if err != nil {
 			return err
 		}
@@ -114,9 +117,12 @@ func (d *demo) open(stock map[string]int) error {
 func (d *demo) stockFile() string { return filepath.Join(d.dir, "stock.json") }
 
 func (d *demo) startInventory(addr string) (err error) {
-	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile())
+	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile(), d.gob())
 	return err
 }
+
+// gob is the servers' flag about gob, which only a demo that speaks it wants.
+func (d *demo) gob() string { return fmt.Sprintf("-gob=%t", d.codec == rpc.Gob) }
 
 // trade has the customers place all orders and, when half of them are answered,
 // kills the inventory server and starts it again.
@@ -125,7 +131,7 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error
 	defer cancel(nil)
 	show := newProgress(os.Stderr, d.out, len(d.list))
 	half := make(chan struct{})
-	c := newCustomers(d.servers, books, func(answered int) {
+	c := newCustomers(d.servers, d.codec, books, func(answered int) {
 		show.step()
 		if answered == len(d.list)/2 {
 			close(half)
