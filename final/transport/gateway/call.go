@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// timeoutHeader is the header that says how long a call may take.
+const timeoutHeader = "Rpc-Timeout"
+
+// call is a request that has been understood.
+type call struct {
+	method   string
+	metadata rpc.Metadata
+	timeout  time.Duration // 0: none
+	body     []byte
+}
+
+// serveCall answers a POST. Its place among those in flight is given back by
+// whoever ends last, this or the handler.
+func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request, method string) {
+	if g.inFlight.Add(1) > int64(g.options.maxInFlight) {
+		g.inFlight.Add(-1)
+		fail(w, http.StatusTooManyRequests, rpc.Errorf(rpc.ResourceExhausted, "more than %d requests are in flight", g.options.maxInFlight))
+		return
+	}
+	c, status, err := g.read(w, r, method)
+	if err != nil {
+		g.inFlight.Add(-1)
+		fail(w, status, err)
+		return
+	}
+	ctx := r.Context()
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	result, err := g.run(ctx, peerOf(r), c)
+	if err != nil {
+		fail(w, statusOf(rpc.CodeOf(err)), err)
+		return
+	}
+	if len(result) == 0 {
+		result = []byte("null")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(result, '\n'))
+}
+
+// read understands a request, or says with which status it is refused. It sets a
+// deadline for the body and, once that has been read, takes it off: else its
+// passing would be taken for the client's leaving. A refused request keeps it,
+// since net/http reads what is left of the body before it answers.
+func (g *Gateway) read(w http.ResponseWriter, r *http.Request, method string) (c *call, status int, err error) {
+	if d := g.options.readTimeout; d > 0 {
+		control := http.NewResponseController(w)
+		control.SetReadDeadline(time.Now().Add(d)) // of a ResponseWriter that has none, so be it
+		defer func() {
+			if err == nil {
+				control.SetReadDeadline(time.Time{})
+			}
+		}()
+	}
+	if g.origins.Check(r) != nil {
+		return nil, http.StatusForbidden, rpc.Errorf(rpc.PermissionDenied, "a page of another site may not call")
+	}
+	if !isJSON(r.Header) {
+		return nil, http.StatusUnsupportedMediaType, rpc.Errorf(rpc.InvalidArgument, "the Content-Type of a call is application/json, in UTF-8 and not encoded any further")
+	}
+	c = &call{method: method}
+	if c.timeout, err = timeoutOf(r.Header); err != nil {
+		return nil, http.StatusBadRequest, err
+	}
+	if c.metadata, status, err = metadataOf(r.Header, g.options.maxMetadata); err != nil {
+		return nil, status, err
+	}
+	c.body, status, err = g.readBody(w, r)
+	return c, status, err
+}
+
+// isJSON reports whether the body is said to be JSON. A form cannot say so.
+func isJSON(h http.Header) bool {
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || kind != "application/json" || h.Get("Content-Encoding") != "" {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+func timeoutOf(h http.Header) (time.Duration, error) {
+	values := h.Values(timeoutHeader)
+	if len(values) == 0 {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(values[0])
+	if err != nil || d <= 0 || len(values) > 1 {
+		return 0, rpc.Errorf(rpc.InvalidArgument, "%s: want one positive duration, such as 1500ms", timeoutHeader)
+	}
+	return d, nil
+}
+
+// readBody reads the body within its bounds of size and time.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte, status int, err error) {
+	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, g.options.maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, http.StatusRequestEntityTooLarge, rpc.Errorf(rpc.ResourceExhausted, "a body of more than %d bytes", large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, rpc.Errorf(rpc.DeadlineExceeded, "the body took too long to arrive")
+	case err != nil:
+		return nil, http.StatusBadRequest, rpc.Errorf(rpc.InvalidArgument, "the body did not arrive as a whole")
+	}
+	return body, 0, nil
+}
+
+// outcome is what came of a call.
+type outcome struct {
+	result []byte
+	err    error
+}
+
+// run waits for the handler or for the end of ctx. A handler that does not look
+// at its context runs on, and keeps its place in flight.
+func (g *Gateway) run(ctx context.Context, peer *rpc.Peer, c *call) ([]byte, error) {
+	done := make(chan outcome, 1)
+	go func() {
+		out := outcome{err: rpc.Errorf(rpc.Internal, "the handler of %s ended its goroutine", c.method)}
+		defer func() {
+			g.inFlight.Add(-1)
+			done <- out
+		}()
+		out.result, out.err = g.server.Invoke(ctx, peer, c.method, c.metadata, rpc.JSON, c.body)
+	}()
+	select {
+	case out := <-done:
+		return out.result, out.err
+	case <-ctx.Done():
+		return nil, rpc.Errorf(rpc.CodeOf(ctx.Err()), "%w", ctx.Err())
+	}
+}
+
+// peerOf says who calls, as over TCP.
+func peerOf(r *http.Request) *rpc.Peer {
+	peer := &rpc.Peer{Addr: textAddr(r.RemoteAddr), TLS: r.TLS, Identity: identityOf(r.TLS), Codec: rpc.JSON.Name()}
+	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		peer.Addr = net.TCPAddrFromAddrPort(addr)
+	}
+	return peer
+}
+
+// identityOf names the holder of a verified client certificate as package rpc
+// does: its first URI, else its first DNS name, else its common name.
+func identityOf(state *tls.ConnectionState) string {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	cert := state.PeerCertificates[0]
+	switch {
+	case len(cert.URIs) > 0:
+		return cert.URIs[0].String()
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0]
+	}
+	return cert.Subject.CommonName
+}
+
+// textAddr is an address that is not TCP's, such as a Unix socket's.
+type textAddr string
+
+// Network implements net.Addr.
+func (textAddr) Network() string { return "http" }
+
+// String implements net.Addr.
+func (a textAddr) String() string { return string(a) }

@@ -1,0 +1,406 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+const method = "/rpc/Inventory.CheckStock"
+
+func TestCall_ResultInJSON(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil)
+	a := post(t, url+method, `{"item":"item1"}`)
+	assert.Equal(t, http.StatusOK, a.StatusCode)
+	assert.Equal(t, "application/json", a.Header.Get("Content-Type"))
+	assert.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"))
+	assert.Equal(t, "no-store", a.Header.Get("Cache-Control"))
+	assert.Equal(t, `{"item":"item1","count":100}`+"\n", a.text)
+
+	a = post(t, url+method, "")
+	assert.Equal(t, `{"item":"","count":100}`+"\n", a.text, "no body is the zero value")
+	a = do(t, http.MethodPost, url+method, "{}", "Content-Type: Application/JSON; charset=UTF-8")
+	assert.Equal(t, http.StatusOK, a.StatusCode)
+	a = post(t, url+"/rpc/Clock.Tick", "")
+	assert.Equal(t, "null\n", a.text, "a method without a result")
+}
+
+func TestCall_CodesAndStatuses(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil)
+	for code, status := range map[string]int{
+		"canceled": 499, "unknown": 500, "invalid_argument": 400, "deadline_exceeded": 504, "not_found": 404,
+		"already_exists": 409, "permission_denied": 403, "resource_exhausted": 429, "failed_precondition": 400,
+		"aborted": 409, "out_of_range": 400, "unimplemented": 501, "internal": 500, "unavailable": 503,
+		"data_loss": 500, "unauthenticated": 401,
+	} {
+		a := post(t, url+method, `{"item":"code `+code+`"}`)
+		assert.Equal(t, status, a.StatusCode, code)
+		assert.Equal(t, errorBody{Code: code, Message: "as you wish", Details: map[string]string{"item": "code " + code}}, a.failure(t))
+		assert.Equal(t, status == 401, a.Header.Get("WWW-Authenticate") != "", code)
+	}
+	assert.Equal(t, 500, statusOf(rpc.Code(99)))
+}
+
+func TestCall_Failures(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil, WithMaxBody(1000), WithMaxMetadata(100))
+	for _, test := range []struct {
+		name    string
+		method  string
+		path    string
+		body    string
+		headers []string
+		status  int
+		code    string
+		text    string
+	}{
+		{"a handler's plain error", "POST", method, `{"item":"plain"}`, nil, 500, "unknown", "the shelf\nis <on> fire"},
+		{"a panic", "POST", method, `{"item":"panic"}`, nil, 500, "internal", "the handler of Inventory.CheckStock panicked"},
+		{"a Goexit", "POST", method, `{"item":"goexit"}`, nil, 500, "internal", "the handler of Inventory.CheckStock ended its goroutine"},
+		{"not JSON", "POST", method, `{"item":`, nil, 400, "invalid_argument", "decode params of Inventory.CheckStock: unexpected end of JSON input"},
+		{"two values", "POST", method, `{} {}`, nil, 400, "invalid_argument", "after top-level value"},
+		{"wrong type", "POST", method, `[1]`, nil, 400, "invalid_argument", "cannot unmarshal array"},
+		{"deep nesting", "POST", method, strings.Repeat("[", 900), nil, 400, "invalid_argument", "unexpected end"},
+		{"no such method", "POST", "/rpc/Inventory.Nope", `{}`, nil, 501, "unimplemented", "method not found: Inventory.Nope"},
+		{"a name without a dot", "POST", "/rpc/Inventory", `{}`, nil, 501, "unimplemented", "method not found: Inventory"},
+		{"another spelling", "POST", "/rpc/inventory.checkstock", `{}`, nil, 501, "unimplemented", "method not found"},
+		{"needless escapes", "POST", "/rpc/Inventory%2ECheckStock", `{}`, nil, 404, "not_found", "want /rpc/Service.Method"},
+		{"a slash behind", "POST", method + "/", `{}`, nil, 501, "unimplemented", "method not found"},
+		{"no method", "POST", "/rpc/", `{}`, nil, 404, "not_found", "no method in the path"},
+		{"a long name", "POST", "/rpc/A." + strings.Repeat("x", 200), `{}`, nil, 400, "invalid_argument", "at most 128 are allowed"},
+		{"GET", "GET", method, "", nil, 405, "invalid_argument", "a call is a POST"},
+		{"OPTIONS", "OPTIONS", method, "", []string{"Origin: http://evil.example", "Access-Control-Request-Method: POST"}, 405, "invalid_argument", "a call is a POST"},
+		{"too large", "POST", method, `"` + strings.Repeat("x", 1000) + `"`, nil, 413, "resource_exhausted", "a body of more than 1000 bytes"},
+		{"a bad timeout", "POST", method, `{}`, []string{"Rpc-Timeout: soon"}, 400, "invalid_argument", "Rpc-Timeout"},
+		{"a timeout of the past", "POST", method, `{}`, []string{"Rpc-Timeout: -1s"}, 400, "invalid_argument", "Rpc-Timeout"},
+		{"two timeouts", "POST", method, `{}`, []string{"Rpc-Timeout: 1s", "Rpc-Timeout: 2s"}, 400, "invalid_argument", "Rpc-Timeout"},
+		{"much metadata", "POST", method, `{}`, []string{"Rpc-Meta-A: " + strings.Repeat("x", 60), "Rpc-Meta-B: " + strings.Repeat("x", 60)}, 431, "resource_exhausted", "metadata of more than 100 bytes"},
+		{"metadata twice", "POST", method, `{}`, []string{"Rpc-Meta-A: 1", "Rpc-Meta-A: 2"}, 400, "invalid_argument", "metadata a is given more than once"},
+		{"metadata by two names", "POST", method, `{}`, []string{"Authorization: 1", "Rpc-Meta-Authorization: 2"}, 400, "invalid_argument", "metadata authorization is given more than once"},
+		{"a key that may not be", "POST", method, `{}`, []string{"Rpc-Meta-A!: 1"}, 400, "invalid_argument", `metadata key "a!"`},
+		{"a value that is not UTF-8", "POST", method, `{}`, []string{"Rpc-Meta-A: \xff"}, 400, "invalid_argument", "not one line of UTF-8"},
+		{"an encoded body", "POST", method, `{}`, []string{"Content-Encoding: gzip"}, 415, "invalid_argument", "application/json"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			headers := test.headers
+			if test.method == "POST" {
+				headers = append(headers, "Content-Type: application/json")
+			}
+			a := do(t, test.method, url+test.path, test.body, headers...)
+			assert.Equal(t, test.status, a.StatusCode)
+			e := a.failure(t)
+			assert.Equal(t, test.code, e.Code)
+			assert.Contains(t, e.Message, test.text)
+			assert.NotContains(t, a.text, "secret")
+			assert.Empty(t, a.Header.Get("Access-Control-Allow-Origin"))
+			if test.status == 405 {
+				assert.Equal(t, "POST", a.Header.Get("Allow"))
+			}
+		})
+	}
+}
+
+// What a browser sends to another site without asking it first is no call.
+func TestCall_PagesOfOtherSitesCannotCall(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	inv.saw = func(context.Context) { t.Error("the handler ran") }
+	_, url := serve(t, inv, nil)
+	for _, kind := range []string{"", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/plain; application/json", "application/json; charset=latin1", "application/jsonx"} {
+		var headers []string
+		if kind != "" {
+			headers = append(headers, "Content-Type: "+kind)
+		}
+		a := do(t, http.MethodPost, url+method, `{"item":"item1"}`, headers...)
+		assert.Equal(t, http.StatusUnsupportedMediaType, a.StatusCode, kind)
+	}
+	a := post(t, url+method, `{}`, "Sec-Fetch-Site: cross-site", "Origin: http://evil.example")
+	assert.Equal(t, http.StatusForbidden, a.StatusCode)
+	assert.Equal(t, "permission_denied", a.failure(t).Code)
+	a = post(t, url+method, `{}`, "Origin: http://evil.example")
+	assert.Equal(t, http.StatusForbidden, a.StatusCode, "an older browser")
+}
+
+func TestCall_Hosts(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil, WithHosts("localhost", "127.0.0.1", "::1", "shop.example"), WithPage(nil))
+	for host, status := range map[string]int{
+		"":                  200, // 127.0.0.1 and the port
+		"LocalHost":         200,
+		"localhost:1":       200,
+		"[::1]:80":          200,
+		"[::1]":             200,
+		"shop.example":      200,
+		"evil.example":      421,
+		"evil.example:8080": 421,
+		"127.0.0.1.evil":    421,
+	} {
+		headers := []string{"Content-Type: application/json"}
+		if host != "" {
+			headers = append(headers, "Host: "+host)
+		}
+		assert.Equal(t, status, do(t, http.MethodPost, url+method, "{}", headers...).StatusCode, host)
+		assert.Equal(t, status, do(t, http.MethodGet, url+"/rpc/", "", headers...).StatusCode, host)
+	}
+}
+
+func TestCall_RetryAfter(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil)
+	a := post(t, url+method, `{"item":"busy"}`)
+	assert.Equal(t, http.StatusTooManyRequests, a.StatusCode)
+	assert.Equal(t, "2", a.Header.Get("Retry-After"), "1.5 s, rounded up")
+	assert.Empty(t, post(t, url+method, `{"item":"code resource_exhausted"}`).Header.Get("Retry-After"))
+}
+
+func TestCall_MetadataAndPeerReachHookInterceptorAndHandler(t *testing.T) {
+	noLeaks(t)
+	var passed []string
+	check := func(who string, ctx context.Context) {
+		passed = append(passed, who)
+		assert.Equal(t, rpc.Metadata{"authorization": "Bearer t", "tenant-id": "blue", "traceparent": "00-1-2-01"}, rpc.MetadataFrom(ctx), who)
+		peer, ok := rpc.PeerFrom(ctx)
+		if assert.True(t, ok, who) {
+			assert.True(t, peer.Addr.(*net.TCPAddr).IP.IsLoopback(), who)
+			assert.Equal(t, "json", peer.Codec, who)
+			assert.Nil(t, peer.TLS, who)
+		}
+	}
+	inv := newInventory()
+	inv.saw = func(ctx context.Context) {
+		check("handler", ctx)
+		assert.Equal(t, "ann", rpc.IdentityFrom(ctx))
+	}
+	_, url := serve(t, inv, []rpc.ServerOption{
+		rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
+			if rpc.MetadataFrom(ctx)["authorization"] == "" {
+				return "", rpc.Errorf(rpc.Unauthenticated, "no token")
+			}
+			check("authorize", ctx)
+			assert.Equal(t, "Inventory.CheckStock", method)
+			return "ann", nil
+		}),
+		rpc.WithServerInterceptors(func(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+			return func(ctx context.Context, params any) (any, error) {
+				check("interceptor", ctx)
+				return next(ctx, params)
+			}
+		}),
+	})
+	a := post(t, url+method, `{}`, "Authorization: Bearer t", "Rpc-Meta-Tenant-ID: blue", "Traceparent: 00-1-2-01", "Cookie: not=this", "Rpc-Timeout: 10s")
+	require.Equal(t, http.StatusOK, a.StatusCode, a.text)
+	assert.Equal(t, []string{"authorize", "interceptor", "handler"}, passed)
+
+	a = post(t, url+method, `{}`)
+	assert.Equal(t, http.StatusUnauthorized, a.StatusCode)
+	assert.Equal(t, errorBody{Code: "unauthenticated", Message: "no token"}, a.failure(t))
+	assert.Len(t, passed, 3, "nothing else ran")
+}
+
+func TestCall_DeadlineFromAHeader(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	_, url := serve(t, inv, nil)
+	a := post(t, url+method, `{"item":"held"}`, "Rpc-Timeout: 20ms")
+	assert.Equal(t, http.StatusGatewayTimeout, a.StatusCode)
+	assert.Equal(t, "deadline_exceeded", a.failure(t).Code)
+	assert.ErrorIs(t, <-inv.ended, context.DeadlineExceeded)
+
+	a = post(t, url+method, `{"item":"deaf"}`, "Rpc-Timeout: 20ms")
+	assert.Equal(t, http.StatusGatewayTimeout, a.StatusCode, "answered though the handler goes on")
+	close(inv.let)
+	<-inv.ended
+}
+
+func TestCall_ClientLeaves(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	_, url := serve(t, inv, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+method, strings.NewReader(`{"item":"held"}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	go func() {
+		<-inv.began
+		cancel()
+	}()
+	_, err = (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, <-inv.ended, context.Canceled)
+}
+
+func TestCall_OnlySoManyAtOnce(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	_, url := serve(t, inv, nil, WithMaxInFlight(1))
+	a := post(t, url+method, `{"item":"deaf"}`, "Rpc-Timeout: 20ms")
+	assert.Equal(t, http.StatusGatewayTimeout, a.StatusCode)
+	a = post(t, url+method, `{}`)
+	assert.Equal(t, http.StatusTooManyRequests, a.StatusCode, "the handler has not returned yet")
+	close(inv.let)
+	<-inv.ended
+	for a.StatusCode == http.StatusTooManyRequests {
+		a = post(t, url+method, `{}`)
+	}
+	assert.Equal(t, http.StatusOK, a.StatusCode)
+}
+
+func TestCall_SlowBody(t *testing.T) {
+	noLeaks(t)
+	_, target := serve(t, newInventory(), nil, WithReadTimeout(30*time.Millisecond))
+	u, err := url.Parse(target)
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", u.Host)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST "+method+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	assert.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")), "%s", answer)
+	assert.Contains(t, string(answer), "deadline_exceeded")
+}
+
+// The time for reading the body is not the call's.
+func TestCall_MayTakeLongerThanTheBody(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	_, url := serve(t, inv, nil, WithReadTimeout(30*time.Millisecond))
+	released := time.AfterFunc(150*time.Millisecond, func() { close(inv.let) })
+	defer released.Stop()
+	a := post(t, url+method, `{"item":"held"}`)
+	assert.Equal(t, http.StatusOK, a.StatusCode, a.text)
+}
+
+func TestCall_ShutDown(t *testing.T) {
+	noLeaks(t)
+	srv, url := serve(t, newInventory(), nil)
+	require.NoError(t, srv.Shutdown(t.Context()))
+	a := post(t, url+method, `{}`)
+	assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	assert.Equal(t, "unavailable", a.failure(t).Code)
+}
+
+func TestGateway_Prefix(t *testing.T) {
+	srv := rpc.NewServer()
+	require.NoError(t, checkStock.Handle(srv, newInventory().check))
+	gw := New(srv, WithPrefix("/api/v1/"))
+	for path, status := range map[string]int{
+		"/api/v1/Inventory.CheckStock":  200,
+		"/api/v1Inventory.CheckStock":   404,
+		"/api/v1":                       404,
+		"/rpc/Inventory.CheckStock":     404,
+		"/":                             404,
+		"/api/v1//Inventory.CheckStock": 501,
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		gw.ServeHTTP(w, r)
+		assert.Equal(t, status, w.Code, path)
+	}
+}
+
+// With mutual TLS, a caller has the name that it has over TCP.
+func TestCall_CertificateNamesTheCaller(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	spiffe, err := url.Parse("spiffe://shop/orders")
+	require.NoError(t, err)
+	for want, cert := range map[string]*x509.Certificate{
+		"orders":               {Subject: pkix.Name{CommonName: "orders"}},
+		"orders.shop":          {Subject: pkix.Name{CommonName: "orders"}, DNSNames: []string{"orders.shop"}},
+		"spiffe://shop/orders": {DNSNames: []string{"orders.shop"}, URIs: []*url.URL{spiffe}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			cert.SerialNumber = big.NewInt(1)
+			cert.NotBefore, cert.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+			cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+			der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+			require.NoError(t, err)
+			parsed, err := x509.ParseCertificate(der)
+			require.NoError(t, err)
+			pool := x509.NewCertPool()
+			pool.AddCert(parsed)
+			certificate := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+
+			names := make(chan string, 2)
+			inv := newInventory()
+			inv.saw = func(ctx context.Context) { names <- rpc.IdentityFrom(ctx) }
+			hs := httptest.NewUnstartedServer(nil)
+			hs.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+			hs.StartTLS()
+			defer hs.Close()
+			srv := rpc.NewServer(rpc.WithServerTLS(hs.TLS))
+			require.NoError(t, checkStock.Handle(srv, inv.check))
+			hs.Config.Handler = New(srv)
+
+			client := hs.Client()
+			transport := client.Transport.(*http.Transport)
+			transport.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+			resp, err := client.Post(hs.URL+method, "application/json", strings.NewReader("{}"))
+			require.NoError(t, err)
+			resp.Body.Close()
+			assert.Equal(t, want, <-names)
+
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			served := make(chan error, 1)
+			go func() { served <- srv.Serve(ln) }()
+			overTCP, err := rpc.Dial(t.Context(), ln.Addr().String(), rpc.WithTLS(&tls.Config{RootCAs: transport.TLSClientConfig.RootCAs, Certificates: []tls.Certificate{certificate}}))
+			require.NoError(t, err)
+			_, err = checkStock.Call(t.Context(), overTCP, &stockRequest{})
+			require.NoError(t, err)
+			assert.Equal(t, want, <-names)
+			require.NoError(t, overTCP.Close())
+			require.NoError(t, srv.Close())
+			assert.ErrorIs(t, <-served, rpc.ErrServerClosed)
+		})
+	}
+}
+
+func TestCurl(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not installed")
+	}
+	noLeaks(t)
+	_, url := serve(t, newInventory(), nil)
+	run := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), curl, append([]string{"-s", "-m", "20", "-w", "%{http_code}"}, args...)...).Output()
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.Fatalf("curl %q: %v: %s", args, err, failed.Stderr)
+		}
+		require.NoError(t, err)
+		return string(out)
+	}
+	const kind = "Content-Type: application/json"
+	assert.Equal(t, `{"item":"item1","count":100}`+"\n200", run("-H", kind, "-d", `{"item":"item1"}`, url+method))
+	assert.Equal(t, `{"code":"not_found","message":"as you wish","details":{"item":"code not_found"}}`+"\n404", run("-H", kind, "-d", `{"item":"code not_found"}`, url+method))
+	assert.Contains(t, run("-d", `{"item":"item1"}`, url+method), "415")
+	assert.Contains(t, run(url+method), "405")
+}

@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+// style is the page's only style sheet. A browser that reads it turns line ends
+// into newlines before it takes the hash.
+var style = strings.ReplaceAll(pageCSS, "\r\n", "\n")
+
+// policy lets the page have its style sheet, and nothing else: whatever got into
+// it, it could load nothing and tell nobody.
+var policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashOf(style))
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"duration": shortDuration,
+	"rate":     func(perSecond float64) string { return fmt.Sprintf("%.3g", perSecond) },
+}).Parse(pageHTML))
+
+// refresh is after how many seconds the list is loaded again.
+const refresh = 5
+
+// page is what the Gateway shows of its server.
+type page struct {
+	recorder *Recorder // nil: no figures
+}
+
+func newPage(recorder *Recorder) *page { return &page{recorder: recorder} }
+
+// methodView is a method as the templates see it.
+type methodView struct {
+	Name          string // "CheckStock"
+	Full          string // "Inventory.CheckStock"
+	Link          string
+	Params, Reply string
+	NonBlocking   bool
+	Figures       *figures // nil: none are kept
+
+	ParamsTypes, ReplyTypes []structType // on the method's own page
+	Curl                    string
+}
+
+// Unused reports whether there is nothing to tell of the method, which saves room on a phone.
+func (m methodView) Unused() bool {
+	return m.Figures != nil && m.Figures.Calls == 0 && m.Figures.InFlight == 0
+}
+
+// serviceView is a service as the templates see it.
+type serviceView struct {
+	Name    string
+	Methods []methodView
+}
+
+// view is what the templates get.
+type view struct {
+	Style    template.CSS
+	Title    string
+	State    string
+	Host     string
+	Up       time.Duration // 0: not known
+	Refresh  int           // in seconds; 0: not by itself
+	Self     string
+	Services []serviceView
+	Method   *methodView
+}
+
+// showMethods answers GET /rpc/.
+func (g *Gateway) showMethods(w http.ResponseWriter, r *http.Request) {
+	v := g.view(r, "Methods")
+	if r.URL.Query().Get("refresh") != "off" {
+		v.Refresh = refresh
+	}
+	for _, info := range g.server.Methods() {
+		v.add(g.describe(info))
+	}
+	show(w, "list", v)
+}
+
+// showMethod answers GET /rpc/Service.Method.
+func (g *Gateway) showMethod(w http.ResponseWriter, r *http.Request, name string) {
+	for _, info := range g.server.Methods() {
+		if info.Name == name {
+			m := g.describe(info)
+			m.ParamsTypes, m.ReplyTypes = structsIn(info.Params), structsIn(info.Reply)
+			m.Curl = curlLine(r, m.Link, info.Params)
+			v := g.view(r, name)
+			v.Method = &m
+			show(w, "method", v)
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "method not found: %s", name))
+}
+
+func (g *Gateway) view(r *http.Request, title string) *view {
+	v := &view{
+		Style: template.CSS(style),
+		Title: title,
+		State: stateName(g.server.State()),
+		Host:  r.Host,
+		Self:  g.options.prefix + "/",
+	}
+	if rec := g.options.page.recorder; rec != nil {
+		v.Up = time.Since(rec.began)
+	}
+	return v
+}
+
+func (g *Gateway) describe(info rpc.MethodInfo) methodView {
+	m := methodView{
+		Full:        info.Name,
+		Link:        (&url.URL{Path: g.options.prefix + "/" + info.Name}).EscapedPath(), // the one spelling that ServeHTTP takes
+		Params:      typeName(info.Params),
+		Reply:       typeName(info.Reply),
+		NonBlocking: info.NonBlocking,
+	}
+	if rec := g.options.page.recorder; rec != nil {
+		f := rec.of(info.Name).figures(time.Now())
+		m.Figures = &f
+	}
+	return m
+}
+
+// add puts a method under its service: what stands before the name's last dot.
+func (v *view) add(m methodView) {
+	dot := strings.LastIndexByte(m.Full, '.')
+	service := m.Full[:dot]
+	if m.Name = m.Full[dot+1:]; m.Name == "" {
+		m.Name = m.Full // "Service.Method." is a name, too
+	}
+	for i := range v.Services {
+		if v.Services[i].Name == service {
+			v.Services[i].Methods = append(v.Services[i].Methods, m)
+			return
+		}
+	}
+	v.Services = append(v.Services, serviceView{service, []methodView{m}})
+}
+
+// show sends a page, or an error if the template fails.
+func show(w http.ResponseWriter, name string, v *view) {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
+		fail(w, http.StatusInternalServerError, rpc.Errorf(rpc.Internal, "the page cannot be shown"))
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.Write(b.Bytes())
+}
+
+// curlLine is a command that calls a method of this server from a shell.
+func curlLine(r *http.Request, path string, params reflect.Type) string {
+	target := &url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		target.Scheme = "https"
+	}
+	return fmt.Sprintf("curl -H 'Content-Type: application/json' -d %s %s",
+		shellQuote(sample(params)), shellQuote(target.String()+path))
+}
+
+// shellQuote makes text one word for a POSIX shell.
+func shellQuote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+func stateName(s rpc.State) string {
+	switch s {
+	case rpc.Serving:
+		return "serving"
+	case rpc.Draining:
+		return "draining"
+	}
+	return "closed"
+}
+
+// shortDuration has three digits and a unit.
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.3g µs", float64(d)/float64(time.Microsecond))
+	case d < time.Second:
+		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
+	case d < time.Minute:
+		return fmt.Sprintf("%.3g s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

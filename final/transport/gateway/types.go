@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// structType is a struct as the page shows it.
+type structType struct {
+	Name   string
+	Fields []field
+}
+
+// field is one that JSON knows.
+type field struct {
+	Name     string
+	Type     string
+	Optional bool
+	Quoted   bool // a number or bool in a string
+	typ      reflect.Type
+}
+
+// structsIn lists the structs that t is made of, t first, each once.
+func structsIn(t reflect.Type) []structType {
+	var list []structType
+	seen := map[reflect.Type]bool{}
+	var visit func(t reflect.Type)
+	visit = func(t reflect.Type) {
+		if t == nil || seen[t] || makesItself(t) {
+			return
+		}
+		seen[t] = true
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			visit(t.Elem())
+		case reflect.Struct:
+			fields := fieldsOf(t)
+			list = append(list, structType{typeName(t), fields})
+			for _, f := range fields {
+				visit(f.typ)
+			}
+		}
+	}
+	visit(t)
+	return list
+}
+
+// fieldsOf lists what encoding/json makes of a struct's fields, those of
+// embedded structs in their place.
+func fieldsOf(t reflect.Type) []field { return appendFields(nil, t, 0) }
+
+// deepest is how far structs are followed that contain themselves by embedding.
+const deepest = 8
+
+func appendFields(list []field, t reflect.Type, depth int) []field {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		name, options, _ := strings.Cut(tag, ",")
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		embeds := f.Anonymous && name == "" && inner.Kind() == reflect.Struct && !makesItself(inner)
+		switch {
+		case tag == "-":
+		case embeds && depth < deepest && (f.IsExported() || f.Type == inner): // encoding/json cannot set a pointer that is not exported
+			list = appendFields(list, inner, depth+1)
+		case f.IsExported() && !embeds:
+			list = append(list, newField(f, name, strings.Split(options, ",")))
+		}
+	}
+	return list
+}
+
+func newField(f reflect.StructField, name string, options []string) field {
+	if name == "" {
+		name = f.Name
+	}
+	return field{
+		Name:     name,
+		Type:     typeName(f.Type),
+		Optional: slices.Contains(options, "omitempty") || slices.Contains(options, "omitzero"),
+		Quoted:   slices.Contains(options, "string"),
+		typ:      f.Type,
+	}
+}
+
+var ownEncoders = []reflect.Type{
+	reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
+	reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+}
+
+// makesItself reports whether t's JSON is its own business: its fields say
+// nothing about it.
+func makesItself(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return false
+	}
+	return slices.ContainsFunc(ownEncoders, reflect.PointerTo(t).Implements)
+}
+
+// typeName is what a Go programmer calls t; nil is nothing.
+func typeName(t reflect.Type) string {
+	if t == nil {
+		return ""
+	}
+	return strings.NewReplacer("interface {}", "any", "[]uint8", "[]byte").Replace(t.String())
+}
