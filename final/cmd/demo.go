@@ -63,15 +63,21 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	begun := time.Now()
-	visitors, err := d.trade(ctx, books)
+	visitors, w, err := d.trade(ctx, books)
 	if err != nil {
 		return err
 	}
-	return d.account(books, visitors, time.Since(begun))
+	took := time.Since(begun)
+	metrics, err := scrape(ctx, d.inventory.page)
+	if err != nil {
+		return err
+	}
+	return d.account(books, report{parts: []partRow{visitors}, window: w, metrics: metrics, took: took})
 }
 
-// account closes the shop, prints what happened, and balances the books.
-func (d *demo) account(books *ledger, visitors partRow, took time.Duration) error {
+// account closes the shop, adds what it says at the end to the report, prints that,
+// and balances the books.
+func (d *demo) account(books *ledger, r report) error {
 	servers, second, err := d.close()
 	if err != nil {
 		return err
@@ -80,7 +86,8 @@ func (d *demo) account(books *ledger, visitors partRow, took time.Duration) erro
 	if err != nil {
 		return err
 	}
-	r := report{d: d, books: books, took: took, parts: append([]partRow{visitors}, servers...), second: second, items: items}
+	r.d, r.books, r.second, r.items = d, books, second, items
+	r.parts = append(r.parts, servers...)
 	r.print(d.out)
 	if err := books.balance(d.list, items, records); err != nil {
 		return fmt.Errorf("the books do not balance:\n%w", err)
@@ -117,18 +124,26 @@ func (d *demo) open(stock map[string]int) error {
 func (d *demo) stockFile() string { return filepath.Join(d.dir, "stock.json") }
 
 func (d *demo) startInventory(addr string) (err error) {
-	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile(), d.gob())
+	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile(), d.gob(),
+		"-metrics", "127.0.0.1:0", "-list-limit", fmt.Sprint(listsPerSecond))
 	return err
 }
 
 // gob is the servers' flag about gob, which only a demo that speaks it wants.
 func (d *demo) gob() string { return fmt.Sprintf("-gob=%t", d.codec == rpc.Gob) }
 
-// trade has the customers place all orders and, when half of them are answered,
-// kills the inventory server and starts it again.
-func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error) {
+// trade has the customers place all orders while others look at the window and,
+// when half of the orders are answered, kills the inventory server and starts it
+// again.
+func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window, err error) {
+	w, err = newWindow(rpc.StaticResolver{d.inventory.addr}, d.codec)
+	if err != nil {
+		return row, nil, err
+	}
+	defer w.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	w.open(ctx)
 	show := newProgress(os.Stderr, d.out, len(d.list))
 	half := make(chan struct{})
 	c := newCustomers(d.servers, d.codec, books, func(answered int) {
@@ -154,7 +169,7 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, err error
 	}
 	crash.Wait()
 	show.finish()
-	return partRow{"customers", c.saw()}, err
+	return partRow{"customers", c.saw()}, w, err
 }
 
 // crash kills the inventory server and starts it again, on the same address and

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"example.com/rpc-from-scratch/final/inventory"
+	"example.com/rpc-from-scratch/final/middleware/ratelimit"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -19,8 +20,12 @@ func runInventory(args []string) (saw seen, err error) {
 	flags := newServerFlags("inventory", "127.0.0.1:7001")
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
 	metricsAddr := flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
+	listLimit := flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: as often as anybody likes")
 	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
 	parse(flags.FlagSet, args)
+	if *listLimit < 0 {
+		usageError(flags.FlagSet, "-list-limit %d: want 0 or more", *listLimit)
+	}
 
 	stock, err := readStock(*stockFile)
 	if err != nil {
@@ -31,19 +36,26 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	err = serveInventory(inv, &calls, flags, *metricsAddr)
+	err = serveInventory(inv, &calls, flags, *metricsAddr, *listLimit)
 	counts, countErr := inv.Counts()
 	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
 }
 
 // serveInventory serves inv, and if asked to its metrics, until it is told to end.
-func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, metricsAddr string) error {
+func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, metricsAddr string, listLimit int) error {
 	page, opts, err := newMetricsPage(metricsAddr)
 	if err != nil {
 		return err
 	}
 	defer page.close()
+	if listLimit > 0 {
+		limits, err := ratelimit.New(ratelimit.Method(inventory.List.Name(), float64(listLimit), max(1, listLimit/10)))
+		if err != nil {
+			return err
+		}
+		opts = append(opts, rpc.WithAuthorize(limits.Authorize))
+	}
 	srv, err := newServer("inventory", append(opts, flags.codecs(), rpc.WithServerInterceptors(calls.count))...)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,7 @@ func playRole() {
 type part struct {
 	role   string
 	addr   string // where it listens
+	page   string // the URL of its metrics; empty without
 	cmd    *exec.Cmd
 	stdin  io.Closer // closing it ends the process, as the end of ours does
 	stdout *bufio.Reader
@@ -63,24 +65,27 @@ func startPart(role, addr string, args ...string) (*part, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if p.addr, err = p.readAddr(); err != nil {
+	if p.addr, err = p.readWord("listening on "); err == nil && slices.Contains(args, "-metrics") {
+		p.page, err = p.readWord("metrics on ")
+	}
+	if err != nil {
 		p.kill()
 		return nil, fmt.Errorf("%s did not start: %w", role, err)
 	}
 	return p, nil
 }
 
-// readAddr reads the line in which a server says where it listens.
-func (p *part) readAddr() (string, error) {
+// readWord reads the line in which a server says, after prefix, where something is.
+func (p *part) readWord(prefix string) (string, error) {
 	line, err := p.stdout.ReadString('\n')
 	if err != nil {
 		return "", err
 	}
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	word, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
 	if !ok {
 		return "", fmt.Errorf("it says %q", line)
 	}
-	return addr, nil
+	return word, nil
 }
 
 // end tells the process to end, waits until it has, and returns what it saw.

@@ -11,12 +11,14 @@ import (
 
 // A report is what the demo prints when all orders are answered.
 type report struct {
-	d      *demo
-	books  *ledger
-	took   time.Duration
-	parts  []partRow // the customers and the order servers
-	second seen      // the inventory server that was not killed
-	items  []inventory.Item
+	d       *demo
+	books   *ledger
+	took    time.Duration
+	parts   []partRow // the customers and the order servers
+	window  *window
+	metrics *scraped // of the inventory server that was not killed
+	second  seen     // the same server, by its own count
+	items   []inventory.Item
 }
 
 // A partRow is a line of the table of what each part saw.
@@ -27,7 +29,7 @@ type partRow struct {
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d orders in %s, %.0f a second\n", len(r.d.list), round(r.took), float64(len(r.d.list))/r.took.Seconds())
-	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.stock} {
+	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.looked, r.scraped, r.stock} {
 		fmt.Fprintln(w)
 		table(w)
 	}
@@ -100,6 +102,24 @@ func (r *report) saw(w io.Writer) {
 	row(w, "inventory, first life", "(what it saw is gone with it)")
 	fmt.Fprintf(w, "%-22s %10d calls, %d for orders that it knew, %d writes to the disk\n",
 		"inventory, second life", r.second.Calls, r.second.Repeated, r.second.Commits)
+}
+
+// looked says what cache and limit did for those who looked at the window.
+func (r *report) looked(w io.Writer) {
+	cached := r.window.answers.Stats()
+	row(w, "shop window", "answered", "by cache", "asked", "refused")
+	row(w, fmt.Sprintf("%d passers-by, cached", passersBy), r.window.looks.Load(), cached.Hits+cached.Shared, cached.Misses, "")
+	row(w, "one who copies it", r.window.answered.Load(), "", r.window.answered.Load()+r.window.refused.Load(), r.window.refused.Load())
+	fmt.Fprintf(w, "(the cache keeps a list for %s, and the inventory lists its stock %d times a second)\n", freshFor, listsPerSecond)
+}
+
+// scraped is what Prometheus would see of the inventory's second life.
+func (r *report) scraped(w io.Writer) {
+	row(w, "inventory's metrics", "ok", "refused", "mean")
+	for _, m := range r.metrics.methods {
+		row(w, m.name, m.ok, m.refused, round(m.mean))
+	}
+	fmt.Fprintf(w, "(%.0f KiB read, %.0f KiB written; scraped from %s)\n", r.metrics.read/1024, r.metrics.written/1024, r.metrics.url)
 }
 
 // stock is the books, item by item.
