@@ -21,8 +21,9 @@ type Client struct {
 	caller  Caller    // the interceptors around invoke
 	records sync.Pool // *clientCall: they hold channels, so they are this Client's alone
 
-	conn  atomic.Pointer[clientConn] // for new calls; nil while there is none
-	calls atomic.Int32               // in flight, for Pool to compare
+	conn   atomic.Pointer[clientConn] // for new calls; nil while there is none
+	calls  atomic.Int32               // in flight, for Pool to compare
+	server *server                    // Pool's; nil elsewhere
 
 	mu       sync.Mutex
 	all      map[*clientConn]struct{} // with those that are going away
@@ -321,15 +322,22 @@ func (c *Client) backOffLocked(failed bool) {
 		c.failures, c.notUntil = 0, time.Time{}
 		return
 	}
-	pause := c.options.backoffMin
-	for range min(c.failures, 30) {
-		pause = min(2*pause, c.options.backoffMax)
-	}
+	pause := backoff(c.options.backoffMin, c.options.backoffMax, c.failures)
 	c.failures++
+	c.notUntil = time.Now().Add(pause)
+}
+
+// backoff is the pause after a failure that came after so many others: doubled
+// each time, less up to half at random, so that not all come back together.
+func backoff(least, longest time.Duration, failures int) time.Duration {
+	pause := least
+	for range min(failures, 30) {
+		pause = min(2*pause, longest)
+	}
 	if pause > 1 {
 		pause -= rand.N(pause / 2)
 	}
-	c.notUntil = time.Now().Add(pause)
+	return pause
 }
 
 // connectSoon starts an attempt to connect and does not wait for it.

@@ -36,6 +36,8 @@ type clientConn struct {
 	over  atomic.Bool   // no new calls: going away, or err is set
 	fast  any           // fastpath.go's
 
+	blamed atomic.Bool // Pool's: its server was blamed for being over
+
 	err         error // why the connection is no more
 	pending     map[uint64]*clientCall
 	inFlight    int       // slots taken: pending calls and those about to be

@@ -5,6 +5,7 @@ type PoolMember struct {
 	Addr       string
 	Connected  bool // calls can be made on it
 	BackingOff bool // the last attempt to connect failed, and the next is not due yet
+	Ejected    bool // the server has failed too many calls in a row: see [WithEjection]
 	InFlight   int  // calls of the pool that it is busy with
 }
 
@@ -19,6 +20,7 @@ func (p *Pool) Members() []PoolMember {
 			Addr:       c.addr,
 			Connected:  connected,
 			BackingOff: !connected && c.backingOff(),
+			Ejected:    c.server.standing.Load() != admitted,
 			InFlight:   int(c.calls.Load()),
 		}
 	}

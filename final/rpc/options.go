@@ -209,6 +209,10 @@ type clientOptions struct {
 	backoffMin       time.Duration
 	backoffMax       time.Duration
 	connsPerAddr     int
+	balancing        Balancing
+	ejectAfter       int
+	ejectMin         time.Duration
+	ejectMax         time.Duration
 	interceptors     []ClientInterceptor
 	observer         ConnObserver
 }
@@ -225,6 +229,9 @@ func defaultClientOptions() clientOptions {
 		backoffMin:       20 * time.Millisecond,
 		backoffMax:       5 * time.Second,
 		connsPerAddr:     1,
+		ejectAfter:       5,
+		ejectMin:         time.Second,
+		ejectMax:         30 * time.Second,
 	}
 }
 
@@ -304,6 +311,24 @@ func WithBackoff(least, longest time.Duration) ClientOption {
 // WithConnsPerAddr sets how many connections a Pool keeps to each address. Default 1.
 func WithConnsPerAddr(n int) ClientOption {
 	return func(o *clientOptions) { o.connsPerAddr = max(n, 1) }
+}
+
+// WithBalancing sets how a Pool chooses among its connections. Default
+// [LeastInFlight].
+func WithBalancing(b Balancing) ClientOption {
+	return func(o *clientOptions) { o.balancing = b }
+}
+
+// WithEjection sets how a Pool leaves out a server that it is connected to and that
+// fails its calls: after so many failures in a row (Unavailable, or the deadline
+// has passed; all calls of one lost connection are one failure) it gets no calls for
+// a pause that doubles from least to longest, up to half of it cut off at random.
+// It then has to answer a ping within least, and one call decides. Never more
+// than half of the servers are left out at once, so never the only one, and one
+// that is gets calls all the same if there is no other to take them. Default 5
+// failures, 1 s and 30 s; 0 failures: never.
+func WithEjection(failures int, least, longest time.Duration) ClientOption {
+	return func(o *clientOptions) { o.ejectAfter, o.ejectMin, o.ejectMax = failures, least, max(least, longest) }
 }
 
 // WithInterceptors appends interceptors; the first is the outermost. Around a

@@ -29,20 +29,22 @@ func (s StaticResolver) Resolve(ctx context.Context, update func([]string)) erro
 }
 
 // Pool makes calls over connections to several servers. It connects when first
-// needed, prefers the connection with the fewest calls in flight, and tries a
+// needed, prefers the connection with the fewest calls in flight (see
+// [WithBalancing]), leaves out servers that fail (see [WithEjection]), and tries a
 // call that never ran, or is idempotent, on another connection. All its methods
 // may be called by many goroutines.
 type Pool struct {
 	options clientOptions
 	caller  Caller
 	members atomic.Pointer[[]*Client] // replaced, never changed
-	next    atomic.Uint32             // where picking begins, so that equals take turns
+	next    atomic.Uint32             // where searching begins, so that equals take turns
 	known   chan struct{}             // closed when the resolver has spoken
 
-	mu     sync.Mutex // one update at a time
-	heard  bool
-	closed bool
-	stop   context.CancelFunc
+	mu      sync.Mutex         // one update at a time
+	servers map[string]*server // of the members, by address
+	heard   bool
+	closed  bool
+	stop    context.CancelFunc
 }
 
 // NewPool returns a pool over the addresses that resolver gives. Close ends it.
@@ -51,7 +53,7 @@ func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	p := &Pool{options: o, known: make(chan struct{})}
+	p := &Pool{options: o, known: make(chan struct{}), servers: map[string]*server{}}
 	p.members.Store(&[]*Client{})
 	p.caller = chainCaller(CallerFunc(p.invoke), o.interceptors)
 	ctx, stop := context.WithCancel(context.Background())
@@ -91,16 +93,19 @@ func (p *Pool) update(addrs []string) {
 			members = append(members, c)
 		} else {
 			gone = append(gone, c)
+			delete(p.servers, c.addr)
 		}
 	}
-	for i, addr := range addrs {
-		if slices.Contains(addrs[:i], addr) || slices.ContainsFunc(old, func(c *Client) bool { return c.addr == addr }) {
+	for _, addr := range addrs {
+		if p.servers[addr] != nil {
 			continue
 		}
+		p.servers[addr] = new(server)
 		for range p.options.connsPerAddr {
-			members = append(members, p.member(addr))
+			members = append(members, p.member(addr, p.servers[addr]))
 		}
 	}
+	p.admitSomeLocked()
 	p.members.Store(&members)
 	if !p.heard {
 		p.heard = true
@@ -113,13 +118,13 @@ func (p *Pool) update(addrs []string) {
 }
 
 // member makes a client that tries once: trying again is for the pool.
-func (p *Pool) member(addr string) *Client {
+func (p *Pool) member(addr string, of *server) *Client {
 	o := p.options
 	o.maxAttempts = 1
 	o.interceptors = nil
 	o.defaultTimeout = 0
 	c := newClient(o)
-	c.addr, c.redial = addr, true
+	c.addr, c.redial, c.server = addr, true, of
 	return c
 }
 
@@ -163,10 +168,7 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 		if err != nil {
 			return afterAttempts(err, mayHaveRun)
 		}
-		c.calls.Add(1)
-		err = c.attempt(ctx, method, params, reply)
-		c.calls.Add(-1)
-		if err == nil {
+		if err = p.attempt(ctx, c, method, params, reply); err == nil {
 			return nil
 		}
 		mayHaveRun = mayHaveRun || !NeverRan(err)
@@ -184,6 +186,18 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 			return afterAttempts(err, mayHaveRun)
 		}
 	}
+}
+
+// attempt makes the call once, on a connection of c's.
+func (p *Pool) attempt(ctx context.Context, c *Client, method string, params, reply any) error {
+	c.calls.Add(1)
+	conn, err := c.connected(ctx)
+	if err == nil {
+		err = conn.call(ctx, method, params, reply)
+	}
+	c.calls.Add(-1)
+	p.judge(c, conn, err)
+	return err
 }
 
 // round is one attempt of a pool: each of its members, once.
@@ -227,39 +241,13 @@ func remote(err error) bool {
 	return errors.As(err, &e) && e.remote
 }
 
-// pick returns the connected member with the fewest calls in flight that is not
-// in tried, else one that may connect now, else any. Members that are not
-// connected begin to, in the background.
+// pick returns a member for a call, one that is not in tried if there is one.
 func (p *Pool) pick(ctx context.Context, tried []*Client) (*Client, error) {
 	members, err := p.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var best, idle, other *Client
-	from := int(p.next.Add(1) % uint32(len(members)))
-	for i := range members {
-		c := members[(from+i)%len(members)]
-		if len(tried) > 0 && slices.Contains(tried, c) {
-			continue
-		}
-		switch {
-		case c.conn.Load() != nil:
-			if best == nil || c.calls.Load() < best.calls.Load() {
-				best = c
-			}
-		case c.backingOff():
-			other = c
-		default:
-			idle = c
-			c.connectSoon()
-		}
-	}
-	for _, c := range []*Client{best, idle, other} {
-		if c != nil {
-			return c, nil
-		}
-	}
-	return members[from], nil
+	return p.choose(members, tried), nil
 }
 
 // ready waits for the resolver's first word and returns the members.
