@@ -30,6 +30,9 @@ func (c *serverConn) handleRequest(f *frame) error {
 		putBuffer(f.large)
 		return c.refuse(call, toError(err))
 	}
+	if f.flags&flagCompressed != 0 {
+		call.room = max(c.in.limit-minLength-len(f.payload)+len(r.body), 1)
+	}
 	return startCall(c, call, f, r.body)
 }
 

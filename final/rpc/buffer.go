@@ -61,6 +61,14 @@ func putBuffer(b *buffer) {
 	buffers[class].give(class, b)
 }
 
+// moved returns a buffer with room for size bytes in b's place, which is given back.
+func (b *buffer) moved(size int) *buffer {
+	bigger := getBuffer(size)
+	bigger.b = append(bigger.b, b.b...)
+	putBuffer(b)
+	return bigger
+}
+
 func (s *bufferClass) take(class int) *buffer {
 	if class >= keptBufferBits {
 		s.mu.Lock()

@@ -23,6 +23,7 @@ type serverCall struct {
 	params any     // decoded by the reader; gob only
 	body   *buffer // else params to decode: data, which lies in body
 	data   []byte
+	room   int // data is compressed, of at most so many bytes; 0: it is not
 
 	mu    sync.Mutex
 	done  chan struct{}

@@ -46,6 +46,7 @@ type clientConn struct {
 	waiting     list.List // of *slotWaiter, first come first served
 	maxInFlight int       // the server's bound
 	maxMessage  int       // the server's bound
+	compress    int       // bodies from here on are compressed; 0: the hellos did not agree upon it
 	gobOut      gobEncoder
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
@@ -67,6 +68,7 @@ type callResult struct {
 	err  error
 	body *buffer
 	data []byte // lies in body
+	room int    // data is compressed, of at most so many bytes; 0: it is not
 }
 
 // abandoned stands in pending for a call whose caller has left. It keeps the
@@ -109,6 +111,9 @@ func (c *clientConn) run() {
 	c.out.mu.Lock()
 	c.maxInFlight = int(hello.maxInFlight)
 	c.maxMessage = int(hello.maxMessage)
+	if c.options.granted(hello.text) {
+		c.compress = c.options.compressFrom
+	}
 	if c.err == nil {
 		if d := c.options.keepalive; d > 0 {
 			c.keepalive = time.AfterFunc(d, func() { c.keepAlive(0, false) })
@@ -121,7 +126,11 @@ func (c *clientConn) run() {
 
 // hello exchanges the hellos. Every error of it means that no call has run.
 func (c *clientConn) hello() (serverHello, error) {
-	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: c.options.metadata}
+	metadata, err := c.options.helloMetadata()
+	if err != nil {
+		return serverHello{}, err
+	}
+	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: metadata}
 	if d := c.options.handshakeTimeout; d > 0 {
 		c.conn.SetDeadline(time.Now().Add(d))
 	}
@@ -163,12 +172,24 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	call.result, call.reply = callResult{}, nil
 	c.records.Put(call)
 	if result.err == nil && c.codec != Gob {
-		if err := decodeWith(c.codec, result.data, reply); err != nil {
-			result.err = Errorf(Internal, "decode the reply of %s: %w", method, err)
+		if err := c.decode(&result, reply); err != nil {
+			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
 		}
 	}
 	putBuffer(result.body)
 	return result.err
+}
+
+// decode decodes a result with a codec that keeps no state, for the caller and
+// on its goroutine.
+func (c *clientConn) decode(result *callResult, reply any) (err error) {
+	if result.room > 0 && reply != nil {
+		if result.body, err = expand(result.body, result.data, result.room); err != nil {
+			return err
+		}
+		result.data = result.body.b
+	}
+	return decodeWith(c.codec, result.data, reply)
 }
 
 // checkReply refuses what no reply could be decoded into, before the call has run.
@@ -192,10 +213,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		return nil, err
 	}
 	head := requestHead{method: method, metadata: optionsFrom(ctx).metadata}
-	body, flags, err := c.encode(params)
-	if err == nil {
-		err = head.check()
-	}
+	body, flags, err := c.encode(&head, params)
 	call := c.records.Get().(*clientCall)
 	call.reply = reply
 
@@ -239,24 +257,30 @@ type encoded struct {
 	flags uint8
 }
 
-// encode encodes params with a codec that keeps no state. gob's params are
-// encoded later, under the lock: body is nil then.
-func (c *clientConn) encode(params any) (body *buffer, flags uint8, err error) {
+// encode checks the head and encodes params with a codec that keeps no state.
+// gob's params are encoded later, under the lock: body is nil then.
+func (c *clientConn) encode(head *requestHead, params any) (body *buffer, flags uint8, err error) {
+	if err := head.check(); err != nil {
+		return nil, 0, err
+	}
 	switch p := params.(type) {
 	case nil:
 		return nil, 0, nil
 	case *encoded:
-		body = getBuffer(len(p.body))
+		body, flags = getBuffer(len(p.body)), p.flags
 		body.b = append(body.b, p.body...)
-		return body, p.flags, nil
+	default:
+		if c.codec == Gob {
+			return nil, 0, nil
+		}
+		if body, err = c.out.encode(c.codec, params); err != nil {
+			return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+		}
 	}
-	if c.codec == Gob {
-		return nil, 0, nil
+	if c.compress > 0 {
+		body, flags = shrink(body, c.compress, c.maxMessage-minLength-head.size())
 	}
-	if body, err = c.out.encode(c.codec, params); err != nil {
-		return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
-	}
-	return body, 0, nil
+	return body, flags, nil
 }
 
 // appendCallLocked gives the call its ID, its place in pending and its frame.
@@ -398,7 +422,7 @@ func (c *clientConn) failRead(err error) {
 
 // handle does what a frame says. Its errors end the connection.
 func (c *clientConn) handle(f *frame) error {
-	if err := checkFrame(f); err != nil {
+	if err := checkFrame(f, c.compress > 0); err != nil {
 		putBuffer(f.large)
 		return err
 	}
@@ -458,6 +482,9 @@ func (c *clientConn) handleReply(f *frame) error {
 		result.err, broken = c.decodeGob(f, call)
 	case call != abandoned:
 		result.keep(f)
+		if f.flags&flagCompressed != 0 {
+			result.room = c.in.limit - minLength
+		}
 	}
 	if call != abandoned {
 		call.result = result

@@ -9,6 +9,7 @@ import (
 type outcome struct {
 	result   any
 	body     *buffer // result encoded, by a codec that keeps no state
+	flags    uint8   // what body's frame needs
 	err      error
 	returned bool // false: the handler ended its goroutine by runtime.Goexit
 }
@@ -27,7 +28,7 @@ func (c *serverConn) serveCall(call *serverCall) {
 func (c *serverConn) runCall(call *serverCall, done *outcome) {
 	done.result, done.err = c.invoke(call)
 	if done.err == nil {
-		done.body, done.err = c.encode(call, done.result)
+		done.body, done.flags, done.err = c.encode(call, done.result)
 	}
 	done.returned = true
 }
@@ -61,16 +62,27 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 	if call.method.newParams != nil && call.params == nil {
 		call.params = call.method.newParams()
-		err = decodeWith(c.codec, call.data, call.params)
+		err = c.decode(call)
 	}
 	putBuffer(call.body)
 	call.body, call.data = nil, nil // a handler may keep its context
 	if err != nil {
-		err = unrun(Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err))
+		err = unrun(Errorf(undecoded(err, InvalidArgument), "decode params of %s: %w", call.method.info.Name, err))
 		c.server.callFailed(call, err)
 		return nil, err
 	}
 	return c.server.runHandler(call, call.method, call.params)
+}
+
+// decode decodes params with a codec that keeps no state.
+func (c *serverConn) decode(call *serverCall) (err error) {
+	if call.room > 0 {
+		if call.body, err = expand(call.body, call.data, call.room); err != nil {
+			return err
+		}
+		call.data = call.body.b
+	}
+	return decodeWith(c.codec, call.data, call.params)
 }
 
 // runHandler runs a handler. A panic becomes Internal: neither text nor stack
@@ -91,24 +103,23 @@ func errPanicked(m *method) *Error {
 }
 
 // encode encodes a result with a codec that keeps no state.
-func (c *serverConn) encode(call *serverCall, result any) (*buffer, error) {
+func (c *serverConn) encode(call *serverCall, result any) (body *buffer, flags uint8, err error) {
 	if c.codec == Gob || result == nil {
-		return nil, nil
+		return nil, 0, nil
 	}
-	body, err := c.out.encode(c.codec, result)
-	if err != nil {
+	if body, err = c.out.encode(c.codec, result); err != nil {
 		err = Errorf(Internal, "encode the result: %w", err)
 		c.server.callFailed(call, err)
-		return nil, err
+		return nil, 0, err
 	}
-	return body, nil
+	body, flags = shrink(body, c.compress, c.maxReply-minLength)
+	return body, flags, nil
 }
 
 // appendReplyLocked appends the one reply to a call. It returns what kept a
 // result from being that reply.
 func (c *serverConn) appendReplyLocked(id uint64, done *outcome) (failed error) {
-	var flags uint8
-	body, err := done.body, done.err
+	body, flags, err := done.body, done.flags, done.err
 	if c.codec == Gob && err == nil && done.result != nil {
 		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
 			failed = Errorf(Internal, "encode the result: %w", err)

@@ -261,10 +261,10 @@ func (c *serverConn) sendReplies() {
 	}
 }
 
-// startInline runs a non-blocking method here, any other one as ever. A large
-// body is work enough for a goroutine of its own.
+// startInline runs a non-blocking method here, any other one as ever. A large or
+// compressed body is work enough for a goroutine of its own.
 func (c *serverConn) startInline(call *serverCall, f *frame, body []byte) error {
-	if !call.method.info.NonBlocking || !c.out.inline || f.large != nil || c.congested() {
+	if !call.method.info.NonBlocking || !c.out.inline || f.large != nil || call.room > 0 || c.congested() {
 		return c.start(call, f, body)
 	}
 	fast := c.inline()

@@ -92,7 +92,10 @@ func FuzzHello(f *testing.F) {
 }
 
 // program reads operations from fuzzed bytes.
-type program struct{ b []byte }
+type program struct {
+	b    []byte
+	bomb []byte // what expands to more than may be; nil: nothing is compressed
+}
 
 func (p *program) byte() byte {
 	if len(p.b) == 0 {
@@ -110,35 +113,57 @@ func (p *program) bytes() []byte {
 	return b
 }
 
+// compress does with a body what may be done to one on a connection with compression.
+func (p *program) compress(t testing.TB, body []byte, flags uint8) ([]byte, uint8) {
+	switch p.byte() % 4 {
+	case 0:
+		return []byte(gzipped(t, string(body))), flags | flagCompressed
+	case 1:
+		return p.bomb, flags | flagCompressed
+	case 2:
+		return p.bytes(), flags | flagCompressed
+	}
+	return body, flags
+}
+
 // A server that is fed anything gives each request at most one reply, gives
 // replies to nobody else, and ends: nothing hangs, panics or stays behind.
 func FuzzServer(f *testing.F) {
-	f.Add(true, []byte{0, 1, 0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 3, 'x', 'y', 'z'})
-	f.Add(false, []byte{0, 1, 0, 0, 1, 1, 0, 2, 2, 1, 5, 1, 0, 0, 1, 3})
-	f.Add(true, []byte{5, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
-	f.Add(true, []byte{0, 4, 1, 1, 0, 4, 1, 1, 6, 0, 5, 0, 0, 5, 0})
-	f.Fuzz(func(t *testing.T, json bool, ops []byte) {
+	f.Add(true, false, []byte{0, 1, 0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 3, 'x', 'y', 'z'})
+	f.Add(false, false, []byte{0, 1, 0, 0, 1, 1, 0, 2, 2, 1, 5, 1, 0, 0, 1, 3})
+	f.Add(true, false, []byte{5, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	f.Add(true, false, []byte{0, 4, 1, 1, 0, 4, 1, 1, 6, 0, 5, 0, 0, 5, 0})
+	f.Add(true, true, []byte{0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 0, 0, 0, 3, 3, 'x', 'y', 'z', 0, 1, 0, 0, 0, 2, 0})
+	f.Add(false, true, []byte{0, 0, 0, 3, 'a', 'b', 'c', 0, 1, 0, 0, 0, 1, 'a', 0, 1})
+	twoMiB := []byte(bomb(f, 2))
+	f.Fuzz(func(t *testing.T, json, compress bool, ops []byte) {
 		if len(ops) > 4096 {
 			return
 		}
 		synctest.Test(t, func(t *testing.T) {
 			inv := newInventory()
 			close(inv.hold)
-			srv := NewServer(WithCodecs(Gob), WithMaxInFlight(4), WithMaxMessage(8<<10), WithMaxMetadata(100), WithIdleTimeout(time.Minute))
+			srv := NewServer(WithCodecs(Gob), WithServerCompression(1), WithMaxInFlight(4), WithMaxMessage(8<<10), WithMaxMetadata(100), WithIdleTimeout(time.Minute))
 			require.NoError(t, checkStock.Handle(srv, inv.check))
 			require.NoError(t, Method[stockRequest, stockReply]("Inventory.Now").Handle(srv, inv.check, NonBlocking()))
 			codec := "gob"
 			if json {
 				codec = "json"
 			}
-			raw := rawClient(t, srv, codec)
+			hello := clientHello{codec: codec, maxMessage: 1 << 20}
+			var bombs []byte
+			if compress {
+				bombs = twoMiB
+				hello.metadata = Metadata{compressionKey: gzipName}
+			}
+			raw := rawClientSaying(t, srv, hello)
 			asked, answered := map[uint64]bool{}, map[uint64]bool{}
 			read := make(chan struct{})
 			go func() {
 				defer close(read)
 				countReplies(raw, answered)
 			}()
-			feedServer(raw, &program{ops}, json, asked)
+			feedServer(raw, &program{b: ops, bomb: bombs}, json, asked)
 			synctest.Wait()
 			raw.conn.Close()
 			<-read
@@ -157,7 +182,7 @@ func countReplies(raw *rawConn, answered map[uint64]bool) {
 		if err != nil {
 			return
 		}
-		assert.NoError(raw.t, checkFrame(f))
+		assert.NoError(raw.t, checkFrame(f, true))
 		if f.kind == kindResponse || f.kind == kindError {
 			assert.False(raw.t, answered[f.id], "a second reply to %d", f.id)
 			answered[f.id] = true
@@ -189,6 +214,9 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 			if !json {
 				body, flags, _ = enc.append(nil, stockRequest{Item: string(p.bytes()), Wait: time.Duration(p.byte())})
 			}
+			if p.bomb != nil {
+				body, flags = p.compress(raw.t, body, flags)
+			}
 			out = append(h.append(nil, flags, id, len(body)), body...)
 		case 2:
 			out = appendHeader(nil, kindCancel, 0, id-uint64(p.byte()%4), 0)
@@ -197,7 +225,7 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 		case 4: // a request by hand
 			id += uint64(p.byte() % 2)
 			asked[id] = true
-			out = frameOf(kindRequest, p.byte()%16, id, string(p.bytes()))
+			out = frameOf(kindRequest, p.byte()%32, id, string(p.bytes()))
 		case 5: // any frame
 			out = frameOf(kind(p.byte()), p.byte(), uint64(p.byte()), string(p.bytes()))
 			asked[binary.BigEndian.Uint64(out[6:])] = true
@@ -242,7 +270,7 @@ func FuzzClient(f *testing.F) {
 				assert.Equal(t, uint64(i+1), raw.read().id)
 			}
 			go io.Copy(io.Discard, raw.conn) // cancels and pongs
-			feedClient(raw, &program{ops}, json)
+			feedClient(raw, &program{b: ops}, json)
 			raw.conn.Close()
 			for i, call := range calls {
 				err := call.Wait()

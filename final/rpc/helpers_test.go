@@ -175,10 +175,15 @@ type rawConn struct {
 // rawClient connects by hand and says hello.
 func rawClient(t testing.TB, srv *Server, codec string) *rawConn {
 	t.Helper()
+	return rawClientSaying(t, srv, clientHello{codec: codec, maxMessage: 1 << 20})
+}
+
+func rawClientSaying(t testing.TB, srv *Server, hello clientHello) *rawConn {
+	t.Helper()
 	near, far := net.Pipe()
 	go srv.ServeConn(far)
 	r := rawOn(t, near)
-	r.write((&clientHello{codec: codec, maxMessage: 1 << 20}).append(nil))
+	r.write(hello.append(nil))
 	body, err := readHello(near, maxHello)
 	require.NoError(t, err)
 	_, err = parseServerHello(body)

@@ -23,6 +23,7 @@ type serverOptions struct {
 	writeTimeout     time.Duration
 	handlerTimeout   time.Duration
 	codecs           map[string]Codec
+	compressFrom     int
 	tls              *tls.Config
 	authorize        AuthorizeFunc
 	interceptors     []ServerInterceptor
@@ -127,6 +128,29 @@ func WithCodecs(codecs ...Codec) ServerOption {
 	}
 }
 
+// WithServerCompression grants compression to clients that ask for it by
+// [WithCompression]: on their connections this side compresses results of from
+// bytes or more, if that makes them smaller, by gzip at its fastest level. 0
+// stands for 1024. On gob connections nothing is compressed. Default: off.
+//
+// A message counts against [WithMaxMessage] with its uncompressed size, too: what
+// expands further fails its call with ResourceExhausted. But a client that sends 4
+// KiB can make the server take 4 MiB; so for clients that are not trusted lower
+// that limit, or [WithMaxInFlight]. Nothing is decompressed before Authorize.
+//
+// Do not compress results in which a secret stands beside what an attacker can
+// choose: over TLS, the length then tells of the secret.
+func WithServerCompression(from int) ServerOption {
+	return func(o *serverOptions) { o.compressFrom = compressFrom(from) }
+}
+
+func compressFrom(from int) int {
+	if from <= 0 {
+		return defaultCompressFrom
+	}
+	return from
+}
+
 // WithServerTLS makes Serve and ListenAndServe speak TLS. To know the clients
 // (mutual TLS) set ClientAuth and ClientCAs in cfg; [IdentityFrom] then names them.
 func WithServerTLS(cfg *tls.Config) ServerOption {
@@ -196,6 +220,7 @@ type ClientOption func(*clientOptions)
 
 type clientOptions struct {
 	codec            Codec
+	compressFrom     int
 	tls              *tls.Config
 	dial             func(ctx context.Context, addr string) (net.Conn, error)
 	metadata         Metadata
@@ -240,6 +265,16 @@ func WithCodec(c Codec) ClientOption {
 	return func(o *clientOptions) { o.codec = c }
 }
 
+// WithCompression asks the server for compression. If it grants that by
+// [WithServerCompression], this side compresses params of from bytes or more, if
+// that makes them smaller, and the server its results from its own bound on; if
+// not, nothing is compressed. 0 stands for 1024. On gob connections nothing is
+// compressed. A result counts against [WithMaxReply] with its uncompressed size,
+// too. Default: off.
+func WithCompression(from int) ClientOption {
+	return func(o *clientOptions) { o.compressFrom = compressFrom(from) }
+}
+
 // WithTLS makes Dial speak TLS; a certificate in cfg makes it mutual. Without a
 // ServerName the address's host is checked.
 func WithTLS(cfg *tls.Config) ClientOption {
@@ -253,6 +288,7 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) C
 }
 
 // WithHelloMetadata is sent once per connection; handlers find it in their Peer.
+// Keys that begin with "rpc." are the protocol's own.
 func WithHelloMetadata(md Metadata) ClientOption {
 	return func(o *clientOptions) { o.metadata = md }
 }

@@ -22,7 +22,8 @@ import (
 //	client:  | 1 n | n codec name | 4 largest message that the client reads | metadata pairs … |
 //	server:  | 1 code | 4 calls in flight | 4 largest message that the server reads | text … |
 //
-// Code 0 accepts. Any other is the reason for a refusal and the end. A server
+// Code 0 accepts; the text then says what is granted of what the client's
+// metadata offer. Any other code is the reason for a refusal and the end. A server
 // answers in its own version; a client that speaks it too may come back with it.
 //
 // Then frames go both ways. The length counts what follows it, so at least 10:
@@ -43,6 +44,8 @@ import (
 //	        02 the gob stream starts anew            request, response
 //	        04 gob, self-contained: its own stream   request, response
 //	        08 the handler was never started         error
+//	        10 the body is gzip; only if the hellos  request, response
+//	           have agreed upon it: see compress.go
 //
 // Pairs are | 2 k | k key | 2 v | v value |, one after the other. A flag that the
 // table does not give to a kind, an unknown kind, a length out of bounds and
@@ -80,12 +83,13 @@ const (
 	flagRestart                   // gob: a new stream begins with this body
 	flagSelfContained             // gob: this body is a stream of its own
 	flagNeverRan                  // the handler was not started
+	flagCompressed                // the body is gzip
 )
 
 // allowedFlags has the flags of each kind; a kind that is not in it is unknown.
 var allowedFlags = [...]uint8{
-	kindRequest:  flagPairs | flagRestart | flagSelfContained,
-	kindResponse: flagRestart | flagSelfContained,
+	kindRequest:  flagPairs | flagRestart | flagSelfContained | flagCompressed,
+	kindResponse: flagRestart | flagSelfContained | flagCompressed,
 	kindError:    flagPairs | flagNeverRan,
 	kindCancel:   0,
 	kindPing:     0,

@@ -292,12 +292,17 @@ func TestHello_ClientRefusesABadServer(t *testing.T) {
 // rawServer is a server by hand behind a client.
 func rawServer(t *testing.T, opts ...ClientOption) (*Client, *rawConn) {
 	t.Helper()
+	return rawServerSaying(t, serverHello{maxInFlight: 10, maxMessage: 1 << 20}, opts...)
+}
+
+func rawServerSaying(t testing.TB, hello serverHello, opts ...ClientOption) (*Client, *rawConn) {
+	t.Helper()
 	near, far := net.Pipe()
 	client := NewClient(near, opts...)
 	_, err := readHello(far, maxHello)
 	require.NoError(t, err)
 	raw := rawOn(t, far)
-	raw.write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+	raw.write(hello.append(nil))
 	return client, raw
 }
 

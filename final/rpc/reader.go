@@ -178,10 +178,7 @@ func (r *frameReader) came() time.Time {
 func (r *frameReader) room() []byte {
 	if r.large != nil {
 		if len(r.large.b) == cap(r.large.b) {
-			bigger := getBuffer(min(r.largeWant, 2*len(r.large.b)))
-			bigger.b = append(bigger.b, r.large.b...)
-			putBuffer(r.large)
-			r.large = bigger
+			r.large = r.large.moved(min(r.largeWant, 2*len(r.large.b)))
 		}
 		b := r.large.b
 		return b[len(b):min(cap(b), r.largeWant)] // not past this frame's end
@@ -292,13 +289,17 @@ func (r *frameReader) shrink() {
 	}
 }
 
-// checkFrame refuses kinds and flags that the version does not know, and fields
-// where there are none.
-func checkFrame(f *frame) error {
+// checkFrame refuses kinds and flags that the version does not know or the
+// hellos have not agreed upon, and fields where there are none.
+func checkFrame(f *frame, compressed bool) error {
 	if f.kind == 0 || int(f.kind) >= len(allowedFlags) {
 		return Errorf(Unimplemented, "protocol: unknown frame kind %d", f.kind)
 	}
-	if reserved := f.flags &^ allowedFlags[f.kind]; reserved != 0 {
+	reserved := f.flags &^ allowedFlags[f.kind]
+	if !compressed {
+		reserved |= f.flags & flagCompressed
+	}
+	if reserved != 0 {
 		return errProtocol("reserved flags %#02x in a frame of kind %d", reserved, f.kind)
 	}
 	switch f.kind {

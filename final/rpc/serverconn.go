@@ -22,6 +22,7 @@ type serverConn struct {
 	codec    Codec
 	peer     *Peer
 	maxReply int // the largest message that the client reads
+	compress int // bodies from here on are compressed; 0: the hellos did not agree upon it
 	in       frameReader
 	out      writer
 	gobIn    gobDecoder
@@ -100,15 +101,15 @@ func (c *serverConn) hello() error {
 	if err != nil && isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
+	answer := serverHello{maxInFlight: uint32(o.maxInFlight)}
 	if err == nil {
-		err = c.accept(body)
+		err = c.accept(body, &answer)
 	}
 	if err != nil {
 		c.conn.Write(refusal(err).append(nil))
 		c.linger()
 		return err
 	}
-	answer := serverHello{maxInFlight: uint32(o.maxInFlight), maxMessage: uint32(c.in.limit)}
 	if _, err := c.conn.Write(answer.append(nil)); err != nil {
 		return err
 	}
@@ -146,13 +147,14 @@ func (c *serverConn) shakeHands() error {
 	return nil
 }
 
-// accept takes what the client's hello asks for.
-func (c *serverConn) accept(body []byte) error {
+// accept takes what the client's hello asks for, and answers that.
+func (c *serverConn) accept(body []byte, answer *serverHello) error {
 	hello, err := parseClientHello(body)
 	if err != nil {
 		return err
 	}
 	o := &c.server.options
+	offered := takeReserved(hello.metadata)
 	if n := pairsSize(hello.metadata); n > o.maxMetadata {
 		return Errorf(ResourceExhausted, "metadata of %d bytes: at most %d are allowed", n, o.maxMetadata)
 	}
@@ -167,6 +169,8 @@ func (c *serverConn) accept(body []byte) error {
 	if codec == Gob {
 		c.in.limit = min(c.in.limit, maxGobMessage)
 	}
+	answer.maxMessage = uint32(c.in.limit)
+	c.compress, answer.text = o.grant(offered, codec)
 	return nil
 }
 
@@ -202,7 +206,7 @@ func (c *serverConn) busy() bool {
 
 // handle does what a frame says. Its errors end the connection.
 func (c *serverConn) handle(f *frame) error {
-	if err := checkFrame(f); err != nil {
+	if err := checkFrame(f, c.compress > 0); err != nil {
 		return err
 	}
 	switch f.kind {

@@ -108,20 +108,28 @@ func ParseFrame(b []byte) (Frame, error) {
 	}, nil
 }
 
-// Check reports what of the frame's kind and flags its sender may not send. The
-// kind's fields are checked by Request and Reason.
-func (f Frame) Check(fromClient bool) error {
+// Check reports what of the frame's kind and flags its sender may not send, if
+// the hellos have not agreed upon anything. The kind's fields are checked by
+// Request and Reason.
+func (f Frame) Check(fromClient bool) error { return f.CheckAgreed(fromClient, 0) }
+
+// CheckAgreed is Check on a connection that may have more flags: see [Agreed].
+func (f Frame) CheckAgreed(fromClient bool, agreed Flags) error {
 	sender := "server"
 	if fromClient {
 		sender = "client"
+	}
+	reserved := f.Flags &^ f.Kind.flags()
+	if f.Kind.compressible() {
+		reserved &^= agreed
 	}
 	switch {
 	case !f.Kind.known():
 		return bad(4, "unknown frame kind %d", byte(f.Kind))
 	case !f.Kind.from(fromClient):
 		return bad(4, "a %s does not send a frame of kind %s", sender, f.Kind)
-	case f.Flags&^f.Kind.flags() != 0:
-		return bad(5, "reserved flags %#02x on a frame of kind %s", byte(f.Flags&^f.Kind.flags()), f.Kind)
+	case reserved != 0:
+		return bad(5, "reserved flags %#02x on a frame of kind %s", byte(reserved), f.Kind)
 	case f.Kind.bare() && len(f.Fields) > 0:
 		return bad(HeaderSize, "%d bytes after the ID of a %s, which has no fields", len(f.Fields), f.Kind)
 	}

@@ -1,0 +1,205 @@
+package rpc
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Compression is agreed upon in the hellos and then decided for each body by
+// its sender. The client offers it in its hello's metadata, under a key that
+// users cannot set; a server that grants it says so in the text of its accepting
+// hello. Peers that do not know it see a pair, or a text, that they do not look at.
+//
+// gob is left out: its bodies are encoded under the connection's lock and decoded
+// by its reader, where compressing would hold up every other call.
+const (
+	reservedKeys   = "rpc."            // what the protocol's own keys in a hello begin with
+	compressionKey = "rpc.compression" // its value: what the client knows, with commas between
+	gzipName       = "gzip"
+	gzipGranted    = compressionKey + "=" + gzipName // a word of the server's text
+
+	defaultCompressFrom = 1 << 10
+)
+
+// helloMetadata is what the client's hello says: the user's pairs, and an offer.
+func (o *clientOptions) helloMetadata() (Metadata, error) {
+	for key := range o.metadata {
+		if strings.HasPrefix(key, reservedKeys) {
+			return nil, unrun(Errorf(InvalidArgument, "metadata %s: in a hello, keys that begin with %s are the protocol's own", key, reservedKeys))
+		}
+	}
+	if !o.compresses() {
+		return o.metadata, nil
+	}
+	offering := Metadata{compressionKey: gzipName}
+	maps.Copy(offering, o.metadata)
+	return offering, nil
+}
+
+func (o *clientOptions) compresses() bool { return o.compressFrom > 0 && o.codec != Gob }
+
+// granted reports whether the server's text grants what helloMetadata offered.
+func (o *clientOptions) granted(text string) bool {
+	return o.compresses() && slices.Contains(strings.Fields(text), gzipGranted)
+}
+
+// takeReserved takes the protocol's own pairs out of a hello's metadata and
+// returns the compressions that the client offers.
+func takeReserved(md Metadata) (offered []string) {
+	if names, ok := md[compressionKey]; ok {
+		offered = strings.Split(names, ",")
+	}
+	maps.DeleteFunc(md, func(key, _ string) bool { return strings.HasPrefix(key, reservedKeys) })
+	return offered
+}
+
+// grant decides about a client's offer. It returns from where on this side
+// compresses bodies, 0 for no compression, and the text of the hello.
+func (o *serverOptions) grant(offered []string, codec Codec) (from int, text string) {
+	if o.compressFrom == 0 || codec == Gob || !slices.Contains(offered, gzipName) {
+		return 0, ""
+	}
+	return o.compressFrom, gzipGranted
+}
+
+// shrink compresses a body and returns the flag that its frame then needs. A
+// body stays as it is if it has less than from bytes, if compressing does not
+// make it smaller, or if it is larger than room: then it is not sent anyway.
+func shrink(body *buffer, from, room int) (*buffer, uint8) {
+	if from == 0 || len(body.b) < from || len(body.b) > room {
+		return body, 0
+	}
+	c := compressors.Get().(*compressor)
+	smaller := c.compress(body.b)
+	compressors.Put(c)
+	if smaller == nil {
+		return body, 0
+	}
+	putBuffer(body)
+	return smaller, flagCompressed
+}
+
+// compressor is a gzip.Writer with where it writes to. The fastest level takes
+// most of what can be gained from text; a Writer is large, so it is used again.
+type compressor struct {
+	gz  *gzip.Writer
+	out *buffer
+	max int // out stays below
+}
+
+var compressors = sync.Pool{New: func() any {
+	gz, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // its error is about another level
+	return &compressor{gz: gz}
+}}
+
+// compress returns data compressed, or nil if that is not smaller.
+func (c *compressor) compress(data []byte) *buffer {
+	c.out, c.max = getBuffer(len(data)/4), len(data)
+	c.gz.Reset(c)
+	_, err := c.gz.Write(data)
+	if err == nil {
+		err = c.gz.Close()
+	}
+	out := c.out
+	c.out = nil
+	if err != nil {
+		putBuffer(out)
+		return nil
+	}
+	return out
+}
+
+var errNotSmaller = errors.New("not smaller")
+
+func (c *compressor) Write(p []byte) (int, error) {
+	size := len(c.out.b) + len(p)
+	if size >= c.max {
+		return 0, errNotSmaller
+	}
+	if size > cap(c.out.b) {
+		c.out = c.out.moved(max(size, 2*len(c.out.b)))
+	}
+	c.out.b = append(c.out.b, p...)
+	return len(p), nil
+}
+
+// decompressor is a gzip.Reader with what it reads from.
+type decompressor struct {
+	in bytes.Reader
+	gz gzip.Reader
+}
+
+var decompressors = sync.Pool{New: func() any { return new(decompressor) }}
+
+// gzipHead is how a body begins: none of gzip's optional fields, for which
+// 64 KiB would be allocated because four bytes ask for it.
+var gzipHead = []byte{0x1f, 0x8b, 8, 0}
+
+var (
+	errNotGzip   = errors.New("gzip: no header, or one with optional fields")
+	errAfterGzip = errors.New("gzip: more after the end")
+	errExpands   = errors.New("gzip: more bytes than a message may have")
+)
+
+// expand takes data, which lies in body, out of its compression, and gives body
+// back. The result is at most room bytes. Its memory grows with what comes out:
+// what gzip says of the length is not believed. With errExpands, no more than a
+// byte above room was made.
+func expand(body *buffer, data []byte, room int) (*buffer, error) {
+	defer putBuffer(body)
+	if !bytes.HasPrefix(data, gzipHead) {
+		return nil, errNotGzip
+	}
+	d := decompressors.Get().(*decompressor)
+	defer decompressors.Put(d)
+	d.in.Reset(data)
+	defer d.in.Reset(nil)
+	if err := d.gz.Reset(&d.in); err != nil {
+		return nil, err
+	}
+	d.gz.Multistream(false)
+	out, err := d.read(getBuffer(min(2*len(data), room+1)), room)
+	if err == nil && d.in.Len() > 0 {
+		err = errAfterGzip
+	}
+	if err != nil {
+		putBuffer(out)
+		return nil, err
+	}
+	return out, nil
+}
+
+// read reads to the end and returns out, or a larger buffer in its place.
+func (d *decompressor) read(out *buffer, room int) (*buffer, error) {
+	for {
+		if len(out.b) == cap(out.b) {
+			out = out.moved(min(2*len(out.b), room+1))
+		}
+		have := len(out.b)
+		n, err := d.gz.Read(out.b[have:min(cap(out.b), room+1)])
+		out.b = out.b[:have+n]
+		switch {
+		case len(out.b) > room:
+			return out, errExpands
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return out, err
+		}
+	}
+}
+
+// undecoded is the code for a body that could not be decoded, in place of code
+// if it was too large.
+func undecoded(err error, code Code) Code {
+	if errors.Is(err, errExpands) {
+		return ResourceExhausted
+	}
+	return code
+}
