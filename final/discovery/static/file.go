@@ -1,0 +1,130 @@
+package static
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// maxFile bounds the file's size in bytes: enough for ten thousand addresses, and
+// no more when Path names something else by mistake.
+const maxFile = 1 << 20
+
+// File is an [rpc.Resolver] that reads addresses from a file, one a line, and
+// reads it again when it has changed. Empty lines, and what follows a # at the
+// beginning of a line or after a space, are comments. A file that is missing,
+// empty or wrong in any line changes nothing: editors truncate before they write,
+// and half a list would send all calls to half of the servers. To replace a file
+// at once, write another one and rename it.
+//
+// Its fields must not change once it is in use. Several pools may share a File.
+type File struct {
+	Path string
+	// Every is the pause between looks at the file. Default 1 s.
+	Every time.Duration
+	// OnError is told, once until it changes, why the file cannot be used, and
+	// nil when it can again. It must not wait. Default: nobody is told.
+	OnError func(error)
+}
+
+// Resolve implements [rpc.Resolver]. It returns when ctx ends.
+func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
+	every := f.Every
+	if every <= 0 {
+		every = time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var last state
+	for {
+		last = f.look(last, update)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// state is what the file was at the last look: read without an error, or not.
+type state struct {
+	text []byte
+	err  string
+}
+
+// look reads the file and says what is new.
+func (f *File) look(last state, update func([]string)) state {
+	text, err := readFile(f.Path)
+	if err == nil && last.text != nil && bytes.Equal(text, last.text) {
+		return last
+	}
+	var addrs rpc.StaticResolver
+	if err == nil {
+		addrs, err = parseLines(f.Path, text)
+	}
+	now := state{text: text}
+	if err != nil {
+		now = state{err: err.Error()}
+	}
+	if now.err != last.err && f.OnError != nil {
+		f.OnError(err)
+	}
+	if err == nil {
+		update(addrs)
+	}
+	return now
+}
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("static: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("static: %w", err)
+	}
+	return text, nil
+}
+
+func parseLines(path string, text []byte) (rpc.StaticResolver, error) {
+	var addrs rpc.StaticResolver
+	seen := map[string]bool{}
+	number := 0
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // some editors begin files so
+	for line := range strings.Lines(string(text)) {
+		number++
+		addr := withoutComment(line)
+		if addr == "" {
+			continue
+		}
+		if err := add(&addrs, seen, addr); err != nil {
+			return nil, fmt.Errorf("static: %s:%d: %w", path, number, err)
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%w in %s", errNone, path)
+	}
+	return addrs, nil
+}
+
+// withoutComment leaves alone a # within a path.
+func withoutComment(line string) string {
+	if line = strings.TrimSpace(line); strings.HasPrefix(line, "#") {
+		return ""
+	}
+	for _, begin := range []string{" #", "\t#"} {
+		line, _, _ = strings.Cut(line, begin)
+	}
+	return strings.TrimSpace(line)
+}
