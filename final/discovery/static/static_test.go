@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,15 @@ func TestParse(t *testing.T) {
 type watched struct {
 	t    *testing.T
 	path string
+
+	mu   sync.Mutex
 	said []any // []string from update, string or nil from OnError
+}
+
+func (w *watched) hear(said any) {
+	w.mu.Lock()
+	w.said = append(w.said, said)
+	w.mu.Unlock()
 }
 
 func watch(t *testing.T, text string) *watched {
@@ -70,16 +79,14 @@ func watch(t *testing.T, text string) *watched {
 	w.write(text)
 	file := &File{Path: w.path, OnError: func(err error) {
 		if err == nil {
-			w.said = append(w.said, nil)
+			w.hear(nil)
 			return
 		}
-		w.said = append(w.said, strings.ReplaceAll(err.Error(), w.path, "FILE"))
+		w.hear(strings.ReplaceAll(err.Error(), w.path, "FILE"))
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() {
-		done <- file.Resolve(ctx, func(addrs []string) { w.said = append(w.said, append([]string{}, addrs...)) })
-	}()
+	go func() { done <- file.Resolve(ctx, func(addrs []string) { w.hear(append([]string{}, addrs...)) }) }()
 	t.Cleanup(func() {
 		cancel()
 		assert.ErrorIs(t, <-done, context.Canceled)
@@ -97,6 +104,8 @@ func (w *watched) write(text string) {
 func (w *watched) news() []any {
 	time.Sleep(time.Second)
 	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	said := w.said
 	w.said = nil
 	return said
