@@ -1,0 +1,40 @@
+package tracing
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Client returns an interceptor that makes a span of each call of a client or a
+// pool: a child of the span in the call's context, if there is one. Put it first
+// among the interceptors, so that the span is around them all. It may be given to
+// any number of clients.
+func Client(opts ...Option) rpc.ClientInterceptor {
+	t := newTracing(opts)
+	return func(next rpc.Caller) rpc.Caller {
+		return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
+			return t.call(ctx, next, method, params, reply)
+		})
+	}
+}
+
+func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, params, reply any) error {
+	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), t.attributesOf(method))
+	err := error(errPanicked)
+	defer func() { end(span, err, clientFailed) }()
+	err = next.Call(t.inject(ctx), method, params, reply)
+	return err
+}
+
+// inject returns a context whose calls carry what the propagator says of ctx.
+func (t *tracing) inject(ctx context.Context) context.Context {
+	var c carrier
+	t.propagator.Inject(ctx, &c)
+	if c.metadata == nil {
+		return ctx
+	}
+	return rpc.WithMetadata(ctx, c.metadata)
+}

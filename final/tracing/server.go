@@ -1,0 +1,63 @@
+package tracing
+
+import (
+	"context"
+	"net"
+	"slices"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Server returns an interceptor that makes a span of each call that reaches a
+// handler: a child of the client's span, if it sent one. The handler finds the
+// span in its context, so that its own spans, and its calls through a [Client],
+// are children of it; trace.SpanFromContext gives the trace's ID for logs.
+//
+// What a client sent counts only as far as the propagator finds it to be valid;
+// otherwise the call begins a new trace.
+func Server(opts ...Option) rpc.ServerInterceptor {
+	t := newTracing(opts)
+	return func(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+		start := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), t.attributesOf(info.Name)}
+		return func(ctx context.Context, params any) (result any, err error) {
+			ctx, span := t.start(ctx, info.Name, start)
+			err = errPanicked
+			defer func() { end(span, err, serverFailed) }()
+			result, err = next(ctx, params)
+			return result, err
+		}
+	}
+}
+
+// start begins the span of a call, and takes what its client sent of a trace.
+func (t *tracing) start(ctx context.Context, method string, opts []trace.SpanStartOption) (context.Context, trace.Span) {
+	if md := rpc.MetadataFrom(ctx); len(md) > 0 {
+		sent := t.propagator.Extract(ctx, &carrier{metadata: md})
+		if !t.public {
+			ctx = sent
+		} else if from := trace.SpanContextFromContext(sent); from.IsValid() {
+			opts = slices.Concat(opts, []trace.SpanStartOption{trace.WithLinks(trace.Link{SpanContext: from})})
+		}
+	}
+	ctx, span := t.tracer.Start(ctx, method, opts...)
+	if span.IsRecording() {
+		setPeer(span, ctx)
+	}
+	return ctx, span
+}
+
+// setPeer notes where the call came from. Behind a gateway there may be no address.
+func setPeer(span trace.Span, ctx context.Context) {
+	peer, ok := rpc.PeerFrom(ctx)
+	if !ok || peer.Addr == nil {
+		return
+	}
+	if tcp, ok := peer.Addr.(*net.TCPAddr); ok {
+		span.SetAttributes(semconv.NetworkPeerAddress(tcp.IP.String()), semconv.NetworkPeerPort(tcp.Port))
+		return
+	}
+	span.SetAttributes(semconv.NetworkPeerAddress(peer.Addr.String()))
+}

@@ -1,0 +1,59 @@
+package tracing
+
+import (
+	"errors"
+	"strings"
+
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// clientFailed reports whether a client's span with this code is an error.
+func clientFailed(code rpc.Code) bool { return code != rpc.OK }
+
+// serverFailed reports whether it is the server's fault that a call ended with
+// this code (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/).
+func serverFailed(code rpc.Code) bool {
+	switch code {
+	case rpc.Unknown, rpc.DeadlineExceeded, rpc.Unimplemented, rpc.Internal, rpc.Unavailable, rpc.DataLoss:
+		return true
+	}
+	return false
+}
+
+// errPanicked is how a call ended that never returned. What it panicked with is
+// for rpc.WithPanicHandler.
+var errPanicked = rpc.Errorf(rpc.Internal, "panicked")
+
+// end ends a span with the outcome of its call. It is cheap for a span that is
+// not sampled.
+func end(span trace.Span, err error, failed func(rpc.Code) bool) {
+	if span.IsRecording() {
+		code := rpc.CodeOf(err)
+		span.SetAttributes(semconv.RPCResponseStatusCode(code.String()))
+		if failed(code) {
+			span.SetAttributes(semconv.ErrorTypeKey.String(code.String()))
+			span.SetStatus(codes.Error, description(err))
+		}
+	}
+	span.End()
+}
+
+// maxDescription bounds an error's text, in bytes: a handler may have put
+// something of its params into it, and so the client's.
+const maxDescription = 1 << 10
+
+func description(err error) string {
+	text := err.Error()
+	var coded *rpc.Error
+	if errors.As(err, &coded) {
+		text = coded.Message
+	}
+	if len(text) > maxDescription {
+		text = text[:maxDescription]
+	}
+	return strings.ToValidUTF8(text, "")
+}
