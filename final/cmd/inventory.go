@@ -19,6 +19,7 @@ func Inventory() {
 func runInventory(args []string) (saw seen, err error) {
 	flags := newServerFlags("inventory", "127.0.0.1:7001")
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
+	httpAddr := flags.String("http", "", "let HTTP clients such as curl call on this `address`, and show a page there, both under http://ADDRESS/rpc/; port 0 picks a free port")
 	metricsAddr := flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
 	listLimit := flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: as often as anybody likes")
 	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
@@ -36,19 +37,25 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	err = serveInventory(inv, &calls, flags, *metricsAddr, *listLimit)
+	err = serveInventory(inv, &calls, flags, *httpAddr, *metricsAddr, *listLimit)
 	counts, countErr := inv.Counts()
 	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
 }
 
-// serveInventory serves inv, and if asked to its metrics, until it is told to end.
-func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, metricsAddr string, listLimit int) error {
-	page, opts, err := newMetricsPage(metricsAddr)
+// serveInventory serves inv, and if asked to its metrics and HTTP clients, until it is told to end.
+func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, httpAddr, metricsAddr string, listLimit int) error {
+	metrics, opts, err := newMetricsPage(metricsAddr)
+	if err != nil {
+		return err
+	}
+	defer metrics.close()
+	page, watch, err := newHTTPPage(httpAddr)
 	if err != nil {
 		return err
 	}
 	defer page.close()
+	opts = append(opts, watch...)
 	if listLimit > 0 {
 		limits, err := ratelimit.New(ratelimit.Method(inventory.List.Name(), float64(listLimit), max(1, listLimit/10)))
 		if err != nil {
@@ -63,7 +70,7 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags,
 	if err := inv.Register(srv); err != nil {
 		return err
 	}
-	return serve(srv, *flags.addr, ended(*flags.untilEOF), page.serve)
+	return serve(srv, *flags.addr, ended(*flags.untilEOF), metrics.serve, func() { page.serve(srv) })
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

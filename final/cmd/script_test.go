@@ -39,6 +39,8 @@ func TestScripts(t *testing.T) {
 			"crash":  crash,
 			"junk":   junk,
 			"scrape": scrape,
+			"post":   post,
+			"get":    get,
 		},
 	})
 }

@@ -1,0 +1,76 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+	"example.com/rpc-from-scratch/final/transport/gateway"
+)
+
+// httpPage serves calls by POST, for curl, and a page that lists the methods. A
+// nil page is none.
+type httpPage struct {
+	ln       net.Listener
+	recorder *gateway.Recorder
+	server   *http.Server
+}
+
+// newHTTPPage listens on addr and returns what lets a page see a server's calls.
+// Without an address there is no page, and no option.
+func newHTTPPage(addr string) (*httpPage, []rpc.ServerOption, error) {
+	if addr == "" {
+		return nil, nil, nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &httpPage{ln: ln, recorder: gateway.NewRecorder()}
+	return p, []rpc.ServerOption{rpc.WithServerInterceptors(p.recorder.Intercept)}, nil
+}
+
+// serve says where srv can be called and serves it there until close.
+func (p *httpPage) serve(srv *rpc.Server) {
+	if p == nil {
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/rpc/", gateway.New(srv, p.options()...))
+	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	fmt.Printf("calls on http://%s/rpc/\n", p.ln.Addr())
+	go func() {
+		if err := p.server.Serve(p.ln); !errors.Is(err, http.ErrServerClosed) {
+			fmt.Fprintln(os.Stderr, "http:", err)
+		}
+	}()
+}
+
+// options protects a page that only this machine can reach from sites whose name
+// points here: a browser on this machine would let them in.
+func (p *httpPage) options() []gateway.Option {
+	opts := []gateway.Option{gateway.WithPage(p.recorder)}
+	if addr, ok := p.ln.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+		opts = append(opts, gateway.WithHosts("localhost", "127.0.0.1", "::1", addr.IP.String()))
+	}
+	return opts
+}
+
+// close ends the page once the calls that came over it have ended, as serve does
+// with the others.
+func (p *httpPage) close() {
+	if p == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if p.server != nil && p.server.Shutdown(ctx) != nil {
+		p.server.Close()
+	}
+	p.ln.Close() // nobody else does if it was never served
+}
