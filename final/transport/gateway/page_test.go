@@ -154,7 +154,6 @@ type (
 		Base
 		Text    string
 		Hidden  string `json:"-"`
-		Dash    string `json:"-,"`
 		private int
 		Lines   []inner          `json:"lines"`
 		Table   map[string]inner `json:"table"`
@@ -179,12 +178,12 @@ func TestTypes_StructsAndSamples(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"gateway.outer ID int", "gateway.outer Text string", "gateway.outer - string", "gateway.outer lines []gateway.inner",
+		"gateway.outer ID int", "gateway.outer Text string", "gateway.outer lines []gateway.inner",
 		"gateway.outer table map[string]gateway.inner", "gateway.outer at time.Time", "gateway.outer Data []byte", "gateway.outer Any any", "gateway.outer Bad gateway.panics",
 		"gateway.inner count int", "gateway.inner next *gateway.inner", "gateway.inner Mass float64",
 	}, lines)
 	assert.Equal(t,
-		`{"ID":0,"Text":"","-":"","lines":[],"table":{},"at":"0001-01-01T00:00:00Z","Data":"","Any":null,"Bad":null}`,
+		`{"ID":0,"Text":"","lines":[],"table":{},"at":"0001-01-01T00:00:00Z","Data":"","Any":null,"Bad":null}`,
 		sample(reflect.TypeFor[outer]()))
 	assert.Equal(t, `{"count":0,"next":{"count":0,"next":{"count":0,"Mass":"0"},"Mass":"0"},"Mass":"0"}`, sample(reflect.TypeFor[inner]()), "as deep as it goes")
 	assert.Equal(t, `""`, sample(reflect.TypeFor[string]()))

@@ -40,8 +40,11 @@
 // # Behind a proxy
 //
 // A proxy must speak HTTP/2 on both sides and pass on each piece of a body as it
-// comes, in both directions at once: what gRPC needs, trailers apart. A timeout
-// of the proxy for requests without traffic should be above rpc.WithKeepalive.
+// comes, in both directions at once: what gRPC needs, trailers apart. Tried were
+// net/http/httputil.ReverseProxy with FlushInterval -1 (a test here does it),
+// nginx 1.22 with grpc_pass and client_max_body_size 0, and HAProxy 2.6 with
+// "proto h2" on both sides. A timeout of the proxy for requests without traffic
+// should be above rpc.WithKeepalive.
 // The caller's address is http.Request's RemoteAddr, which behind a proxy is
 // the proxy's: no header is believed. A handler around the Listener that trusts
 // its proxy may set RemoteAddr.
