@@ -26,7 +26,7 @@
 //
 // And of a pool:
 //
-//	rpc_pool_members{pool,state}         state is connected, backing_off or idle
+//	rpc_pool_members{pool,state}         state is connected, ejected, backing_off or idle
 //	rpc_pool_calls_in_flight{pool,addr}
 //
 // Codes have their gRPC names in lower case: "ok", "not_found". Started less

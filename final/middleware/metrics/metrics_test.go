@@ -234,6 +234,25 @@ func TestPool_TellsWhatItsConnectionsDo(t *testing.T) {
 	})
 }
 
+func TestPool_TellsWhichServersAreEjected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		hold := make(chan struct{})
+		srv := rpc.NewServer()
+		defer srv.Close()
+		defer close(hold)
+		require.NoError(t, echo.Handle(srv, handle(hold)))
+		pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, rpc.WithDialer(network{"a": srv, "b": srv}.dial),
+			rpc.WithEjection(1, time.Hour, time.Hour))
+		defer pool.Close()
+		require.NoError(t, reg.Register(metrics.NewPool("shop", pool)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, pool.Call(ctx, "Test.Echo", "held", nil), rpc.DeadlineExceeded)
+		assert.Equal(t, 1.0, value(t, reg, "rpc_pool_members", "pool", "shop", "state", "ejected"))
+	})
+}
+
 func TestPool_AddressesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var addrs rpc.StaticResolver

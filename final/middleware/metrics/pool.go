@@ -38,7 +38,7 @@ func (p *Pool) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (p *Pool) Collect(to chan<- prometheus.Metric) {
-	states := map[string]int{"connected": 0, "backing_off": 0, "idle": 0}
+	states := map[string]int{"connected": 0, "ejected": 0, "backing_off": 0, "idle": 0}
 	inFlight := map[string]int{}
 	for _, member := range p.pool.Members() {
 		states[state(member)]++
@@ -60,6 +60,8 @@ func collect(to chan<- prometheus.Metric, desc *prometheus.Desc, values map[stri
 
 func state(m rpc.PoolMember) string {
 	switch {
+	case m.Ejected: // connected or not: it gets no calls
+		return "ejected"
 	case m.Connected:
 		return "connected"
 	case m.BackingOff:
