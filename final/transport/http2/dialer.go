@@ -212,5 +212,5 @@ func dialError(ctx context.Context, err error) error {
 	case errors.As(err, &coded):
 		return err
 	}
-	return fmt.Errorf("http2: %w", err)
+	return fmt.Errorf("over HTTP/2: %w", err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -108,11 +109,19 @@ func TestDial_ServersWithoutHTTP2(t *testing.T) {
 	dialer := newDialer(t, nil)
 	_, err := rpc.Dial(bounded(t), hs.Listener.Addr().String(), rpc.WithDialer(dialer.Dial))
 	assert.ErrorIs(t, err, rpc.Unavailable)
-	assert.ErrorContains(t, err, "HTTP/1.1")
 
 	dialer.Close()
 	_, err = dialer.Dial(bounded(t), hs.Listener.Addr().String())
 	assert.ErrorIs(t, err, net.ErrClosed)
+
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS() // offers HTTP/1.1 alone
+	defer secure.Close()
+	dialer = newDialer(t, secure.Client().Transport.(*http.Transport).TLSClientConfig)
+	_, err = rpc.Dial(bounded(t), secure.Listener.Addr().String(), rpc.WithDialer(dialer.Dial))
+	assert.ErrorIs(t, err, rpc.Unavailable)
+	assert.ErrorContains(t, err, "no application protocol")
 }
 
 // Dial gives up when its context ends, wherever it is.
