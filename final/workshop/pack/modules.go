@@ -29,6 +29,9 @@ type collector struct {
 	env   []string
 }
 
+// heavy are the modules that no lesson needs, and that bring many others.
+var heavy = []string{"final/bench", "final/discovery/consul", "final/tracing"}
+
 // systems are those on which the archive has to work: some packages are imported
 // on one alone.
 var systems = []string{"linux", "darwin", "windows"}
@@ -98,7 +101,7 @@ func (c *collector) modules() ([]string, error) {
 	}
 	var dirs []string
 	for _, use := range work.Use {
-		if dir := path.Clean(use.Path); c.bench || dir != "final/bench" {
+		if dir := path.Clean(use.Path); c.bench || !slices.Contains(heavy, dir) {
 			dirs = append(dirs, dir)
 		}
 	}

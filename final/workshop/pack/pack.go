@@ -25,7 +25,7 @@ const commandsFile = "OFFLINE.md"
 
 // Options of Write.
 type Options struct {
-	Bench bool                 // also the modules of the benchmark's peers
+	Bench bool                 // also the modules that heavy ones need
 	Tell  func(message string) // what is being done; nil: nobody listens
 }
 
