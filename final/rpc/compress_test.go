@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,10 +143,15 @@ func TestCompression_PendingCallsAreCompressedToo(t *testing.T) {
 	assert.Less(t, here.written.Load(), int64(10_000))
 }
 
-func TestCompression_NobodyWantsTheResult(t *testing.T) {
-	client := dial(t, listen(t, echoServer(t, WithServerCompression(0))), WithCompression(0))
-	require.NoError(t, client.Call(t.Context(), echoText.Name(), &letter{lines(20_000)}, nil))
-	require.NoError(t, client.Ping(t.Context()))
+// A result that nobody wants is not looked at.
+func TestCompression_ResultThatNobodyWants(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := rawGranting(t, WithCompression(0))
+		call := client.Go(t.Context(), "Test.Echo", nil, nil)
+		raw.write(append(appendHeader(nil, kindResponse, flagCompressed, raw.read().id, 8), "not gzip"...))
+		assert.NoError(t, call.Wait())
+		client.Close()
+	})
 }
 
 // Each side has its own bound, and a body of just that size is compressed.
@@ -209,7 +215,7 @@ func TestCompression_LimitsCountUncompressedBytes(t *testing.T) {
 	_, err = echoText.Call(t.Context(), client, &letter{strings.Repeat("x", 10_000-overhead)})
 	require.NoError(t, err)
 	_, err = echoText.Call(t.Context(), client, &letter{strings.Repeat("x", 10_000-overhead+1)})
-	require.ErrorIs(t, err, ResourceExhausted)
+	require.ErrorContains(t, err, "request of 10001 bytes: the server reads at most 10000", "it is not even sent")
 }
 
 // Without the agreement of both, nothing is compressed and all works.
@@ -286,7 +292,10 @@ func TestCompression_OfferAndGrant(t *testing.T) {
 	} {
 		assert.Equal(t, want, client.granted(said), "%q", said)
 	}
-	client.compressFrom = 0
+	client.codec = Gob
+	offering, err := client.helloMetadata()
+	require.NoError(t, err)
+	assert.Empty(t, offering)
 	assert.False(t, client.granted(gzipGranted), "it was not offered")
 }
 
@@ -319,19 +328,19 @@ func badGzip(t testing.TB) map[string]string {
 	w.Write([]byte(`{"Text":"abc"}`))
 	w.Close()
 	return map[string]string{
-		"nothing":           "",
-		"not gzip":          `{"Text":"abc"}`,
-		"a part of a head":  good[:7],
-		"cut short":         good[:len(good)-9],
-		"without its sum":   good[:len(good)-8],
-		"a wrong sum":       string(flipped),
-		"more after it":     good + " ",
-		"two of them":       gzipped(t, `{"Text":`) + gzipped(t, `"abc"}`),
-		"a name":            named.String(),
-		"room for 64 KiB":   "\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\xff\xff",
-		"no deflate":        good[:10] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-		"not JSON":          gzipped(t, `{"Text":"abc`),
-		"compressed nobody": gzipped(t, good),
+		"nothing":          "",
+		"not gzip":         `{"Text":"abc"}`,
+		"a part of a head": good[:7],
+		"cut short":        good[:len(good)-9],
+		"without its sum":  good[:len(good)-8],
+		"a wrong sum":      string(flipped),
+		"more after it":    good + " ",
+		"two of them":      gzipped(t, `{"Text":`) + gzipped(t, `"abc"}`),
+		"a name":           named.String(),
+		"room for 64 KiB":  "\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\xff\xff",
+		"no deflate":       good[:10] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+		"not JSON":         gzipped(t, `{"Text":"abc`),
+		"compressed twice": gzipped(t, good),
 	}
 }
 
@@ -384,9 +393,18 @@ func TestCompression_BadResultsFailTheirCallAlone(t *testing.T) {
 // reserved flag does.
 func TestCompression_FlagThatWasNotAgreedUponEndsTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		for _, opts := range [][]ServerOption{nil, {WithServerCompression(0), WithCodecs(Gob)}} {
-			srv := echoServer(t, opts...)
-			raw := rawClient(t, srv, "json")
+		for _, c := range []struct {
+			codec string
+			offer Metadata
+			opts  []ServerOption
+		}{
+			{"json", nil, nil},
+			{"json", nil, []ServerOption{WithServerCompression(0)}},
+			{"json", Metadata{compressionKey: gzipName}, nil},
+			{"gob", Metadata{compressionKey: gzipName}, []ServerOption{WithServerCompression(0), WithCodecs(Gob)}},
+		} {
+			srv := echoServer(t, c.opts...)
+			raw := rawClientSaying(t, srv, clientHello{codec: c.codec, maxMessage: 1 << 20, metadata: c.offer})
 			raw.compressed(1, echoText.Name(), gzipped(t, `{}`))
 			_, e := raw.readGoAway()
 			assert.Equal(t, InvalidArgument, e.Code)
@@ -442,6 +460,13 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 	}
 }
 
+// Room is made for what comes out, not for what could.
+func TestExpand_MakesRoomForWhatComesOut(t *testing.T) {
+	out, err := expand(nil, []byte(gzipped(t, lines(3_000))), 100<<20)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, cap(out.b), 8_192)
+}
+
 // Nothing is decompressed for who may not call: the answer is Authorize's.
 func TestCompression_NothingIsDecompressedBeforeAuthorize(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -474,7 +499,12 @@ func TestCompression_ParamsThatNobodyWants(t *testing.T) {
 func TestCompression_NonBlockingMethods(t *testing.T) {
 	srv := echoServer(t, WithServerCompression(0))
 	quick := Method[letter, letter]("Test.Quick")
-	require.NoError(t, quick.Handle(srv, func(_ context.Context, in *letter) (*letter, error) { return in, nil }, NonBlocking()))
+	require.NoError(t, quick.Handle(srv, func(_ context.Context, in *letter) (*letter, error) {
+		if len(in.Text) > defaultCompressFrom {
+			assert.NotContains(t, string(debug.Stack()), ").handleRequest(", "it runs on the goroutine that reads")
+		}
+		return in, nil
+	}, NonBlocking()))
 	client := dial(t, listen(t, srv), WithCompression(0))
 	for _, size := range []int{10, 5_000, 100, 500_000} {
 		out, err := quick.Call(t.Context(), client, &letter{lines(size)})

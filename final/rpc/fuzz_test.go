@@ -248,11 +248,13 @@ func (r *rawConn) pause(d time.Duration) {
 // A client that is fed anything gives each call its own reply or an error, and
 // ends.
 func FuzzClient(f *testing.F) {
-	f.Add(true, []byte{0, 0, 0, 1, 0, 2, 0, 3})
-	f.Add(false, []byte{0, 0, 1, 0, 2, 4, 0, 5, 1})
-	f.Add(true, []byte{3, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8})
-	f.Add(true, []byte{4, 2, 0, 1, 0, 0, 6, 5})
-	f.Fuzz(func(t *testing.T, json bool, ops []byte) {
+	f.Add(true, false, []byte{0, 0, 0, 1, 0, 2, 0, 3})
+	f.Add(false, false, []byte{0, 0, 1, 0, 2, 4, 0, 5, 1})
+	f.Add(true, false, []byte{3, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8})
+	f.Add(true, false, []byte{4, 2, 0, 1, 0, 0, 6, 5})
+	f.Add(true, true, []byte{0, 1, 0, 0, 2, 1, 0, 3, 2, 3, 'x', 'y', 'z', 0, 4, 3})
+	twoMiB := []byte(bomb(f, 2))
+	f.Fuzz(func(t *testing.T, json, compress bool, ops []byte) {
 		if len(ops) > 4096 {
 			return
 		}
@@ -261,7 +263,14 @@ func FuzzClient(f *testing.F) {
 			if json {
 				codec = JSON
 			}
-			client, raw := rawServer(t, WithCodec(codec), WithMaxReply(8<<10), WithKeepalive(0))
+			hello := serverHello{maxInFlight: 10, maxMessage: 1 << 20}
+			opts := []ClientOption{WithCodec(codec), WithMaxReply(8 << 10), WithKeepalive(0)}
+			var bombs []byte
+			if compress {
+				bombs, hello.text = twoMiB, gzipGranted
+				opts = append(opts, WithCompression(1))
+			}
+			client, raw := rawServerSaying(t, hello, opts...)
 			var calls []*Pending
 			replies := make([]stockReply, 8)
 			for i := range replies {
@@ -270,7 +279,7 @@ func FuzzClient(f *testing.F) {
 				assert.Equal(t, uint64(i+1), raw.read().id)
 			}
 			go io.Copy(io.Discard, raw.conn) // cancels and pongs
-			feedClient(raw, &program{b: ops}, json)
+			feedClient(raw, &program{b: ops, bomb: bombs}, json)
 			raw.conn.Close()
 			for i, call := range calls {
 				err := call.Wait()
@@ -296,6 +305,9 @@ func feedClient(raw *rawConn, p *program, json bool) {
 			body, flags := []byte(`{"Count":`+string('0'+byte(id))+`}`), uint8(0)
 			if !json {
 				body, flags, _ = enc.append(nil, stockReply{Count: int(id)})
+			}
+			if p.bomb != nil {
+				body, flags = p.compress(raw.t, body, flags)
 			}
 			out = append(appendHeader(nil, kindResponse, flags, id, len(body)), body...)
 		case 2:
