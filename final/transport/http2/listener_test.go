@@ -191,7 +191,7 @@ func TestDialer_OpensAnotherTCPConnection(t *testing.T) {
 		_, err := echo.Call(bounded(t), client, &echoRequest{})
 		require.NoError(t, err)
 	}
-	assert.EqualValues(t, 3, counting.accepted.Load())
+	assert.GreaterOrEqual(t, counting.accepted.Load(), int32(3), "net/http may open one more while it does not know the server's limit")
 }
 
 // A proxy between, here net/http's own, with HTTP/2 on both sides.

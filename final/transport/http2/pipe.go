@@ -11,6 +11,9 @@ import (
 // pipeSize is how many bytes a pipe holds: the size of an HTTP/2 frame.
 const pipeSize = 16 << 10
 
+// rings are those that no pipe needs just now: an idle connection has none to send from.
+var rings = sync.Pool{New: func() any { return new([pipeSize]byte) }}
+
 // pipe is one direction of a connection: bytes in order, bounded, with a
 // deadline for each side. Unlike a stream's own deadlines in net/http, one that
 // has passed can be set anew and the bytes go on where they stopped.
@@ -24,8 +27,9 @@ type pipe struct {
 	readable *sync.Cond
 	writable *sync.Cond
 
-	ring        []byte // made when first needed
-	start, size int    // what is in it
+	ring        *[pipeSize]byte // nil while nothing is in it, or about to be
+	start, size int             // what is in it
+	reserved    bool            // the writer has been given room
 
 	writeErr error // what readers get after the last byte; nil: more may come
 	readErr  error // what writers get at once; nil: somebody reads
@@ -76,17 +80,18 @@ func (p *pipe) waitLocked() error {
 func (p *pipe) Write(b []byte) (n int, err error) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	for len(b) > 0 || n == 0 {
+	for {
 		space, err := p.reserve()
-		if err != nil || len(b) == 0 {
+		if err != nil {
 			return n, err
 		}
 		moved := copy(space, b)
 		p.commit(moved)
 		n += moved
-		b = b[moved:]
+		if b = b[moved:]; len(b) == 0 {
+			return n, nil
+		}
 	}
-	return n, nil
 }
 
 // fill moves bytes from src into the pipe, without another buffer between them,
@@ -128,11 +133,12 @@ func (p *pipe) reserve() ([]byte, error) {
 // roomLocked returns the free piece after what is in the ring.
 func (p *pipe) roomLocked() []byte {
 	if p.ring == nil {
-		p.ring = make([]byte, pipeSize)
+		p.ring = rings.Get().(*[pipeSize]byte)
 	}
 	if p.size == 0 {
 		p.start = 0
 	}
+	p.reserved = true
 	end := p.start + p.size
 	if end >= pipeSize {
 		return p.ring[end-pipeSize : p.start]
@@ -145,6 +151,7 @@ func (p *pipe) commit(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.size += n
+	p.reserved = false
 	p.readable.Broadcast()
 }
 
@@ -183,6 +190,10 @@ func (p *pipe) consume(n int) {
 func (p *pipe) consumeLocked(n int) {
 	p.start = (p.start + n) % pipeSize
 	p.size -= n
+	if p.size == 0 && !p.reserved && p.ring != nil {
+		rings.Put(p.ring)
+		p.ring = nil
+	}
 	p.writable.Broadcast()
 }
 
