@@ -25,6 +25,7 @@ type client struct {
 	bounds  frames.ServerHello // what the server's hello said
 	largest int                // the largest message that this client reads
 	helloed bool
+	agreed  frames.Flags // that frames may have, by both hellos
 
 	sent     []byte // last
 	open     map[uint64]bool
@@ -101,6 +102,9 @@ func (c *client) read(timeout time.Duration, want []byte) ([]byte, error) {
 	if !c.helloed {
 		c.helloed = true
 		return got, c.keepBounds(got)
+	}
+	if got, err = c.expanded(got, want); err != nil {
+		return nil, err
 	}
 	return got, c.mind(got, want)
 }

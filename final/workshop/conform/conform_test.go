@@ -90,7 +90,7 @@ func TestConform_AnotherServerKeepsTheRules(t *testing.T) {
 		return addr, end, nil
 	}}, nil)
 	assert.Empty(t, failed)
-	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end", "protobuf: a call"}, skipped)
+	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end", "protobuf: a call", "compression: gzip", "compression: too much comes out"}, skipped)
 }
 
 // page is PROTOCOL.md, its lines joined.

@@ -38,6 +38,7 @@ type miniConn struct {
 	conn    *net.TCPConn
 	in      io.Reader
 	largest int // the largest message that the client reads
+	agreed  frames.Flags
 
 	mu       sync.Mutex
 	lastID   uint64
@@ -160,7 +161,14 @@ func (c *miniConn) accept(b []byte) (frames.Code, string) {
 	case client.Codec != "json":
 		return frames.Unimplemented, "unknown codec"
 	}
-	return frames.OK, ""
+	if !strings.Contains(c.fault, "compression") {
+		return frames.OK, ""
+	}
+	grant := frames.ServerHello{Text: frames.Compression + "=" + frames.Gzip}
+	if c.agreed = frames.Agreed(client, grant); c.agreed == 0 {
+		return frames.OK, ""
+	}
+	return frames.OK, grant.Text
 }
 
 // fit reports whether pairs may be metadata.
@@ -184,7 +192,7 @@ func (c *miniConn) read() (frames.Code, string) {
 		}
 		f, err := frames.ParseFrame(b)
 		if err == nil {
-			err = f.Check(true)
+			err = f.CheckAgreed(true, c.agreed)
 		}
 		if err != nil && strings.HasPrefix(err.Error(), "unknown frame kind") {
 			return frames.Unimplemented, err.Error()
@@ -347,6 +355,14 @@ func (c *miniConn) call(r frames.Request) {
 }
 
 func (c *miniConn) checkStock(r frames.Request) {
+	if r.Flags&frames.FlagCompressed != 0 && c.fault != "grants compression that it does not know" {
+		plain, err := frames.Expand(r.Params, 64<<20) // any limit above its own
+		if err != nil {
+			c.refuse(r.ID, frames.InvalidArgument)
+			return
+		}
+		r.Params = plain
+	}
 	var params struct{ Item string }
 	if err := json.Unmarshal(r.Params, &params); err != nil && len(r.Params) > 0 {
 		if c.fault != "does not answer params that do not fit" || r.Params[0] != '[' {

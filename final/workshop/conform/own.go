@@ -38,6 +38,9 @@ var ownRules = []Rule{
 	{Name: "half-close: within a frame", Says: "a truncated frame, and the client still reads", test: onConn(hello, halfFrame)},
 	{Name: "connections: two at once", Says: "Many calls are in flight on one connection", test: twoAtOnce},
 	{Name: "connections: a bad one ends alone", Says: "After input that it cannot go on from, a server sends a go-away with the reason", test: badAlone},
+	{Name: "compression: offered", Says: "A server that does not know the key takes it for metadata like any other.", test: onConn((*client).offer, offered)},
+	{Name: "compression: gzip", Says: "It is exactly one member of gzip, RFC 1952, without the header's optional fields (its flags are 0), and nothing after it.", test: onConn((*client).offer, compressed)},
+	{Name: "compression: too much comes out", Says: "A receiver stops at the first byte above the limit, and fails that one call with resource_exhausted; the connection goes on.", test: onConn((*client).offer, bombed)},
 	{Name: "shutdown: what is in flight is answered", Says: "It answers the calls up to that one, and takes cancels and pings.", test: shutdown(drains)},
 	{Name: "shutdown: a call too late", Says: "they are not run and not answered, and the client knows that they never ran", test: shutdown(tooLate)},
 }

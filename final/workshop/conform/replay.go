@@ -21,6 +21,7 @@ const (
 	helloBadFile = "final-hello-bad.txt"
 	badFile      = "final-server-bad.txt"
 	protobufFile = "final-protobuf.txt"
+	compressFile = "final-compress.txt"
 )
 
 // replays are all sections that show a server's side, but for those that
@@ -99,6 +100,8 @@ var replays = []replay{
 	{file: badFile, section: "frame: an ID in flight", says: "a reply could not say which of the two it is for"},
 	{file: badFile, section: "frame: a lower ID", says: "each request's is above that of the request before"},
 	{file: badFile, section: "frame: it does not end", says: "30 s from its first byte on", slow: 30 * time.Second},
+
+	{file: compressFile, section: "compressed: not agreed upon", says: "Only if the hellos have agreed upon it"},
 
 	{file: protobufFile, section: "a call", says: "one message in Protocol Buffers' binary encoding, without a length before it", offered: true},
 }

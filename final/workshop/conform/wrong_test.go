@@ -64,6 +64,11 @@ var wrong = []struct {
 		"method: the exact name":        another,
 		"replies: exactly one each":     another,
 	}},
+	{"grants compression that it does not know", map[string]string{
+		"compression: gzip":               another,
+		"compression: too much comes out": another,
+	}},
+	{"compression without a limit", map[string]string{"compression: too much comes out": another}},
 	{"does not say that a call never ran", refusals(another)},
 	{"timeouts are little-endian", map[string]string{
 		"the deadline passes on the server":       "no answer within 2.5s",
@@ -106,6 +111,7 @@ func badFrames(reason string) map[string]string {
 		"half-close: within a frame":        reason,
 		"connections: a bad one ends alone": reason,
 		"frame: length over the limit":      reason,
+		"compressed: not agreed upon":       reason,
 	}
 	for _, r := range replays {
 		if strings.HasPrefix(r.section, "frame: ") && r.slow == 0 {
