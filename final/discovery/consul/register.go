@@ -1,0 +1,133 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// farewell bounds the time for Consul to hear that a server goes, so that an
+// agent that hangs does not use up the time for the calls in flight.
+const farewell = 3 * time.Second
+
+// Registration is a server's place in Consul.
+type Registration struct {
+	agent   *api.Agent
+	service Service
+	stop    context.CancelFunc
+	ended   chan struct{} // closed when the heart-beats have ended
+}
+
+// Register tells Consul of a server that listens, and keeps telling it that the
+// server is alive until ctx ends or Deregister is called. If Consul forgets the
+// server, because it lost its state or the network was away for too long, it is
+// registered again.
+//
+// An error is about s, or says that Consul could not be told now; there is no
+// registration then, and the caller may try again.
+func Register(ctx context.Context, client *api.Client, s Service) (*Registration, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &Registration{agent: client.Agent(), service: s, ended: make(chan struct{})}
+	if err := r.register(ctx); err != nil {
+		return nil, fmt.Errorf("consul: register %s: %w", s.ID, err)
+	}
+	ctx, r.stop = context.WithCancel(ctx)
+	go r.live(ctx)
+	return r, nil
+}
+
+// live sends heart-beats until ctx ends.
+func (r *Registration) live(ctx context.Context) {
+	defer close(r.ended)
+	tick := time.NewTicker(r.service.every())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.beat(ctx); err != nil && ctx.Err() == nil {
+			r.service.OnError(fmt.Errorf("consul: heart-beat of %s: %w", r.service.ID, err))
+		}
+	}
+}
+
+// beat makes one sign of life. Consul that answers with a refusal no longer knows
+// the server.
+func (r *Registration) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, max(r.service.every(), time.Second))
+	defer cancel()
+	err := r.sign(ctx)
+	if refused := new(api.StatusError); errors.As(err, refused) {
+		return r.register(ctx)
+	}
+	return err
+}
+
+// sign tells Consul that the server is alive, or asks whether Consul, which tests
+// that itself, still knows it. The text is always the same: a new one would wake
+// all who watch.
+func (r *Registration) sign(ctx context.Context) error {
+	options := new(api.QueryOptions).WithContext(ctx)
+	if r.service.TCPEvery > 0 {
+		_, _, err := r.agent.Service(r.service.ID, options)
+		return err
+	}
+	return r.agent.UpdateTTLOpts(r.service.checkID(), "alive", api.HealthPassing, options)
+}
+
+func (r *Registration) register(ctx context.Context) error {
+	return r.agent.ServiceRegisterOpts(r.service.registration(), api.ServiceRegisterOpts{ReplaceExistingChecks: true}.WithContext(ctx))
+}
+
+// Deregister ends the heart-beats and takes the server out of Consul, so that no
+// new client finds it. On an error Consul notices by itself, after the TTL. It
+// may be called again.
+func (r *Registration) Deregister(ctx context.Context) error {
+	r.stop()
+	<-r.ended // else a heart-beat could register the server again
+	err := r.agent.ServiceDeregisterOpts(r.service.ID, new(api.QueryOptions).WithContext(ctx))
+	var refused api.StatusError
+	if errors.As(err, &refused) && refused.Code == http.StatusNotFound {
+		return nil // it is not there
+	}
+	if err != nil {
+		return fmt.Errorf("consul: deregister %s: %w", r.service.ID, err)
+	}
+	return nil
+}
+
+// Shutdown ends a server so that no call is lost: it deregisters, waits for
+// notice, in which clients hear of it and go elsewhere, and only then lets srv,
+// an *rpc.Server, refuse new calls and end those that run. The servers of a
+// cluster hear of a change within milliseconds; a second of notice is plenty.
+//
+// If Consul cannot be told within three seconds there is no notice to wait for.
+// The error is that of Consul, of srv.Shutdown(ctx), or both.
+func (r *Registration) Shutdown(ctx context.Context, srv interface{ Shutdown(context.Context) error }, notice time.Duration) error {
+	telling, cancel := context.WithTimeout(ctx, farewell)
+	untold := r.Deregister(telling)
+	cancel()
+	if untold == nil {
+		wait(ctx, notice)
+	}
+	return errors.Join(untold, srv.Shutdown(ctx))
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,195 @@
+package consul
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"golang.org/x/time/rate"
+
+	"example.com/rpc-from-scratch/final/discovery/static"
+)
+
+const (
+	answerIn   = 10 * time.Second // beyond the time that Consul was asked to wait
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// Resolver is an rpc.Resolver: the addresses of the service's instances whose
+// checks all pass. Each change reaches it at once, by a query that Consul answers
+// when there is one ("blocking query").
+//
+// While Consul is away or answers with an error, the addresses that are known
+// stay in use. So they do when Consul says that there is no server where there
+// were some: a Consul that has lost its state says so, too, until the servers
+// have registered again. Only after Grace is it believed. Servers that failed
+// are not called more often for that: the pool finds them closed.
+//
+// Its fields must not change once it is in use. Several pools may share a Resolver.
+type Resolver struct {
+	Client  *api.Client
+	Service string
+	// Tags are those that an instance must have, all of them.
+	Tags []string
+	// Wait is how long a query waits for a change. Default 1 min; Consul's most is 10 min.
+	Wait time.Duration
+	// Grace is how long an empty list after one that was not is doubted.
+	// Default 1 min; below 0 it is believed at once.
+	Grace time.Duration
+	// OnError is told of failed queries and of instances that cannot be dialled. It
+	// must not wait. Default: nobody is told.
+	OnError func(error)
+}
+
+// Resolve implements rpc.Resolver. It returns when ctx ends, or at once if the
+// fields make no sense.
+func (r *Resolver) Resolve(ctx context.Context, update func(addrs []string)) error {
+	if err := checkName(r.Service); err != nil {
+		return err
+	}
+	w := watch{
+		Resolver: r,
+		update:   update,
+		limit:    rate.NewLimiter(rate.Every(200*time.Millisecond), 10), // changes may come in a burst
+		pause:    firstPause,
+	}
+	for ctx.Err() == nil {
+		if w.limit.Wait(ctx) != nil {
+			break
+		}
+		entries, index, err := w.query(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			w.failed(ctx, err)
+		default:
+			w.answered(entries, index)
+		}
+	}
+	return ctx.Err()
+}
+
+// watch is what one Resolve knows.
+type watch struct {
+	*Resolver
+	update func([]string)
+	limit  *rate.Limiter // of queries, whatever Consul answers
+	pause  time.Duration // after the next failure
+
+	index      uint64 // of the last answer; 0 asks for one at once
+	told       bool
+	known      []string // what update was told last, sorted
+	emptySince time.Time
+}
+
+// query asks for the passing instances: when index is set, once they have changed.
+func (w *watch) query(ctx context.Context) ([]*api.ServiceEntry, uint64, error) {
+	patience := answerIn
+	options := &api.QueryOptions{WaitIndex: w.index}
+	if w.index > 0 {
+		options.WaitTime = w.waitTime()
+		patience += options.WaitTime + options.WaitTime/16 // Consul adds up to a sixteenth
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	entries, meta, err := w.Client.Health().ServiceMultipleTags(w.Service, w.Tags, true, options.WithContext(ctx))
+	if err != nil {
+		return nil, 0, fmt.Errorf("consul: where is %s: %w", w.Service, err)
+	}
+	return entries, meta.LastIndex, nil
+}
+
+// waitTime is Wait, or less when an empty list is to be believed before.
+func (w *watch) waitTime() time.Duration {
+	wait := cmp.Or(w.Wait, time.Minute)
+	if !w.emptySince.IsZero() {
+		wait = min(wait, w.grace()-time.Since(w.emptySince))
+	}
+	return max(wait, time.Millisecond)
+}
+
+func (w *watch) grace() time.Duration { return cmp.Or(w.Grace, time.Minute) }
+
+// failed pauses, and begins anew: whoever answers next may know nothing of the
+// indices of before.
+func (w *watch) failed(ctx context.Context, err error) {
+	w.tell(err)
+	w.index, w.emptySince = 0, time.Time{}
+	wait(ctx, w.pause-rand.N(w.pause/2))
+	w.pause = min(2*w.pause, lastPause)
+}
+
+func (w *watch) answered(entries []*api.ServiceEntry, index uint64) {
+	w.pause = firstPause
+	w.index = nextIndex(w.index, index)
+	addrs := w.addresses(entries)
+	if w.doubtful(addrs) || w.told && slices.Equal(addrs, w.known) {
+		return
+	}
+	w.told, w.known, w.emptySince = true, addrs, time.Time{}
+	w.update(slices.Clone(addrs))
+}
+
+// nextIndex follows https://developer.hashicorp.com/consul/api-docs/features/blocking:
+// an index that goes backwards is of another history, so what was learned last may
+// not be all of it, and 1 is answered at once; 0 would not wait at all.
+func nextIndex(last, index uint64) uint64 {
+	if index < last {
+		return 1
+	}
+	return max(index, 1)
+}
+
+// doubtful reports whether addrs is empty, and was not, and not for long enough.
+func (w *watch) doubtful(addrs []string) bool {
+	if len(addrs) > 0 || len(w.known) == 0 {
+		w.emptySince = time.Time{}
+		return false
+	}
+	if w.emptySince.IsZero() {
+		w.emptySince = time.Now()
+	}
+	return time.Since(w.emptySince) < w.grace()
+}
+
+// addresses returns where the instances can be dialled, sorted.
+func (w *watch) addresses(entries []*api.ServiceEntry) []string {
+	addrs := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		addr, err := address(entry)
+		if err != nil {
+			w.tell(fmt.Errorf("consul: an instance of %s: %w", w.Service, err))
+			continue
+		}
+		addrs = append(addrs, addr)
+	}
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
+}
+
+// address is the service's own, or that of the node where it runs.
+func address(entry *api.ServiceEntry) (string, error) {
+	if entry == nil || entry.Service == nil {
+		return "", errors.New("no service in the answer")
+	}
+	host := entry.Service.Address
+	if host == "" && entry.Node != nil {
+		host = entry.Node.Address
+	}
+	addr := net.JoinHostPort(host, strconv.Itoa(entry.Service.Port))
+	return addr, static.Check(addr)
+}
+
+func (w *watch) tell(err error) {
+	if w.OnError != nil {
+		w.OnError(err)
+	}
+}
