@@ -21,6 +21,8 @@ type final struct {
 // finalTalk is what both directions of a connection have to know.
 type finalTalk struct {
 	codec   string
+	client  frames.ClientHello
+	agreed  frames.Flags    // that frames may have, by both hellos
 	largest map[bool]uint32 // length of a frame that the client (true) and the server read; 0: not said yet
 }
 
@@ -85,7 +87,7 @@ func (d *final) explain(message []byte, size int64) (string, error) {
 		return "", err
 	}
 	text, err := d.explainFrame(f, size-int64(len(message)))
-	if wrong := f.Check(d.fromClient); wrong != nil {
+	if wrong := f.CheckAgreed(d.fromClient, d.talk.agreed); wrong != nil {
 		err = wrong
 	}
 	return text, err
@@ -102,15 +104,19 @@ func (d *final) explainHello(whole []byte) (string, error) {
 	}
 	if d.fromClient {
 		c, err := h.Client()
-		d.talk.codec, d.talk.largest[true] = c.Codec, c.MaxMessage
+		d.talk.codec, d.talk.largest[true], d.talk.client = c.Codec, c.MaxMessage, c
 		return fmt.Sprintf("%s, codec %s, reads at most %d bytes%s", text, clean(c.Codec), c.MaxMessage, pairs("metadata", c.Metadata)), err
 	}
 	s, err := h.Server()
 	if s.Code != frames.OK {
 		return fmt.Sprintf("%s, refused: %s %q", text, s.Code, s.Text), err
 	}
-	d.talk.largest[false] = s.MaxMessage
-	return fmt.Sprintf("%s, accepted: %d calls in flight, reads at most %d bytes", text, s.InFlight, s.MaxMessage), err
+	d.talk.largest[false], d.talk.agreed = s.MaxMessage, frames.Agreed(d.talk.client, s)
+	text = fmt.Sprintf("%s, accepted: %d calls in flight, reads at most %d bytes", text, s.InFlight, s.MaxMessage)
+	if s.Text != "" {
+		text += ", grants " + strconv.Quote(s.Text)
+	}
+	return text, err
 }
 
 // explainFrame explains a frame whose body is missing so many bytes.
@@ -147,6 +153,16 @@ func (d *final) withBody(text, what string, f frames.Frame, body []byte, missing
 		return text + ", no " + what, nil
 	}
 	text += fmt.Sprintf(", %s of %d bytes", what, int64(len(body))+missing)
+	if f.Flags&d.talk.agreed&frames.FlagCompressed != 0 {
+		if missing > 0 {
+			return tooLong(text, nil)
+		}
+		plain, err := frames.Expand(body, int(min(d.talk.largest[!d.fromClient], 1<<20)))
+		if err != nil {
+			return text + ", not to be expanded: " + err.Error(), nil
+		}
+		text, body = fmt.Sprintf("%s, expanded %d bytes", text, len(plain)), plain
+	}
 	switch {
 	case d.talk.codec == "json":
 		return text + " " + string(body), nil
@@ -170,7 +186,7 @@ func (d *final) gobStream(f frames.Flags) *gobStream {
 	return &d.gob
 }
 
-var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran"}
+var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran", "compressed"}
 
 func flags(f frames.Flags) string {
 	if f == 0 {

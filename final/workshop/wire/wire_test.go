@@ -223,6 +223,11 @@ func TestWire_ExplainsFinalsCaptures(t *testing.T) {
 			S go-away after call 0 invalid_argument "protocol: reserved flags 0x80 in a frame of kind 1"`},
 		{"final-server-bad.txt", "frame: the client closes within it", hellos30 + `
 			C malformed at byte 21: the direction ended within a message`},
+		{"final-compress.txt", "odd: a client that compresses what is small", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.compression="gzip"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.compression=gzip"
+			C request 1 Inventory.CheckStock, flags 10 compressed, params of 34 bytes, expanded 16 bytes {"Item":"item1"}
+			S response 1, result of 13 bytes {"Count":100}`},
 	} {
 		t.Run(c.section, func(t *testing.T) {
 			sameLines(t, c.want, explained(t, "final", section(t, c.file, c.section), math.MaxInt))
