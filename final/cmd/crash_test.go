@@ -31,7 +31,7 @@ func TestInventory_SurvivesBeingKilledBetweenReservations(t *testing.T) {
 	t.Cleanup(func() { server.kill() })
 
 	var retries orders.Retries
-	pool := orders.Connect(&retries, []string{server.addr})
+	pool := orders.Connect(&retries, rpc.StaticResolver{server.addr})
 	defer pool.Close()
 	var answered atomic.Int64
 	due := make(chan struct{}, kills)

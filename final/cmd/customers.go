@@ -32,7 +32,7 @@ type customers struct {
 
 func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(answered int)) *customers {
 	c := &customers{books: books, told: told}
-	var addrs []string
+	var addrs rpc.StaticResolver
 	for _, p := range servers {
 		addrs = append(addrs, p.addr)
 	}

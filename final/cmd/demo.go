@@ -27,11 +27,19 @@ func Demo() {
 	customers := flags.Int("customers", 64, "let this `number` of customers order at the same time")
 	seed := flags.Uint64("seed", 1, "the orders are the same for the same `seed`")
 	codec := codecFlag(flags, "let customers and servers speak this `codec`")
+	agent := discoveryFlag(flags, "let the order servers find the inventory through the Consul agent at this `address`")
 	parse(flags, os.Args[1:])
+	discovery, err := discover(agent)
+	if err != nil {
+		exit("demo", err)
+	}
 	if *n < 2 || *customers < 1 {
 		usageError(flags, "want at least two orders and one customer")
 	}
-	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout}
+	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout, discovery: discovery}
+	if discovery != nil {
+		d.findBy = []string{"-consul", *agent}
+	}
 	exit("demo", d.run(ended(false)))
 }
 
@@ -41,6 +49,8 @@ type demo struct {
 	customers int
 	codec     rpc.Codec // of all connections
 	out       io.Writer
+	discovery Discovery // nil without Consul
+	findBy    []string  // the parts' flags for it
 
 	dir       string // of the database
 	inventory *part
@@ -111,7 +121,7 @@ func (d *demo) open(stock map[string]int) error {
 		return err
 	}
 	for range orderServers {
-		p, err := startPart("orders", "127.0.0.1:0", "-inventory", d.inventory.addr, "-codec", d.codec.Name(), d.gob())
+		p, err := startPart("orders", "127.0.0.1:0", append(d.findBy, "-inventory", d.inventory.addr, "-codec", d.codec.Name(), d.gob())...)
 		if err != nil {
 			return err
 		}
@@ -124,8 +134,8 @@ func (d *demo) open(stock map[string]int) error {
 func (d *demo) stockFile() string { return filepath.Join(d.dir, "stock.json") }
 
 func (d *demo) startInventory(addr string) (err error) {
-	d.inventory, err = startPart("inventory", addr, "-db", d.database(), "-stock", d.stockFile(), d.gob(),
-		"-metrics", "127.0.0.1:0", "-list-limit", fmt.Sprint(listsPerSecond))
+	d.inventory, err = startPart("inventory", addr, append(d.findBy, "-db", d.database(), "-stock", d.stockFile(), d.gob(),
+		"-metrics", "127.0.0.1:0", "-list-limit", fmt.Sprint(listsPerSecond))...)
 	return err
 }
 
@@ -136,7 +146,7 @@ func (d *demo) gob() string { return fmt.Sprintf("-gob=%t", d.codec == rpc.Gob) 
 // when half of the orders are answered, kills the inventory server and starts it
 // again.
 func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window, err error) {
-	w, err = newWindow(rpc.StaticResolver{d.inventory.addr}, d.codec)
+	w, err = newWindow(resolver(d.discovery, inventoryService, d.inventory.addr), d.codec)
 	if err != nil {
 		return row, nil, err
 	}
@@ -172,10 +182,13 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window
 	return partRow{"customers", c.saw()}, w, err
 }
 
-// crash kills the inventory server and starts it again, on the same address and
-// the same database.
+// crash kills the inventory server and starts it again, on the same database and
+// the same address: with Consul on another, which nobody is told but by that.
 func (d *demo) crash(ctx context.Context, show progress) error {
 	addr := d.inventory.addr
+	if d.discovery != nil {
+		addr = "127.0.0.1:0"
+	}
 	d.killed = time.Now()
 	d.inventory.kill()
 	show.note("killed the inventory server, without warning")
@@ -189,7 +202,11 @@ func (d *demo) crash(ctx context.Context, show progress) error {
 		return err
 	}
 	d.back = time.Now()
-	show.note(fmt.Sprintf("started it again: it was away for %s", round(d.back.Sub(d.killed))))
+	where := ""
+	if d.discovery != nil {
+		where = fmt.Sprintf(", on %s, where Consul finds it", d.inventory.addr)
+	}
+	show.note(fmt.Sprintf("started it again%s: it was away for %s", where, round(d.back.Sub(d.killed))))
 	return nil
 }
 

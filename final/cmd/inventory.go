@@ -15,17 +15,26 @@ func Inventory() {
 	exit("inventory", err)
 }
 
+// inventoryFlags are the flags of cmd/inventory that say how it serves.
+type inventoryFlags struct {
+	serverFlags
+	http, metrics *string
+	listLimit     *int
+	consul        *string // nil where there is no Discover
+}
+
 // runInventory serves until it is told to end, and returns what it saw.
 func runInventory(args []string) (saw seen, err error) {
-	flags := newServerFlags("inventory", "127.0.0.1:7001")
+	flags := inventoryFlags{serverFlags: newServerFlags("inventory", "127.0.0.1:7001")}
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
-	httpAddr := flags.String("http", "", "let HTTP clients such as curl call on this `address`, and show a page there, both under http://ADDRESS/rpc/; port 0 picks a free port")
-	metricsAddr := flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
-	listLimit := flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: as often as anybody likes")
+	flags.http = flags.String("http", "", "let HTTP clients such as curl call on this `address`, and show a page there, both under http://ADDRESS/rpc/; port 0 picks a free port")
+	flags.metrics = flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
+	flags.listLimit = flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: as often as anybody likes")
 	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
+	flags.consul = discoveryFlag(flags.FlagSet, "register with the Consul agent at this `address`")
 	parse(flags.FlagSet, args)
-	if *listLimit < 0 {
-		usageError(flags.FlagSet, "-list-limit %d: want 0 or more", *listLimit)
+	if *flags.listLimit < 0 {
+		usageError(flags.FlagSet, "-list-limit %d: want 0 or more", *flags.listLimit)
 	}
 
 	stock, err := readStock(*stockFile)
@@ -37,31 +46,35 @@ func runInventory(args []string) (saw seen, err error) {
 		return saw, err
 	}
 	var calls counter
-	err = serveInventory(inv, &calls, flags, *httpAddr, *metricsAddr, *listLimit)
+	err = serveInventory(inv, &calls, flags)
 	counts, countErr := inv.Counts()
 	saw = seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
 }
 
 // serveInventory serves inv, and if asked to its metrics and HTTP clients, until it is told to end.
-func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags, httpAddr, metricsAddr string, listLimit int) error {
-	metrics, opts, err := newMetricsPage(metricsAddr)
+func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFlags) error {
+	metrics, opts, err := newMetricsPage(*flags.metrics)
 	if err != nil {
 		return err
 	}
 	defer metrics.close()
-	page, watch, err := newHTTPPage(httpAddr)
+	page, watch, err := newHTTPPage(*flags.http)
 	if err != nil {
 		return err
 	}
 	defer page.close()
 	opts = append(opts, watch...)
-	if listLimit > 0 {
-		limits, err := ratelimit.New(ratelimit.Method(inventory.List.Name(), float64(listLimit), max(1, listLimit/10)))
+	if n := *flags.listLimit; n > 0 {
+		limits, err := ratelimit.New(ratelimit.Method(inventory.List.Name(), float64(n), max(1, n/10)))
 		if err != nil {
 			return err
 		}
 		opts = append(opts, rpc.WithAuthorize(limits.Authorize))
+	}
+	discovery, err := discover(flags.consul)
+	if err != nil {
+		return err
 	}
 	srv, err := newServer("inventory", append(opts, flags.codecs(), rpc.WithServerInterceptors(calls.count))...)
 	if err != nil {
@@ -70,7 +83,8 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags serverFlags,
 	if err := inv.Register(srv); err != nil {
 		return err
 	}
-	return serve(srv, *flags.addr, ended(*flags.untilEOF), metrics.serve, func() { page.serve(srv) })
+	place := &listing{discovery: discovery, service: inventoryService}
+	return serve(srv, *flags.addr, ended(*flags.untilEOF), place, metrics.serve, func() { page.serve(srv) })
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

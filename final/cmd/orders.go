@@ -19,19 +19,24 @@ func runOrders(args []string) (saw seen, err error) {
 	flags := newServerFlags("orders", "127.0.0.1:7002")
 	addr := flags.String("inventory", "127.0.0.1:7001", "reserve from the inventory at this `address`")
 	codec := codecFlag(flags.FlagSet, "speak this `codec` to the inventory")
+	agent := discoveryFlag(flags.FlagSet, "find the inventory through the Consul agent at this `address`")
 	parse(flags.FlagSet, args)
+	discovery, err := discover(agent)
+	if err != nil {
+		return saw, err
+	}
 
 	var calls counter
 	var retries orders.Retries
 	var conns connections
-	inventory := orders.Connect(&retries, []string{*addr}, rpc.WithCodec(*codec), rpc.WithObserver(&conns))
+	inventory := orders.Connect(&retries, resolver(discovery, inventoryService, *addr), rpc.WithCodec(*codec), rpc.WithObserver(&conns))
 	defer inventory.Close()
 	srv, err := newServer("orders", flags.codecs(), rpc.WithServerInterceptors(calls.count))
 	if err == nil {
 		err = orders.New(inventory).Register(srv)
 	}
 	if err == nil {
-		err = serve(srv, *flags.addr, ended(*flags.untilEOF))
+		err = serve(srv, *flags.addr, ended(*flags.untilEOF), &listing{})
 	}
 	return seen{Calls: calls.Load(), Retries: retries.Count(), Reconnects: conns.again(1)}, err
 }

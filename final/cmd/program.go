@@ -57,10 +57,14 @@ func newServer(program string, opts ...rpc.ServerOption) (*rpc.Server, error) {
 const drain = 10 * time.Second
 
 // serve runs srv on addr until ctx ends, and lets running calls finish. Once it
-// listens, and has said so, it calls the functions of listening.
-func serve(srv *rpc.Server, addr string, ctx context.Context, listening ...func()) error {
+// listens, it makes itself known, says so, and calls the functions of listening.
+func serve(srv *rpc.Server, addr string, ctx context.Context, l *listing, listening ...func()) error {
 	ln, err := rpc.Listen(addr)
 	if err != nil {
+		return err
+	}
+	if err := l.begin(context.WithoutCancel(ctx), ln.Addr().String()); err != nil {
+		ln.Close()
 		return err
 	}
 	fmt.Println("listening on", ln.Addr())
@@ -71,7 +75,7 @@ func serve(srv *rpc.Server, addr string, ctx context.Context, listening ...func(
 	context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), drain)
 		defer cancel()
-		stopped <- srv.Shutdown(ctx)
+		stopped <- l.shutdown(ctx, srv)
 	})
 	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
 		return err

@@ -10,11 +10,11 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Connect returns a Pool to the servers at these addresses for calls that may be
+// Connect returns a Pool to the servers that resolver finds, for calls that may be
 // repeated, and repeats them until their context ends. It connects when the
 // first call is made, and again whenever it must.
-func Connect(retries *Retries, addrs []string, opts ...rpc.ClientOption) *rpc.Pool {
-	return rpc.NewPool(rpc.StaticResolver(addrs), append([]rpc.ClientOption{
+func Connect(retries *Retries, resolver rpc.Resolver, opts ...rpc.ClientOption) *rpc.Pool {
+	return rpc.NewPool(resolver, append([]rpc.ClientOption{
 		rpc.WithMaxAttempts(1), // Retries does it, without end, and counts
 		rpc.WithBackoff(leastPause, longestPause),
 		rpc.WithInterceptors(retries.Insist),

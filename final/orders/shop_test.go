@@ -99,7 +99,7 @@ func TestOrders_OncePerOrderWhileTheInventoryComesAndGoes(t *testing.T) {
 	checkGoroutines(t)
 	s := newShop(t, map[string]int{"item1": stock})
 	var retries Retries
-	pool := Connect(&retries, []string{"shop"}, rpc.WithDialer(s.dial), rpc.WithConnsPerAddr(2))
+	pool := Connect(&retries, rpc.StaticResolver{"shop"}, rpc.WithDialer(s.dial), rpc.WithConnsPerAddr(2))
 	defer pool.Close()
 
 	fates := make([]map[string]rpc.Code, servers)
@@ -143,7 +143,7 @@ func TestOrders_ACustomerOfTwoMinds(t *testing.T) {
 	checkGoroutines(t)
 	s := newShop(t, map[string]int{"item1": n})
 	var retries Retries
-	pool := Connect(&retries, []string{"shop"}, rpc.WithDialer(s.dial))
+	pool := Connect(&retries, rpc.StaticResolver{"shop"}, rpc.WithDialer(s.dial))
 	defer pool.Close()
 	shops := []*Orders{New(pool), New(pool)}
 
