@@ -21,7 +21,7 @@ func newPack() *cobra.Command {
 		Example: "  go tool workshop pack ../rpc-from-scratch.zip",
 		Args:    cobra.ExactArgs(1),
 	}
-	bench := cmd.Flags().Bool("bench", false, "also what final/bench, final/tracing and final/discovery/consul need, which no lesson does")
+	bench := cmd.Flags().Bool("bench", false, "also what final/bench and final/tracing need, which no lesson does")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		root, err := course.Root(".")
 		if err != nil {
@@ -36,7 +36,7 @@ func newPack() *cobra.Command {
 		fmt.Fprintf(w, "%s: %d files and %d modules, %d MB.\n\n", args[0], s.Files, s.Modules, (s.Bytes+1<<20-1)>>20)
 		fmt.Fprint(w, pack.Commands(filepath.Base(args[0])))
 		if !*bench {
-			fmt.Fprintln(w, "\nfinal/bench, final/tracing and final/discovery/consul cannot be built there, and so \"go test work\" fails: with -bench, what they need is packed, too.")
+			fmt.Fprintln(w, "\nfinal/bench and final/tracing cannot be built there, and so \"go test work\" fails: with -bench, what they need is packed, too.")
 		}
 		return nil
 	}

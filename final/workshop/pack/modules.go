@@ -30,7 +30,7 @@ type collector struct {
 }
 
 // heavy are the modules that no lesson needs, and that bring many others.
-var heavy = []string{"final/bench", "final/discovery/consul", "final/tracing"}
+var heavy = []string{"final/bench", "final/tracing"}
 
 // systems are those on which the archive has to work: some packages are imported
 // on one alone.
