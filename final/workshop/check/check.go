@@ -32,12 +32,17 @@ type Report struct {
 	Results    []Result   // new tests first, each kind in the lesson's order
 	Packages   []*Package // that have tests
 	Broken     []string   // mistakes of packages without tests that do not compile
-	Notes      []string   // what go vet finds suspicious
+	Doubts     []Doubt    // of go vet
 	RedIsRight string     // why code that does not compile is as it should be; ""
 }
 
 // ToDo returns the names of the tests that did not pass.
 func (r *Report) ToDo() []string { return r.names(func(s Status) bool { return s != Passed }) }
+
+// NotCompiled returns the names of the tests whose package does not compile.
+func (r *Report) NotCompiled() []string {
+	return r.names(func(s Status) bool { return s == NotCompiled })
+}
 
 // Passed returns the names of the tests that passed.
 func (r *Report) Passed() []string { return r.names(func(s Status) bool { return s == Passed }) }
@@ -53,7 +58,9 @@ func (r *Report) names(want func(Status) bool) []string {
 }
 
 // Done reports whether all is well.
-func (r *Report) Done() bool { return len(r.ToDo()) == 0 && len(r.Broken) == 0 }
+func (r *Report) Done() bool {
+	return len(r.ToDo()) == 0 && len(r.Broken) == 0 && !slices.ContainsFunc(r.Doubts, Doubt.Blocks)
+}
 
 // Run checks t. Its error is of the machine or ctx's; what is wrong with the code
 // is in the report.
@@ -154,21 +161,15 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 			return result.Status != Missing && result.Test.Package == name && len(p.Errors) == 0 && !p.tests[topLevel(result.Test.Name)]
 		})
 	}
-	if mistakes := r.mistakes(); len(mistakes) > 0 {
-		r.RedIsRight = redIsRight(r.Target, mistakes)
-	} else {
-		r.Notes, r.Broken = vet(ctx, dir, race)
+	if mistakes := r.Mistakes(); len(mistakes) > 0 {
+		r.RedIsRight = redIsRight(r.Target, lines(mistakes))
+		return ctx.Err()
+	}
+	var err error
+	if r.Doubts, r.Broken, err = vet(ctx, dir, race); err != nil {
+		return err
 	}
 	return ctx.Err()
-}
-
-// mistakes returns why packages with tests do not compile.
-func (r *Report) mistakes() []string {
-	var all []string
-	for _, p := range r.Packages {
-		all = append(all, p.Errors...)
-	}
-	return all
 }
 
 // runAll runs the tests whose packages compile, as many at a time as there are

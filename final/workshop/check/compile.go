@@ -14,6 +14,7 @@ type Package struct {
 	Name   string   // the folder, below the target's: "rpc"
 	Errors []string // why it does not compile: "rpc/client.go:12:3: undefined: Dial"
 	binary string
+	starts bool            // Errors are not the compiler's: its tests do not start
 	tests  map[string]bool // the top-level tests that the binary has
 }
 
@@ -31,7 +32,7 @@ func compile(ctx context.Context, dir, name, tmp string, race bool) (*Package, e
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		p.Errors = compileErrors(string(out))
+		p.Errors = ownPaths(dir, compileErrors(string(out)))
 		if len(p.Errors) == 0 {
 			return nil, fmt.Errorf("go test -c ./%s: %w", name, err)
 		}
@@ -55,6 +56,7 @@ func (p *Package) list(ctx context.Context, dir string) error {
 		if ctx.Err() == context.Canceled {
 			return ctx.Err()
 		}
+		p.starts = true
 		p.Errors = append([]string{"its tests do not start (" + err.Error() + "): does an init, a variable's value or TestMain fail?"},
 			strings.Split(strings.TrimSpace(out.String()), "\n")...)
 		return nil
@@ -89,25 +91,4 @@ func compileErrors(out string) []string {
 		lines = append(lines, line)
 	}
 	return lines
-}
-
-// vet returns what the go command finds suspicious in all packages, and the
-// mistakes of those that have no tests and do not compile.
-func vet(ctx context.Context, dir string, race bool) (notes, errors []string) {
-	args := []string{"vet"}
-	if race {
-		args = append(args, "-race") // what is compiled already need not be again
-	}
-	out, err := command(ctx, dir, "go", append(args, "./...")...).CombinedOutput()
-	if err == nil || ctx.Err() != nil {
-		return nil, nil
-	}
-	for _, line := range compileErrors(string(out)) {
-		if mistake, ok := strings.CutPrefix(line, "vet: "); ok {
-			errors = append(errors, strings.TrimPrefix(mistake, "./"))
-		} else {
-			notes = append(notes, line)
-		}
-	}
-	return notes, errors
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -278,13 +279,57 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 	assert.ErrorIs(t, <-done, context.Canceled)
 }
 
-func TestRun_TellsVetsDoubts(t *testing.T) {
+func TestRun_WhatGoTestRefusesIsToDo(t *testing.T) {
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
-	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test},
-		map[string]string{"rpc/a_test.go": test, "rpc/server.go": "package rpc\n\nimport \"fmt\"\n\nfunc f() { fmt.Printf(\"%d\", \"text\") }\n"})
+	for body, want := range map[string]struct {
+		doubt, printed string
+		done           bool
+	}{
+		"fmt.Printf(\"%d\", \"text\")": {"rpc/server.go:5:24: fmt.Printf format %d has arg", "go vet objects, so that go test refuses to run", false},
+		"return; fmt.Print()":          {"rpc/server.go:5:20: unreachable code", "go vet has doubts (go test runs all the same)", true},
+	} {
+		target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test},
+			map[string]string{"rpc/a_test.go": test, "rpc/server.go": "package rpc\n\nimport \"fmt\"\n\nfunc f() { " + body + " }\n"})
+		report := run(t, target, Options{})
+		require.Len(t, report.Doubts, 1)
+		assert.Contains(t, report.Doubts[0].Text, want.doubt)
+		assert.Empty(t, report.ToDo())
+		assert.Equal(t, want.done, report.Done())
+		assert.Contains(t, printed(report, Printer{}), want.printed)
+	}
+}
+
+func TestRun_NamesTheFolderToMend(t *testing.T) {
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { missing() }\n"
+	files := map[string]string{"rpc/a_test.go": test}
+	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, files, map[string]string{
+		"rpc/a_test.go":   test,
+		"rpc/line.go":     "package rpc\n\nimport \"errors\"\n",
+		"cmd/cmd.go":      "package cmd\n\nimport _ \"example.com/mine/rpc\"\n",
+		"cmd/cmd_test.go": "package cmd\n\nimport \"testing\"\n\nfunc TestCmd(t *testing.T) {}\n",
+	})
+	const mistake = `rpc/line.go:3:8: "errors" imported and not used`
 	report := run(t, target, Options{})
-	require.Len(t, report.Notes, 1)
-	assert.Contains(t, report.Notes[0], "rpc/server.go:5:24: fmt.Printf format %d has arg")
-	assert.True(t, report.Done(), "a doubt is no mistake")
-	assert.Contains(t, printed(report, Printer{}), "go vet has doubts")
+	require.Len(t, report.Mistakes(), 1)
+	assert.Equal(t, "rpc does not compile: "+mistake, report.Mistakes()[0].String())
+	text := printed(report, Printer{})
+	assert.Contains(t, text, "rpc does not compile, so no test can run. Mend this first:\n  "+mistake+"\n\n")
+	assert.NotContains(t, text, "missing", "that a test does not compile either may come of it")
+	assert.NotContains(t, text, "TestFirst")
+	assert.Contains(t, text, "New in 02\n  to do   1 test, not compiled\n")
+}
+
+func TestRun_TellsAnImportOfTheCoursesStep(t *testing.T) {
+	const test = "package cmd\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
+	files := map[string]string{"rpc/rpc.go": "package rpc\n", "cmd/a_test.go": test}
+	const code = "package %s\n\nimport _ \"example.com/rpc-from-scratch/step02-json-protocol/rpc\"\n"
+	const want = `.go:3: this path is that of our step. Yours begins with your module's name: "example.com/mine/rpc". (go get does not help.)`
+	target := plant(t, files, files, map[string]string{"rpc/rpc.go": "package rpc\n", "cmd/a_test.go": test, "cmd/a.go": fmt.Sprintf(code, "cmd")})
+	report := run(t, target, Options{})
+	assert.Equal(t, []string{"cmd/a" + want}, report.Packages[0].Errors)
+
+	target = plant(t, files, files, map[string]string{"rpc/rpc.go": "package rpc\n", "cmd/a_test.go": test, "tool/a.go": fmt.Sprintf(code, "tool")})
+	report = run(t, target, Options{})
+	assert.Equal(t, []string{"tool/a" + want}, report.Broken, "where there are no tests, too")
+	assert.False(t, report.Done())
 }

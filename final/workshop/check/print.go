@@ -43,49 +43,25 @@ func (p *Printer) Print(r *Report) {
 	detailed := 0
 	p.group("New in "+r.Target.Station.Name, r, true, &detailed)
 	p.group("Carried over", r, false, &detailed)
-	if len(r.Notes) > 0 {
-		fmt.Fprintln(p.W, bold("go vet has doubts")+" (go test may refuse to run because of them)")
-		p.lines("  ", r.Notes, maxErrors)
-		fmt.Fprintln(p.W)
-	}
+	p.doubts(r)
 	if detailed > maxDetailed {
-		fmt.Fprintf(p.W, "Only %d are explained here: check -run NAME explains another.\n\n", maxDetailed)
+		fmt.Fprintf(p.W, "Only %d are explained here: go tool workshop check -run NAME explains another.\n\n", maxDetailed)
 	}
 	done, all := len(r.Passed()), len(r.Results)
 	fmt.Fprintf(p.W, "%d of %s.\n", done, plural(all, "test passes", "tests pass"))
 }
 
-// mistakes prints why packages do not compile; one mistake can break several.
-func (p *Printer) mistakes(r *Report) {
-	seen := map[string]bool{}
-	for _, pkg := range r.Packages {
-		var fresh []string
-		for _, line := range pkg.Errors {
-			if !seen[line] {
-				fresh = append(fresh, line)
-			}
-			seen[line] = true
-		}
-		if len(fresh) > 0 {
-			p.mistakesOf(pkg.Name+" does not compile, so none of its tests can run", fresh)
-		}
-	}
-	if len(r.Broken) > 0 {
-		p.mistakesOf("Without tests, but it does not compile", r.Broken)
-	}
-	if r.RedIsRight != "" {
-		fmt.Fprintf(p.W, "%s\n\n", r.RedIsRight)
-	}
-}
-
+// mistakesOf prints lines, some of which go on below, under a title.
 func (p *Printer) mistakesOf(title string, lines []string) {
 	fmt.Fprintln(p.W, bold(title))
 	p.lines("  ", strings.Split(strings.Join(lines, "\n"), "\n"), maxErrors)
 	fmt.Fprintln(p.W)
 }
 
+func (p *Printer) paragraph(text string) { fmt.Fprintf(p.W, "%s\n\n", text) }
+
 // group prints the tests that are new, or those that are not: of the latter,
-// those that pass are only counted.
+// those that pass are only counted, as are all that could not run.
 func (p *Printer) group(title string, r *Report, added bool, detailed *int) {
 	var of []Result
 	for _, result := range r.Results {
@@ -102,7 +78,7 @@ func (p *Printer) group(title string, r *Report, added bool, detailed *int) {
 		switch {
 		case result.Status == Passed && !added:
 			passed++
-		case result.Status == NotCompiled && !added:
+		case result.Status == NotCompiled:
 			notCompiled++
 		case result.Status != Missing:
 			p.result(result, detailed)
@@ -145,9 +121,6 @@ func (p *Printer) result(r Result, detailed *int) {
 		return
 	}
 	fmt.Fprintf(p.W, "  %s   %s\n", red("to do"), r.Test.Name)
-	if r.Status == NotCompiled {
-		return
-	}
 	if *detailed++; *detailed > maxDetailed {
 		return
 	}
@@ -168,7 +141,7 @@ func (p *Printer) details(r Result) {
 	}
 	for i, f := range r.Failures {
 		if i == maxFailures {
-			p.field("", fmt.Sprintf("and %d more: check -run %s -v shows all", len(r.Failures)-i, r.Test.Name))
+			p.field("", fmt.Sprintf("and %d more: go tool workshop check -run %s -v shows all", len(r.Failures)-i, r.Test.Name))
 			break
 		}
 		p.failure(f)

@@ -58,7 +58,7 @@ func TestPrint(t *testing.T) {
             message   the count
             at        rpc/a_test.go:6
                       Should be true
-                      and 2 more: check -run TestB -v shows all
+                      and 2 more: go tool workshop check -run TestB -v shows all
             hint      Count from one.
                       Not from zero.
   to do   TestC
@@ -95,7 +95,7 @@ func TestPrint_IsBounded(t *testing.T) {
 	assert.Less(t, len(text), 20_000)
 	assert.Contains(t, text, "… 4984 more lines")
 	assert.Contains(t, text, "x…\n")
-	assert.Contains(t, text, "Only 8 are explained here: check -run NAME explains another.")
+	assert.Contains(t, text, "Only 8 are explained here: go tool workshop check -run NAME explains another.")
 	assert.Contains(t, printed(report, Printer{Verbose: true}), "      whole\n")
 }
 
@@ -104,10 +104,8 @@ func TestPrint_OneMistakeIsToldOnce(t *testing.T) {
 	report := &Report{Target: Target{Station: find(t, "03")}, RedIsRight: "Red is right here.", Packages: []*Package{
 		{Name: "cmd", Errors: []string{mistake}}, {Name: "rpc", Errors: []string{mistake, "rpc/a.go:1:1: y"}},
 	}}
-	assert.Equal(t, `cmd does not compile, so none of its tests can run
+	assert.Equal(t, `rpc does not compile, so no test can run:
   rpc/server.go:3:1: undefined: x
-
-rpc does not compile, so none of its tests can run
   rpc/a.go:1:1: y
 
 Red is right here.

@@ -25,6 +25,9 @@ const (
 	Missing     Status = "missing"      // the lesson's test is not in the folder
 )
 
+// ran reports whether the test ran at all.
+func (s Status) ran() bool { return s != NotCompiled && s != Missing }
+
 // A Result is how one test went.
 type Result struct {
 	Test     course.Test

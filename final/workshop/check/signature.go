@@ -29,7 +29,7 @@ func redIsRight(t Target, mistakes []string) string {
 		before, existed := old[name]
 		mine, has := own[name]
 		switch {
-		case existed && has && before != now[name] && mine == before:
+		case existed && has && before != now[name] && mine == before && slices.ContainsFunc(mistakes, inTest):
 			changed = append(changed, name)
 		case !existed && !has && mentions(mistakes, name):
 			added = append(added, name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,15 +154,21 @@ func record(r *check.Report) error {
 	if p.Station != r.Target.Station.Name {
 		return nil // the learner has gone on meanwhile
 	}
-	p.Record(r.Passed(), r.ToDo())
+	p.Record(r.Passed(), r.ToDo(), r.Done())
+	if mistakes := r.Mistakes(); len(mistakes) > 0 {
+		p.RecordMistake(strings.Join(mistakes[0].Lines, "\n"), r.NotCompiled())
+	}
 	return p.Save()
 }
 
-// toDo is the error of a report with something to do.
+// toDo is the error of a report with something to do: what comes first.
 func toDo(r *check.Report) error {
+	if mistakes := r.Mistakes(); len(mistakes) > 0 {
+		return errors.New(mistakes[0].String())
+	}
 	todo := r.ToDo()
 	if len(todo) == 0 {
-		return errors.New("a package does not compile: mend what is named above")
+		return errors.New("all tests pass, but go test refuses to run: mend what go vet names above")
 	}
 	if r.Target.Progress == nil {
 		return fmt.Errorf("%d to do", len(todo))

@@ -36,6 +36,10 @@ func newHint() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if slices.Contains(target.Progress.NotRun, test) {
+				sayWhyItDidNotRun(cmd.OutOrStdout(), target.Progress, test)
+				return nil
+			}
 			return nextHint(cmd.OutOrStdout(), target, test)
 		},
 	}
@@ -77,6 +81,16 @@ func findTest(t check.Target, part string) (string, error) {
 		return found[0], nil
 	}
 	return "", fmt.Errorf("which one? %s", strings.Join(found, ", "))
+}
+
+// sayWhyItDidNotRun takes a hint's place where no test is to blame.
+func sayWhyItDidNotRun(w io.Writer, p *progress.Progress, test string) {
+	what := test + " has not run"
+	if len(p.NotRun) == len(p.ToDo) && len(p.Passed[p.Station]) == 0 {
+		what = "no test has run"
+	}
+	fmt.Fprintf(w, "Your code does not compile, so %s. The compiler says:\n\n  %s\n\nMend that, then check again.\n",
+		what, strings.ReplaceAll(p.Mistake, "\n", "\n  "))
 }
 
 // nextHint shows the first hint of a test that has not been shown, or all of them

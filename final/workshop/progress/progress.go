@@ -27,6 +27,8 @@ type Progress struct {
 	Finished []string            `json:"finished,omitempty"` // stations all of whose tests have passed, in the order in which that was seen
 	Passed   map[string][]string `json:"passed,omitempty"`   // by station: what the last check saw pass
 	ToDo     []string            `json:"todo,omitempty"`     // what the last check saw fail, in the lesson's order
+	Mistake  string              `json:"mistake,omitempty"`  // why tests did not run at the last check, in the compiler's words
+	NotRun   []string            `json:"notrun,omitempty"`   // those of ToDo that did not run because of it
 	Hints    map[string]int      `json:"hints,omitempty"`    // by test: how many hints have been shown
 
 	dir string
@@ -104,16 +106,22 @@ func (p *Progress) Save() error {
 }
 
 // Record notes what a check of the learner's station saw: the tests that passed
-// and those still to do. With nothing to do, the station is finished; it stays so.
-func (p *Progress) Record(passed, todo []string) {
+// and those still to do. If all is well, the station is finished; it stays so.
+func (p *Progress) Record(passed, todo []string, done bool) {
 	if p.Passed == nil {
 		p.Passed = map[string][]string{}
 	}
 	p.Passed[p.Station] = passed
 	p.ToDo = todo
-	if len(todo) == 0 && !p.IsFinished(p.Station) {
+	p.Mistake, p.NotRun = "", nil
+	if done && !p.IsFinished(p.Station) {
 		p.Finished = append(p.Finished, p.Station)
 	}
+}
+
+// RecordMistake notes, after Record, which tests could not run, and why.
+func (p *Progress) RecordMistake(mistake string, tests []string) {
+	p.Mistake, p.NotRun = mistake, tests
 }
 
 // IsFinished reports whether all tests of that station have passed once.

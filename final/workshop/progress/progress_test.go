@@ -14,7 +14,7 @@ func TestOpen_FindsWhatWasSavedFromBelow(t *testing.T) {
 	dir := t.TempDir()
 	p, err := Create(dir, "03")
 	require.NoError(t, err)
-	p.Record([]string{"TestA"}, []string{"TestB"})
+	p.Record([]string{"TestA"}, []string{"TestB"}, false)
 	assert.Equal(t, 1, p.ShowHint("TestB"))
 	assert.Equal(t, 2, p.ShowHint("TestB"))
 	require.NoError(t, p.Save())
@@ -34,12 +34,14 @@ func TestOpen_FindsWhatWasSavedFromBelow(t *testing.T) {
 
 func TestRecord_AFinishedStationStaysFinished(t *testing.T) {
 	p := &Progress{Station: "03"}
-	p.Record([]string{"TestA"}, []string{"TestB"})
+	p.Record([]string{"TestA"}, []string{"TestB"}, false)
 	assert.False(t, p.IsFinished("03"))
-	p.Record([]string{"TestA", "TestB"}, nil)
+	p.Record([]string{"TestA", "TestB"}, nil, false) // a program does not compile
+	assert.False(t, p.IsFinished("03"))
+	p.Record([]string{"TestA", "TestB"}, nil, true)
 	assert.True(t, p.IsFinished("03"))
-	p.Record([]string{"TestA"}, []string{"TestB"})
-	p.Record([]string{"TestA", "TestB"}, nil)
+	p.Record([]string{"TestA"}, []string{"TestB"}, false)
+	p.Record([]string{"TestA", "TestB"}, nil, true)
 	assert.Equal(t, []string{"03"}, p.Finished)
 	assert.False(t, p.IsFinished("04"))
 }
@@ -67,4 +69,19 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 		assert.ErrorContains(t, err, filepath.Join(dir, File)+" cannot be read", broken)
 		assert.ErrorContains(t, err, `{"station":"03"}`, broken)
 	}
+}
+
+func TestRecordMistake_IsForgottenByTheNextCheck(t *testing.T) {
+	p, err := Create(t.TempDir(), "03")
+	require.NoError(t, err)
+	p.Record(nil, []string{"TestA"}, false)
+	p.RecordMistake("rpc/line.go:3:8: wrong", []string{"TestA"})
+	require.NoError(t, p.Save())
+	saved, err := Open(p.Dir())
+	require.NoError(t, err)
+	assert.Equal(t, p, saved)
+
+	saved.Record(nil, []string{"TestA"}, false)
+	assert.Empty(t, saved.Mistake)
+	assert.Empty(t, saved.NotRun)
 }
