@@ -123,6 +123,24 @@ created by example.com/mine/rpc.TestLeak.func1 in goroutine 5
 	assert.Empty(t, goroutines("/home/you", output))
 }
 
+func TestStuck(t *testing.T) {
+	ended := Goroutine{"running", []string{"rpc/server_test.go:15 in TestX"}}
+	client := Goroutine{"chan receive", []string{"rpc/server_test.go:17 in TestX.func1"}}
+	accepts := Goroutine{"select", []string{"rpc/helpers_test.go:81 in (*pipeListener).Accept", "rpc/server.go:43 in (*Server).Serve"}}
+	closes := Goroutine{"sync.WaitGroup.Wait", []string{"rpc/server.go:90 in (*Server).Close", "rpc/server_test.go:20 in TestX.func2"}}
+	spins := Goroutine{"running", []string{"rpc/server.go:3 in (*Server).Spin"}}
+	for _, c := range []struct{ all, want []Goroutine }{
+		{[]Goroutine{ended, client, accepts}, []Goroutine{accepts}},
+		{[]Goroutine{ended, accepts, closes}, []Goroutine{closes, accepts}},
+		{[]Goroutine{accepts, spins}, []Goroutine{spins, accepts}},
+		{[]Goroutine{ended, client}, []Goroutine{client}},
+		{[]Goroutine{ended}, []Goroutine{ended}},
+		{nil, nil},
+	} {
+		assert.Equal(t, c.want, stuck(c.all))
+	}
+}
+
 func TestBounded_KeepsBothEnds(t *testing.T) {
 	var b bounded
 	for range 1000 {

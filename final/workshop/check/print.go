@@ -125,6 +125,7 @@ func (p *Printer) result(r Result, detailed *int) {
 		return
 	}
 	p.details(r)
+	p.field("hint", advice(r))
 	if p.Hint == nil {
 		return
 	}
@@ -191,7 +192,7 @@ func (p *Printer) panic(r Result) {
 }
 
 func deadlock(text string) string {
-	if strings.Contains(text, "blocked goroutines remain") {
+	if leaks(text) {
 		return "the test has ended, but a goroutine that it started waits for ever"
 	}
 	return "every goroutine waits, and nothing can wake one"

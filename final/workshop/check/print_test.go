@@ -42,10 +42,7 @@ func TestPrint(t *testing.T) {
 		{Test: test("TestI"), Status: Raced, Race: []string{"read at rpc/server.go:1 in a", "write at rpc/server.go:2 in b"}},
 	}}
 	hint := func(name string) string {
-		if name == "TestB" {
-			return "Count from one.\nNot from zero."
-		}
-		return ""
+		return map[string]string{"TestB": "Count from one.\nNot from zero.", "TestC": "Lock and unlock."}[name]
 	}
 	assert.Equal(t, `New in 03
   passed  TestA
@@ -66,16 +63,20 @@ func TestPrint(t *testing.T) {
             in        sync.Mutex.Lock
                       rpc/server.go:3 in (*Server).Close
                       rpc/a_test.go:4 in TestC
+            hint      Somebody holds this lock and never gives it back: look for a way out without Unlock, or for a wait with the lock held.
+            hint      Lock and unlock.
   to do   TestD
             stuck     the test has ended, but a goroutine that it started waits for ever
             in        select
                       rpc/server.go:3 in serve
+            hint      The answers may be right. What stays behind is shown above: who should have closed its connection?
 
 Carried over
   to do   TestI
             race      two goroutines use the same memory at once, and one of them writes:
                       read at rpc/server.go:1 in a
                       write at rpc/server.go:2 in b
+            hint      Both lines use the same variable. Which lock guards it, and which of the two does not take it?
   to do   1 test of rpc/a_test.go, not in your folder any more: the course's own file has it
   to do   1 test, not compiled
   passed  2 tests

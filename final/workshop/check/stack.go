@@ -3,6 +3,7 @@ package check
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -100,17 +101,28 @@ func isTestFrame(frame string) bool {
 	return strings.HasSuffix(file, "_test.go")
 }
 
-// stuck returns the goroutines to show for a test that waits for ever: those that
-// stand in the code under test, or else one that stands in the test itself.
+// stuck returns the goroutines to show for a test that waits for ever: those with
+// a frame in the code under test, first those that stand in it themselves and not
+// in what a test has lent it. If there are none, one that stands in the test.
 func stuck(all []Goroutine) []Goroutine {
-	var inCode []Goroutine
+	var standing, passing, inTest []Goroutine
 	for _, g := range all {
-		if !isTestFrame(g.Own[0]) {
-			inCode = append(inCode, g)
+		switch {
+		case !isTestFrame(g.Own[0]):
+			standing = append(standing, g)
+		case slices.ContainsFunc(g.Own, isCodeFrame):
+			passing = append(passing, g)
+		case g.State != "running": // the one that runs is that which ended the test
+			inTest = append(inTest, g)
 		}
 	}
-	if len(inCode) > 0 {
+	if inCode := append(standing, passing...); len(inCode) > 0 {
 		return inCode
 	}
-	return all[:min(len(all), 1)]
+	if len(inTest) == 0 {
+		inTest = all
+	}
+	return inTest[:min(len(inTest), 1)]
 }
+
+func isCodeFrame(frame string) bool { return !isTestFrame(frame) }
