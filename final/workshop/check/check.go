@@ -8,11 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
@@ -24,6 +22,10 @@ type Options struct {
 	Run     *regexp.Regexp // only tests whose name it matches; nil: all
 	Race    bool           // see CanRace
 	Timeout time.Duration  // of one test; 0: 20 seconds
+
+	// Progress is told how many tests have ended, of how many that are run, one call
+	// at a time. It may be nil.
+	Progress func(ended, all int)
 }
 
 // A Report is what a check saw.
@@ -81,7 +83,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if err := report.compile(ctx, there, tmp, o.Race); err != nil {
 		return nil, err
 	}
-	report.runAll(ctx, o.Timeout)
+	report.runAll(ctx, o)
 	return report, ctx.Err()
 }
 
@@ -170,30 +172,6 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 		return err
 	}
 	return ctx.Err()
-}
-
-// runAll runs the tests whose packages compile, as many at a time as there are
-// processors.
-func (r *Report) runAll(ctx context.Context, timeout time.Duration) {
-	free := make(chan struct{}, runtime.NumCPU())
-	var wg sync.WaitGroup
-	for i := range r.Results {
-		result := &r.Results[i]
-		p := r.packageOf(result.Test)
-		if result.Status == Missing || p == nil || len(p.Errors) > 0 {
-			continue
-		}
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			if ctx.Err() == nil {
-				added := result.New
-				*result = runTest(ctx, r.Target.Dir, p, result.Test, timeout)
-				result.New = added
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func (r *Report) packageOf(t course.Test) *Package {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -332,4 +333,33 @@ func TestRun_TellsAnImportOfTheCoursesStep(t *testing.T) {
 	report = run(t, target, Options{})
 	assert.Equal(t, []string{"tool/a" + want}, report.Broken, "where there are no tests, too")
 	assert.False(t, report.Done())
+}
+
+func TestRun_LeavesOutTestsAfterThreeThatHang(t *testing.T) {
+	count := maxHung + runtime.NumCPU() + 1 // two more than can hang
+	test := "package rpc\n\nimport \"testing\"\n"
+	for i := range count {
+		test += fmt.Sprintf("\nfunc TestHang%d(t *testing.T) { select {} }\n", i)
+	}
+	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test})
+	var last, all int
+	report := run(t, target, Options{Timeout: time.Second, Progress: func(ended, of int) { last, all = ended, of }})
+	hung, leftOut := 0, 0
+	for _, r := range report.Results {
+		switch r.Status {
+		case Hung:
+			hung++
+		case LeftOut:
+			leftOut++
+		}
+	}
+	assert.GreaterOrEqual(t, hung, maxHung)
+	assert.Equal(t, count, hung+leftOut)
+	assert.Positive(t, leftOut)
+	assert.Equal(t, hung, last)
+	assert.Equal(t, count, all)
+	assert.Len(t, report.ToDo(), count)
+	text := printed(report, Printer{})
+	assert.Contains(t, text, fmt.Sprintf("  to do   %d tests, not run\n", leftOut))
+	assert.Contains(t, text, fmt.Sprintf("%d tests hang, probably for the same reason; %d others have not been run (go tool workshop check -run NAME runs one).", hung, leftOut))
 }

@@ -44,6 +44,7 @@ func (p *Printer) Print(r *Report) {
 	p.group("New in "+r.Target.Station.Name, r, true, &detailed)
 	p.group("Carried over", r, false, &detailed)
 	p.doubts(r)
+	p.leftOut(r)
 	if detailed > maxDetailed {
 		fmt.Fprintf(p.W, "Only %d are explained here: go tool workshop check -run NAME explains another.\n\n", maxDetailed)
 	}
@@ -73,13 +74,15 @@ func (p *Printer) group(title string, r *Report, added bool, detailed *int) {
 		return
 	}
 	fmt.Fprintln(p.W, bold(title))
-	passed, notCompiled := 0, 0
+	passed, notCompiled, leftOut := 0, 0, 0
 	for _, result := range of {
 		switch {
 		case result.Status == Passed && !added:
 			passed++
 		case result.Status == NotCompiled:
 			notCompiled++
+		case result.Status == LeftOut:
+			leftOut++
 		case result.Status != Missing:
 			p.result(result, detailed)
 		}
@@ -88,10 +91,23 @@ func (p *Printer) group(title string, r *Report, added bool, detailed *int) {
 	if notCompiled > 0 {
 		fmt.Fprintf(p.W, "  %s   %s, not compiled\n", red("to do"), plural(notCompiled, "test", "tests"))
 	}
+	if leftOut > 0 {
+		fmt.Fprintf(p.W, "  %s   %s, not run\n", red("to do"), plural(leftOut, "test", "tests"))
+	}
 	if passed > 0 {
 		fmt.Fprintf(p.W, "  %s  %s\n", green("passed"), plural(passed, "test", "tests"))
 	}
 	fmt.Fprintln(p.W)
+}
+
+// leftOut says why tests have not been run.
+func (p *Printer) leftOut(r *Report) {
+	isLeftOut := func(s Status) bool { return s == LeftOut }
+	if n := len(r.names(isLeftOut)); n > 0 {
+		hang := len(r.names(func(s Status) bool { return s == Hung }))
+		p.paragraph(fmt.Sprintf("%d tests hang, probably for the same reason; %s not been run (go tool workshop check -run NAME runs one).",
+			hang, plural(n, "other has", "others have")))
+	}
 }
 
 // missing names the files whose tests are gone.

@@ -22,11 +22,12 @@ const (
 	Hung        Status = "hung"         // still running when its time was over
 	Raced       Status = "raced"        // the race detector spoke up
 	NotCompiled Status = "not compiled" // its package does not
+	LeftOut     Status = "left out"     // too many tests hung before its turn
 	Missing     Status = "missing"      // the lesson's test is not in the folder
 )
 
 // ran reports whether the test ran at all.
-func (s Status) ran() bool { return s != NotCompiled && s != Missing }
+func (s Status) ran() bool { return s != NotCompiled && s != LeftOut && s != Missing }
 
 // A Result is how one test went.
 type Result struct {

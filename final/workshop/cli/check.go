@@ -31,7 +31,7 @@ func newCheck() *cobra.Command {
 	}
 	c.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c.out = cmd.OutOrStdout()
+		c.out, c.meter = cmd.OutOrStdout(), newMeter(cmd.ErrOrStderr())
 		target, err := check.Find(dirOf(args))
 		if err != nil {
 			return err
@@ -60,6 +60,7 @@ func dirOf(args []string) string {
 // checking is what check and watch have in common.
 type checking struct {
 	out     io.Writer
+	meter   *meter
 	run     string
 	verbose bool
 	race    bool
@@ -80,7 +81,10 @@ func (c *checking) check(ctx context.Context, t check.Target) error {
 	if err != nil {
 		return err
 	}
+	c.meter.start(options.Timeout)
+	options.Progress = c.meter.step
 	report, err := check.Run(ctx, t, options)
+	c.meter.stop()
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,4 +23,18 @@ func TestOptions_ThatThereIsNoRaceDetectorIsSaidOnce(t *testing.T) {
 		assert.False(t, o.Race)
 	}
 	assert.Equal(t, 1, strings.Count(out.String(), "Without the race detector: -race "))
+}
+
+func TestMeter(t *testing.T) {
+	for live, want := range map[bool]string{
+		false: "Checking… a test that hangs is given up after 20s.\n",
+		true:  "\r\x1b[KChecking… a test that hangs is given up after 20s.\r\x1b[KChecking… 1 of 23 tests have ended.\r\x1b[K",
+	} {
+		var out strings.Builder
+		m := &meter{&out, live}
+		m.start(20 * time.Second)
+		m.step(1, 23)
+		m.stop()
+		assert.Equal(t, want, out.String())
+	}
 }

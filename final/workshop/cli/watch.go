@@ -28,6 +28,7 @@ func newWatch() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w.screen = cmd.OutOrStdout()
 		w.err = cmd.ErrOrStderr()
+		w.meter = newMeter(w.err)
 		ctx := cmd.Context()
 		if *untilEOF {
 			var cancel context.CancelFunc
