@@ -197,7 +197,7 @@ func (c *checking) afterLast(t check.Target) error {
 		return err
 	}
 	if page.Question != "" {
-		fmt.Fprintf(c.out, "\nCan you say it? %s\n", page.Question)
+		fmt.Fprintf(c.out, "\nCan you say it? %s\nWhen you have tried: go tool workshop hint -answer\n", page.Question)
 	}
 	if next, ok := s.Next(); ok {
 		fmt.Fprintf(c.out, "\nNext is %s, %s: go tool workshop next\n", next.Name, next.Adds)

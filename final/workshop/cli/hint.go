@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,31 +20,62 @@ import (
 func init() { commands = append(commands, newHint) }
 
 func newHint() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "hint [TEST]",
 		Short: "The next stronger hint for a test that fails",
 		Long: "Hint shows one hint more each time, for TEST or for the first test that the last check saw fail.\n" +
 			"A part of the test's name will do.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := check.Find(".")
-			if err != nil {
-				return err
-			}
-			if target.Progress == nil {
-				return progress.ErrNone // nowhere to count what has been shown
-			}
-			test, err := testFor(target, args)
-			if err != nil {
-				return err
-			}
-			if slices.Contains(target.Progress.NotRun, test) {
-				sayWhyItDidNotRun(cmd.OutOrStdout(), target.Progress, test)
-				return nil
-			}
-			return nextHint(cmd.OutOrStdout(), target, test)
-		},
 	}
+	answer := cmd.Flags().Bool("answer", false, "answer the question that check asks when all tests pass; of another station: -answer 03")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		target, err := learnersFolder()
+		if err != nil {
+			return err
+		}
+		if *answer {
+			return showAnswer(cmd.OutOrStdout(), target.Station, args)
+		}
+		test, err := testFor(target, args)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(target.Progress.NotRun, test) {
+			sayWhyItDidNotRun(cmd.OutOrStdout(), target.Progress, test)
+			return nil
+		}
+		return nextHint(cmd.OutOrStdout(), target, test)
+	}
+	return cmd
+}
+
+// learnersFolder returns the folder in which hints are counted: the one around
+// the current folder that start made.
+func learnersFolder() (check.Target, error) {
+	if _, err := progress.Open("."); errors.Is(err, progress.ErrNone) {
+		return check.Target{}, errors.New(`hint counts what it has shown in your own folder: go into the folder that start made, or make one with "go tool workshop start 01 DIR"`)
+	}
+	return check.Find(".")
+}
+
+// showAnswer answers the question of a station: the learner's, or that which args
+// name.
+func showAnswer(w io.Writer, s course.Station, args []string) error {
+	if len(args) == 1 {
+		var err error
+		if s, err = course.Find(args[0]); err != nil {
+			return err
+		}
+	}
+	page, err := hint.Load(s)
+	if err != nil {
+		return err
+	}
+	if page.Answer == "" {
+		return fmt.Errorf("%s has no question with an answer", s.Name)
+	}
+	_, err = fmt.Fprintf(w, "%s asks: %s\n\n%s\n", s.Name, page.Question, page.Answer)
+	return err
 }
 
 // testFor returns the test that args name, or the first that is to do.
@@ -76,7 +109,7 @@ func findTest(t check.Target, part string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("no test of %s has %q in its name: check lists them", t.Station.Name, part)
+		return "", fmt.Errorf("no test of %s has %q in its name: \"go tool workshop check\" lists them", t.Station.Name, part)
 	case 1:
 		return found[0], nil
 	}
@@ -107,27 +140,45 @@ func nextHint(w io.Writer, t check.Target, test string) error {
 	if t.Progress.Hints[test] >= len(found) {
 		fmt.Fprintf(w, "All hints for %s have been shown. Here they are again.\n", test)
 		for i := range found {
-			showHint(w, test, found, i)
+			showHint(w, t, test, found, i)
 		}
 		return sayThatSolutionsAreThere(w, t)
 	}
 	shown := t.Progress.ShowHint(test)
-	showHint(w, test, found, shown-1)
+	showHint(w, t, test, found, shown-1)
 	if shown == len(found) {
 		return errors.Join(sayThatSolutionsAreThere(w, t), t.Progress.Save())
 	}
 	return t.Progress.Save()
 }
 
-func showHint(w io.Writer, test string, found []string, i int) {
-	fmt.Fprintf(w, "\n%s, hint %d of %d\n\n%s\n", test, i+1, len(found), found[i])
+// showHint shows the i-th hint. Whether the test still fails, only a check can
+// tell.
+func showHint(w io.Writer, t check.Target, test string, found []string, i int) {
+	when := ""
+	if slices.Contains(t.Progress.ToDo, test) {
+		when = " (to do as of the last check)"
+	}
+	fmt.Fprintf(w, "\n%s%s, hint %d of %d\n\n%s\n", test, when, i+1, len(found), found[i])
 }
 
-// sayThatSolutionsAreThere names the files in which the station's code is.
+// sayThatSolutionsAreThere names the files in which the station's code is, but
+// not those that are as ours already.
 func sayThatSolutionsAreThere(w io.Writer, t check.Target) error {
 	files, err := changedCode(t)
 	if err != nil {
 		return err
+	}
+	ours, err := ourFiles(t)
+	if err != nil {
+		return err
+	}
+	files = slices.DeleteFunc(files, func(name string) bool {
+		yours, err := os.ReadFile(filepath.Join(t.Dir, filepath.FromSlash(name)))
+		return err == nil && strings.ReplaceAll(string(yours), "\r\n", "\n") == string(ours[name])
+	})
+	if len(files) == 0 {
+		return nil
 	}
 	fmt.Fprintln(w, "\nOur code is there when you want it:")
 	for _, file := range files {

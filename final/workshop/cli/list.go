@@ -118,6 +118,7 @@ func printList(out io.Writer, stations []listed, verbose bool) {
 		}
 	}
 	fmt.Fprintf(out, "%-20s %s\n", "  together", number(fmt.Sprintf("%7d %5d %5d", minutes, lines, tests)))
+	fmt.Fprintln(out, "\nTests are those that a station adds, without pins; \"go tool workshop check\" counts pins and the article's way, too.")
 }
 
 func printTests(out io.Writer, what string, names []string) {

@@ -19,6 +19,7 @@ import (
 // A Page is the hints of a station.
 type Page struct {
 	Question string   // asked when all tests pass; "" if there is none
+	Answer   string   // to the question; "" if there is none
 	Tests    []string // that have hints, in the page's order
 	hints    map[string][]string
 }
@@ -91,10 +92,24 @@ func (r *reader) block(node ast.Node) error {
 	case *ast.List:
 		return r.list(node)
 	default:
-		if question, ok := strings.CutPrefix(r.text(node), "Question:"); ok && len(r.Tests) == 0 {
-			r.Question = strings.TrimSpace(question)
+		if len(r.Tests) == 0 {
+			r.preface(r.text(node))
 		}
 		return nil // other words are for those who keep the page
+	}
+}
+
+// preface reads a paragraph before the first test: the question or its answer,
+// which may follow in the same paragraph.
+func (r *reader) preface(text string) {
+	text, answer, both := strings.Cut(text, "\nAnswer:")
+	if question, ok := strings.CutPrefix(text, "Question:"); ok {
+		r.Question = strings.TrimSpace(question)
+	} else if a, ok := strings.CutPrefix(text, "Answer:"); ok {
+		answer, both = a, true
+	}
+	if both {
+		r.Answer = strings.TrimSpace(answer)
 	}
 }
 

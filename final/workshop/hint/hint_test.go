@@ -15,6 +15,9 @@ const page = `# Hints for 03
 Question: why does a client *read*
 in a goroutine of its own?
 
+Answer: nobody else
+would read.
+
 Words for those who keep the page.
 
 ## TestClient_GetsTheResult
@@ -43,6 +46,7 @@ func TestParse(t *testing.T) {
 			p, err := Parse([]byte(text))
 			require.NoError(t, err)
 			assert.Equal(t, "why does a client *read*\nin a goroutine of its own?", p.Question)
+			assert.Equal(t, "nobody else\nwould read.", p.Answer)
 			assert.Equal(t, []string{"TestClient_GetsTheResult", "TestScripts/call"}, p.Tests)
 			assert.Equal(t, []string{
 				"Look at `Client.Call`.",
@@ -64,6 +68,13 @@ func crlf(s string) string {
 		b = append(b, s[i])
 	}
 	return string(b)
+}
+
+func TestParse_AnAnswerMayFollowInTheSameParagraph(t *testing.T) {
+	p, err := Parse([]byte("Question: who\nreads?\nAnswer: nobody.\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "who\nreads?", p.Question)
+	assert.Equal(t, "nobody.", p.Answer)
 }
 
 func TestParse_SaysWhatIsNotAsItShouldBe(t *testing.T) {

@@ -37,6 +37,9 @@ func (c *Course) checkHints(s course.Station, f *Findings) error {
 		f.file(name, 0, "%v", err)
 		return nil
 	}
+	if page.Question == "" || page.Answer == "" {
+		f.file(name, 0, "it has to begin with a paragraph Question: … and one Answer: …, before the first ##")
+	}
 	tests, err := course.NewTests(c.Root, s)
 	if err != nil {
 		return err

@@ -140,6 +140,8 @@ var drifts = []drift{
 		[]string{"final/workshop/hints/2a.md: 1 hints for TestTwo"}},
 	{"hint for no test", "hints", "final/workshop/hints/2b.md", "## TestThree", "## TestTwo",
 		[]string{"hints/2b.md: 0 hints for TestThree", "hints/2b.md: TestTwo is no new test of 2b"}},
+	{"question without answer", "hints", "final/workshop/hints/01.md", "Answer: because.", "",
+		[]string{"hints/01.md: it has to begin with a paragraph Question: … and one Answer: …"}},
 
 	{"kept diff out of date", "diffs", "step02-two/rpc/three.go", "return 3", "return 2 + 1",
 		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync"}},
