@@ -11,7 +11,7 @@ func advice(r Result) string {
 	case r.Status == Raced:
 		return "Both lines use the same variable. Which lock guards it, and which of the two does not take it?"
 	case r.Status == Deadlocked && leaks(r.Panic) && len(r.Failures) == 0: // else the leak comes of the failure, and is not shown
-		return "The answers may be right. What stays behind is shown above: who should have closed its connection?"
+		return "The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?"
 	}
 	return ""
 }

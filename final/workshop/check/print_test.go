@@ -69,7 +69,7 @@ func TestPrint(t *testing.T) {
             stuck     the test has ended, but a goroutine that it started waits for ever
             in        select
                       rpc/server.go:3 in serve
-            hint      The answers may be right. What stays behind is shown above: who should have closed its connection?
+            hint      The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?
 
 Carried over
   to do   TestI

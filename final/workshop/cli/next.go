@@ -41,7 +41,7 @@ func newNext() *cobra.Command {
 			if cmd.Context().Err() != nil {
 				return errors.New("interrupted: nothing has changed")
 			}
-			return fmt.Errorf("not all tests of %s pass yet: \"go tool workshop check\" says which, and \"next -force\" goes on all the same", p.Station)
+			return fmt.Errorf("not all tests of %s pass yet: \"go tool workshop check\" says which, and \"go tool workshop next -force\" goes on all the same", p.Station)
 		}
 		if err := move.Do(p); err != nil {
 			return err

@@ -133,7 +133,7 @@ func (d *Diff) Only(names ...string) error {
 			}
 		}
 		if !found {
-			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by diff -name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
+			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by go tool workshop diff -name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
 		}
 	}
 	d.Files = slices.DeleteFunc(d.Files, func(f File) bool { return !keep[f.Name] })

@@ -203,7 +203,7 @@ func TestOnly(t *testing.T) {
 		assert.Equal(t, want, d.Names(), name)
 	}
 	err := between(t, root, "01", "02").Only("a.go", "c.go")
-	assert.EqualError(t, err, "c.go does not differ between 01 and 02: what does is listed by diff -name-only 01 02")
+	assert.EqualError(t, err, "c.go does not differ between 01 and 02: what does is listed by go tool workshop diff -name-only 01 02")
 }
 
 // What is shown of the real course is true: with its lines put in and taken out,
