@@ -84,12 +84,24 @@ func testFor(t check.Target, args []string) (string, error) {
 		return findTest(t, args[0])
 	}
 	if len(t.Progress.ToDo) > 0 {
-		return t.Progress.ToDo[0], nil
+		return firstWithHints(t), nil
 	}
 	if len(t.Progress.Passed[t.Station.Name]) == 0 {
 		return "", errors.New(`nothing has been checked yet at ` + t.Station.Name + `: run "go tool workshop check" first, or name a test`)
 	}
 	return "", errors.New(`the last check saw all tests pass: name a test to see its hints`)
+}
+
+// firstWithHints returns the first test that is to do and has hints: naive tests
+// and pins, which may come before it, turn with the others. If none has, it is the
+// first of all.
+func firstWithHints(t check.Target) string {
+	for _, test := range t.Progress.ToDo {
+		if found, err := hint.For(t.Station, test); err == nil && len(found) > 0 {
+			return test
+		}
+	}
+	return t.Progress.ToDo[0]
 }
 
 // findTest returns the one test whose name has part in it.

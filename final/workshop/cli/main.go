@@ -4,13 +4,16 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -26,6 +29,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if strings.HasPrefix(err.Error(), "unknown command") && !strings.Contains(err.Error(), "\n") {
+			err = fmt.Errorf("%w: go tool workshop lists what there is", err)
+		}
 		fmt.Fprintln(stderr, "workshop:", err)
 		return 1
 	}
@@ -46,10 +52,23 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(usage)
 	for _, command := range commands {
-		root.AddCommand(command())
+		cmd := command()
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
+		}
+		root.AddCommand(cmd)
 	}
 	return root
+}
+
+// usage adds to an error about a command's arguments or flags how it is used.
+func usage(cmd *cobra.Command, err error) error {
+	if err == nil || errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return fmt.Errorf("%w\nIt is used like this: go tool %s\nMore: go tool %s -h", err, cmd.UseLine(), cmd.CommandPath())
 }
 
 // commands makes the commands; each file adds its own.

@@ -5,6 +5,9 @@ import "strings"
 // Commands returns how to unpack and use the archive of that name, for sh and for
 // PowerShell.
 func Commands(name string) string {
+	if strings.ContainsAny(name, " &();'$") {
+		name = "'" + strings.ReplaceAll(name, "'", "") + "'" // which sh and PowerShell read alike
+	}
 	sh, power := "unzip -q "+name, "Expand-Archive "+name+" ."
 	if kindOf(name) == ".tar.gz" {
 		sh, power = "tar -xzf "+name, "tar -xzf "+name

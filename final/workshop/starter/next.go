@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"maps"
 	"os"
@@ -45,6 +47,9 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := parses(have); err != nil {
+		return nil, err
+	}
 	before, err := handoutOf(root, from, have, nil)
 	if err != nil {
 		return nil, err
@@ -59,6 +64,20 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 		return nil, err
 	}
 	return m, m.replaceTests(before.tests, now.tests)
+}
+
+// parses returns an error that names the first of the learner's files that is no
+// Go: what it declares could only be guessed.
+func parses(have course.Files) error {
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if !course.IsCode(name) {
+			continue
+		}
+		if _, err := parser.ParseFile(token.NewFileSet(), name, have[name], parser.SkipObjectResolution); err != nil {
+			return fmt.Errorf("%w: mend it first", err)
+		}
+	}
+	return nil
 }
 
 // Do carries the move out.

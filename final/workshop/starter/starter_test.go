@@ -174,3 +174,17 @@ func TestSolve_PutsTheStationsCodeIn(t *testing.T) {
 	assert.FileExists(t, filepath.Join(dir, "cmd", "my.go"))
 	assert.Equal(t, "mine", read(t, dir, "rpc/errors_test.go"), "tests are left alone")
 }
+
+func TestNext_RefusesCodeThatDoesNotParse(t *testing.T) {
+	root := theCourse(t)
+	dir := filepath.Join(t.TempDir(), "mine")
+	require.NoError(t, Write(root, course.Stations[0], dir))
+	for _, half := range []string{"func (", "type T struct {", "func f(", "import \""} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "half.go"), []byte("package rpc\n\n"+half), 0o666))
+		p, err := progress.Open(dir)
+		require.NoError(t, err)
+		_, err = Next(root, p)
+		assert.ErrorContains(t, err, "rpc/half.go:3", half)
+		assert.ErrorContains(t, err, "mend it first", half)
+	}
+}
