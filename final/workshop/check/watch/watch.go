@@ -130,11 +130,16 @@ func (w *watcher) compare() {
 	}
 }
 
-// look returns the stamps of all files. What cannot be read is not there.
+// matters has the endings of the files on which a test may depend. What a test
+// itself writes, such as a log, must not have it run again, for ever.
+var matters = map[string]bool{".go": true, ".mod": true, ".sum": true, ".work": true, ".json": true, ".txt": true, ".txtar": true}
+
+// look returns the stamps of the files that matter. What cannot be read is not
+// there.
 func (w *watcher) look() map[string]stamp {
 	stamps := map[string]stamp{}
 	_ = walk(w.dir, func(path string, d fs.DirEntry) error {
-		if d.IsDir() {
+		if d.IsDir() || !matters[filepath.Ext(path)] {
 			return nil
 		}
 		if info, err := d.Info(); err == nil {

@@ -49,7 +49,7 @@ func TestChanges_ByLooking(t *testing.T) {
 		require.NoError(t, os.Remove(filepath.Join(dir, "rpc", "server.go")))
 		assert.True(t, changesSoon(changes), "removed")
 
-		for _, name := range []string{".workshop.json", ".git/index", "rpc/server.go~", "rpc/.server.go.swp", "rpc/4913", "rpc/#server.go#", "rpc.test", "go.work.sum"} {
+		for _, name := range []string{".workshop.json", ".git/index", "rpc/server.go~", "rpc/.server.go.swp", "rpc/4913", "rpc/#server.go#", "rpc.test", "go.work.sum", "rpc/debug.log", "rpc/cover.out"} {
 			write(t, dir, name, "x")
 		}
 		assert.False(t, changesSoon(changes), "none of the learner's")
