@@ -104,7 +104,7 @@ func TestPool_SlowServerGetsLess(t *testing.T) {
 				var runs [3]atomic.Int32
 				for i, pause := range []time.Duration{10 * time.Millisecond, time.Millisecond, time.Millisecond} {
 					inv := newInventory()
-					inv.saw = func(context.Context) { runs[i].Add(1); time.Sleep(pause) }
+					inv.saw = func(context.Context) { runs[i].Add(1); <-time.After(pause) }
 					srv := inv.server(t)
 					defer srv.Close()
 					n.set(addrs[i], srv)

@@ -100,7 +100,7 @@ func TestPool_EjectsAServerThatFailsAndLetsItBack(t *testing.T) {
 				assert.Equal(t, came, ill.came.Load(), "an ejected server gets no calls")
 
 				ill.mood.Store("")
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				synctest.Wait()
 				assert.Equal(t, []string{"ill"}, ejectedOf(pool), "it is on trial")
 				assert.Zero(t, callMany(t, pool, 1000))
@@ -117,7 +117,7 @@ func TestPool_PausesOfAServerThatStaysIllGrow(t *testing.T) {
 		servers[1].mood.Store("unavailable")
 		assert.Equal(t, 3, callMany(t, pool, 100))
 		var pauses []time.Duration
-		for since := time.Now(); len(pauses) < 8; time.Sleep(50 * time.Millisecond) {
+		for since := time.Now(); len(pauses) < 8; <-time.After(50 * time.Millisecond) {
 			switch callMany(t, pool, 1) {
 			case 1: // the one call that decides
 				pauses = append(pauses, time.Since(since))
@@ -130,12 +130,12 @@ func TestPool_PausesOfAServerThatStaysIllGrow(t *testing.T) {
 			assert.LessOrEqual(t, pauses[i], most*time.Second+60*time.Millisecond, "pause %d", i)
 		}
 		servers[1].mood.Store("")
-		time.Sleep(8 * time.Second)
+		<-time.After(8 * time.Second)
 		synctest.Wait()
 		assert.Zero(t, callMany(t, pool, 100))
 		servers[1].mood.Store("unavailable")
 		assert.Equal(t, 3, callMany(t, pool, 100))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		assert.Equal(t, 1, callMany(t, pool, 100), "after a success, pauses begin anew")
 	})
@@ -202,7 +202,7 @@ func TestPool_ForgetsAServerThatLeaves(t *testing.T) {
 		resolver <- []string{"well", "ill"}
 		warm(t, pool)
 		assert.Empty(t, ejectedOf(pool), "another server may have the address now")
-		time.Sleep(time.Minute) // the pause of the one before
+		<-time.After(time.Minute) // the pause of the one before
 		synctest.Wait()
 		assert.Empty(t, ejectedOf(pool))
 	})
@@ -218,7 +218,7 @@ func TestPool_EjectedServerIsTheLastResort(t *testing.T) {
 		servers[1].mood.Store("")
 		n.set("well", nil)
 		servers[0].Close()
-		time.Sleep(100 * time.Millisecond) // an idle connection's end is seen a little later
+		<-time.After(100 * time.Millisecond) // an idle connection's end is seen a little later
 		pool.choose(*pool.members.Load(), nil)
 		synctest.Wait()
 		require.True(t, pool.Members()[0].BackingOff)
@@ -302,7 +302,7 @@ func TestPool_TrialThatSaysNothingIsRepeated(t *testing.T) {
 		ill := servers[1]
 		ill.mood.Store("hangs")
 		assert.Equal(t, 1, callMany(t, pool, 10))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		for range 3 {
 			came := ill.came.Load()
@@ -345,7 +345,7 @@ func TestPool_OldPauseEndsNothing(t *testing.T) {
 		require.Empty(t, ejectedOf(pool))
 		c.server.ejections = 10
 		require.Equal(t, 1, callMany(t, pool, 10))
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		assert.Equal(t, ejected, c.server.standing.Load())
 	})
@@ -384,12 +384,12 @@ func TestPool_PutsNoCallAtRiskWithoutAPong(t *testing.T) {
 		deaf.Store(true)
 		assert.Equal(t, 3, callMany(t, pool, 100))
 		for range 20 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			assert.Zero(t, callMany(t, pool, 10))
 		}
 		assert.Equal(t, []string{"ill"}, ejectedOf(pool))
 		deaf.Store(false)
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		synctest.Wait()
 		assert.Zero(t, callMany(t, pool, 10))
 		assert.Empty(t, ejectedOf(pool))
@@ -403,7 +403,7 @@ func TestPool_CloseEndsTrials(t *testing.T) {
 		callMany(t, pool, 100)
 		require.NotEmpty(t, ejectedOf(pool))
 		pool.Close()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		assert.Empty(t, pool.Members())
 	})

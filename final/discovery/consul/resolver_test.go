@@ -124,7 +124,7 @@ func resolve(t *testing.T, r Resolver, answer func(n int, req *http.Request) (*h
 
 // after lets the bubble's clock run and returns what has been said so far.
 func (r *resolving) after(d time.Duration) *resolving {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -282,7 +282,7 @@ func TestResolver_DoubtsAnEmptyList(t *testing.T) {
 						if wait < left {
 							return blocked(req, "10", "[]")
 						}
-						time.Sleep(left)
+						<-time.After(left)
 						return reply(200, "11", instances("b:2")), nil
 					}
 					return blocked(req, "11", instances("b:2"))

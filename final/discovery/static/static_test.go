@@ -102,7 +102,7 @@ func (w *watched) write(text string) {
 
 // news returns what was said until the next look at the file.
 func (w *watched) news() []any {
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -41,9 +41,9 @@ func TestCache_AnswersWithinItsTime(t *testing.T) {
 			assert.Equal(t, 1, mustAsk(t, t.Context(), caller, "item1"))
 		}
 		assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item2"))
-		time.Sleep(time.Second - time.Nanosecond)
+		<-time.After(time.Second - time.Nanosecond)
 		assert.Equal(t, 1, mustAsk(t, t.Context(), caller, "item1"))
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		assert.Equal(t, 3, mustAsk(t, t.Context(), caller, "item1"))
 		stats := c.Stats()
 		assert.Equal(t, [4]int64{10, 3, 0, 0}, [4]int64{stats.Hits, stats.Misses, stats.Shared, stats.Passed})
@@ -57,9 +57,9 @@ func TestCache_ReplyIsNoOlderThanItsTimeSaysHoweverLongItTook(t *testing.T) {
 		caller := c.Intercept(s)
 		time.AfterFunc(900*time.Millisecond, func() { close(s.hold) })
 		assert.Equal(t, 1, mustAsk(t, t.Context(), caller, "item1"))
-		time.Sleep(99 * time.Millisecond)
+		<-time.After(99 * time.Millisecond)
 		assert.Equal(t, 1, mustAsk(t, t.Context(), caller, "item1"))
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item1"))
 	})
 }

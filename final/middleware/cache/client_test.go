@@ -51,7 +51,7 @@ func TestClient_EveryCodec(t *testing.T) {
 					assert.True(t, err.(*rpc.Error).Remote())
 				}
 				assert.Equal(t, 2, runs)
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				_, err := checkStock.Call(t.Context(), pool, wrapperspb.String("item9"))
 				assert.ErrorIs(t, err, rpc.NotFound)
 				assert.Equal(t, 3, runs, "not found is used for a second only")

@@ -34,7 +34,7 @@ var do = rpc.Method[request, string]("Test.Do")
 
 func handle(ctx context.Context, req *request) (*string, error) {
 	if req.Wait > 0 {
-		time.Sleep(req.Wait) // of a bubble's clock; ctx is not looked at
+		<-time.After(req.Wait) // of a bubble's clock; ctx is not looked at
 	}
 	name, what := req.Do, req.Do
 	req.Do = "changed by the handler"
@@ -156,14 +156,14 @@ func TestServer_SlowCallIsLoggedOnceWhenItsHandlerReturns(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
 		assert.Empty(t, log.all(t), "the handler runs on")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		assert.Equal(t, []map[string]any{{"level": "INFO", "msg": "call served", "method": "Test.Do",
 			"code": "ok", "duration": 60e9, "peer": "pipe", "late": true}}, log.all(t))
 
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		do.Call(ctx, c, &request{Do: "late", Wait: time.Minute})
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		all := log.all(t)
 		require.Len(t, all, 2)
 		assert.Equal(t, "deadline_exceeded", all[1]["code"])
@@ -248,7 +248,7 @@ func TestServer_FloodOfRefusedCallsFillsNoDisk(t *testing.T) {
 			c.Call(t.Context(), "Test.Nope", nil, nil)
 		}
 		assert.Len(t, log.all(t), 10)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		c.Call(t.Context(), "Test.Nope", nil, nil)
 		all := log.all(t)
 		require.Len(t, all, 11)
@@ -382,7 +382,7 @@ func TestSampling_SuccessesPerSecondAreBounded(t *testing.T) {
 				do.Call(t.Context(), c, &request{Do: "work"})
 			}
 			do.Call(t.Context(), c, &request{Do: "missing"})
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		codes := map[any]int{}
 		for _, line := range log.all(t) {

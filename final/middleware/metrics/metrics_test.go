@@ -46,7 +46,7 @@ func TestBothSides_TellWhatIsInFlight(t *testing.T) {
 		client := rpc.NewClient(conn, newClient(t, reg).Options()...)
 		defer client.Close()
 		call := client.Go(t.Context(), echo.Name(), "held", nil)
-		time.Sleep(3 * time.Second) // of the bubble's clock
+		<-time.After(3 * time.Second) // of the bubble's clock
 		for _, side := range []string{"rpc_server_", "rpc_client_"} {
 			assert.Equal(t, 1.0, value(t, reg, side+"calls_in_flight", "method", "Test.Echo"), side)
 			assert.Equal(t, 1.0, value(t, reg, side+"calls_started_total", "method", "Test.Echo"), side)

@@ -85,11 +85,11 @@ func TestLimiter_TakesABurstAndThenTheRate(t *testing.T) {
 		l := newLimiter(t, Server(10, 5))
 		assert.Equal(t, 5, allowed(t.Context(), l, "A.B", 100))
 		assert.Equal(t, 100*time.Millisecond, pauseOf(t, l, t.Context(), "A.B"))
-		time.Sleep(99 * time.Millisecond)
+		<-time.After(99 * time.Millisecond)
 		assert.Equal(t, time.Millisecond, pauseOf(t, l, t.Context(), "A.B"), "refused calls use up nothing")
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		assert.Equal(t, 1, allowed(t.Context(), l, "A.B", 100))
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		assert.Equal(t, 5, allowed(t.Context(), l, "A.B", 100), "no more than the burst is saved up")
 		assert.Equal(t, Stats{Allowed: 11, Refused: 95 + 2 + 99 + 95}, l.Stats())
 	})
@@ -101,7 +101,7 @@ func TestLimiter_WhoWaitsTheWholePauseIsLetThrough(t *testing.T) {
 			l := newLimiter(t, Server(perSecond, 1))
 			for i := range 20 {
 				require.Equal(t, 1, allowed(t.Context(), l, "A.B", 1), "%v: call %d", perSecond, i)
-				time.Sleep(pauseOf(t, l, t.Context(), "A.B"))
+				<-time.After(pauseOf(t, l, t.Context(), "A.B"))
 			}
 		}
 	})
@@ -145,7 +145,7 @@ func TestLimiter_GreedyPeerLeavesTheOthersTheirs(t *testing.T) {
 			for name, calls := range map[string]int{"greedy": 100, "modest": 1} {
 				passed[name] += allowed(as(t, name), l, "A.B", calls)
 			}
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 		assert.InDelta(t, 11, passed["greedy"], 1)
 		assert.InDelta(t, 11, passed["modest"], 1, "as many as somebody who asks a hundred times as often")
@@ -184,7 +184,7 @@ func TestPeers_NobodyGetsAFreshBurstByCrowdingOthersOut(t *testing.T) {
 			for i := range 1000 {
 				l.Authorize(as(t, fmt.Sprint(second, " ", i)), "A.B")
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		assert.Equal(t, 59, allowed(as(t, "limited"), l, "A.B", 100), "one a second, as for somebody alone")
 	})
@@ -196,7 +196,7 @@ func TestPeers_FullBucketsMakeRoom(t *testing.T) {
 		for i, name := range []string{"a", "b", "c"} {
 			assert.Equal(t, 3-i, allowed(as(t, name), l, "A.B", 3-i)) // full after 3, 2 and 1 seconds
 		}
-		time.Sleep(1500 * time.Millisecond)
+		<-time.After(1500 * time.Millisecond)
 		assert.Equal(t, 4, allowed(as(t, "d"), l, "A.B", 9), "in the place of c")
 		assert.Zero(t, l.Stats().Crowded)
 		assert.NotNil(t, l.peers[0].known[l.peers[0].hash("a")])

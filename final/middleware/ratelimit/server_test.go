@@ -63,7 +63,7 @@ func TestServer_RefusesBeforeTheHandlerAndSaysSo(t *testing.T) {
 				assert.True(t, ok)
 				assert.Equal(t, 500*time.Millisecond, pause)
 			}
-			time.Sleep(500 * time.Millisecond)
+			<-time.After(500 * time.Millisecond)
 			assert.NoError(t, ask(t.Context(), client), "%s goes on, on the same connection", codec.Name())
 			assert.Equal(t, int64(2), runs.Load())
 		}

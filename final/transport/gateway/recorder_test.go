@@ -74,7 +74,7 @@ func TestRecorder_ForgetsWhatIsOld(t *testing.T) {
 		r := NewRecorder()
 		took := time.Second
 		handler := r.Intercept(rpc.MethodInfo{Name: "A.B"}, func(context.Context, any) (any, error) {
-			time.Sleep(took)
+			<-time.After(took)
 			return nil, nil
 		})
 		figures := func() figures { return r.of("A.B").figures(time.Now()) }
@@ -85,7 +85,7 @@ func TestRecorder_ForgetsWhatIsOld(t *testing.T) {
 		assert.InDelta(t, time.Second, f.P50, float64(time.Second/16))
 		assert.InDelta(t, 1.0, f.PerSecond, 0.01)
 
-		time.Sleep(recent)
+		<-time.After(recent)
 		took = time.Millisecond
 		for range 90 {
 			handler(t.Context(), nil)
@@ -94,10 +94,10 @@ func TestRecorder_ForgetsWhatIsOld(t *testing.T) {
 		assert.InDelta(t, time.Millisecond, f.P50, float64(time.Millisecond/16))
 		assert.InDelta(t, time.Second, f.P99, float64(time.Second/16), "still in sight")
 
-		time.Sleep(recent)
+		<-time.After(recent)
 		f = figures()
 		assert.InDelta(t, time.Millisecond, f.P99, float64(time.Millisecond/16), "out of sight")
-		time.Sleep(2 * recent)
+		<-time.After(2 * recent)
 		f = figures()
 		assert.False(t, f.Recent)
 		assert.EqualValues(t, 100, f.Calls, "which is of all times")

@@ -114,7 +114,7 @@ func TestPipe_DeadlineIsMoved(t *testing.T) {
 		p.setReadDeadline(time.Now().Add(time.Minute))
 		began := time.Now()
 		go func() {
-			time.Sleep(30 * time.Second)
+			<-time.After(30 * time.Second)
 			p.setReadDeadline(time.Now().Add(time.Minute))
 		}()
 		_, err := p.Read(make([]byte, 1))
@@ -122,7 +122,7 @@ func TestPipe_DeadlineIsMoved(t *testing.T) {
 		assert.Equal(t, 90*time.Second, time.Since(began))
 		synctest.Wait()
 		go func() {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			p.setReadDeadline(time.Unix(1, 0)) // ends who waits
 		}()
 		p.setReadDeadline(time.Time{})
