@@ -21,7 +21,7 @@ var rooms = map[string]string{
 	"wrongcaller":    "actual  : \"answer to slow\"",
 	"leak":           "main bubble goroutine has exited but blocked goroutines remain",
 	"readahead":      "request: read pipe: i/o timeout",
-	"interleaved":    "a message of 1701015406 bytes",
+	"interleaved":    "nonsense",
 }
 
 func TestMuseum_HasTheseRooms(t *testing.T) {
