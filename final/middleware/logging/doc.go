@@ -23,7 +23,8 @@
 // sent", the one case of a second line. A peer can cause as many of both as it
 // likes, so there are at most 10 a second: see [WithMaxRefusals].
 //
-// Params and results are not logged unless [WithPayloads] asks for them. Texts
+// Params and results are not logged unless [WithPayloads] asks for them; a
+// [slog.LogValuer] in them says what is shown of it. Texts
 // that a peer may have made are cut, and stripped of what could forge a line or
 // turn text around on a screen.
 //

@@ -2,7 +2,6 @@ package logging
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -76,7 +75,7 @@ func (l *Logger) end(c *call, result any, err error) {
 func (l *Logger) finish(ctx context.Context, c *call, value any) {
 	switch {
 	case value != nil:
-		c.code, c.err, c.stack = rpc.Internal, "panic: "+fmt.Sprint(value), debug.Stack()
+		c.code, c.err, c.stack = rpc.Internal, panicText(value), debug.Stack()
 	case !c.returned:
 		c.code, c.err = rpc.Internal, "the goroutine was ended by runtime.Goexit"
 	}

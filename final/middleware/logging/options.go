@@ -50,10 +50,19 @@ func WithMaxRefusals(n int) Option {
 }
 
 // WithPayloads adds the attributes params and result, as JSON, each cut after
-// limit bytes. They may hold what does not belong into a log; a params or result
-// type that is a [slog.LogValuer] says itself what is shown of it. Params are
-// shown as they were before the call, which costs their encoding even where no
-// line follows. Default 0: none.
+// limit bytes. Default 0, which is what a negative limit stands for, too: none.
+//
+// Payloads may hold what does not belong into a log. A type says itself what is
+// shown of its values if it, or its pointer, is a [slog.LogValuer], wherever
+// they are: in structs, maps, slices, interfaces, or in what another LogValue
+// returns. Of Protocol Buffers messages, fields marked debug_redact are left out.
+// A type that encodes itself (json.Marshaler, encoding.TextMarshaler) is shown as
+// that does it, unless a LogValuer or an interface is among its fields: then a
+// note stands in its place. Errors are shown as their texts.
+//
+// Params are shown as they were before the call, which costs time even where no
+// line follows. Values that panic, that contain themselves, or that JSON cannot
+// encode are shown as far as that goes, and fail no call.
 func WithPayloads(limit int) Option {
 	return func(l *Logger) { l.payloads = max(limit, 0) }
 }

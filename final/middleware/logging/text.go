@@ -1,9 +1,9 @@
 package logging
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,27 +45,25 @@ func isPlain(text string) bool {
 }
 
 // errorText is an error without the code, which has an attribute of its own. An
-// error around another one may say more than its caller gets to see.
-func errorText(err error) string {
+// error around another one may say more than its caller gets to see. One whose
+// method panics, a nil pointer in most cases, has a note for a text.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("(a %T that panics when it is asked for its text)", err)
+		}
+	}()
 	if e, ok := err.(*rpc.Error); ok && e.Message != "" {
 		return e.Message
 	}
 	return err.Error()
 }
 
-// show renders params or a result, as far as that goes.
-func show(v any, limit int) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("(a %T that panics when it is encoded)", v)
-		}
-	}()
-	if valuer, ok := v.(slog.LogValuer); ok {
-		return clean(slog.AnyValue(valuer).Resolve().String(), limit)
+// panicText is what a handler panicked with. A [slog.LogValuer] says itself what
+// is shown of it.
+func panicText(value any) string {
+	if _, ok := methods[slog.LogValuer](reflect.ValueOf(value)); ok {
+		return "panic: " + show(value, maxText)
 	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprintf("(a %T that is not encoded as JSON)", v)
-	}
-	return clean(string(data), limit)
+	return "panic: " + fmt.Sprint(value) // which catches the panics of methods
 }

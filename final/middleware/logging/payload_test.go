@@ -1,0 +1,308 @@
+package logging_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"example.com/rpc-from-scratch/final/middleware/logging"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// The types that hide the text "secret" from logs, each in a way of its own.
+type (
+	secret     string                    // by its value
+	secretPtr  struct{ Text string }     // by its pointer
+	secretByte byte                      // in a slice that JSON would encode in base64
+	group      struct{ Token secret }    // by a group with another LogValuer in it
+	deepGroup  struct{ Inner any }       // by a group in a group
+	panicking  struct{ Text string }     // not at all: it panics
+	itself     struct{ Text string }     // not at all: it returns itself
+	endless    struct{ Text string }     // by groups without end
+	wrapped    struct{ text secret }     // by its fields, but not in its JSON
+	tidy       struct{ Text string }     // by its JSON
+	textOnly   struct{ Text string }     // by its text
+	failure    struct{ Password string } // by its error's text
+	hidden     struct{ Text string }     // embedded without being exported
+	shadowed   struct{ Text, Other string }
+)
+
+func (secret) LogValue() slog.Value     { return slog.StringValue("***") }
+func (*secretPtr) LogValue() slog.Value { return slog.StringValue("***") }
+func (secretByte) LogValue() slog.Value { return slog.IntValue(0) }
+func (g group) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", "ann"), slog.Any("token", g.Token), slog.Any("struct", struct{ T secret }{g.Token}))
+}
+func (g deepGroup) LogValue() slog.Value {
+	return slog.GroupValue(slog.Group("inner", slog.Any("value", g.Inner), slog.Any("list", []any{g.Inner})))
+}
+func (panicking) LogValue() slog.Value { panic("secret") }
+func (i itself) LogValue() slog.Value  { return slog.AnyValue(i) }
+func (e endless) LogValue() slog.Value { return slog.GroupValue(slog.Any("", e), slog.Any("", e)) }
+func (w wrapped) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"text": string(w.text)})
+}
+func (tidy) MarshalJSON() ([]byte, error)     { return []byte(`{ "tidy": true }`), nil }
+func (textOnly) MarshalText() ([]byte, error) { return []byte("only this"), nil }
+func (failure) Error() string                 { return "no such user" }
+func (hidden) LogValue() slog.Value           { return slog.StringValue("***") }
+
+// Structs that embed several LogValuers, so that none is promoted.
+type (
+	embeds struct {
+		hidden
+		Other hidden
+		B     int
+	}
+	twice struct {
+		hidden
+		group
+		A int
+	}
+)
+
+// hiding is values of these types, and such that hold some.
+var hiding = map[string]any{
+	"value":               secret("secret"),
+	"pointer":             &secretPtr{"secret"},
+	"pointer's value":     secretPtr{"secret"},
+	"bytes":               []secretByte("secret"),
+	"byte array":          [6]secretByte{'s', 'e', 'c', 'r', 'e', 't'},
+	"map key":             map[secret]int{"secret": 1},
+	"group":               group{"secret"},
+	"group in group":      deepGroup{secret("secret")},
+	"value in group":      deepGroup{secretPtr{"secret"}},
+	"group in list":       deepGroup{[]group{{"secret"}}},
+	"attributes":          []slog.Attr{slog.Any("a", secret("secret"))},
+	"slog's value":        struct{ V slog.Value }{slog.AnyValue(secret("secret"))},
+	"panic":               panicking{"secret"},
+	"itself":              itself{"secret"},
+	"endless":             endless{"secret"},
+	"own JSON":            wrapped{"secret"},
+	"key's own JSON":      map[string]any{"k": &wrapped{"secret"}},
+	"error":               failure{"secret"},
+	"promoted":            embeds{hidden: hidden{"secret"}, Other: hidden{"secret"}},
+	"embedded":            twice{hidden: hidden{"secret"}, group: group{"secret"}},
+	"nil in an interface": (*secretPtr)(nil),
+}
+
+// shown returns what a server logs of a result.
+func shown(t *testing.T, v any, limit int) string {
+	t.Helper()
+	var log lines
+	srv := rpc.NewServer(log.logger(logging.WithPayloads(limit)).ServerOptions()...)
+	defer srv.Close()
+	require.NoError(t, srv.RegisterFunc("Test.Show", func() any { return v }))
+	srv.Invoke(t.Context(), nil, "Test.Show", nil, rpc.JSON, nil)
+	for _, line := range log.all(t) {
+		if line["msg"] == "call served" {
+			text, _ := line["result"].(string)
+			return text
+		}
+	}
+	t.Fatal("no line was logged")
+	return ""
+}
+
+func TestPayloads_NoSecretIsShownHoweverDeepItLies(t *testing.T) {
+	wraps := map[string]func(v any) any{
+		"plain":      func(v any) any { return v },
+		"struct":     func(v any) any { return struct{ F any }{v} },
+		"map":        func(v any) any { return map[string]any{"k": v} },
+		"slice":      func(v any) any { return []any{v} },
+		"array":      func(v any) any { return [2]any{v, v} },
+		"pointer":    func(v any) any { return &v },
+		"pointers":   func(v any) any { p := &v; q := &p; return &q },
+		"group":      func(v any) any { return deepGroup{v} },
+		"everything": func(v any) any { return []any{map[int]any{1: struct{ P *any }{&v}}, deepGroup{[]any{v}}} },
+	}
+	for valueName, value := range hiding {
+		for wrapName, wrap := range wraps {
+			text := shown(t, wrap(value), 5000)
+			assert.NotContains(t, text, "secret", "%s in %s", valueName, wrapName)
+			assert.NotContains(t, text, "c2VjcmV0", "%s in %s: base64", valueName, wrapName)
+			assert.NotContains(t, text, "115,101,99", "%s in %s: bytes", valueName, wrapName)
+			assert.NotEmpty(t, text, "%s in %s", valueName, wrapName)
+			assert.LessOrEqual(t, len(text), 5000+len("…"))
+		}
+	}
+}
+
+func TestPayloads_TypedFieldsAreResolvedAsTheValuesInThem(t *testing.T) {
+	type Base struct {
+		Token secretPtr
+		Name  string `json:"name"`
+	}
+	type request struct {
+		Base
+		*shadowed
+		Text  struct{} `json:"Text,omitzero"` // takes the place of shadowed's, and is left out
+		Plain secretPtr
+		Map   map[string]secretPtr
+		List  []secretPtr
+		Array [1]secretPtr
+		Ptr   *secretPtr
+		Keys  map[secret]bool
+		Skip  secretPtr `json:"-"`
+		own   secretPtr
+	}
+	s := secretPtr{"secret"}
+	r := request{
+		Base: Base{s, "ann"}, shadowed: &shadowed{"secret", "seen"}, Plain: s, Map: map[string]secretPtr{"k": s}, List: []secretPtr{s},
+		Array: [1]secretPtr{s}, Ptr: &s, Keys: map[secret]bool{"secret": true}, Skip: s, own: s,
+	}
+	want := `{"Token":"***","name":"ann","Other":"seen","Plain":"***","Map":{"k":"***"},"List":["***"],"Array":["***"],"Ptr":"***","Keys":{"***":true}}`
+	assert.Equal(t, want, shown(t, r, 1000))
+	assert.Equal(t, want, shown(t, &r, 1000))
+}
+
+func TestPayloads_AreShownAsJSON(t *testing.T) {
+	type named struct {
+		A    int    `json:"a"`
+		B    string `json:"b,omitempty"`
+		C    []byte `json:",omitempty"`
+		D    int64  `json:"d,string"`
+		E    *int   `json:"e"`
+		F    any
+		When time.Time `json:"when,omitzero"`
+		G    map[int]string
+	}
+	for name, v := range map[string]any{
+		"struct":      named{A: 1, C: []byte("data"), D: 1 << 60, F: []any{nil, true, 1.5, "<x>\n\xff", uint8(3)}, G: map[int]string{2: "b", 10: "a"}},
+		"empty":       named{B: "b", When: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)},
+		"nil":         (*named)(nil),
+		"nil slice":   []int(nil),
+		"nil map":     map[string]int(nil),
+		"numbers":     []any{int8(-1), uint64(math.MaxUint64), float32(0.1), 1e300, json.Number("12.50")},
+		"raw":         json.RawMessage(`{ "a": [1, 2] }`),
+		"big":         big.NewInt(1 << 40),
+		"own JSON":    []tidy{{}},
+		"own text":    map[string]textOnly{"k": {}},
+		"text":        textOnly{"secret"},
+		"byte arrays": [3]byte{1, 2, 3},
+		"duration":    time.Second,
+	} {
+		want, err := json.Marshal(v)
+		require.NoError(t, err, name)
+		assert.Equal(t, string(want), shown(t, v, 5000), name)
+	}
+}
+
+func TestPayloads_OddValuesEndNoCall(t *testing.T) {
+	type node struct {
+		Next  *node
+		Any   any
+		Slice []any
+	}
+	ring := &node{}
+	ring.Next, ring.Any = ring, ring
+	list := []any{nil}
+	list[0] = list
+	table := map[string]any{}
+	table["k"] = table
+	keys := map[any]any{} // whose keys lead to the map again, and again
+	way := &keys
+	keys[way], keys[&way], keys[[2]any{way, &way}] = 1, 2, 3
+	type loop *loop
+	var pointers loop
+	pointers = &pointers
+	var nobody *failure
+	for name, v := range map[string]any{
+		"ring": ring, "list": list, "map": table, "pointers": pointers, "keys of keys": keys, "chan": make(chan int), "func": []any{func() {}},
+		"NaN": math.NaN(), "infinite": []float64{math.Inf(1)}, "nil error": []any{nobody}, "bad raw": json.RawMessage("{"), "bad number": json.Number("secret"),
+		"panics": []any{panicking{}, tricky{}, &tricky{}}, "huge": strings.Repeat("x", 1<<20), "wide": make([]struct{}, 1<<20),
+		"many": map[int]struct{}{1: {}, 2: {}}, "complex": 1i, "error": errors.New("x"), "keys": map[tricky]int{{}: 1}, "any keys": map[any]int{1: 1},
+		"zero value": struct{ V slog.Value }{},
+	} {
+		text := shown(t, v, 2000)
+		assert.NotEmpty(t, text, name)
+		assert.LessOrEqual(t, len(text), 2000+len("…"), name)
+	}
+}
+
+// tricky panics whatever is asked of it.
+type tricky struct{ _ int }
+
+func (tricky) LogValue() slog.Value         { panic(fmt.Sprintf("%d", 1)) }
+func (tricky) MarshalJSON() ([]byte, error) { panic("x") }
+func (tricky) MarshalText() ([]byte, error) { panic("x") }
+func (tricky) Error() string                { panic("x") }
+func (tricky) IsZero() bool                 { panic("x") }
+
+func TestPayloads_AZeroThatPanicsEndsNoCall(t *testing.T) {
+	type holder struct {
+		T tricky `json:",omitzero"`
+	}
+	assert.NotEmpty(t, shown(t, holder{}, 1000))
+}
+
+func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
+	file := &descriptorpb.FileDescriptorProto{}
+	require.NoError(t, prototext.Unmarshal([]byte(`
+		name: "login.proto" package: "logintest" syntax: "proto3" dependency: "google/protobuf/any.proto" dependency: "google/protobuf/duration.proto"
+		message_type { name: "Login"
+			field { name: "user" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "user" }
+			field { name: "pass_word" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "passWord" options { debug_redact: true } }
+			field { name: "again" number: 3 type: TYPE_MESSAGE type_name: ".logintest.Login" label: LABEL_REPEATED json_name: "again" }
+			field { name: "more" number: 4 type: TYPE_MESSAGE type_name: ".google.protobuf.Any" label: LABEL_OPTIONAL json_name: "more" }
+			field { name: "wait" number: 5 type: TYPE_MESSAGE type_name: ".google.protobuf.Duration" label: LABEL_OPTIONAL json_name: "wait" }
+			field { name: "kind" number: 6 type: TYPE_ENUM type_name: ".logintest.Kind" label: LABEL_OPTIONAL json_name: "kind" }
+			field { name: "large" number: 7 type: TYPE_INT64 label: LABEL_OPTIONAL json_name: "large" }
+			field { name: "data" number: 8 type: TYPE_BYTES label: LABEL_OPTIONAL json_name: "data" }
+		}
+		enum_type { name: "Kind" value { name: "NONE" number: 0 } value { name: "SOME" number: 1 } }
+	`), file))
+	desc, err := protodesc.NewFile(file, protoregistry.GlobalFiles)
+	require.NoError(t, err)
+	login := dynamicpb.NewMessageType(desc.Messages().Get(0))
+	message := func(text string) proto.Message {
+		m := login.New().Interface()
+		require.NoError(t, prototext.Unmarshal([]byte(text), m))
+		return m
+	}
+	m := message(`user: "ann" pass_word: "secret" again { pass_word: "secret" user: "bob" } wait { seconds: 2 } kind: SOME large: 5 data: "\001\002"`)
+	want := `{"user":"ann","passWord":"[redacted]","again":[{"user":"bob","passWord":"[redacted]"}],"wait":"2s","kind":"SOME","large":"5","data":"AQI="}`
+	assert.Equal(t, want, shown(t, m, 1000))
+	assert.Equal(t, `[`+want+`]`, shown(t, []any{m}, 1000))
+	assert.Equal(t, `[inner=[value=`+want+` list=[`+want+`]]]`, shown(t, deepGroup{m}, 1000))
+
+	// What an Any holds may not be known here.
+	body, err := proto.Marshal(message(`pass_word: "secret"`))
+	require.NoError(t, err)
+	unknown := &anypb.Any{TypeUrl: "type.googleapis.com/logintest.Login", Value: body}
+	assert.Equal(t, `{"@type":"type.googleapis.com/logintest.Login"}`, shown(t, unknown, 1000))
+	known, err := anypb.New(durationpb.New(time.Second))
+	require.NoError(t, err)
+	assert.Equal(t, `{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1s"}`, shown(t, known, 1000))
+}
+
+func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
+	for _, value := range []any{secret("secret"), &secretPtr{"secret"}, secretPtr{"secret"}, group{"secret"}, fmt.Errorf("wrapped: %w", failure{"secret"}), tricky{}} {
+		var log lines
+		srv := rpc.NewServer(log.logger().ServerOptions()...)
+		require.NoError(t, srv.RegisterFunc("Test.Panic", func() error { panic(value) }))
+		_, err := srv.Invoke(t.Context(), nil, "Test.Panic", nil, rpc.JSON, nil)
+		assert.ErrorIs(t, err, rpc.Internal)
+		line := log.all(t)[0]
+		assert.Contains(t, line["error"], "panic: ")
+		assert.NotContains(t, line["error"], "secret")
+		srv.Close()
+	}
+}
