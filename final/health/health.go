@@ -35,11 +35,12 @@ type Health struct {
 	set map[string]Status // by Set; "" is the server
 }
 
-// Register publishes Health.Check on srv. Every service is serving until Set
-// says otherwise.
+// Register publishes Health.Check on srv, as a method that is [rpc.Vital]: it
+// answers on a server that is full, too. Every service is serving until Set says
+// otherwise.
 func Register(srv *rpc.Server) (*Health, error) {
 	h := &Health{server: srv, set: map[string]Status{}}
-	if err := Check.Handle(srv, h.check); err != nil {
+	if err := Check.Handle(srv, h.check, rpc.Vital()); err != nil {
 		return nil, fmt.Errorf("health: %w", err)
 	}
 	return h, nil

@@ -77,9 +77,7 @@ func (c *serverConn) begin(id uint64) (bool, error) {
 func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 	o := &c.server.options
 	call := &serverCall{id: f.id, peer: c.peer}
-	if call.method = c.server.registry.find(r.method); call.method == nil {
-		return call, noMethod(r.method, o.maxMethodName)
-	}
+	call.method = c.server.registry.find(r.method)
 	if timeout := shorter(r.timeout, o.handlerTimeout); timeout > 0 {
 		call.deadline = c.in.came().Add(timeout)
 	}
@@ -89,13 +87,16 @@ func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 			return call, err
 		}
 	}
+	if call.method == nil {
+		return call, c.server.noMethod(call, call, r.method)
+	}
 	if c.crowded() {
 		return call, Errorf(ResourceExhausted, "more than %d calls are running on this connection", o.maxInFlight)
 	}
-	if err := c.server.authorize(call, call); err != nil {
+	if err := c.server.authorize(call, call, call.method.info.Name); err != nil {
 		return call, err
 	}
-	if !c.server.acquire() {
+	if !c.server.acquire(call.method) {
 		return call, Errorf(ResourceExhausted, "more than %d calls are running on this server", o.maxHandlers)
 	}
 	return call, nil

@@ -162,8 +162,13 @@ func WithServerTLS(cfg *tls.Config) ServerOption {
 // non-nil error is what the caller gets ([Unauthenticated], [PermissionDenied]).
 // A non-empty identity is what IdentityFrom returns in the handler.
 //
-// It runs on the goroutine that reads the connection, so it must not wait. It is
-// not asked about methods that do not exist, which are Unimplemented to everyone.
+// It runs on the goroutine that reads the connection, so it must not wait.
+//
+// It is asked about methods that do not exist, too, so that it can limit how often
+// they are called: [MethodFrom] then returns "", and method is what the caller
+// wrote, or "" if that is too long or not UTF-8. An error with ResourceExhausted
+// or Unavailable is what the caller gets; with every other answer such a method is
+// Unimplemented to everyone.
 type AuthorizeFunc func(ctx context.Context, method string) (identity string, err error)
 
 // WithAuthorize sets the hook that every call passes.

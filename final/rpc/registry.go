@@ -33,9 +33,20 @@ func NonBlocking() MethodOption {
 	return func(m *method) { m.info.NonBlocking = true }
 }
 
+// vitalHandlers is how many calls of vital methods may run beyond [WithMaxHandlers].
+const vitalHandlers = 64
+
+// Vital marks a method that has to answer on a server that is full, such as a
+// health check: up to 64 of its calls may run beyond [WithMaxHandlers]. It should
+// be cheap and wait for nothing, since anyone may call it at the worst of times.
+func Vital() MethodOption {
+	return func(m *method) { m.vital = true }
+}
+
 // method is one entry of the registry, checked and bound at registration.
 type method struct {
 	info      MethodInfo
+	vital     bool       // see [Vital]
 	newParams func() any // a pointer to decode into; nil if the method takes nothing
 	handler   Handler    // with the server's interceptors around it
 }

@@ -247,9 +247,13 @@ func (s *Server) serveConn(c *serverConn) {
 	c.serve()
 }
 
-// acquire takes one of the server's handler slots.
-func (s *Server) acquire() bool {
-	if s.running.Add(1) > int64(s.options.maxHandlers) {
+// acquire takes one of the server's handler slots for a call of m.
+func (s *Server) acquire(m *method) bool {
+	limit := int64(s.options.maxHandlers)
+	if m.vital {
+		limit += vitalHandlers
+	}
+	if s.running.Add(1) > limit {
 		s.running.Add(-1)
 		return false
 	}
@@ -258,8 +262,23 @@ func (s *Server) acquire() bool {
 
 func (s *Server) release() { s.running.Add(-1) }
 
+// noMethod refuses a call of a method that does not exist. The hook may say that
+// there are too many of them; whatever else it says would tell callers apart.
+func (s *Server) noMethod(ctx context.Context, call *serverCall, name []byte) error {
+	refusal, asked := noMethod(name, s.options.maxMethodName), ""
+	if refusal.Code == Unimplemented {
+		asked = string(name)
+	}
+	err := s.authorize(ctx, call, asked)
+	switch CodeOf(err) {
+	case ResourceExhausted, Unavailable:
+		return err
+	}
+	return refusal
+}
+
 // authorize asks the hook, which may panic like any code of a user.
-func (s *Server) authorize(ctx context.Context, call *serverCall) (err error) {
+func (s *Server) authorize(ctx context.Context, call *serverCall, name string) (err error) {
 	if s.options.authorize == nil {
 		return nil
 	}
@@ -269,7 +288,7 @@ func (s *Server) authorize(ctx context.Context, call *serverCall) (err error) {
 			s.options.onPanic(ctx, p, debug.Stack())
 		}
 	}()
-	call.identity, err = s.options.authorize(ctx, call.method.info.Name)
+	call.identity, err = s.options.authorize(ctx, name)
 	return err
 }
 
@@ -311,19 +330,19 @@ func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadat
 
 // admit is [serverConn.admit] for calls without a connection.
 func (s *Server) admit(ctx context.Context, call *serverCall, name string) error {
-	if call.method == nil {
-		return noMethod([]byte(name), s.options.maxMethodName)
-	}
-	if s.State() != Serving {
+	if call.method != nil && s.State() != Serving {
 		return errDraining
 	}
 	if err := call.metadata.check(); err != nil {
 		return Errorf(InvalidArgument, "%w", err)
 	}
-	if err := s.authorize(ctx, call); err != nil {
+	if call.method == nil {
+		return s.noMethod(ctx, call, []byte(name))
+	}
+	if err := s.authorize(ctx, call, name); err != nil {
 		return err
 	}
-	if !s.acquire() {
+	if !s.acquire(call.method) {
 		return Errorf(ResourceExhausted, "more than %d calls are running on this server", s.options.maxHandlers)
 	}
 	return nil

@@ -96,7 +96,7 @@ func TestServer_MethodNamesMatchExactly(t *testing.T) {
 			err := client.Call(t.Context(), name, stockRequest{Item: "item1"}, nil)
 			assert.ErrorIs(t, err, Unimplemented, "%q", name)
 		}
-		assert.Empty(t, asked)
+		assert.NotContains(t, asked, checkStock.Name())
 		assert.Zero(t, inv.runs("item1"))
 	})
 }

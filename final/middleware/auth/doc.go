@@ -28,8 +28,8 @@
 // Rules go by the name under which a method is registered, not by the one that
 // the caller wrote. The server finds methods by their exact names, byte by byte,
 // so that another spelling of a guarded method is a method that does not exist.
-// It is answered as such, with Unimplemented, to everyone: the hook is not asked
-// about it, and a stranger can therefore find out which methods there are, though not call them.
+// It is answered as such, with Unimplemented, to everyone, and a stranger can
+// therefore find out which methods there are, though not call them.
 //
 // # Secrets
 //

@@ -17,6 +17,9 @@
 // [Limiter.After] limits the calls that it has let through, [Limiter.Before]
 // those that it is asked about.
 //
+// Health checks (Health.Check) are not limited unless [Exempt] or a [Method]
+// limit says so. Calls of methods that do not exist are limited as others are.
+//
 // # Limits
 //
 // A limit is a token bucket (golang.org/x/time/rate): it holds burst tokens,

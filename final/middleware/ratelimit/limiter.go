@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"example.com/rpc-from-scratch/final/health"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -18,6 +19,7 @@ import (
 type Limiter struct {
 	all     []shared            // for every call
 	methods map[string][]shared // by exact name
+	exempt  map[string]bool     // of all limits but those of methods
 
 	mu    sync.Mutex // guards what is below, and that buckets are asked and used together
 	peers []*peers
@@ -32,7 +34,7 @@ type shared struct {
 
 // Stats is what a [Limiter] has done since it was made.
 type Stats struct {
-	Allowed int64 // calls let through
+	Allowed int64 // calls let through, exempt ones apart
 	Refused int64 // calls over a limit
 	Crowded int64 // of all these, calls of peers that there was no place for
 	Peers   int   // buckets of peers that are remembered now
@@ -41,7 +43,7 @@ type Stats struct {
 // New returns a Limiter with the given limits, of which each applies. It fails on
 // a limit or burst that is not above 0.
 func New(limits ...Option) (*Limiter, error) {
-	l := &Limiter{methods: map[string][]shared{}}
+	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{health.Check.Name(): true}}
 	for _, add := range limits {
 		if err := add(l); err != nil {
 			return nil, fmt.Errorf("ratelimit: %w", err)
@@ -51,7 +53,7 @@ func New(limits ...Option) (*Limiter, error) {
 }
 
 // Authorize refuses calls over a limit and lets through everything else. It is
-// an [rpc.AuthorizeFunc].
+// an [rpc.AuthorizeFunc]. Calls of methods that do not exist count as others do.
 func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) {
 	return "", l.allow(ctx, method, "")
 }
@@ -69,14 +71,17 @@ func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 }
 
 // After asks the limits about the calls that next lets through, under the
-// identity that next has found.
+// identity that next has found, and about all calls of methods that do not exist.
 func (l *Limiter) After(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	return func(ctx context.Context, method string) (string, error) {
 		identity, err := next(ctx, method)
-		if err != nil {
+		if err != nil && !unknown(ctx) {
 			return "", err
 		}
-		return identity, l.allow(ctx, method, identity)
+		if over := l.allow(ctx, method, identity); over != nil {
+			return identity, over
+		}
+		return identity, err
 	}
 }
 
@@ -91,24 +96,42 @@ func (l *Limiter) Stats() Stats {
 	return s
 }
 
+// unknown reports whether a server asks about a method that does not exist.
+func unknown(ctx context.Context) bool {
+	_, served := rpc.PeerFrom(ctx)
+	return served && rpc.MethodFrom(ctx) == ""
+}
+
 // allow takes a token from each bucket of a call, or returns the error that
 // refuses the call.
 func (l *Limiter) allow(ctx context.Context, method, identity string) error {
+	own := l.methods[method]
+	if l.exempt[method] && !unknown(ctx) {
+		if len(own) == 0 {
+			return nil
+		}
+		return l.take(own, nil, nil)
+	}
 	var room [2]uint64
 	hashes := l.hashes(ctx, identity, room[:0]) // outside of the lock: keys are a user's code
+	return l.take(own, l.all, hashes)
+}
+
+// take asks the buckets given, and those of the peers' limits that there are hashes for.
+func (l *Limiter) take(own, all []shared, hashes []uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := take{now: time.Now()}
-	for _, b := range l.all {
+	for _, b := range all {
 		t.ask(b.bucket, b.whose)
 	}
-	for _, b := range l.methods[method] {
+	for _, b := range own {
 		t.ask(b.bucket, b.whose)
 	}
 	var kept [2]*peer
 	found := kept[:0]
-	for i, p := range l.peers {
-		peer, bucket := p.find(hashes[i], t.now)
+	for i, hash := range hashes {
+		peer, bucket := l.peers[i].find(hash, t.now)
 		found = append(found, peer)
 		t.ask(bucket, "each peer")
 		if peer == nil {
@@ -121,9 +144,9 @@ func (l *Limiter) allow(ctx context.Context, method, identity string) error {
 	}
 	l.stats.Allowed++
 	t.takeAll()
-	for i, p := range l.peers {
-		if found[i] != nil {
-			p.took(found[i], t.now)
+	for i, peer := range found {
+		if peer != nil {
+			l.peers[i].took(peer, t.now)
 		}
 	}
 	return nil

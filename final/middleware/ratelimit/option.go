@@ -38,6 +38,20 @@ func Method(name string, perSecond float64, burst int) Option {
 	}
 }
 
+// Exempt sets the methods, by exact names, that the limits of the server and of
+// peers are not for; a limit of [Method] for one of them applies. Default
+// Health.Check, since a probe that is refused under load has a healthy server
+// restarted; without names no method is exempt. The last one given counts.
+func Exempt(methods ...string) Option {
+	return func(l *Limiter) error {
+		l.exempt = map[string]bool{}
+		for _, name := range methods {
+			l.exempt[name] = true
+		}
+		return nil
+	}
+}
+
 // Peer limits the calls of each peer to perSecond, and burst at once. The key
 // says which calls are one peer's: [Host], [Identity], or a function of yours.
 // The buckets of [DefaultPeers] peers are remembered.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/health"
 	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -208,5 +209,106 @@ func TestServer_KeyThatPanicsRefusesItsCallOnly(t *testing.T) {
 		assert.ErrorIs(t, ask(t.Context(), client), rpc.Internal)
 		bad = false
 		assert.NoError(t, ask(t.Context(), client), "no lock is held, no token taken")
+	})
+}
+
+// A probe that is refused has a healthy server restarted, under load of all times.
+func TestServer_AnswersHealthChecksUnderLoad(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits   []Option
+		healthy  int
+		everyone int
+	}{
+		"of the server":      {[]Option{Server(1, 1)}, 10, 1},
+		"of each peer":       {[]Option{Peer(Host, 1, 1)}, 10, 1},
+		"of both":            {[]Option{Server(1, 1), Peer(Identity, 1, 1)}, 10, 1},
+		"told otherwise":     {[]Option{Server(1, 1), Exempt()}, 0, 1},
+		"another one":        {[]Option{Server(1, 1), Exempt(checkStock.Name())}, 1, 20},
+		"health's own limit": {[]Option{Server(1, 1), Method(health.Check.Name(), 1, 3)}, 3, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, runs := inventory(t, newLimiter(t, c.limits...))
+				_, err := health.Register(srv)
+				require.NoError(t, err)
+				client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1))
+				require.NoError(t, err)
+				defer client.Close()
+				for range 20 {
+					ask(t.Context(), client)
+				}
+				healthy := 0
+				for range 10 {
+					if reply, err := health.Check.Call(t.Context(), client, &health.CheckRequest{}); err == nil {
+						assert.Equal(t, string(health.Serving), reply.GetStatus())
+						healthy++
+					}
+				}
+				assert.Equal(t, c.healthy, healthy)
+				assert.EqualValues(t, c.everyone, runs.Load())
+			})
+		})
+	}
+}
+
+// Looking up methods that do not exist is work, too.
+func TestServer_LimitsCallsOfUnknownMethods(t *testing.T) {
+	deny := func(context.Context, string) (string, error) { return "", rpc.Errorf(rpc.PermissionDenied, "no") }
+	names := map[string]string{
+		"unknown": "No.Such", "health that is not registered": health.Check.Name(), "too long": "A." + string(make([]byte, 300)),
+		"no text": "A.\xff", "nothing": "",
+	}
+	hooks := map[string]func(l *Limiter) rpc.AuthorizeFunc{
+		"alone":         func(l *Limiter) rpc.AuthorizeFunc { return l.Authorize },
+		"before a hook": func(l *Limiter) rpc.AuthorizeFunc { return l.Before(deny) },
+		"after a hook":  func(l *Limiter) rpc.AuthorizeFunc { return l.After(deny) },
+	}
+	for what, method := range names {
+		for where, hook := range hooks {
+			t.Run(what+" "+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					srv := rpc.NewServer(rpc.WithCodecs(rpc.Gob), rpc.WithAuthorize(hook(newLimiter(t, Server(1, 3), Peer(Host, 1, 3)))))
+					defer srv.Close()
+					for _, codec := range []rpc.Codec{rpc.JSON, rpc.Gob} {
+						client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1), rpc.WithCodec(codec))
+						require.NoError(t, err)
+						refused := map[rpc.Code]int{}
+						for range 20 {
+							err := client.Call(t.Context(), method, map[string]int{"a": 1}, nil)
+							assert.True(t, rpc.NeverRan(err))
+							refused[rpc.CodeOf(err)]++
+						}
+						assert.Equal(t, 17, refused[rpc.ResourceExhausted])
+						assert.Equal(t, 3, refused[rpc.Unimplemented]+refused[rpc.InvalidArgument], "what it is to everyone")
+						client.Close()
+						<-time.After(time.Minute)
+					}
+					_, err := srv.Invoke(t.Context(), &rpc.Peer{}, method, nil, rpc.JSON, nil)
+					for range 3 {
+						assert.NotErrorIs(t, err, rpc.ResourceExhausted)
+						_, err = srv.Invoke(t.Context(), &rpc.Peer{}, method, nil, rpc.JSON, nil)
+					}
+					assert.ErrorIs(t, err, rpc.ResourceExhausted)
+				})
+			})
+		}
+	}
+}
+
+// A guard that a limit stands behind lets unknown methods pass on to it.
+func TestServer_LimitsCallsOfUnknownMethodsBehindAGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guard, err := auth.New(new(auth.Tokens).Verify, auth.Nobody(), nil)
+		require.NoError(t, err)
+		srv := rpc.NewServer(rpc.WithAuthorize(newLimiter(t, Server(1, 3)).After(guard.Authorize)))
+		defer srv.Close()
+		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1))
+		require.NoError(t, err)
+		defer client.Close()
+		codes := map[rpc.Code]int{}
+		for range 20 {
+			codes[rpc.CodeOf(client.Call(t.Context(), "No.Such", nil, nil))]++
+		}
+		assert.Equal(t, map[rpc.Code]int{rpc.Unimplemented: 3, rpc.ResourceExhausted: 17}, codes)
 	})
 }
