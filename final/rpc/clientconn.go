@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // clientConn is a client's side of one connection, from hello to end. It never
@@ -189,7 +191,14 @@ func (c *clientConn) decode(result *callResult, reply any) (err error) {
 		}
 		result.data = result.body.b
 	}
-	return decodeWith(c.codec, result.data, reply)
+	if reply == nil {
+		return nil
+	}
+	emptied := values.Empty(reply, len(result.data) == 0 || string(result.data) == "null")
+	if err = decodeWith(c.codec, result.data, emptied.Into); err != nil {
+		emptied.Restore()
+	}
+	return err
 }
 
 // checkReply refuses what no reply could be decoded into, before the call has run.
@@ -508,18 +517,21 @@ func (c *clientConn) claim(id uint64) *clientCall {
 // decodeGob decodes a reply in its turn, for a caller who has left into nothing.
 // broken is set if the stream cannot be read any further.
 func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error) {
-	var reply any
-	if call != abandoned {
-		reply = call.reply
+	if call == abandoned || call.reply == nil {
+		failed = c.gobIn.decode(f.payload, f.flags, nil)
+	} else {
+		emptied := values.Empty(call.reply, len(f.payload) == 0)
+		if failed = c.gobIn.decode(f.payload, f.flags, emptied.Into); failed != nil {
+			emptied.Restore()
+		}
 	}
-	err := c.gobIn.decode(f.payload, f.flags, reply)
-	if err == nil {
+	if failed == nil {
 		return nil, nil
 	}
-	if errors.Is(err, errGobStream) {
-		broken = err
+	if errors.Is(failed, errGobStream) {
+		broken = failed
 	}
-	return Errorf(Internal, "decode the reply: %w", err), broken
+	return Errorf(Internal, "decode the reply: %w", failed), broken
 }
 
 // keep holds on to a frame's payload: in the large buffer, or by a copy.

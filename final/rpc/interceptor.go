@@ -6,6 +6,13 @@ import "context"
 // around one. Call returns when the reply has been decoded into reply (a
 // pointer, or nil to drop it), or with an error that is an *[Error]; when ctx
 // ends, at once. params may be nil. Callers may be used by many goroutines.
+//
+// What reply points to is set to its zero value first, so a variable that is used
+// again holds the new reply and nothing of the last one. Fields that are not
+// exported stay as they are, since they are no part of a reply: a mutex may be
+// locked. A protobuf message is emptied by its Reset. If reply points to an
+// interface that holds a pointer, that pointer is decoded into. A method without a
+// result leaves the zero value. On an error the reply stays as it is.
 type Caller interface {
 	Call(ctx context.Context, method string, params, reply any) error
 }

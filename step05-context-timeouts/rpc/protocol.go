@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"time"
 	"unicode/utf8"
 )
@@ -185,8 +186,8 @@ func endedResponse(err error) Response {
 	return Response{Error: "canceled"}
 }
 
-// decode stores the result in what result points to, unless that is nil. If the
-// response is an error, decode returns it.
+// decode replaces what result points to by the result, unless result is nil. If
+// the response is an error, decode returns it, and *result stays as it is.
 func (resp Response) decode(method string, result any) error {
 	if resp.Error != "" {
 		return &Error{Message: resp.Error}
@@ -194,9 +195,27 @@ func (resp Response) decode(method string, result any) error {
 	if result == nil {
 		return nil
 	}
-	if err := json.Unmarshal(resp.Result, result); err != nil {
+	if err := unmarshalNew(resp.Result, result); err != nil {
 		return fmt.Errorf("rpc: result of %s: %w", method, err)
 	}
+	return nil
+}
+
+// unmarshalNew is json.Unmarshal into a new variable, which then takes the place
+// of what v points to. json.Unmarshal alone would keep the fields and the map
+// entries of *v that the JSON does not name, and change half of *v on an error.
+// A type that decodes itself has to see to that itself.
+func unmarshalNew(data []byte, v any) error {
+	pointer := reflect.ValueOf(v)
+	_, itself := v.(json.Unmarshaler)
+	if itself || pointer.Kind() != reflect.Pointer || pointer.IsNil() {
+		return json.Unmarshal(data, v) // which also says what is wrong with v
+	}
+	fresh := reflect.New(pointer.Type().Elem())
+	if err := json.Unmarshal(data, fresh.Interface()); err != nil {
+		return err
+	}
+	pointer.Elem().Set(fresh.Elem())
 	return nil
 }
 

@@ -93,6 +93,18 @@ func TestGob_CarriesStructsSlicesAndMaps(t *testing.T) {
 	})
 }
 
+func TestGob_AResultVariableUsedTwiceIsNotMixed(t *testing.T) {
+	speak(t, "gob")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Same", func(l line) line { return l })
+		c := newClient(t, srv)
+		got := line{"item1", 2}
+		require.NoError(t, call(c, "Test.Same", line{Item: "item2"}, &got))
+		assert.Equal(t, line{Item: "item2"}, got, "gob sends no zero values")
+	})
+}
+
 func TestGob_StaysInStepWithValuesThatNobodyWants(t *testing.T) {
 	speak(t, "gob")
 	synctest.Test(t, func(t *testing.T) {

@@ -127,6 +127,37 @@ func TestClient_GoesOnAfterAResultThatDoesNotFit(t *testing.T) {
 	})
 }
 
+func TestClient_AResultVariableUsedTwiceIsNotMixed(t *testing.T) {
+	type shelf struct {
+		Item  string         `json:"item"`
+		Count int            `json:"count,omitempty"`
+		Where map[string]int `json:"where"`
+		Tags  []string       `json:"tags"`
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var result, first shelf
+		for i, answer := range []string{
+			`"result":{"item":"item1","count":3,"where":{"hall":1},"tags":["a","b"]}`,
+			`"result":{"item":"item2","where":{"yard":2},"tags":["c"]}`,
+			`"error":"unknown item: item9"`,
+			`"result":{"item":"item3","count":"three"}`,
+		} {
+			c, server := playServer(t)
+			done := goCall(c, "M", nil, &result)
+			read(t, server)
+			write(t, server, respond(answer))
+			err := <-done
+			assert.Equal(t, i >= 2, err != nil, "%s: %v", answer, err)
+			if i == 0 {
+				first = result
+				continue
+			}
+			assert.Equal(t, shelf{Item: "item2", Where: map[string]int{"yard": 2}, Tags: []string{"c"}}, result, answer)
+		}
+		assert.Equal(t, shelf{"item1", 3, map[string]int{"hall": 1}, []string{"a", "b"}}, first)
+	})
+}
+
 func TestClient_GoesOnAfterARequestItCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, newEchoServer(t))
