@@ -87,8 +87,10 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 }
 
 // Go starts a call and returns once params are encoded, so that they may be
-// changed. The reply must not be touched before the call is done. With
-// interceptors, they get a copy of params that has been through the codec.
+// changed. The reply must not be touched before the call is done. Interceptors
+// get a copy of params. Where a type cannot be copied, neither as memory nor by
+// encoding and decoding it, they get params themselves, which they may then see
+// changed; what is sent is what Go has encoded.
 func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
 	return start(ctx, c.caller, &c.options, method, params, reply)
 }

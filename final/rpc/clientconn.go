@@ -221,7 +221,9 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	if err := c.acquire(ctx); err != nil {
 		return nil, err
 	}
-	head := requestHead{method: method, metadata: optionsFrom(ctx).metadata}
+	o := optionsFrom(ctx)
+	head := requestHead{method: method, metadata: o.metadata}
+	params = o.frozen.thaw(params)
 	body, flags, err := c.encode(&head, params)
 	call := c.records.Get().(*clientCall)
 	call.reply = reply

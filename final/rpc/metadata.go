@@ -141,6 +141,7 @@ func MethodFrom(ctx context.Context) string {
 type callOptions struct {
 	metadata   Metadata
 	idempotent bool
+	frozen     *frozenParams // of a call made by Go; nil: params are sent as they are
 }
 
 func optionsFrom(ctx context.Context) *callOptions {

@@ -1,8 +1,11 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"reflect"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // Pending is a call made by Go.
@@ -24,46 +27,99 @@ func (p *Pending) Wait() error {
 // start makes a call in a goroutine of its own, from params as they are now.
 func start(ctx context.Context, caller Caller, o *clientOptions, method string, params, reply any) *Pending {
 	p := &Pending{done: make(chan struct{})}
-	params, p.err = snapshot(o, params)
+	ctx, params, p.err = snapshot(ctx, o, params)
 	if p.err != nil {
 		close(p.done)
 		return p
 	}
 	go func() {
+		p.err = Errorf(Internal, "call %s: an interceptor ended the call's goroutine", method)
 		defer close(p.done)
+		defer func() {
+			if v := recover(); v != nil {
+				p.err = Errorf(Internal, "call %s: an interceptor panicked: %v", method, v)
+			}
+		}()
 		p.err = caller.Call(ctx, method, params, reply)
 	}()
 	return p
 }
 
-// snapshot encodes params, so that the caller may change them. Interceptors
-// want to see values, so for them they are decoded again.
-func snapshot(o *clientOptions, params any) (any, error) {
+// snapshot encodes params, so that the caller may change them. Interceptors want
+// to see values, so for them it makes a copy: of the memory or, where types hide
+// some of it, by the codec. If neither is exact, they see params themselves, and
+// what has been encoded here is sent for them.
+func snapshot(ctx context.Context, o *clientOptions, params any) (context.Context, any, error) {
 	if params == nil {
-		return nil, nil
+		return ctx, nil, nil
 	}
 	body, err := encodeWith(o.codec, nil, params)
 	if err != nil {
-		return nil, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+		return ctx, nil, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+	}
+	ready := &encoded{body: body}
+	if o.codec == Gob {
+		ready.flags = flagSelfContained
 	}
 	if len(o.interceptors) == 0 {
-		e := &encoded{body: body}
-		if o.codec == Gob {
-			e.flags = flagSelfContained
-		}
-		return e, nil
+		return ctx, ready, nil
 	}
+	if view, exact := values.Clone(params, nil); exact {
+		return ctx, view, nil
+	}
+	if view, exact := throughCodec(o.codec, params, body); exact {
+		return ctx, view, nil
+	}
+	call := *optionsFrom(ctx)
+	call.frozen = &frozenParams{params, ready}
+	return context.WithValue(ctx, optionsKey{}, &call), params, nil
+}
+
+// throughCodec copies params by decoding body, which they encode to. It reports
+// whether the copy encodes to the same.
+func throughCodec(codec Codec, params any, body []byte) (view any, exact bool) {
 	t := reflect.TypeOf(params)
 	pointer := t.Kind() == reflect.Pointer
 	if pointer {
 		t = t.Elem()
 	}
 	fresh := reflect.New(t)
-	if err := decodeWith(o.codec, body, fresh.Interface()); err != nil {
-		return nil, unrun(Errorf(InvalidArgument, "copy params: %w", err))
+	if decodeWith(codec, body, fresh.Interface()) != nil {
+		return nil, false
 	}
-	if pointer {
-		return fresh.Interface(), nil
+	view = fresh.Interface()
+	if !pointer {
+		view = fresh.Elem().Interface()
 	}
-	return fresh.Elem().Interface(), nil
+	again, err := encodeWith(codec, nil, view)
+	return view, err == nil && bytes.Equal(body, again)
+}
+
+// frozenParams are params that could not be copied, and what they were when the
+// call was made.
+type frozenParams struct {
+	params any
+	*encoded
+}
+
+// thaw returns what to send for params.
+func (f *frozenParams) thaw(params any) any {
+	if f == nil || !same(f.params, params) {
+		return params
+	}
+	return f.encoded
+}
+
+// same reports whether a and b are one value, not only equal ones.
+func same(a, b any) bool {
+	v, w := reflect.ValueOf(a), reflect.ValueOf(b)
+	switch {
+	case !v.IsValid() || !w.IsValid() || v.Type() != w.Type():
+		return false
+	case v.Kind() == reflect.Map:
+		return v.Pointer() == w.Pointer()
+	case v.Kind() == reflect.Slice:
+		return v.Pointer() == w.Pointer() && v.Len() == w.Len()
+	}
+	return v.Comparable() && v.Equal(w)
 }

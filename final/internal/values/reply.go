@@ -68,6 +68,31 @@ func (r Reply) Restore() {
 	r.clear()
 }
 
+// Set sets what reply points to, as [Target] says, to what from points to, of the
+// same type. Fields that are not exported are copied for a type that decodes itself,
+// and stay as they are for any other.
+func Set(reply, from any) {
+	held := reflect.ValueOf(Target(reply)).Elem()
+	assign(held, reflect.ValueOf(from).Elem(), decodesItself(held.Type()))
+}
+
+// IsPrepared reports whether reply points to a struct that decodes itself and has
+// something in fields that are not exported which may say how: another variable of
+// its type is not as good.
+func IsPrepared(reply any) bool {
+	held := reflect.ValueOf(Target(reply)).Elem()
+	if !hasHidden(held.Type()) || !decodesItself(held.Type()) {
+		return false
+	}
+	for i := range held.NumField() {
+		f := held.Type().Field(i)
+		if !f.IsExported() && !isFlat(f.Type) && !isLock(f.Type) && !held.Field(i).IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 // assign copies src to dst. Without whole, it copies no fields that are not
 // exported, except those of structs that decode themselves. What an embedded
 // struct has to offer is exported, even where the struct is not.

@@ -2,15 +2,43 @@ package cache
 
 import (
 	"maps"
+	"reflect"
 
+	"google.golang.org/protobuf/proto"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // answer is what a server said. Many callers share it, and each gets a copy.
 type answer struct {
-	body []byte // the reply, encoded
-	err  error
+	reply any    // points to the reply; nobody else has it, and it is only read
+	body  []byte // the reply, encoded
+	exact bool   // reply can be copied; else body decodes to the same, if it is not nil
+	err   error
 }
+
+// newAnswer prepares a reply, which it owns, to be given to many.
+func newAnswer(codec rpc.Codec, reply any) *answer {
+	a := &answer{reply: reply}
+	body, err := encode(codec, reply)
+	if err != nil {
+		return a
+	}
+	if _, exact := values.Clone(reply, cloneMessage); exact {
+		a.exact, a.body = true, body
+		return a
+	}
+	fresh := newReply(reply)
+	if decode(codec, body, fresh) == nil && reflect.DeepEqual(fresh, reply) {
+		a.body = body
+	}
+	return a
+}
+
+// isShared reports whether many can have the answer: an error, or a reply of
+// which there can be exact copies.
+func (a *answer) isShared() bool { return a.err != nil || a.exact || a.body != nil }
 
 // give fills in a caller's reply, or returns a caller's own copy of the error.
 func (a *answer) give(codec rpc.Codec, method string, reply any) error {
@@ -23,10 +51,44 @@ func (a *answer) give(codec rpc.Codec, method string, reply any) error {
 	default:
 		return err
 	}
-	if err := decode(codec, a.body, reply); err != nil {
+	if a.exact {
+		own, _ := values.Clone(a.reply, cloneMessage)
+		set(reply, own)
+		return nil
+	}
+	emptied := values.Empty(reply, false)
+	if err := decode(codec, a.body, emptied.Into); err != nil {
+		emptied.Restore()
 		return rpc.Errorf(rpc.Internal, "cache: decode the reply of %s: %w", method, err)
 	}
 	return nil
+}
+
+// set moves what from points to into a caller's reply.
+func set(reply, from any) {
+	m, ok := values.Target(reply).(proto.Message)
+	if !ok {
+		values.Set(reply, from)
+		return
+	}
+	proto.Reset(m)
+	proto.Merge(m, from.(proto.Message))
+}
+
+// newReply returns an empty variable of a reply's type.
+func newReply(reply any) any {
+	if m, ok := reply.(proto.Message); ok {
+		return m.ProtoReflect().New().Interface() // a dynamic one's type is not all in its Go type
+	}
+	return reflect.New(reflect.TypeOf(reply).Elem()).Interface()
+}
+
+func cloneMessage(v any) (any, bool) {
+	m, ok := v.(proto.Message)
+	if !ok {
+		return nil, false
+	}
+	return proto.Clone(m), true
 }
 
 // size is how many bytes keeping the answer takes, about.

@@ -6,8 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -16,6 +15,7 @@ import (
 type Cache struct {
 	rules   map[string]*rule // by method
 	ignored map[string]bool  // keys of metadata
+	varying map[string]bool  // the only ones that are not ignored; nil: all others
 	codec   rpc.Codec
 	entries int
 	bytes   int
@@ -24,7 +24,7 @@ type Cache struct {
 	used    bool // by a Client or a Pool
 	store   *store
 	flights map[digest]*flight
-	group   singleflight.Group
+	epoch   int // how often something was invalidated
 	stats   Stats
 }
 
@@ -94,7 +94,7 @@ func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params
 	if ctx.Err() != nil {
 		return gaveUp(ctx)
 	}
-	q, p, ok := c.ask(ctx, method, params, reply)
+	q, body, ok := c.ask(ctx, method, params, reply)
 	if !ok {
 		c.mu.Lock()
 		c.stats.Passed++
@@ -102,19 +102,41 @@ func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params
 		return next.Call(ctx, method, params, reply)
 	}
 	c.mu.Lock()
-	if e := c.store.get(&q, time.Now()); e != nil {
+	e := c.store.get(&q, time.Now())
+	if e != nil {
 		c.stats.Hits++
-		c.mu.Unlock()
+	}
+	c.mu.Unlock()
+	if e != nil {
 		return e.give(c.codec, method, reply)
 	}
-	f, landed := c.joinLocked(ctx, &q, p, next)
+	own, exact := c.copyParams(params, body)
+	if !exact {
+		return c.alone(ctx, &q, next, params, reply)
+	}
+	return c.share(ctx, &q, next, own, params, reply)
+}
+
+// share makes a call with own, a copy of params, or waits for one that is under way.
+func (c *Cache) share(ctx context.Context, q *question, next rpc.Caller, own, params, reply any) error {
+	c.mu.Lock()
+	if e := c.store.get(q, time.Now()); e != nil { // landed meanwhile
+		c.stats.Hits++
+		c.mu.Unlock()
+		return e.give(c.codec, q.method, reply)
+	}
+	f, leads := c.joinLocked(ctx, q)
 	c.mu.Unlock()
 	if f == nil {
-		return next.Call(ctx, method, params, reply)
+		return next.Call(ctx, q.method, params, reply)
+	}
+	if leads {
+		f.params, f.reply = own, newReply(values.Target(reply))
+		go c.fly(f, next)
 	}
 	select {
-	case result := <-landed:
-		return result.Val.(*answer).give(c.codec, method, reply)
+	case <-f.done:
+		return c.landed(ctx, f, leads, next, params, reply)
 	case <-ctx.Done():
 		c.leave(f)
 		return gaveUp(ctx)
@@ -156,6 +178,7 @@ func (c *Cache) InvalidateAll() {
 // spoilLocked sees to it that the answers of flights are not kept, and that
 // callers who come later do not wait for them.
 func (c *Cache) spoilLocked(which func(*flight) bool) {
+	c.epoch++
 	for _, f := range c.flights {
 		if which(f) {
 			f.stale = true

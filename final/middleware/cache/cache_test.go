@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,23 +186,45 @@ func TestCache_KeepsNoErrors(t *testing.T) {
 	assert.EqualError(t, err, "no Error of package rpc")
 }
 
-func TestCache_ReplyThatDoesNotEncodeIsAnError(t *testing.T) {
-	next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
-		*out.(*float64) = math.NaN()
-		return nil
-	})
-	caller := newCache(t, Method(method, time.Hour)).Intercept(next)
-	err := caller.Call(t.Context(), method, nil, new(float64))
-	assert.ErrorIs(t, err, rpc.Internal)
-	assert.ErrorContains(t, err, "cache: encode the reply of Inventory.CheckStock: ")
+func TestCache_BaggageAndTokensTellCallsApart(t *testing.T) {
+	for _, key := range []string{"authorization", "baggage", "tenant"} {
+		s := new(server)
+		caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+		for want, value := range []string{"ann", "bob"} {
+			ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{key: value})
+			assert.Equal(t, want+1, mustAsk(t, ctx, caller, "item1"), key)
+			assert.Equal(t, want+1, mustAsk(t, ctx, caller, "item1"), key)
+		}
+	}
 }
 
-func TestCache_PanicOfAnInterceptorIsAnError(t *testing.T) {
-	next := rpc.CallerFunc(func(context.Context, string, any, any) error { panic("interceptor") })
-	caller := newCache(t, Method(method, time.Hour)).Intercept(next)
-	for range 2 {
-		_, err := ask(t.Context(), caller, "item1")
-		assert.ErrorIs(t, err, rpc.Internal)
+func TestCache_WhatNamesACallDoesNotTellItApart(t *testing.T) {
+	s := new(server)
+	caller := newCache(t, Method(method, time.Hour)).Intercept(s)
+	for i, key := range []string{
+		"traceparent", "tracestate", "b3", "x-b3-traceid", "uber-trace-id", "x-amzn-trace-id",
+		"request-id", "x-request-id", "correlation-id", "x-correlation-id", "idempotency-key",
+	} {
+		ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{key: strconv.Itoa(i)})
+		assert.Equal(t, 1, mustAsk(t, ctx, caller, "item1"), key)
+	}
+}
+
+func TestCache_VaryByNamesWhatTellsCallsApart(t *testing.T) {
+	s := new(server)
+	c := newCache(t, Method(method, time.Hour), VaryBy("tenant"), VaryBy("x-request-id"), IgnoreMetadata("tenant"))
+	caller := c.Intercept(s)
+	for want, answers := range [][]rpc.Metadata{
+		{nil, {"baggage": "1"}, {"lang": "de", "traceparent": "1"}},
+		{{"tenant": "a"}, {"tenant": "a", "baggage": "2"}},
+		{{"tenant": "b"}},
+		{{"x-request-id": "1"}},
+		{{"authorization": "Bearer 1"}},
+		{{"authorization": "Bearer 2"}},
+	} {
+		for _, md := range answers {
+			assert.Equal(t, want+1, mustAsk(t, rpc.WithMetadata(t.Context(), md), caller, "item1"), "%v", md)
+		}
 	}
 }
 

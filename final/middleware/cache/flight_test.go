@@ -3,7 +3,9 @@ package cache
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,4 +265,94 @@ func TestFlight_NothingStaleIsSeenUnderManyCallers(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Empty(t, c.flights)
+}
+
+// ending starts a call that ends its goroutine, or panics, and two that join it.
+// Later calls succeed.
+func ending(t *testing.T, end func()) (led, joined []any, calls int64) {
+	t.Helper()
+	var made atomic.Int64
+	hold := make(chan struct{})
+	next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+		n := made.Add(1)
+		if n == 1 {
+			<-hold
+			end()
+		}
+		out.(*reply).Count = int(n)
+		return nil
+	})
+	c := newCache(t, Method(method, time.Hour))
+	caller := c.Intercept(next)
+	outcomes := make([]any, 3)
+	var wg sync.WaitGroup
+	for i := range outcomes {
+		wg.Go(func() {
+			outcomes[i] = "goexit"
+			defer func() {
+				if p := recover(); p != nil {
+					outcomes[i] = p
+				}
+			}()
+			n, err := ask(t.Context(), caller, "item1")
+			outcomes[i] = outcome{n, err}
+		})
+		synctest.Wait()
+	}
+	close(hold)
+	wg.Wait()
+	assert.Empty(t, c.flights)
+	n, err := ask(t.Context(), caller, "item1") // nothing of it is left
+	assert.NoError(t, err)
+	assert.EqualValues(t, made.Load(), n)
+	return outcomes[:1], outcomes[1:], made.Load()
+}
+
+// A call that ends its goroutine, as a stub's FailNow does, ends the one that
+// made it, as without a cache. Those who joined make calls of their own.
+func TestFlight_GoexitEndsItsCallerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		led, joined, calls := ending(t, runtime.Goexit)
+		assert.Equal(t, []any{"goexit"}, led)
+		assert.ElementsMatch(t, []any{outcome{2, nil}, outcome{3, nil}}, joined)
+		assert.EqualValues(t, 4, calls)
+	})
+}
+
+func TestFlight_PanicReachesItsCallerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		led, joined, _ := ending(t, func() { panic("interceptor") })
+		assert.Equal(t, []any{"interceptor"}, led)
+		assert.ElementsMatch(t, []any{outcome{2, nil}, outcome{3, nil}}, joined)
+	})
+}
+
+// The one that led has left before its call vanishes.
+func TestFlight_VanishesWithoutTheOneThatLed(t *testing.T) {
+	for name, end := range map[string]func(){"goexit": runtime.Goexit, "panic": func() { panic("interceptor") }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hold := make(chan struct{})
+				var made atomic.Int64
+				caller := newCache(t, Method(method, time.Hour)).Intercept(rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+					n := made.Add(1)
+					if n == 1 {
+						<-hold
+						end()
+					}
+					out.(*reply).Count = int(n)
+					return nil
+				}))
+				ctx, leave := context.WithCancel(t.Context())
+				led := asks(ctx, caller, "item1")
+				synctest.Wait()
+				joined := asks(t.Context(), caller, "item1")
+				synctest.Wait()
+				leave()
+				assert.ErrorIs(t, (<-led).err, context.Canceled)
+				close(hold)
+				assert.Equal(t, outcome{2, nil}, <-joined)
+			})
+		})
+	}
 }

@@ -68,17 +68,56 @@ func Codec(codec rpc.Codec) Option {
 }
 
 // IgnoreMetadata declares that pairs with these keys do not change what a method
-// answers, such as the IDs of traces. It refuses "authorization".
+// answers, beside those that are ignored by default: see the package's comment. It
+// refuses "authorization".
 func IgnoreMetadata(keys ...string) Option {
 	return func(c *Cache) error {
 		for _, key := range keys {
-			if key == "authorization" {
+			if key == authorization {
 				return fmt.Errorf("metadata %s: who asks changes the answer", key)
 			}
 			c.ignored[key] = true
 		}
 		return nil
 	}
+}
+
+// VaryBy declares that of all metadata only pairs with these keys change what a
+// method answers, and "authorization", which always does. Given twice, the keys of
+// both count, and they count although [IgnoreMetadata] or the default says else.
+// Without VaryBy all metadata counts that is not ignored.
+func VaryBy(keys ...string) Option {
+	return func(c *Cache) error {
+		if c.varying == nil {
+			c.varying = map[string]bool{authorization: true}
+		}
+		for _, key := range keys {
+			c.varying[key] = true
+		}
+		return nil
+	}
+}
+
+// authorization is the key of what says who asks.
+const authorization = "authorization"
+
+// named are the keys of what names a call or its trace, and so differs between
+// calls that ask for the same. Baggage is not among them: it is the user's, and
+// may say for whom a call is made.
+var named = map[string]bool{
+	"traceparent": true, "tracestate": true, // W3C
+	"b3": true, "x-b3-traceid": true, "x-b3-spanid": true, "x-b3-parentspanid": true, "x-b3-sampled": true, "x-b3-flags": true, // Zipkin
+	"uber-trace-id": true, "x-amzn-trace-id": true, "x-cloud-trace-context": true, "grpc-trace-bin": true,
+	"request-id": true, "x-request-id": true, "correlation-id": true, "x-correlation-id": true,
+	"idempotency-key": true,
+}
+
+// varies reports whether a pair of metadata is part of what a call asks.
+func (c *Cache) varies(key string) bool {
+	if c.varying[key] {
+		return true
+	}
+	return c.varying == nil && !c.ignored[key] && !named[key]
 }
 
 // rule is how long the answers of a method are used.

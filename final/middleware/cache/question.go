@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,6 +10,10 @@ import (
 	"reflect"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -19,37 +24,68 @@ type digest [sha256.Size]byte
 // question is what tells calls apart.
 type question struct {
 	method  string
-	request digest       // of method and params
-	key     digest       // of the request and the metadata
-	reply   reflect.Type // a pointer's
+	request digest // of method and params
+	key     digest // of the request and the metadata
+	want    replyType
 }
 
-// params is a call's params, encoded, because they are the caller's again when
-// it leaves, and a shared call may go on.
-type params struct {
-	body []byte
-	t    reflect.Type // nil: there are none
+// replyType is the type of what a reply points to. Dynamic protobuf messages share
+// one Go type.
+type replyType struct {
+	t       reflect.Type
+	message protoreflect.FullName // "" if it is no message
 }
 
-// ask returns what a call asks, or false if its answer cannot be kept.
-func (c *Cache) ask(ctx context.Context, method string, in, reply any) (q question, p params, ok bool) {
-	q = question{method: method, reply: reflect.TypeOf(reply)}
-	if q.reply == nil || q.reply.Kind() != reflect.Pointer || reflect.ValueOf(reply).IsNil() {
-		return q, p, false
+func typeOf(reply any) replyType {
+	t := replyType{t: reflect.TypeOf(reply)}
+	if m, ok := reply.(proto.Message); ok {
+		t.message = m.ProtoReflect().Descriptor().FullName()
 	}
-	body, err := encode(c.codec, in)
+	return t
+}
+
+// ask returns what a call asks and its params, encoded, or false if the cache has
+// no part in the call.
+func (c *Cache) ask(ctx context.Context, method string, params, reply any) (q question, body []byte, ok bool) {
+	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() || values.IsPrepared(reply) {
+		return q, nil, false
+	}
+	body, err := encode(c.codec, params)
 	if err != nil {
-		return q, p, false // the client will say what is wrong
+		return q, nil, false // the client will say what is wrong
 	}
-	q.request = sum([]byte(method), body)
+	q = question{method: method, want: typeOf(values.Target(reply)), request: sum([]byte(method), body)}
 	q.key = c.withMetadata(q.request, rpc.OutgoingMetadata(ctx))
-	return q, params{body: body, t: reflect.TypeOf(in)}, true
+	return q, body, true
+}
+
+// copyParams copies params, which encode to body, because they are the caller's
+// again when it leaves, and a shared call may go on. It returns false if there is
+// no way to an exact copy.
+func (c *Cache) copyParams(params any, body []byte) (any, bool) {
+	if view, exact := values.Clone(params, cloneMessage); exact {
+		return view, true
+	}
+	view := params
+	pointer := reflect.TypeOf(params).Kind() == reflect.Pointer
+	if !pointer {
+		view = reflect.New(reflect.TypeOf(params)).Interface()
+	}
+	view = newReply(view)
+	if decode(c.codec, body, view) != nil {
+		return nil, false
+	}
+	if !pointer {
+		view = reflect.ValueOf(view).Elem().Interface()
+	}
+	again, err := encode(c.codec, view)
+	return view, err == nil && bytes.Equal(body, again)
 }
 
 func (c *Cache) withMetadata(request digest, md rpc.Metadata) digest {
 	fields := [][]byte{request[:]}
 	for _, key := range slices.Sorted(maps.Keys(md)) {
-		if !c.ignored[key] {
+		if c.varies(key) {
 			fields = append(fields, []byte(key), []byte(md[key]))
 		}
 	}
@@ -57,26 +93,6 @@ func (c *Cache) withMetadata(request digest, md rpc.Metadata) digest {
 		return request
 	}
 	return sum(fields...)
-}
-
-// copy returns params of the caller's type that nobody else has.
-func (p *params) copy(codec rpc.Codec) (any, error) {
-	if p.t == nil {
-		return nil, nil
-	}
-	pointer := p.t.Kind() == reflect.Pointer
-	t := p.t
-	if pointer {
-		t = t.Elem()
-	}
-	fresh := reflect.New(t)
-	if err := decode(codec, p.body, fresh.Interface()); err != nil {
-		return nil, err
-	}
-	if pointer {
-		return fresh.Interface(), nil
-	}
-	return fresh.Elem().Interface(), nil
 }
 
 // sum hashes fields, each with its length before it, so that no two lists of

@@ -34,7 +34,7 @@ func newStore(entries, bytes int) (*store, error) {
 func (s *store) get(q *question, now time.Time) *entry {
 	e, ok := s.lru.Get(q.key)
 	switch {
-	case !ok || e.reply != q.reply:
+	case !ok || e.want != q.want:
 		return nil
 	case !now.Before(e.expires):
 		s.lru.Remove(q.key)

@@ -1,0 +1,229 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// hides can be decoded and not encoded, and hides a map.
+type hides struct{ held map[string]int }
+
+func (h *hides) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &h.held) }
+
+// decodes can be decoded and not encoded, and hides a number.
+type decodes struct{ n int }
+
+func (d *decodes) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &d.n) }
+
+// locked encodes itself, and cannot be copied.
+type locked struct {
+	mu   sync.Mutex
+	held map[string]int
+}
+
+func (l *locked) MarshalJSON() ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return json.Marshal(l.held)
+}
+
+// prepared knows from before what to decode into.
+type prepared struct{ into any }
+
+func (p *prepared) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, p.into) }
+
+// linked decodes and encodes itself, and hides a slice.
+type linked struct {
+	Amount *big.Int
+	Seen   time.Time
+}
+
+// echo serves a method that returns its params.
+func echo(t *testing.T) (srv *rpc.Server, runs *int) {
+	t.Helper()
+	runs = new(int)
+	srv = rpc.NewServer()
+	require.NoError(t, srv.RegisterFunc(method, func(raw json.RawMessage) json.RawMessage {
+		*runs++
+		return raw
+	}))
+	return srv, runs
+}
+
+// What works without a cache works with one, and what can be kept is.
+func TestValues_WorkAsWithoutACache(t *testing.T) {
+	for name, test := range map[string]struct {
+		params any
+		reply  func() any
+		want   any
+		kept   bool
+	}{
+		"large numbers":   {map[string]any{"id": int64(9007199254740993)}, func() any { return new(struct{ ID int64 }) }, &struct{ ID int64 }{9007199254740993}, true},
+		"raw":             {json.RawMessage(`[1,2]`), func() any { return new(json.RawMessage) }, raw(`[1,2]`), true},
+		"any":             {[]any{1, "a"}, func() any { return new(any) }, anything([]any{1.0, "a"}), true},
+		"only marshals":   {&locked{held: map[string]int{"a": 1}}, func() any { return new(map[string]int) }, &map[string]int{"a": 1}, true},
+		"only unmarshals": {7, func() any { return new(decodes) }, &decodes{7}, true},
+		"hides a map":     {map[string]int{"a": 1}, func() any { return new(hides) }, &hides{map[string]int{"a": 1}}, false},
+		"big":             {linked{big.NewInt(5), time.Unix(1, 0).UTC()}, func() any { return new(linked) }, &linked{big.NewInt(5), time.Unix(1, 0).UTC()}, true},
+		"numbers":         {json.Number("12345678901234567890"), func() any { return new(json.Number) }, number("12345678901234567890"), true},
+		"pointer":         {5, func() any { return new(*int) }, pointer(5), true},
+		"held":            {5, func() any { return anything(new(int)) }, anything(pointer2(5)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, runs := echo(t)
+				defer srv.Close()
+				c := newCache(t, Method(method, time.Minute))
+				client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(c.Intercept))
+				require.NoError(t, err)
+				defer client.Close()
+				for range 3 {
+					reply := test.reply()
+					require.NoError(t, client.Call(t.Context(), method, test.params, reply))
+					assert.Equal(t, test.want, reply)
+				}
+				reply := test.reply()
+				require.NoError(t, client.Go(t.Context(), method, test.params, reply).Wait())
+				assert.Equal(t, test.want, reply)
+				assert.Equal(t, map[bool]int{true: 1, false: 4}[test.kept], *runs)
+			})
+		})
+	}
+}
+
+func raw(text string) *json.RawMessage { m := json.RawMessage(text); return &m }
+func number(text string) *json.Number  { n := json.Number(text); return &n }
+func anything(v any) *any              { return &v }
+func pointer2(n int) *int              { return &n }
+func pointer(n int) **int              { p := &n; return &p }
+
+func TestValues_APreparedReplyIsFilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, runs := echo(t)
+		defer srv.Close()
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
+		require.NoError(t, err)
+		defer client.Close()
+		for range 2 {
+			n := 0
+			require.NoError(t, client.Call(t.Context(), method, 5, &prepared{&n}))
+			assert.Equal(t, 5, n)
+		}
+		assert.Equal(t, 2, *runs)
+	})
+}
+
+// A reply that does not encode is given to its caller, and not kept.
+func TestValues_AReplyThatDoesNotEncodeIsNotKept(t *testing.T) {
+	next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+		*out.(*float64) = math.Inf(1)
+		return nil
+	})
+	c := newCache(t, Method(method, time.Hour))
+	caller := c.Intercept(next)
+	for range 2 {
+		var n float64
+		require.NoError(t, caller.Call(t.Context(), method, nil, &n))
+		assert.True(t, math.IsInf(n, 1))
+	}
+	assert.Equal(t, int64(2), c.Stats().Misses)
+}
+
+// Callers who cannot share a reply make calls of their own.
+func TestValues_WhoJoinedAReplyThatCannotBeSharedCallsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		var calls atomic.Int64
+		next := rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+			calls.Add(1)
+			<-hold
+			return json.Unmarshal([]byte(`{"a":1}`), out)
+		})
+		caller := newCache(t, Method(method, time.Hour)).Intercept(next)
+		var replies [3]hides
+		done := make(chan error, len(replies))
+		for i := range replies {
+			go func() { done <- caller.Call(t.Context(), method, nil, &replies[i]) }()
+			synctest.Wait()
+		}
+		assert.EqualValues(t, 1, calls.Load())
+		close(hold)
+		for range replies {
+			assert.NoError(t, <-done)
+		}
+		for _, reply := range replies {
+			assert.Equal(t, hides{map[string]int{"a": 1}}, reply)
+		}
+		assert.EqualValues(t, 3, calls.Load())
+	})
+}
+
+// An invalidation also holds for calls whose params cannot be copied.
+func TestValues_AnOldAnswerToParamsThatCannotBeCopiedIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, Method(method, time.Hour))
+		calls := 0
+		caller := c.Intercept(rpc.CallerFunc(func(_ context.Context, _ string, _, out any) error {
+			if calls++; calls == 1 {
+				c.InvalidateAll()
+			}
+			*out.(*int) = calls
+			return nil
+		}))
+		params := &locked{held: map[string]int{"a": 1}}
+		for _, want := range []int{1, 2, 2} {
+			var n int
+			require.NoError(t, caller.Call(t.Context(), method, params, &n))
+			assert.Equal(t, want, n)
+		}
+	})
+}
+
+func TestValues_DynamicMessagesKeepTheirTypes(t *testing.T) {
+	file := wrapperspb.File_google_protobuf_wrappers_proto
+	text, bytes := file.Messages().ByName("StringValue"), file.Messages().ByName("BytesValue")
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
+		defer srv.Close()
+		runs := 0
+		require.NoError(t, srv.RegisterFunc(method, func(v *wrapperspb.StringValue) *wrapperspb.StringValue { runs++; return v }))
+		c := newCache(t, Method(method, time.Minute), Codec(protobuf.Codec))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithCodec(protobuf.Codec), rpc.WithInterceptors(c.Intercept))
+		require.NoError(t, err)
+		defer client.Close()
+		for _, desc := range []*dynamicpb.Message{dynamicpb.NewMessage(text), dynamicpb.NewMessage(text), dynamicpb.NewMessage(bytes), dynamicpb.NewMessage(bytes)} {
+			require.NoError(t, client.Call(t.Context(), method, wrapperspb.String("a"), desc))
+			assert.Equal(t, "a", fmt.Sprintf("%s", desc.Get(desc.Descriptor().Fields().ByName("value")).Interface()))
+		}
+		assert.Equal(t, 2, runs)
+		sent := dynamicpb.NewMessage(text)
+		sent.Set(text.Fields().ByName("value"), wrapperspb.String("b").ProtoReflect().Get(wrapperspb.String("").ProtoReflect().Descriptor().Fields().ByName("value")))
+		got := new(wrapperspb.StringValue)
+		require.NoError(t, client.Go(t.Context(), method, sent, got).Wait())
+		assert.True(t, proto.Equal(wrapperspb.String("b"), got))
+	})
+}
+
+func TestValues_ErrorsOfOwnTypesPass(t *testing.T) {
+	own := errors.New("no Error of package rpc")
+	caller := newCache(t, Method(method, time.Hour)).Intercept(rpc.CallerFunc(func(context.Context, string, any, any) error { return own }))
+	assert.ErrorIs(t, caller.Call(t.Context(), method, nil, new(int)), own)
+}
