@@ -37,7 +37,8 @@ func Empty(reply any, whole bool) Reply {
 	r := Reply{Into: Target(reply)}
 	r.held = reflect.ValueOf(r.Into).Elem()
 	_, isMessage := r.Into.(message)
-	r.whole = whole || isMessage || !hasHidden(r.held.Type())
+	t := r.held.Type()
+	r.whole = isMessage || !hasHidden(t) || whole && decodesItself(t)
 	if !r.whole || !r.held.IsZero() { // IsZero would look at a mutex that others use
 		r.old = reflect.New(r.held.Type()).Elem()
 		assign(r.old, r.held, r.whole)
