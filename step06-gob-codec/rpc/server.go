@@ -123,6 +123,10 @@ func (s *Server) ListenAndServe(addr string) error {
 // Serve accepts connections on ln and serves them until Close or Shutdown is
 // called, or accepting fails. It closes ln, and always returns an error: after
 // Close or Shutdown, ErrServerClosed.
+//
+// A client that has finished sending counts as gone: the contexts of its calls
+// in flight end. It still gets one response to each request: the result, if the
+// method has returned it already, else "canceled".
 func (s *Server) Serve(ln net.Listener) error {
 	if !s.track(ln) {
 		return ErrServerClosed

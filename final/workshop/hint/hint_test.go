@@ -116,7 +116,7 @@ func TestFor_LooksAtTheStationsBefore(t *testing.T) {
 	earlier, err := For(station, "TestServer_CallsARegisteredMethod") // of 4a
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, len(earlier), 2)
-	none, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5d
+	none, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5e
 	require.NoError(t, err)
 	assert.Empty(t, none)
 }

@@ -28,6 +28,7 @@ var finalTests = map[string]string{
 	"TestLimit_AnyFunctionIsRegistered":           "TestRegister_RefusesWhatCannotBeCalled",
 	"TestLimit_PanicEndsTheServer":                "TestServer_PanicIsInternalWithoutTextOrStack",
 	"TestLimit_HandlerIsNotTold":                  "TestCall_CancelReachesTheHandler",
+	"TestLimit_CallerThatGivesUpTellsNoMethod":    "TestCall_CancelReachesTheHandler",
 	"TestLimit_HandlerThatIgnoresContextRunsOn":   "TestServer_CallAndCancelFloodGainsNothing",
 	"TestLimit_BytesGrowByAThird":                 "TestWire_ServerAnswersGobAsCaptured",
 	"TestLimit_NobodySaysWhichCodec":              "TestServer_GobOnlyWhenAskedFor",

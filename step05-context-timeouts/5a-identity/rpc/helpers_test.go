@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -79,6 +80,12 @@ func goCall(c *Client, method string, params, result any) <-chan error {
 
 // respond returns what a server sends as the response to a client's first call.
 func respond(fields string) string { return strings.TrimSuffix(`{"id":1,`+fields, ",") + "}\n" }
+
+// repliesAfterEnd returns what may answer the request for M with that id, once its
+// client has closed its own direction.
+func repliesAfterEnd(id int) []string {
+	return []string{fmt.Sprintf(`{"id":%d,"result":"Echo: M"}`+"\n", id)}
+}
 
 // newEchoServer returns a server that echoes and is closed when the test ends.
 func newEchoServer(t *testing.T) *testServer {

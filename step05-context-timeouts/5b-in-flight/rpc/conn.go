@@ -3,6 +3,7 @@ package rpc
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type serverConn struct {
 	writing chan struct{} // a lock: full while held
 
 	requests sync.WaitGroup // counts those that are being answered
+	ended    atomic.Bool    // the client sends no more
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
@@ -40,8 +42,9 @@ func (c *serverConn) answer(req Request) {
 }
 
 // end waits until all requests have their responses: a client that has closed
-// only its own direction still reads, though not for ever.
+// only its own direction still reads. It has a second to take each response.
 func (c *serverConn) end() {
+	c.ended.Store(true)
 	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	c.requests.Wait()
 }
@@ -52,6 +55,9 @@ func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
+	if c.ended.Load() {
+		c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	}
 	if err := writeResponse(c.conn, resp); err != nil {
 		c.conn.Close()
 	}

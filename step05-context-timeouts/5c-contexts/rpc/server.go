@@ -25,8 +25,7 @@ var ErrServerClosed = errors.New("rpc: server closed")
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
 	// Handle answers a request. It is called by many goroutines, and must not
-	// be changed once the server serves. Its context ends when the caller has
-	// cancelled the call, has no time left for it, or is gone.
+	// be changed once the server serves. Its context ends when the caller is gone.
 	// If nil, the server calls the registered method.
 	Handle func(context.Context, Request) Response
 
@@ -96,6 +95,10 @@ func (s *Server) ListenAndServe(addr string) error {
 // Serve accepts connections on ln and serves them until Close is called or
 // accepting fails. It closes ln, and always returns an error: after Close,
 // ErrServerClosed.
+//
+// A client that has finished sending counts as gone: the contexts of its calls
+// in flight end. It still gets one response to each request: the result, if the
+// method has returned it already, else "canceled".
 func (s *Server) Serve(ln net.Listener) error {
 	if !s.track(ln) {
 		return ErrServerClosed
@@ -136,8 +139,6 @@ func (s *Server) serveConn(conn net.Conn) {
 	for {
 		req, err := readRequest(r)
 		switch {
-		case err == nil && req.Cancel:
-			c.cancelCall(req.ID)
 		case err == nil:
 			c.start(req)
 		case errors.Is(err, errInvalidRequest):

@@ -87,6 +87,19 @@ func TestServer_WaitsASecondForAClientThatHasFinishedSendingAndIsDeaf(t *testing
 	})
 }
 
+func TestServer_AnswersASlowCallOfAClientThatHasFinishedSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		newServer(t, &Server{Handle: handle(func(req Request) Response {
+			<-time.After(time.Minute) // of the bubble's clock
+			return echo(req)
+		})}).ln.conns <- half{server, strings.NewReader(`{"id":1,"method":"M"}` + "\n")}
+		checkRepliesAfterEnd(t, read(t, client), 1)
+		<-time.After(time.Hour) // long enough for the method to return
+	})
+}
+
 func TestServer_AnswersAlsoForAMethodThatCallsGoexit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, &Server{})

@@ -24,13 +24,11 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 			<-release
 			returned = true
 		})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
 		c := newClient(t, srv)
-		go func() { done <- c.Call(ctx, "Test.Stubborn", nil, nil) }()
+		done := goCall(c, "Test.Stubborn", nil, nil)
 		told := <-called
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
+		c.Close()
+		require.ErrorIs(t, <-done, ErrClientClosed)
 		<-told.Done()
 		synctest.Wait()
 		assert.False(t, returned, "it was told, and runs on")

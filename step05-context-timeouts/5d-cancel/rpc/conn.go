@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,8 @@ type serverConn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
-	requests sync.WaitGroup // counts those that have no response yet
+	requests sync.WaitGroup // counts those that are being answered
+	ended    atomic.Bool    // the client sends no more
 
 	mu    sync.Mutex
 	calls map[uint64]*serverCall // those in flight, by the request's id
@@ -99,11 +101,14 @@ func (c *serverConn) finish(call *serverCall, resp Response) {
 	c.reply(call.req, resp)
 }
 
-// end ends the contexts of all calls, and waits until they have their responses:
-// a client that has closed only its own direction still reads, though not for
-// ever.
+// end ends the contexts of all calls, and waits until they have their responses.
+// A client that has closed only its own direction looks like one that is gone, so
+// it is treated as gone, as net/http does. It still gets one response to each
+// request: the result, if the method has returned it already, else "canceled". It
+// has a second to take each response.
 func (c *serverConn) end() {
 	c.cancel()
+	c.ended.Store(true)
 	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	c.requests.Wait()
 }
@@ -123,6 +128,9 @@ func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
+	if c.ended.Load() {
+		c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	}
 	if err := writeResponse(c.conn, resp); err != nil {
 		c.conn.Close()
 	}

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -11,36 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// waiter returns a server whose method Test.Wait waits for the end of its
-// context, and where the reason of that end arrives.
-func waiter(t *testing.T) (*testServer, <-chan error) {
-	reasons := make(chan error, 1000)
-	srv := newServer(t, &Server{})
-	register(t, srv, "Wait", func(ctx context.Context) error {
-		<-ctx.Done()
-		reasons <- ctx.Err()
-		return errors.New("nobody waits for this")
-	})
-	return srv, reasons
-}
-
-func TestServer_TellsTheMethodThatItsCallerIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv, reasons := waiter(t)
-		c := newClient(t, srv)
-		const calls = 100
-		for range calls {
-			goCall(c, "Test.Wait", nil, nil)
-		}
-		synctest.Wait()
-		require.Empty(t, reasons)
-		c.conn.Close() // as if the client's process had died
-		for range calls {
-			assert.Equal(t, context.Canceled, <-reasons)
-		}
-	})
-}
 
 func TestServer_TellsTheMethodThatItsCallIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,51 +145,5 @@ func TestServer_ACancelledCallHasOneReply(t *testing.T) {
 			assert.Equal(t, 1, replies[fmt.Sprintf(`{"id":%d,"error":"canceled"}`+"\n", i+1)])
 		}
 		assert.Equal(t, 1, replies[`{"error":"method not found: no.such"}`+"\n"])
-	})
-}
-
-func TestService_ContextMayComeFirst(t *testing.T) {
-	svc := NewService("Test")
-	for i, fn := range []any{
-		func(context.Context) {},
-		func(context.Context, int) error { return nil },
-		func(context.Context, line) (int, error) { return 0, nil },
-	} {
-		assert.NoError(t, svc.Register(fmt.Sprint("Method", i), fn))
-	}
-	assert.ErrorContains(t, svc.Register("Late", func(int, context.Context) {}), "has too many parameters")
-	assert.ErrorContains(t, svc.Register("Two", func(context.Context, int, int) {}), "has too many parameters")
-	assert.Equal(t, 3, len(svc.methods))
-}
-
-type clock struct{ Ticks }
-
-type Ticks struct{}
-
-func (Ticks) Wait(context.Context) error { return nil }
-
-func (*clock) Now(ctx context.Context) string { _, ok := ctx.Deadline(); return fmt.Sprint(ok) }
-
-func TestServer_PublishesMethodsWithOnlyAContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, &Server{})
-		require.NoError(t, srv.Register("Clock", &clock{}))
-		var now string
-		require.NoError(t, call(newClient(t, srv), "Clock.Now", nil, &now))
-		assert.NotEmpty(t, now)
-		assert.EqualError(t, call(newClient(t, srv), "Clock.Wait", nil, nil), "method not found: Clock.Wait")
-	})
-}
-
-func TestServer_CloseEndsTheContextOfARequestWithoutID(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv, reasons := waiter(t)
-		conn := srv.connect(t)
-		write(t, conn, `{"method":"Test.Wait"}`+"\n")
-		synctest.Wait()
-		start := time.Now()
-		require.NoError(t, srv.Close())
-		assert.Equal(t, context.Canceled, <-reasons)
-		assert.Equal(t, start, time.Now(), "no time has passed")
 	})
 }

@@ -1,0 +1,85 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A serverConn is a connection of a server, on which many requests may be in
+// flight: being answered at the same time.
+type serverConn struct {
+	srv     *Server
+	conn    net.Conn
+	writing chan struct{} // a lock: full while held
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	requests sync.WaitGroup // counts those that are being answered
+	ended    atomic.Bool    // the client sends no more
+}
+
+func newServerConn(s *Server, conn net.Conn) *serverConn {
+	ctx, cancel := context.WithCancel(s.ctx)
+	return &serverConn{
+		srv:     s,
+		conn:    conn,
+		writing: make(chan struct{}, 1),
+		ctx:     ctx,
+		cancel:  cancel,
+	}
+}
+
+// start answers req. A request with an id has a goroutine of its own, so that
+// it holds up no other; one without is answered before the next is read, since
+// only the order of the responses tells what they answer.
+func (c *serverConn) start(req Request) {
+	if req.ID == 0 {
+		c.answer(req)
+		return
+	}
+	// Enough for a lesson; a busy server would limit how many run at a time.
+	c.requests.Go(func() { c.answer(req) })
+}
+
+// answer calls the method and sends what it returned, unless the connection has
+// ended before: then nobody waits for a result any more.
+func (c *serverConn) answer(req Request) {
+	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	defer func() {
+		if c.ctx.Err() != nil {
+			resp = Response{Error: "canceled"}
+		}
+		c.reply(req, resp)
+	}()
+	resp = c.srv.handle(c.ctx, req)
+}
+
+// end ends the contexts of all calls, and waits until they have their responses.
+// A client that has closed only its own direction looks like one that is gone, so
+// it is treated as gone, as net/http does. It still gets one response to each
+// request: the result, if the method has returned it already, else "canceled". It
+// has a second to take each response.
+func (c *serverConn) end() {
+	c.cancel()
+	c.ended.Store(true)
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	c.requests.Wait()
+}
+
+// reply sends the response to req. If that fails the connection ends, and with
+// it the reading.
+func (c *serverConn) reply(req Request, resp Response) {
+	resp.ID = req.ID
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.ended.Load() {
+		c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	}
+	if err := writeResponse(c.conn, resp); err != nil {
+		c.conn.Close()
+	}
+}

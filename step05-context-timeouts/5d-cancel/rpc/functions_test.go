@@ -1,0 +1,138 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestServer_CallsARegisteredMethod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, newStockServer(t))
+		var quantity int
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", &quantity))
+		assert.Equal(t, 100, quantity)
+		assert.EqualError(t, call(c, "Inventory.CheckStock", "item9", nil), "unknown item: item9")
+	})
+}
+
+func TestServer_RefusesUnknownMethods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, newStockServer(t))
+		for _, method := range []string{"Nobody.WroteThis", "Inventory", "Inventory.", ".CheckStock",
+			"inventory.CheckStock", "Inventory.checkStock", "/Inventory.CheckStock", "Inventory.CheckStock "} {
+			assert.EqualError(t, call(c, method, "item1", nil), "method not found: "+method)
+		}
+	})
+}
+
+type line struct {
+	Item     string `json:"item"`
+	Quantity int    `json:"quantity"`
+}
+
+func TestServer_CallsEveryShapeOfFunction(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		fn           any
+		params       any
+		want, errors string // the result as Go prints it, or the error
+	}{
+		{"an int stays an int", func(n int) int { return n }, 9007199254740993, "9007199254740993", ""},
+		{"a struct", func(l line) line { return l }, line{"item1", 2}, "map[item:item1 quantity:2]", ""},
+		{"a pointer", func(l *line) string { return l.Item }, line{"item1", 2}, "item1", ""},
+		{"a slice", func(n []int) int { return len(n) }, []int{1, 2}, "2", ""},
+		{"anything", func(v any) any { return v }, "x", "x", ""},
+		{"no parameter", func() string { return "none" }, nil, "none", ""},
+		{"no parameter and an empty object", func() string { return "none" }, struct{}{}, "none", ""},
+		{"no result", func(string) {}, "x", "<nil>", ""},
+		{"no error", func() (int, error) { return 1, nil }, nil, "1", ""},
+		{"only an error", func() error { return errors.New("no") }, nil, "", "no"},
+		{"only an error, nil", func() error { return nil }, nil, "<nil>", ""},
+		{"an error with a result", func() (int, error) { return 1, errors.New("no") }, nil, "", "no"},
+		{"an error without a text", func() error { return errors.New("") }, nil, "", "unknown error"},
+		{"a result that is no JSON", func() any { return func() {} }, nil, "", "cannot send: json: unsupported type: func()"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, &Server{})
+				register(t, srv, "Method", test.fn)
+				var result any
+				raw := jsonNumbers{&result}
+				err := call(newClient(t, srv), "Test.Method", test.params, &raw)
+				if test.errors != "" {
+					assert.EqualError(t, err, test.errors)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, test.want, fmt.Sprint(result))
+			})
+		})
+	}
+}
+
+func TestServer_RefusesParamsThatDoNotFit(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		fn     any
+		params any
+		want   string
+	}{
+		{"a string for an int", func(int) {}, "x", "invalid params: json: cannot unmarshal string"},
+		{"a fraction for an int", func(int) {}, 1.5, "invalid params: json: cannot unmarshal number 1.5"},
+		{"a field of a wrong type", func(line) {}, map[string]any{"quantity": "2"}, "invalid params: json: cannot unmarshal string"},
+		{"missing", func(int) {}, nil, "invalid params: missing"},
+		{"null", func(string) {}, (*string)(nil), "invalid params: missing"},
+		{"too many", func() int { return 1 }, 5, "invalid params: json: cannot unmarshal number"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, &Server{})
+				register(t, srv, "Method", test.fn)
+				err := call(newClient(t, srv), "Test.Method", test.params, nil)
+				assert.ErrorContains(t, err, test.want)
+				assert.ErrorAs(t, err, new(*Error))
+			})
+		})
+	}
+}
+
+func TestService_RefusesWhatIsNoFunction(t *testing.T) {
+	svc := NewService("Test")
+	assert.ErrorContains(t, svc.Register("M", nil), `rpc: register "Test.M": <nil> is nil or not a function: want func(`)
+	assert.ErrorContains(t, svc.Register("M", (func())(nil)), "func() is nil or not a function")
+	assert.ErrorContains(t, svc.Register("M", 5), "int is nil or not a function")
+}
+
+func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
+	fn := func() {}
+	assert.EqualError(t, NewService("").Register("M", fn),
+		`rpc: register ".M": want a service name, and a method name without dots`)
+	svc := NewService("Test")
+	assert.ErrorContains(t, svc.Register("", fn), "want a service name, and a method name")
+	assert.ErrorContains(t, svc.Register("A.B", fn), "without dots")
+	require.NoError(t, svc.Register("M", fn))
+	assert.EqualError(t, svc.Register("M", fn),
+		`rpc: register "Test.M": the name is taken: want another for each function`)
+}
+
+func TestServer_RegistersAllOfAServiceOrNothing(t *testing.T) {
+	srv := &Server{}
+	for _, name := range []string{"Test", "Other"} {
+		svc := NewService(name)
+		require.NoError(t, svc.Register("M", func() {}))
+		require.NoError(t, srv.RegisterService(svc))
+	}
+	again := NewService("Test")
+	for i := range 20 {
+		require.NoError(t, again.Register(fmt.Sprint("New", i), func() {}))
+	}
+	require.NoError(t, again.Register("M", func() {}))
+	assert.EqualError(t, srv.RegisterService(again),
+		`rpc: register "Test.M": the name is taken: want another for each function`)
+	assert.Len(t, srv.methods, 2, "what the first two services brought")
+}

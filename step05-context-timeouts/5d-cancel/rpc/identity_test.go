@@ -1,0 +1,359 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// readRequestFrom reads the next request that a client has sent.
+func readRequestFrom(t *testing.T, server net.Conn) Request {
+	t.Helper()
+	var req Request
+	require.NoError(t, json.Unmarshal([]byte(read(t, server)), &req))
+	return req
+}
+
+// echoTo answers req as an echo server would.
+func echoTo(t *testing.T, server net.Conn, req Request) {
+	t.Helper()
+	resp := echo(req)
+	resp.ID = req.ID
+	require.NoError(t, writeResponse(server, resp))
+}
+
+// goEcho makes a call that an echo server will answer, and checks the answer.
+func goEcho(t *testing.T, c *Client, method string) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		var result string
+		assert.NoError(t, call(c, method, nil, &result))
+		assert.Equal(t, "Echo: "+method, result)
+	}()
+	return done
+}
+
+func TestClient_CallEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		go readRequestFrom(t, server)
+		err := c.Call(ctx, "Slow", nil, nil)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.EqualError(t, err, "rpc: Slow: context deadline exceeded")
+		assert.Equal(t, 50*time.Millisecond, time.Since(start), "of the bubble's clock")
+		assert.Empty(t, c.pending)
+	})
+}
+
+func TestClient_CancelledCallReturnsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Slow", nil, nil) }()
+		readRequestFrom(t, server)
+		start := time.Now()
+		cancel()
+		assert.ErrorIs(t, <-done, context.Canceled)
+		assert.Equal(t, start, time.Now(), "no time has passed")
+	})
+}
+
+func TestClient_CallEndsWhileItIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t) // which reads nothing
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- c.Call(ctx, "First", nil, nil) }()
+		synctest.Wait()
+		go func() { second <- c.Call(ctx, "Second", nil, nil) }()
+		assert.ErrorIs(t, <-first, context.DeadlineExceeded, "its write has begun")
+		assert.ErrorIs(t, <-second, context.DeadlineExceeded, "it waits for its turn")
+
+		assert.Equal(t, "First", readRequestFrom(t, server).Method, "which is not cut off")
+		third := goEcho(t, c, "Third")
+		req := readRequestFrom(t, server)
+		for req.Method != "Third" { // a later step sends word of the calls that ended
+			req = readRequestFrom(t, server)
+			require.NotEqual(t, "Second", req.Method, "it never left")
+		}
+		echoTo(t, server, req)
+		<-third
+	})
+}
+
+func TestClient_LateReplyReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Late", nil, nil) }()
+		late := readRequestFrom(t, server)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+
+		prompt := goEcho(t, c, "Prompt")
+		req := readRequestFrom(t, server)
+		for req.Method != "Prompt" {
+			req = readRequestFrom(t, server)
+		}
+		echoTo(t, server, late)
+		echoTo(t, server, req)
+		<-prompt // and has checked that the answer is its own
+	})
+}
+
+func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 1000
+		c, server := playServer(t)
+		var done []chan struct{}
+		for i := range calls {
+			done = append(done, goEcho(t, c, fmt.Sprint("M", i)))
+		}
+		var requests []Request
+		for range calls {
+			requests = append(requests, readRequestFrom(t, server))
+		}
+		rand.Shuffle(calls, func(i, j int) { requests[i], requests[j] = requests[j], requests[i] })
+		for _, req := range requests {
+			echoTo(t, server, req)
+		}
+		for _, d := range done {
+			<-d
+		}
+	})
+}
+
+// A slowContext keeps a call from its wait for the response, which is the second
+// time that a call asks for Done.
+type slowContext struct {
+	context.Context
+	asked   int
+	release chan struct{}
+}
+
+func (c *slowContext) Done() <-chan struct{} {
+	if c.asked++; c.asked == 2 {
+		<-c.release
+	}
+	return c.Context.Done()
+}
+
+func TestClient_SlowCallerHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx := &slowContext{Context: t.Context(), release: make(chan struct{})}
+		slow := make(chan error, 1)
+		go func() { slow <- c.Call(ctx, "Slow", nil, nil) }()
+		echoTo(t, server, readRequestFrom(t, server))
+
+		next := goEcho(t, c, "Next")
+		echoTo(t, server, readRequestFrom(t, server))
+		<-next
+		close(ctx.release)
+		assert.NoError(t, <-slow)
+		assert.Equal(t, 2, ctx.asked)
+	})
+}
+
+func TestClient_CloseEndsTheConnectionAndTellsTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		require.NoError(t, c.Close())
+		_, err := server.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+		synctest.Wait() // the client's reader has failed, too
+		assert.ErrorIs(t, call(c, "M", nil, nil), ErrClientClosed)
+	})
+}
+
+func TestClient_CallersMayComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, newEchoServer(t))
+		for i := range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			gone := make(chan error, 1)
+			go func() { gone <- c.Call(ctx, "Gone", nil, nil) }()
+			stays := goEcho(t, c, fmt.Sprint("Stays", i))
+			cancel() // before, while or after it is answered
+			if err := <-gone; err != nil {
+				assert.ErrorIs(t, err, context.Canceled)
+			}
+			<-stays
+		}
+	})
+}
+
+func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		var done []<-chan error
+		for range 10 {
+			done = append(done, goCall(c, "M", nil, nil))
+			readRequestFrom(t, server)
+		}
+		server.Close()
+		for _, d := range done {
+			assert.EqualError(t, <-d, "rpc: connection broken: EOF")
+		}
+	})
+}
+
+func TestClient_ResponseWithoutIDBreaksTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goCall(c, "M", nil, nil)
+		readRequestFrom(t, server)
+		io.WriteString(server, `{"error":"message is longer than 1048576 bytes"}`+"\n")
+		assert.EqualError(t, <-done, "rpc: connection broken: invalid response: "+
+			`no id (error "message is longer than 1048576 bytes")`)
+	})
+}
+
+func TestClient_ResponseToNobodyIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goEcho(t, c, "M")
+		req := readRequestFrom(t, server)
+		for _, id := range []uint64{999, req.ID, req.ID} { // the last comes once too often
+			echoTo(t, server, Request{ID: id, Method: req.Method})
+		}
+		<-done
+	})
+}
+
+func TestDial_GivesUpWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Dial(ctx, "127.0.0.1:1")
+	assert.ErrorContains(t, err, "rpc: dial tcp 127.0.0.1:1: ")
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestServer_SaysWhichResultItCannotSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Long", func() string { return strings.Repeat("x", maxLine) })
+		assert.EqualError(t, call(newClient(t, srv), "Test.Long", nil, nil),
+			"cannot send: message is longer than 1048576 bytes")
+	})
+}
+
+func TestServer_AnswersRequestsWithoutIDInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		conn := newServer(t, &Server{Handle: handle(func(req Request) Response {
+			if req.Method == "Slow" {
+				<-release
+			}
+			return echo(req)
+		})}).connect(t)
+		write(t, conn, request("Slow")+request("Quick"))
+		synctest.Wait()
+		close(release)
+		assert.Equal(t, answer("Slow"), read(t, conn))
+		assert.Equal(t, answer("Quick"), read(t, conn))
+	})
+}
+
+// A soloConn fails a write while another is under way. A Conn may be written to
+// concurrently, but an encoder in front of one may not.
+type soloConn struct {
+	net.Conn
+	busy atomic.Bool
+}
+
+func (c *soloConn) Write(p []byte) (int, error) {
+	if c.busy.Swap(true) {
+		return 0, errors.New("two writes at a time")
+	}
+	defer c.busy.Store(false)
+	return c.Conn.Write(p)
+}
+
+func TestServer_WritesOneResponseAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		newEchoServer(t).ln.conns <- &soloConn{Conn: server}
+		write(t, client, `{"id":1,"method":"M"}`+"\n"+`{"id":2,"method":"M"}`+"\n")
+		synctest.Wait() // both have their results
+		for range 2 {
+			assert.Contains(t, read(t, client), `"result":"Echo: M"`)
+		}
+	})
+}
+
+func TestServer_EndsAConnectionThatItCannotWriteTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		broken := &soloConn{Conn: server}
+		broken.busy.Store(true) // for ever
+		newEchoServer(t).ln.conns <- broken
+		write(t, client, `{"id":1,"method":"M"}`+"\n")
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// checkRepliesAfterEnd checks what a client has read that sent the requests 1 to
+// n for M and closed its own direction: one reply to each, with its result or, from
+// the station on that takes such a client for gone, an error that says so.
+func checkRepliesAfterEnd(t *testing.T, got string, n int) {
+	t.Helper()
+	replies := map[string]int{}
+	for line := range strings.Lines(got) {
+		replies[line]++
+	}
+	for id := 1; id <= n; id++ {
+		own := 0
+		for _, reply := range repliesAfterEnd(id) {
+			own += replies[reply]
+			delete(replies, reply)
+		}
+		assert.Equal(t, 1, own, "replies to request %d of %q", id, got)
+	}
+	assert.Empty(t, replies, "replies to no request")
+}
+
+// A client that has sent all it has to say may close its own direction, and
+// reads on. A pipe cannot be closed by half.
+func TestServer_AnswersAllRequestsOfAClientThatHasFinishedSending(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := &Server{Handle: handle(echo)}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	for range 20 {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		require.NoError(t, err)
+		for i := range 5 {
+			write(t, conn, fmt.Sprintf(`{"id":%d,"method":"M"}`+"\n", i+1))
+		}
+		conn.(*net.TCPConn).CloseWrite()
+		got, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		checkRepliesAfterEnd(t, string(got), 5)
+		conn.Close()
+	}
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
+}

@@ -1,0 +1,109 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// A method is a function that was checked once, so that calls need not.
+type method struct {
+	fn       reflect.Value
+	param    reflect.Type // the type of the function's parameter; nil if it has none
+	wantsCtx bool         // whether the function's first parameter is a context
+}
+
+func newMethod(fn any) (*method, error) {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return nil, fmt.Errorf("%T is nil or not a function: want func(context.Context, P) (R, error)", fn)
+	}
+	if err := checkFunc(v.Type()); err != nil {
+		return nil, fmt.Errorf("%T %w", fn, err)
+	}
+	m := &method{fn: v, wantsCtx: contexts(v.Type()) > 0}
+	if n := v.Type().NumIn(); n > contexts(v.Type()) {
+		m.param = v.Type().In(n - 1)
+	}
+	return m, nil
+}
+
+// checkFunc says why a function of type t cannot be called from afar, if so.
+func checkFunc(t reflect.Type) error {
+	switch in, out := t.NumIn()-contexts(t), t.NumOut(); {
+	case in > 1 || t.IsVariadic():
+		return errors.New("has too many parameters: want one, a struct if need be")
+	case out > 2:
+		return errors.New("has too many results: want a result and an error")
+	case out == 2 && t.Out(1) != errorType:
+		return fmt.Errorf("has %v as second result: want error", t.Out(1))
+	case in == 1 && !isData(t.In(t.NumIn()-1)):
+		return fmt.Errorf("has %v as parameter: want data", t.In(t.NumIn()-1))
+	case out > 0 && !isData(t.Out(0)) && (out == 2 || t.Out(0) != errorType):
+		return fmt.Errorf("has %v as result: want data", t.Out(0))
+	}
+	return nil
+}
+
+var (
+	errorType   = reflect.TypeFor[error]()
+	contextType = reflect.TypeFor[context.Context]()
+)
+
+// contexts returns how many parameters of a function of type t, at its front,
+// are a context: 1 or 0.
+func contexts(t reflect.Type) int {
+	if t.NumIn() > 0 && t.In(0) == contextType {
+		return 1
+	}
+	return 0
+}
+
+// isData reports whether values of type t can travel. Into an interface with
+// methods nothing can be decoded: which type would it be?
+func isData(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func:
+		return false
+	case reflect.Interface:
+		return t.NumMethod() == 0
+	}
+	return true
+}
+
+// errNoParams is what decode returns for a request without params.
+var errNoParams = errors.New("missing")
+
+// call calls the function. The params are decoded into a new value of the
+// function's own parameter type: ints stay ints, and structs are structs.
+func (m *method) call(ctx context.Context, decode func(any) error) (result any, err error) {
+	var args []reflect.Value
+	if m.wantsCtx {
+		args = append(args, reflect.ValueOf(ctx))
+	}
+	if m.param == nil {
+		if err := decode(&struct{}{}); err != nil && err != errNoParams {
+			return nil, fmt.Errorf("invalid params: %w", err)
+		}
+	} else {
+		param := reflect.New(m.param)
+		if err := decode(param.Interface()); err != nil {
+			return nil, fmt.Errorf("invalid params: %w", err)
+		}
+		args = append(args, param.Elem())
+	}
+	return results(m.fn.Call(args))
+}
+
+// results sorts out what a function returned: nothing, R, error or (R, error).
+func results(out []reflect.Value) (result any, err error) {
+	if n := len(out); n > 0 && out[n-1].Type() == errorType {
+		err, _ = out[n-1].Interface().(error)
+		out = out[:n-1]
+	}
+	if len(out) > 0 {
+		result = out[0].Interface()
+	}
+	return result, err
+}

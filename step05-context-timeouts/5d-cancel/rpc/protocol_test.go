@@ -1,0 +1,148 @@
+package rpc
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestServer_RefusesWhatIsNotARequest(t *testing.T) {
+	for _, test := range []struct{ name, line, want string }{
+		{"not JSON", `hello`, "invalid character 'h' looking for beginning of value"},
+		{"cut off", `{"method":"M"`, "unexpected end of JSON input"},
+		{"two values", `{"method":"M"} {}`, "invalid character '{' after top-level value"},
+		{"not an object", `[1]`, "cannot unmarshal array"},
+		{"wrong type", `{"method":5}`, "cannot unmarshal number"},
+		{"no method", `{"params":"item1"}`, "method is missing"},
+		{"empty method", `{"method":""}`, "method is missing"},
+		{"null", `null`, "method is missing"},
+		{"invalid UTF-8", "{\"method\":\"\xff\"}", "not valid UTF-8"},
+		{"nested too deep", `{"method":"M","params":` + strings.Repeat("[", 20_000) + `}`, "exceeded max depth"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := newEchoServer(t).connect(t)
+				var resp Response
+				require.NoError(t, json.Unmarshal([]byte(exchange(t, conn, test.line+"\n")), &resp))
+				assert.Nil(t, resp.Result)
+				assert.Contains(t, resp.Error, "invalid request: ")
+				assert.Contains(t, resp.Error, test.want)
+				assert.Equal(t, answer("hello"), exchange(t, conn, request("hello")), "the next line is served")
+			})
+		})
+	}
+}
+
+func TestServer_AcceptsCarriageReturnsAndEmptyLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		crlf := strings.TrimSuffix(request("hello"), "\n") + "\r\n"
+		assert.Equal(t, answer("hello"), exchange(t, conn, crlf))
+		assert.Equal(t, answer("hello"), exchange(t, conn, "\n\r\n  \n"+request("hello")))
+	})
+}
+
+func TestServer_SaysThatALineIsTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		line, _ := lineOf(maxLine + 1)
+		go io.WriteString(conn, line+request("never served"))
+		got, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		assert.Equal(t, `{"error":"message is longer than 1048576 bytes"}`+"\n", string(got))
+	})
+}
+
+func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe knows no reset
+	require.NoError(t, err)
+	srv := &Server{}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	write(t, conn, strings.Repeat("x", 16*maxLine)+"\n")
+	conn.(*net.TCPConn).CloseWrite()
+	got, err := io.ReadAll(conn)
+	require.NoError(t, err, "an end, not a reset")
+	assert.Equal(t, `{"error":"message is longer than 1048576 bytes"}`+"\n", string(got))
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
+}
+
+func TestServer_AnswersWithWhatHandleReturns(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		resp Response
+		want string
+	}{
+		{"a result", Response{Result: json.RawMessage(`{"n": 1}`)}, `{"result":{"n":1}}`},
+		{"an error", Response{Error: "no such\nitem"}, `{"error":"no such\nitem"}`},
+		{"nothing is null", Response{}, `{"result":null}`},
+		{"a result that is not JSON", Response{Result: json.RawMessage(`{`)},
+			`{"error":"cannot send: json: error calling MarshalJSON for type json.RawMessage: unexpected end of JSON input"}`},
+		{"a result that is too long", Response{Result: json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)},
+			`{"error":"cannot send: message is longer than 1048576 bytes"}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, &Server{Handle: handle(func(Request) Response { return test.resp })})
+				conn := srv.connect(t)
+				assert.JSONEq(t, test.want, exchange(t, conn, request("any")))
+			})
+		})
+	}
+}
+
+func TestServer_HandsTheParamsToHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{Handle: handle(func(req Request) Response {
+			return Response{Result: req.Params}
+		})})
+		conn := srv.connect(t)
+		assert.Equal(t, `{"result":{"big":12345678901234567890}}`+"\n",
+			exchange(t, conn, `{"method":"M","params":{"big":12345678901234567890}}`+"\n"))
+	})
+}
+
+// FuzzReadRequest proves that no line, however odd, disturbs the line after it.
+func FuzzReadRequest(f *testing.F) {
+	for _, seed := range []string{
+		`{"method":"Inventory.CheckStock","params":"item1"}`,
+		`{"method":"M","params":{"a":[1,2,{"b":null}]}}`,
+		`{"method":5}`, `{"method":"M"`, `{"method":"\ud800"}`, "{\"method\":\"\xff\"}",
+		`null`, `[]`, ``, "\r", "\n\n", `{"METHOD":"M"}`, `{"method":"M","method":""}`,
+		// Fields of later steps: unknown ones are passed over.
+		`{"id":1,"method":"M","timeout_ms":-1}`, `{"id":18446744073709551616,"cancel":true}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		r := bufio.NewReader(strings.NewReader(string(input) + "\n" + request("last")))
+		for {
+			req, err := readRequest(r)
+			if errors.Is(err, errInvalidRequest) {
+				continue
+			}
+			require.NoError(t, err, "the last request is never reached")
+			if req.Method == "last" && r.Buffered() == 0 {
+				return
+			}
+			line, err := marshalLine(req)
+			require.NoError(t, err)
+			again, err := readRequest(bufio.NewReader(strings.NewReader(string(line))))
+			require.NoError(t, err)
+			assert.Equal(t, req.Method, again.Method)
+			assert.Equal(t, req.Params == nil, again.Params == nil)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package rpc
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestServer_PanicIsAnInternalErrorAndALogLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		srv := newServer(t, &Server{ErrorLog: log.New(&logged, "", 0)})
+		register(t, srv, "Panic", func() int { panic("the secret reason") })
+		c := newClient(t, srv)
+		assert.EqualError(t, call(c, "Test.Panic", nil, nil), "internal error")
+		assert.EqualError(t, call(c, "Test.Panic", nil, nil), "internal error", "the connection goes on")
+		assert.Contains(t, logged.String(), "rpc: panic in Test.Panic: the secret reason\n")
+		assert.Contains(t, logged.String(), "registry_test.go", "the stack says where")
+	})
+}
+
+func TestServer_PanicNeedsNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Panic", func() int { panic("the secret reason") })
+		assert.EqualError(t, call(newClient(t, srv), "Test.Panic", nil, nil), "internal error")
+	})
+}
+
+func TestService_RefusesWhatCannotBeCalled(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		fn   any
+		want string
+	}{
+		{"two parameters", func(a, b int) {}, "func(int, int) has too many parameters: want one, a struct if need be"},
+		{"variadic", func(...int) {}, "func(...int) has too many parameters"},
+		{"three results", func() (a, b int, err error) { return }, "has too many results: want a result and an error"},
+		{"second result", func() (a, b int) { return }, "func() (int, int) has int as second result: want error"},
+		{"a channel", func(chan int) {}, "func(chan int) has chan int as parameter: want data"},
+		{"a function", func(func()) {}, "has func() as parameter: want data"},
+		{"an interface", func(io.Reader) {}, "has io.Reader as parameter: want data"},
+		{"two errors", func() (a, b error) { return }, "has error as result: want data"},
+		{"a channel back", func() (c chan int) { return }, "has chan int as result: want data"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := NewService("Test").Register("Method", test.fn)
+			assert.ErrorContains(t, err, `rpc: register "Test.Method": `)
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestServer_RefusesATakenNameAndKeepsTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		assert.EqualError(t, srv.Register("Inventory", stock{"item1": 5}),
+			`rpc: register "Inventory.CheckStock": the name is taken: want another for each function`)
+		var quantity int
+		require.NoError(t, call(newClient(t, srv), "Inventory.CheckStock", "item1", &quantity))
+		assert.Equal(t, 100, quantity)
+	})
+}
+
+// A shelf has one method for the network. The others are declared or embedded for
+// other reasons.
+type shelf struct {
+	sync.Mutex
+	io.Reader
+	base
+	Next *shelf // its Count is not promoted, since it is not embedded
+}
+
+func (*shelf) Count(item string) int { return len(item) }
+
+func (*shelf) Watch(item string, c chan int) int { return 0 }
+
+func (*shelf) Clear(item string) {}
+
+func (*shelf) Size() int { return 0 }
+
+//lint:ignore U1000 not exported, so not published
+func (*shelf) count(item string) (int, error) { return 0, nil }
+
+type base struct{}
+
+func (*base) Inherited(item string) int { return 0 }
+
+func TestServer_PublishesOnlyWhatTheReceiverDeclares(t *testing.T) {
+	srv := &Server{}
+	require.NoError(t, srv.Register("Shelf", &shelf{}))
+	var names []string
+	for name := range srv.methods {
+		names = append(names, name)
+	}
+	assert.Equal(t, []string{"Shelf.Count"}, names)
+}
+
+func TestServer_SaysWhyAReceiverHasNoSuitableMethod(t *testing.T) {
+	srv := &Server{}
+	assert.ErrorContains(t, srv.Register("Base", &struct{ base }{}),
+		`rpc: register "Base": *struct { rpc.base } has no suitable method: want an exported method with a parameter `)
+	assert.EqualError(t, srv.Register("Shelf", shelf{}),
+		`rpc: register "Shelf": rpc.shelf has no suitable method: want a pointer to it, which has`)
+	assert.ErrorContains(t, srv.Register("Nil", nil), `rpc: register "Nil": <nil> has no suitable method: `)
+	assert.ErrorContains(t, srv.Register("", stock{}), "want a service name")
+}
+
+func TestServer_RegistersWhileItServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		c := newClient(t, srv)
+		var registering sync.WaitGroup
+		for i := range 20 {
+			registering.Go(func() {
+				assert.NoError(t, srv.Register(fmt.Sprint("Inventory", i), stock{}))
+			})
+			require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+		}
+		registering.Wait()
+		assert.EqualError(t, call(c, "Inventory19.CheckStock", "item1", nil), "unknown item: item1")
+	})
+}

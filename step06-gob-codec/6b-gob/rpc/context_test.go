@@ -1,0 +1,115 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// waiter returns a server whose method Test.Wait waits for the end of its
+// context, and where the reason of that end arrives.
+func waiter(t *testing.T) (*testServer, <-chan error) {
+	reasons := make(chan error, 1000)
+	srv := newServer(t, &Server{})
+	register(t, srv, "Wait", func(ctx context.Context) error {
+		<-ctx.Done()
+		reasons <- ctx.Err()
+		return errors.New("nobody waits for this")
+	})
+	return srv, reasons
+}
+
+func TestServer_TellsTheMethodThatItsCallerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		c := newClient(t, srv)
+		const calls = 100
+		for range calls {
+			goCall(c, "Test.Wait", nil, nil)
+		}
+		synctest.Wait()
+		require.Empty(t, reasons)
+		c.conn.Close() // as if the client's process had died
+		for range calls {
+			assert.Equal(t, context.Canceled, <-reasons)
+		}
+	})
+}
+
+func TestService_ContextMayComeFirst(t *testing.T) {
+	svc := NewService("Test")
+	for i, fn := range []any{
+		func(context.Context) {},
+		func(context.Context, int) error { return nil },
+		func(context.Context, line) (int, error) { return 0, nil },
+	} {
+		assert.NoError(t, svc.Register(fmt.Sprint("Method", i), fn))
+	}
+	assert.ErrorContains(t, svc.Register("Late", func(int, context.Context) {}), "has too many parameters")
+	assert.ErrorContains(t, svc.Register("Two", func(context.Context, int, int) {}), "has too many parameters")
+	assert.Equal(t, 3, len(svc.methods))
+}
+
+type clock struct{ Ticks }
+
+type Ticks struct{}
+
+func (Ticks) Wait(context.Context) error { return nil }
+
+func (*clock) Now(ctx context.Context) string { _, ok := ctx.Deadline(); return fmt.Sprint(ok) }
+
+func TestServer_PublishesMethodsWithOnlyAContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		require.NoError(t, srv.Register("Clock", &clock{}))
+		var now string
+		require.NoError(t, call(newClient(t, srv), "Clock.Now", nil, &now))
+		assert.NotEmpty(t, now)
+		assert.EqualError(t, call(newClient(t, srv), "Clock.Wait", nil, nil), "method not found: Clock.Wait")
+	})
+}
+
+func TestServer_CloseEndsTheContextOfARequestWithoutID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		conn := srv.connect(t)
+		write(t, conn, `{"method":"Test.Wait"}`+"\n")
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		assert.Equal(t, context.Canceled, <-reasons)
+		assert.Equal(t, start, time.Now(), "no time has passed")
+	})
+}
+
+func TestServer_AClientThatHasFinishedSendingIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		register(t, srv, "Quick", func() string { return "quick" })
+		client, server := net.Pipe()
+		defer client.Close()
+		sent, end := io.Pipe()
+		srv.ln.conns <- half{server, sent}
+		go io.WriteString(end, `{"id":1,"method":"Test.Quick"}`+"\n"+`{"id":2,"method":"Test.Wait"}`+"\n")
+		synctest.Wait() // the one has its result, the other waits
+		require.Empty(t, reasons)
+		end.Close()
+		assert.Equal(t, context.Canceled, <-reasons)
+		replies := map[string]int{read(t, client): 1}
+		replies[read(t, client)]++
+		assert.Equal(t, map[string]int{
+			`{"id":1,"result":"quick"}` + "\n":   1, // which was ready
+			`{"id":2,"error":"canceled"}` + "\n": 1,
+		}, replies)
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF, "no other reply")
+	})
+}
