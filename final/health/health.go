@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	_ "example.com/rpc-from-scratch/final/codec/protobuf" // messages over JSON
 	"example.com/rpc-from-scratch/final/rpc"
 )
 

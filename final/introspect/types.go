@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // typeTable lists types once each, by name. A type is entered before what it
@@ -84,6 +86,7 @@ func (tt *typeTable) fill(entry *Type, t reflect.Type) {
 
 var (
 	jsonEncoders = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler]()}
+	messages     = []reflect.Type{reflect.TypeFor[proto.Message]()}
 	textEncoders = []reflect.Type{reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}
 	gobEncoders  = []reflect.Type{
 		reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[gob.GobDecoder](),
@@ -91,10 +94,11 @@ var (
 	}
 )
 
-// jsonEncoding says whether t makes its own JSON, by encoding/json's rules.
+// jsonEncoding says whether t makes its own JSON, by encoding/json's rules, or has
+// protobuf's.
 func jsonEncoding(t reflect.Type) string {
 	switch {
-	case makesItself(t, jsonEncoders):
+	case makesItself(t, jsonEncoders), makesItself(t, messages):
 		return "own"
 	case makesItself(t, textEncoders):
 		return "text"

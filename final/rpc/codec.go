@@ -24,7 +24,8 @@ type Codec interface {
 }
 
 // JSON is encoding/json without HTML escaping: the codec to debug with, and the
-// one that other languages have. It is the default.
+// one that other languages have. It is the default. Protobuf messages, also within
+// structs, slices, maps and interfaces, are done as protobuf defines: see [Messages].
 var JSON Codec = jsonCodec{}
 
 type jsonCodec struct{}
@@ -51,6 +52,12 @@ var jsonEncoders = sync.Pool{New: func() any {
 }}
 
 func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+	switch m, err := messagesFor(v); {
+	case err != nil:
+		return dst, err
+	case m != nil:
+		return m.AppendJSON(dst, v)
+	}
 	e := jsonEncoders.Get().(*jsonEncoder)
 	e.out = dst
 	err := e.enc.Encode(v)
@@ -66,6 +73,12 @@ func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 func (jsonCodec) Decode(data []byte, v any) error {
 	if len(data) == 0 {
 		return nil
+	}
+	switch m, err := messagesFor(v); {
+	case err != nil:
+		return err
+	case m != nil:
+		return m.DecodeJSON(data, v)
 	}
 	return json.Unmarshal(data, v)
 }

@@ -9,6 +9,20 @@
 // server then serves protobuf clients beside those that speak JSON and gob, with
 // the same methods. Any other type is an error that says so: InvalidArgument if
 // it is among the params, Internal if it is the reply.
+//
+// # Messages as JSON
+//
+// A program that imports this package, directly or by one that does, such as
+// transport/gateway or health, has its messages travel by [rpc.JSON] as protobuf
+// defines (https://protobuf.dev/programming-guides/json/): with oneofs, times as text,
+// 64-bit numbers in strings, bytes in base64. Names are in lowerCamelCase; those of
+// the .proto file are understood, too. What is at its zero value is left out, what is
+// not known is dropped, and null is the zero message.
+//
+// The same holds for messages that are fields, elements or values of Go types, whose own
+// JSON is encoding/json's. A Go type that contains itself, and a message or an interface that
+// holds one, is an error: make it a message, too. A [Convertible] has the JSON of its Go
+// type.
 package protobuf
 
 import (

@@ -17,6 +17,11 @@ import (
 // Both end with the test.
 func connect(t *testing.T, srv *rpc.Server) *rpc.Client {
 	t.Helper()
+	return dial(t, serve(t, srv), protobuf.Codec)
+}
+
+func serve(t *testing.T, srv *rpc.Server) (addr string) {
+	t.Helper()
 	ln, err := rpc.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
@@ -25,9 +30,14 @@ func connect(t *testing.T, srv *rpc.Server) *rpc.Client {
 		srv.Close()
 		require.ErrorIs(t, <-served, rpc.ErrServerClosed)
 	})
+	return ln.Addr().String()
+}
+
+func dial(t *testing.T, addr string, codec rpc.Codec) *rpc.Client {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithCodec(protobuf.Codec))
+	client, err := rpc.Dial(ctx, addr, rpc.WithCodec(codec))
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

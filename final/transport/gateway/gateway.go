@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	_ "example.com/rpc-from-scratch/final/codec/protobuf" // messages over JSON
 	"example.com/rpc-from-scratch/final/rpc"
 )
 

@@ -21,6 +21,10 @@ func sample(t reflect.Type) string {
 }
 
 func appendSample(b *strings.Builder, t reflect.Type, depth int) {
+	if m := messageOf(t); m != nil {
+		b.WriteString(messageSample(m))
+		return
+	}
 	switch {
 	case makesItself(t):
 		b.WriteString(zeroJSON(t))

@@ -33,6 +33,10 @@ func structsIn(t reflect.Type) []structType {
 			return
 		}
 		seen[t] = true
+		if m := messageOf(t); m != nil {
+			list = append(list, structType{typeName(t), messageFields(m.ProtoReflect().Descriptor())})
+			return
+		}
 		switch t.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
 			visit(t.Elem())

@@ -43,7 +43,7 @@ func protobufMessage(d *introspect.DescribeReply, params json.RawMessage) (*mess
 		}
 		m.newReply = func() any { return dynamicpb.NewMessage(desc) }
 		m.text = func(reply any) ([]byte, error) {
-			return protojson.MarshalOptions{UseProtoNames: true, Resolver: types}.Marshal(reply.(proto.Message))
+			return protojson.MarshalOptions{Resolver: types}.Marshal(reply.(proto.Message))
 		}
 	}
 	return m, nil

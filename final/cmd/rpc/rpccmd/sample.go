@@ -1,8 +1,12 @@
 package rpccmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"example.com/rpc-from-scratch/final/introspect"
 )
@@ -10,8 +14,35 @@ import (
 // sample returns params for the described method in which every field is zero,
 // and every slice and map has one element.
 func sample(d *introspect.DescribeReply) string {
+	if text, ok := messageSample(d); ok {
+		return text
+	}
 	s := &sampler{types: typesByName(d), inside: map[string]bool{}}
 	return s.value(d.GetMethod().GetParams())
+}
+
+// messageSample is sample for params that are a protobuf message, whose JSON is
+// protobuf's.
+func messageSample(d *introspect.DescribeReply) (string, bool) {
+	params := typesByName(d)[d.GetMethod().GetParams()]
+	if d.GetParamsMessage() == "" || params.GetJsonEncoding() != "own" {
+		return "", false
+	}
+	files, err := protobufFiles(d)
+	if err != nil {
+		return "", false
+	}
+	desc, err := findMessage(files, "params", params.GetName(), d.GetParamsMessage())
+	if err != nil {
+		return "", false
+	}
+	text, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(dynamicpb.NewMessage(desc))
+	if err != nil {
+		return "", false
+	}
+	var b bytes.Buffer
+	err = json.Compact(&b, text)
+	return b.String(), err == nil
 }
 
 type sampler struct {

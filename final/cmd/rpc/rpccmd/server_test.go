@@ -22,6 +22,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
 	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/internal/testpb"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -90,15 +91,16 @@ func shopServer() {
 	draining := flag.Bool("draining", false, "say so")
 	secure := flag.Bool("tls", false, "speak TLS, with a new certificate in cert.pem and key.pem")
 	mutual := flag.Bool("mutual", false, "want it from clients, too")
+	messages := flag.Bool("messages", false, "with a method of protobuf messages")
 	flag.Parse()
-	if err := serveShop(*bare, *draining, *secure, *mutual); err != nil {
+	if err := serveShop(*bare, *draining, *secure, *mutual, *messages); err != nil {
 		fmt.Fprintln(os.Stderr, "shopserver:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-func serveShop(bare, draining, secure, mutual bool) error {
+func serveShop(bare, draining, secure, mutual, messages bool) error {
 	var opts []rpc.ServerOption
 	if !bare {
 		opts = append(opts, rpc.WithCodecs(rpc.Gob, protobuf.Codec))
@@ -116,6 +118,12 @@ func serveShop(bare, draining, secure, mutual bool) error {
 	srv := rpc.NewServer(opts...)
 	if err := registerShop(srv); err != nil {
 		return err
+	}
+	if messages {
+		same := func(m *testpb.Everything) *testpb.Everything { return m }
+		if err := srv.RegisterFunc("Test.Same", same); err != nil {
+			return err
+		}
 	}
 	if !bare {
 		h, err := health.Register(srv)

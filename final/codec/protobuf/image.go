@@ -1,0 +1,332 @@
+package protobuf
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// An image is a Go value for encoding/json in which the messages that the value
+// contains have been replaced by their JSON. Its type is made like the value's, with
+// the same names and tags.
+
+var (
+	rawType = reflect.TypeFor[*json.RawMessage]()
+	anyType = reflect.TypeFor[any]()
+)
+
+var images sync.Map // reflect.Type to the type of its image
+
+// imageType returns the type of the images of t. inside are the structs that t is in.
+func imageType(t reflect.Type, inside []reflect.Type) (reflect.Type, error) {
+	if known, ok := images.Load(t); ok {
+		return known.(reflect.Type), nil
+	}
+	image, err := makeImageType(t, inside)
+	if err == nil && len(inside) == 0 { // within a struct, types that contain it are still unknown
+		images.Store(t, image)
+	}
+	return image, err
+}
+
+func makeImageType(t reflect.Type, inside []reflect.Type) (reflect.Type, error) {
+	switch {
+	case isMessage(t), isMessage(reflect.PointerTo(t)):
+		return rawType, nil
+	case encodesItself(t):
+		return t, nil
+	case t.Kind() == reflect.Interface:
+		return anyType, nil
+	case t.Kind() == reflect.Struct:
+		return structImage(t, inside)
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+	default:
+		return t, nil
+	}
+	elem, err := imageType(t.Elem(), inside)
+	switch {
+	case err != nil || elem == t.Elem():
+		return t, err
+	case t.Kind() == reflect.Pointer:
+		return reflect.PointerTo(elem), nil
+	case t.Kind() == reflect.Slice:
+		return reflect.SliceOf(elem), nil
+	case t.Kind() == reflect.Array:
+		return reflect.ArrayOf(t.Len(), elem), nil
+	}
+	return reflect.MapOf(t.Key(), elem), nil
+}
+
+// structImage returns t itself if there is nothing to replace in it, nor can be in
+// an interface.
+func structImage(t reflect.Type, inside []reflect.Type) (image reflect.Type, err error) {
+	if slices.Contains(inside, t) {
+		return t, nil // unless something is to be replaced: see below
+	}
+	inside = append(inside, t)
+	var fields []reflect.StructField
+	changed := false
+	for _, i := range published(t) {
+		f := t.Field(i)
+		elem, err := imageType(f.Type, inside)
+		if err != nil {
+			return nil, err
+		}
+		changed = changed || elem != f.Type || reaches(f.Type, isInterface)
+		name := f.Name
+		if !f.IsExported() {
+			name = fmt.Sprint("Embedded", i) // its name does not show in JSON
+		}
+		fields = append(fields, reflect.StructField{Name: name, Type: elem, Tag: f.Tag, Anonymous: f.Anonymous && elem != rawType})
+	}
+	if !changed {
+		return t, nil
+	}
+	for _, f := range fields {
+		if reaches(f.Type, func(inner reflect.Type) bool { return inner == t }) {
+			return nil, fmt.Errorf("protobuf: JSON of %v: a type that contains itself cannot contain messages, unless it is one", t)
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil { // some embedded fields are more than package reflect can do
+			image, err = nil, fmt.Errorf("protobuf: JSON of %v, which contains a message: %v", t, p)
+		}
+	}()
+	return reflect.StructOf(fields), nil
+}
+
+func isInterface(t reflect.Type) bool { return t.Kind() == reflect.Interface }
+
+// reaches reports whether t is, or is made of, a type that is wanted.
+func reaches(t reflect.Type, wanted func(reflect.Type) bool) bool {
+	seen := map[reflect.Type]bool{}
+	var search func(t reflect.Type) bool
+	search = func(t reflect.Type) bool {
+		switch {
+		case seen[t]:
+			return false
+		case wanted(t):
+			return true
+		}
+		seen[t] = true
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			return search(t.Elem())
+		case reflect.Struct:
+			for i := range t.NumField() {
+				if search(t.Field(i).Type) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return search(t)
+}
+
+// published returns the fields that JSON shows: those that are exported, and
+// embedded structs.
+func published(t reflect.Type) (fields []int) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct {
+			fields = append(fields, i)
+		}
+	}
+	return fields
+}
+
+func encodesItself(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface {
+		t = reflect.PointerTo(t)
+	}
+	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[json.Unmarshaler]()) ||
+		t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// imageOf returns the image of a value that is not nil.
+func imageOf(v any) (any, error) {
+	t, err := imageType(reflect.TypeOf(v), nil)
+	if err != nil {
+		return nil, err
+	}
+	image := reflect.New(t).Elem()
+	if err := project(image, reflect.ValueOf(v)); err != nil {
+		return nil, err
+	}
+	return image.Interface(), nil
+}
+
+// project sets image to the image of v.
+func project(image, v reflect.Value) error {
+	switch kind := v.Kind(); {
+	case image.Type() == rawType:
+		return projectMessage(image, v)
+	case image.Type() == v.Type() && v.CanInterface() && (encodesItself(v.Type()) || !reaches(v.Type(), isInterface)):
+		image.Set(v)
+		return nil
+	case kind == reflect.Struct:
+		return eachField(image, v, project)
+	case kind == reflect.Array:
+		return projectElements(image, v)
+	case v.IsNil():
+		return nil
+	case kind == reflect.Slice:
+		image.Set(reflect.MakeSlice(image.Type(), v.Len(), v.Len()))
+		return projectElements(image, v)
+	case kind == reflect.Pointer:
+		image.Set(reflect.New(image.Type().Elem()))
+		return project(image.Elem(), v.Elem())
+	case kind == reflect.Map:
+		return projectMap(image, v)
+	}
+	inner, err := imageOf(v.Elem().Interface())
+	if err == nil {
+		image.Set(reflect.ValueOf(inner))
+	}
+	return err
+}
+
+// eachField calls do with the fields of two structs, one of which is the image of
+// the other. They may have one type, if it is embedded and not exported.
+func eachField(to, from reflect.Value, do func(to, from reflect.Value) error) error {
+	whole := from.Type()
+	if from.NumField() < to.NumField() {
+		whole = to.Type()
+	}
+	for j, i := range published(whole) {
+		a, b := i, i
+		if to.Type() != whole {
+			a = j
+		}
+		if from.Type() != whole {
+			b = j
+		}
+		if err := do(to.Field(a), from.Field(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func projectMessage(image, v reflect.Value) error {
+	if v.Kind() != reflect.Pointer { // a message by value: protojson wants a pointer
+		addressable := reflect.New(v.Type())
+		addressable.Elem().Set(v)
+		v = addressable
+	}
+	if v.IsNil() {
+		return nil
+	}
+	text, err := appendJSON(nil, v.Interface().(proto.Message))
+	if err == nil {
+		image.Set(reflect.ValueOf((*json.RawMessage)(&text)))
+	}
+	return err
+}
+
+func projectElements(image, v reflect.Value) error {
+	for i := range v.Len() {
+		if err := project(image.Index(i), v.Index(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func projectMap(image, v reflect.Value) error {
+	image.Set(reflect.MakeMapWithSize(image.Type(), v.Len()))
+	for each := v.MapRange(); each.Next(); {
+		elem := reflect.New(image.Type().Elem()).Elem()
+		if err := project(elem, each.Value()); err != nil {
+			return err
+		}
+		image.SetMapIndex(each.Key(), elem)
+	}
+	return nil
+}
+
+// decodeImage decodes JSON into an image, and sets what v points to by that.
+func decodeImage(data []byte, v any) error {
+	into := reflect.ValueOf(v)
+	if into.Kind() != reflect.Pointer || into.IsNil() {
+		return fmt.Errorf("protobuf: decode into a %T: want a pointer that is not nil", v)
+	}
+	t, err := imageType(into.Type().Elem(), nil)
+	if err != nil {
+		return err
+	}
+	image := reflect.New(t)
+	if err := json.Unmarshal(data, image.Interface()); err != nil {
+		return err
+	}
+	return restore(into.Elem(), image.Elem())
+}
+
+// restore sets v to what image is the image of.
+func restore(v, image reflect.Value) error {
+	switch kind := v.Kind(); {
+	case image.Type() == rawType:
+		return restoreMessage(v, image)
+	case image.Type() == v.Type() && v.CanSet():
+		v.Set(image)
+		return nil
+	case kind == reflect.Struct:
+		return eachField(v, image, restore)
+	case kind == reflect.Array:
+		return restoreElements(v, image)
+	case image.IsNil():
+		v.SetZero()
+		return nil
+	case kind == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), image.Len(), image.Len()))
+		return restoreElements(v, image)
+	case kind == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return restore(v.Elem(), image.Elem())
+	case kind == reflect.Map:
+		return restoreMap(v, image)
+	}
+	return fmt.Errorf("protobuf: JSON cannot be decoded into a %v", v.Type())
+}
+
+func restoreMessage(v, image reflect.Value) error {
+	if image.IsNil() {
+		v.SetZero()
+		return nil
+	}
+	into := v
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+	} else {
+		into = v.Addr()
+	}
+	return decodeJSON(*image.Interface().(*json.RawMessage), into.Interface().(proto.Message))
+}
+
+func restoreElements(v, image reflect.Value) error {
+	for i := range image.Len() {
+		if err := restore(v.Index(i), image.Index(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func restoreMap(v, image reflect.Value) error {
+	v.Set(reflect.MakeMapWithSize(v.Type(), image.Len()))
+	for each := image.MapRange(); each.Next(); {
+		elem := reflect.New(v.Type().Elem()).Elem()
+		if err := restore(elem, each.Value()); err != nil {
+			return err
+		}
+		v.SetMapIndex(each.Key(), elem)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// messageOf returns a new message of type t, or nil if *t is no message.
+func messageOf(t reflect.Type) proto.Message {
+	if t.Kind() != reflect.Struct || !reflect.PointerTo(t).Implements(reflect.TypeFor[proto.Message]()) {
+		return nil
+	}
+	m := reflect.New(t).Interface().(proto.Message)
+	if reflect.TypeOf(m.ProtoReflect().Interface()) != reflect.PointerTo(t) {
+		return nil // it embeds one
+	}
+	return m
+}
+
+// messageSample is a message's JSON with each of its fields, but for those of oneofs.
+func messageSample(m proto.Message) string {
+	text, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return "{}"
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, text) != nil {
+		return "{}"
+	}
+	return b.String()
+}
+
+// messageFields lists the fields of a message by their names in JSON; none of one
+// that has a JSON of its own, such as a Timestamp.
+func messageFields(d protoreflect.MessageDescriptor) (list []field) {
+	if strings.HasPrefix(string(d.FullName()), "google.protobuf.") {
+		return nil
+	}
+	for i := range d.Fields().Len() {
+		f := d.Fields().Get(i)
+		list = append(list, field{Name: f.JSONName(), Type: messageType(f), Optional: true})
+	}
+	return list
+}
+
+// messageType is a field's type as a .proto file has it.
+func messageType(f protoreflect.FieldDescriptor) string {
+	switch {
+	case f.IsMap():
+		return "map<" + messageType(f.MapKey()) + ", " + messageType(f.MapValue()) + ">"
+	case f.IsList():
+		return "repeated " + kindName(f)
+	case f.ContainingOneof() != nil && !f.HasOptionalKeyword():
+		return kindName(f) + ", one of " + string(f.ContainingOneof().Name())
+	}
+	return kindName(f)
+}
+
+func kindName(f protoreflect.FieldDescriptor) string {
+	switch f.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return string(f.Message().FullName())
+	case protoreflect.EnumKind:
+		return string(f.Enum().FullName())
+	}
+	return f.Kind().String()
+}

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"net/http"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"example.com/rpc-from-scratch/final/internal/testpb"
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// A message comes in and goes out as protobuf's JSON, which is what a client with
+// rpc.JSON sends and gets.
+func TestGateway_MessagesAreProtobufsJSON(t *testing.T) {
+	const text = `{"large":"9007199254740993","data":"//4=","color":"COLOR_RED","createdAt":"1970-01-01T00:00:01.500Z","timeLeft":"-1.500s",` +
+		`"counts":{"a":"1"},"text":"chosen","any":{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1s"},"value":null,"named":"other"}`
+	srv, url := serve(t, newInventory(), nil)
+	var got *testpb.Everything
+	require.NoError(t, srv.RegisterFunc("Test.Same", func(m *testpb.Everything) *testpb.Everything { got = m; return m }))
+	require.NoError(t, srv.RegisterFunc("Test.List", func(list []*testpb.Everything) map[string]any { return map[string]any{"list": list} }))
+
+	call := func(text string) (int, string) {
+		a := post(t, url+"/rpc/Test.Same", text)
+		return a.StatusCode, a.text
+	}
+	status, body := call(text)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, text+"\n", body)
+	assert.Equal(t, "chosen", got.GetText())
+	own, err := rpc.JSON.Append(nil, got)
+	require.NoError(t, err)
+	assert.Equal(t, text, string(own))
+
+	status, body = call(`{"created_at":"1970-01-01T01:00:01+01:00","large":7,"color":1,"other_name":"x","tomorrow":[1]}`)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, `{"large":"7","color":"COLOR_RED","createdAt":"1970-01-01T00:00:01Z","named":"x"}`+"\n", body)
+
+	for _, params := range []string{"", "{}", "null"} {
+		_, body = call(params)
+		assert.Equal(t, "{}\n", body, params)
+	}
+	status, body = call(`{"createdAt":"yesterday"}`)
+	assert.Equal(t, http.StatusBadRequest, status)
+	assert.Contains(t, body, `invalid_argument`)
+
+	a := post(t, url+"/rpc/Test.List", `[{"text":"a"},{"number":"1"}]`)
+	status, body = a.StatusCode, a.text
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, `{"list":[{"text":"a"},{"number":"1"}]}`+"\n", body)
+}
+
+func TestSample_OfAMessageIsUnderstood(t *testing.T) {
+	text := sample(reflect.TypeFor[testpb.Everything]())
+	assert.Contains(t, text, `"createdAt":null`)
+	require.NoError(t, protojson.Unmarshal([]byte(text), new(testpb.Everything)))
+	type order struct {
+		List []*testpb.Everything
+		At   *timestamppb.Timestamp
+	}
+	assert.Equal(t, `{"List":[],"At":"1970-01-01T00:00:00Z"}`, sample(reflect.TypeFor[order]()))
+}
+
+func TestPage_ListsTheFieldsOfAMessage(t *testing.T) {
+	structs := structsIn(reflect.TypeFor[testpb.Everything]())
+	require.Len(t, structs, 1)
+	types := map[string]string{}
+	for _, f := range structs[0].Fields {
+		types[f.Name] = f.Type
+	}
+	assert.Equal(t, "int64", types["large"])
+	assert.Equal(t, "google.protobuf.Timestamp", types["createdAt"])
+	assert.Equal(t, "map<int32, rpcfromscratch.test.Everything>", types["children"])
+	assert.Equal(t, "repeated rpcfromscratch.test.Color", types["colors"])
+	assert.Equal(t, "string, one of choice", types["text"])
+	assert.Equal(t, "string", types["maybe"])
+	assert.Equal(t, "string", types["named"])
+}
