@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"fmt"
 	"time"
 	"unicode/utf8"
 )
@@ -17,23 +18,56 @@ func (c *serverConn) handleRequest(f *frame) error {
 		putBuffer(f.large)
 		return err
 	}
-	call, err := c.admit(f, &r)
-	if c.codec == Gob {
-		if err = c.decodeGob(call, f, &r, err); errors.Is(err, errGobStream) {
-			c.out.mu.Lock()
-			defer c.out.mu.Unlock()
-			c.releaseLocked()
-			return err
-		}
-	}
-	if err != nil {
-		putBuffer(f.large)
-		return c.refuse(call, toError(err))
+	call, err := c.admitted(f, &r)
+	if call == nil {
+		return err
 	}
 	if f.flags&flagCompressed != 0 {
 		call.room = max(c.in.limit-minLength-len(f.payload)+len(r.body), 1)
 	}
 	return startCall(c, call, f, r.body)
+}
+
+// admitted returns the call that f asks for; nil if it was refused. It runs code of
+// the user's, which may end the goroutine that reads.
+func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
+	exited := true
+	defer func() {
+		if exited {
+			c.readerExited(f.id)
+		}
+	}()
+	call, err := c.admit(f, r)
+	if c.codec == Gob {
+		err = c.decodeGob(call, f, r, err)
+	}
+	switch {
+	case errors.Is(err, errGobStream):
+		c.out.mu.Lock()
+		c.releaseLocked()
+		c.out.mu.Unlock()
+	case err != nil:
+		putBuffer(f.large)
+		err = c.refuse(call, toError(err))
+	default:
+		exited = false
+		return call, nil
+	}
+	exited = false
+	return nil, err
+}
+
+// readerExited answers a call of which a hook or a decoder has ended the reading
+// goroutine by runtime.Goexit, as a test's FailNow does. Another goroutine reads
+// on, but a gob stream that was left in the middle cannot be read any further.
+func (c *serverConn) readerExited(id uint64) {
+	e := unrun(Errorf(Internal, "a hook or a decoder ended its goroutine"))
+	c.control(true, func(dst []byte) []byte { return appendError(dst, id, e, c.maxReply) })
+	if c.codec == Gob {
+		c.finish(fmt.Errorf("%w: a decoder ended its goroutine", errGobStream))
+		return
+	}
+	go c.readInline()
 }
 
 // start runs a call in a goroutine of its own.
@@ -161,12 +195,17 @@ func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused e
 		}
 		return err
 	}
+	decoded := false
+	defer func() {
+		if !decoded {
+			c.server.release()
+		}
+	}()
 	call.params = call.method.newParams()
-	err := c.gobIn.decode(r.body, f.flags, call.params)
-	if err != nil {
-		c.server.release()
+	if err := c.gobIn.decode(r.body, f.flags, call.params); err != nil {
 		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
 	}
+	decoded = true
 	return nil
 }
 

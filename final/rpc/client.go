@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -46,9 +47,9 @@ type dialing struct {
 // and returns. A connection that is lost later is made again, with backoff, by
 // the calls that need one.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
-	o := defaultClientOptions()
-	for _, opt := range opts {
-		opt(&o)
+	o, err := newClientOptions(opts)
+	if err != nil {
+		return nil, err
 	}
 	c := newClient(o)
 	c.addr, c.redial = addr, true
@@ -60,11 +61,18 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 }
 
 // NewClient makes calls over conn, which it owns from now on. The hello is said
-// in the background. When conn is lost, calls fail with Unavailable.
+// in the background. When conn is lost, calls fail with Unavailable. It panics if
+// conn is nil or an option makes no sense (see [ClientOption]), WithTLS among
+// them: give it a tls.Client(conn, cfg) instead.
 func NewClient(conn net.Conn, opts ...ClientOption) *Client {
-	o := defaultClientOptions()
-	for _, opt := range opts {
-		opt(&o)
+	o, err := newClientOptions(opts)
+	switch {
+	case isNil(conn):
+		panic(fmt.Errorf("rpc: NewClient: the connection is nil%s", typeOfNil(conn)))
+	case err != nil:
+		panic(fmt.Errorf("rpc: NewClient: %s", o.err.Message))
+	case o.tls != nil:
+		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
 	c := newClient(o)
 	c.mu.Lock()

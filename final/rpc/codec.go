@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -83,6 +84,20 @@ func (jsonCodec) Decode(data []byte, v any) error {
 	return json.Unmarshal(data, v)
 }
 
+// A codecPanic is a panic of a user's marshaler or unmarshaler. Its text says
+// nothing of the value, since it travels to callers.
+type codecPanic struct {
+	doing string // "encoding stock.Item"
+	value any
+	stack []byte
+}
+
+func newCodecPanic(doing string, v, value any) *codecPanic {
+	return &codecPanic{fmt.Sprintf("%s %T", doing, v), value, debug.Stack()}
+}
+
+func (p *codecPanic) Error() string { return "panic while " + p.doing }
+
 // encodeWith is Append with a panic in a user's marshaler caught, and nil sent as no bytes.
 func encodeWith(c Codec, dst []byte, v any) (out []byte, err error) {
 	if v == nil {
@@ -90,7 +105,7 @@ func encodeWith(c Codec, dst []byte, v any) (out []byte, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			out, err = dst, fmt.Errorf("panic while encoding %T: %v", v, p)
+			out, err = dst, newCodecPanic("encoding", v, p)
 		}
 	}()
 	return c.Append(dst, v)
@@ -103,7 +118,7 @@ func decodeWith(c Codec, data []byte, v any) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while decoding into %T: %v", v, p)
+			err = newCodecPanic("decoding into", v, p)
 		}
 	}()
 	return c.Decode(data, v)

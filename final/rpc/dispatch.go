@@ -50,11 +50,11 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	failed := c.appendReplyLocked(call.id, done)
 	start, busy := own && c.out.startLocked(), c.running > 0
 	c.out.mu.Unlock()
+	if start {
+		defer flush(&c.out, busy) // also if the hook below ends this goroutine
+	}
 	if failed != nil {
 		c.server.callFailed(call, failed)
-	}
-	if start {
-		flush(&c.out, busy)
 	}
 }
 
@@ -91,7 +91,7 @@ func (s *Server) runHandler(ctx context.Context, m *method, params any) (result 
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = nil, errPanicked(m)
-			s.options.onPanic(ctx, p, debug.Stack())
+			s.panicked(ctx, p, debug.Stack())
 		}
 	}()
 	result, err = m.handler(ctx, params)

@@ -26,7 +26,7 @@ func (c *serverConn) goAway(reason error) {
 	default:
 		coded = Errorf(Unavailable, "%w", reason)
 	}
-	c.server.options.onError(fmt.Errorf("rpc: %s: %w", c.peer.Addr, coded))
+	c.server.report(fmt.Errorf("rpc: %s: %w", c.peer.Addr, coded))
 	c.sayGoAway(coded)
 	c.cancelCalls()
 	c.awaitQuiet(func() bool { return c.out.size == 0 })

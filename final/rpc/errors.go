@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -78,17 +79,36 @@ type Error struct {
 	cause    error // for Unwrap; does not travel
 }
 
-// Errorf returns an Error with a formatted message. What %w wraps is found by
-// errors.Is on this side of the wire only.
+// Errorf returns an Error with a formatted message. All that %w wraps is found by
+// errors.Is and errors.As on this side of the wire; only code and text travel.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		cause = err
+	}
+	return &Error{Code: code, Message: err.Error(), cause: cause}
+}
+
+// code returns e's code. An error whose code is OK, or none of those above, is a
+// slip in somebody's code, and must not count as success.
+func (e *Error) code() Code {
+	switch {
+	case e == nil:
+		return Internal
+	case e.Code == OK || e.Code > lastCode:
+		return Unknown
+	}
+	return e.Code
 }
 
 // Error reads "not_found: unknown item" for an error that the peer sent, and
 // "rpc: unavailable: connection refused" for one that was made on this side.
 func (e *Error) Error() string {
-	text := e.Code.String()
+	if e == nil {
+		return "rpc: " + Internal.String() + ": a nil *rpc.Error"
+	}
+	text := e.code().String()
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
@@ -99,23 +119,30 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the local cause, if there is one.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // Is matches a Code, and context's errors by theirs.
 func (e *Error) Is(target error) bool {
-	switch target {
-	case context.Canceled:
+	switch {
+	case e == nil:
+		return false
+	case target == context.Canceled:
 		return e.Code == Canceled
-	case context.DeadlineExceeded:
+	case target == context.DeadlineExceeded:
 		return e.Code == DeadlineExceeded
 	}
 	code, ok := target.(Code)
-	return ok && code == e.Code
+	return ok && code == e.code()
 }
 
 // Remote reports whether the peer sent this error, rather than this side
 // having made it (no connection, deadline passed, a value that cannot be encoded).
-func (e *Error) Remote() bool { return e.remote }
+func (e *Error) Remote() bool { return e != nil && e.remote }
 
 // NeverRan reports whether the call that failed with err was certainly not
 // started by any server, so that repeating it cannot do anything twice.
@@ -123,8 +150,7 @@ func NeverRan(err error) bool {
 	if err == nil {
 		return false // without the allocation that e costs
 	}
-	var e *Error
-	return errors.As(err, &e) && e.neverRan
+	return toError(err).neverRan
 }
 
 // RetryAfterDetail is the key in [Error.Details] under which a server says in how
@@ -141,11 +167,7 @@ func RetryAfter(err error) (time.Duration, bool) {
 	if err == nil {
 		return 0, false // without the allocation that e costs
 	}
-	var e *Error
-	if !errors.As(err, &e) || e == nil {
-		return 0, false
-	}
-	text := e.Details[RetryAfterDetail]
+	text := toError(err).Details[RetryAfterDetail]
 	ms, err := strconv.ParseUint(text, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, false
@@ -155,7 +177,9 @@ func RetryAfter(err error) (time.Duration, bool) {
 
 // CodeOf returns the code that err carries: OK for nil, that of an Error or a
 // Code anywhere in its chain, Canceled and DeadlineExceeded for context's
-// errors, else Unknown.
+// errors, else Unknown. It is OK for nil alone: an Error without a code, and OK
+// itself as an error, are Unknown. A nil *Error in an error, and an error whose
+// methods panic, are Internal.
 func CodeOf(err error) Code {
 	if err == nil {
 		return OK
@@ -163,27 +187,89 @@ func CodeOf(err error) Code {
 	return toError(err).Code
 }
 
-// toError finds the Error in what a handler or an interceptor returned, or makes one.
+// toError finds the Error in what user code returned, or makes one. Its code is
+// never OK. It does not panic, even if the methods of a user's error type do.
 func toError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) && e != nil {
+	e, _ := readError(err)
+	return e
+}
+
+// A readPanic is what a method of a user's error type panicked with.
+type readPanic struct {
+	value any
+	stack []byte
+}
+
+// readError is toError. It also returns the panic of a method of err.
+func readError(err error) (e *Error, p *readPanic) {
+	if e, ok := err.(*Error); ok && e != nil && e.code() == e.Code {
+		return e, nil // without what follows, which allocates
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			e = &Error{Code: Internal, Message: fmt.Sprintf("an error of type %T cannot be read: one of its methods panicked", err)}
+			p = &readPanic{v, debug.Stack()}
+		}
+	}()
+	if errors.As(err, &e) {
+		return e.checked(), nil
+	}
+	return &Error{Code: codeIn(err), Message: textOf(err), cause: err}, nil
+}
+
+// checked returns e, or what is to be said in place of an Error that says nothing.
+func (e *Error) checked() *Error {
+	if e == nil {
+		return &Error{Code: Internal, Message: "a nil *rpc.Error was returned as an error: return nil"}
+	}
+	if e.code() == e.Code {
 		return e
 	}
+	c := e.clone()
+	c.Code = e.code()
+	return c
+}
+
+// codeIn returns the code of an error that is no Error.
+func codeIn(err error) Code {
 	var code Code
 	switch {
-	case errors.As(err, &code) && code != OK:
+	case errors.As(err, &code) && code != OK && code <= lastCode:
+		return code
 	case errors.Is(err, context.Canceled):
-		code = Canceled
+		return Canceled
 	case errors.Is(err, context.DeadlineExceeded):
-		code = DeadlineExceeded
-	default:
-		code = Unknown
+		return DeadlineExceeded
 	}
-	text := err.Error()
-	if text == "" {
-		text = "unknown error"
+	return Unknown
+}
+
+// textOf returns the message of an error that is no Error.
+func textOf(err error) string {
+	if err == error(OK) {
+		return "ok was returned as an error: return nil"
 	}
-	return &Error{Code: code, Message: text, cause: err}
+	if text := err.Error(); text != "" {
+		return text
+	}
+	return "unknown error"
+}
+
+// soundError returns err, if others can read it: its code is not OK, and none of
+// its methods panics. Else it returns the Error in its place, and the panic.
+func soundError(err error) (error, *readPanic) {
+	e, p := readError(err)
+	if err == error(e) {
+		return err, nil
+	}
+	if p != nil || err == error(OK) {
+		return e, p
+	}
+	var found *Error
+	if errors.As(err, &found) && found != e {
+		return e, nil
+	}
+	return err, nil
 }
 
 // clone returns a copy to mark: an error of a user's may be shared.
@@ -207,6 +293,11 @@ func ran(err error) error {
 	e := toError(err).clone()
 	e.neverRan = false
 	return e
+}
+
+// cleanBytes is cleanText for what a peer has sent: it copies no more than limit.
+func cleanBytes(text []byte, limit int) string {
+	return cleanText(string(text[:min(len(text), limit)]), limit)
 }
 
 // cleanText makes text safe to send, print and log: valid UTF-8 without control

@@ -76,7 +76,7 @@ func (a *appender) Write(p []byte) (int, error) {
 func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while encoding %T: %v", v, p)
+			err = newCodecPanic("encoding", v, p)
 		}
 		if err != nil { // types that never left may be marked as sent
 			e.reset()
@@ -126,7 +126,7 @@ func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while decoding into %T: %v", v, p)
+			err = newCodecPanic("decoding into", v, p)
 		}
 	}()
 	if flags&flagSelfContained != 0 {

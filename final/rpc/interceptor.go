@@ -45,11 +45,3 @@ func chainCaller(c Caller, chain []ClientInterceptor) Caller {
 	}
 	return c
 }
-
-// chainHandler composes interceptors around h: the first one given is the outermost.
-func chainHandler(info MethodInfo, h Handler, chain []ServerInterceptor) Handler {
-	for i := len(chain) - 1; i >= 0; i-- {
-		h = chain[i](info, h)
-	}
-	return h
-}

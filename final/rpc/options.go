@@ -3,14 +3,25 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"math"
 	"net"
 	"time"
 )
 
-// ServerOption sets something of a Server in NewServer.
+// ServerOption sets something of a Server in [NewServer], which panics on a value
+// that it refuses and names the option: nil, a negative number or duration, a
+// size or count that the wire has no room for. Of an option given twice the last
+// value counts. Hooks (Authorize, handlers of errors and panics, interceptors,
+// observers) are added to those before them, and TLS may be given once.
 type ServerOption func(*serverOptions)
 
+// WithServerOptions makes several options one, applied in their order.
+func WithServerOptions(opts ...ServerOption) ServerOption {
+	return func(o *serverOptions) { o.apply(opts) }
+}
+
 type serverOptions struct {
+	misuse
 	maxMessage       int
 	maxInFlight      int
 	maxHandlers      int
@@ -25,105 +36,140 @@ type serverOptions struct {
 	codecs           map[string]Codec
 	compressFrom     int
 	tls              *tls.Config
-	authorize        AuthorizeFunc
+	authorize        []AuthorizeFunc
 	interceptors     []ServerInterceptor
 	observer         ConnObserver
-	onPanic          func(ctx context.Context, value any, stack []byte)
-	onError          func(err error)
+	onPanic          []func(ctx context.Context, value any, stack []byte)
+	onError          []func(err error)
 	onCallError      []func(ctx context.Context, err error)
 }
 
+// The defaults that a 0 stands for.
+const (
+	defaultMaxMessage    = 4 << 20
+	defaultMaxInFlight   = 1024
+	defaultMaxHandlers   = 16384
+	defaultMaxConns      = 16384
+	defaultMaxMethodName = 128
+
+	defaultBackoffMin = 20 * time.Millisecond
+	defaultBackoffMax = 5 * time.Second
+	defaultEjectMin   = time.Second
+	defaultEjectMax   = 30 * time.Second
+)
+
 func defaultServerOptions() serverOptions {
 	return serverOptions{
-		maxMessage:       4 << 20,
-		maxInFlight:      1024,
-		maxHandlers:      16384,
-		maxConns:         16384,
+		maxMessage:       defaultMaxMessage,
+		maxInFlight:      defaultMaxInFlight,
+		maxHandlers:      defaultMaxHandlers,
+		maxConns:         defaultMaxConns,
 		maxMetadata:      8 << 10,
-		maxMethodName:    128,
+		maxMethodName:    defaultMaxMethodName,
 		handshakeTimeout: 10 * time.Second,
 		readFrameTimeout: 30 * time.Second,
 		idleTimeout:      10 * time.Minute,
 		writeTimeout:     30 * time.Second,
 		codecs:           map[string]Codec{JSON.Name(): JSON},
-		onPanic:          func(context.Context, any, []byte) {},
-		onError:          func(error) {},
 	}
 }
 
 // WithMaxMessage bounds the size in bytes of a message that is read, its header
-// and metadata included. Default 4 MiB (1 MiB on gob connections), least 1 KiB.
+// and metadata included. Default 4 MiB (1 MiB on gob connections). 0 is the
+// default, less than 1 KiB is 1 KiB; negative sizes, and those of 4 GiB or more,
+// are refused.
 func WithMaxMessage(bytes int) ServerOption {
-	return func(o *serverOptions) { o.maxMessage = max(bytes, 1<<10) }
+	return func(o *serverOptions) {
+		o.maxMessage = max(o.number("WithMaxMessage", bytes, maxLength, defaultMaxMessage), 1<<10)
+	}
 }
 
 // WithMaxInFlight bounds the handlers that run at once for one connection, and
 // is announced to the client as its bound of calls in flight. Default 1024. What
 // the params of one connection can take is this times the largest message: lower
-// one or the other for clients that are not trusted with 4 GiB.
+// one or the other for clients that are not trusted with 4 GiB. 0 is the default;
+// negative numbers, and those above 4,294,967,295, are refused.
 func WithMaxInFlight(n int) ServerOption {
-	return func(o *serverOptions) { o.maxInFlight = max(n, 1) }
+	return func(o *serverOptions) {
+		o.maxInFlight = o.number("WithMaxInFlight", n, maxCount, defaultMaxInFlight)
+	}
 }
 
 // WithMaxHandlers bounds the handlers that run at once for all connections
 // together; calls beyond it are refused with ResourceExhausted, and NeverRan is
-// true of them. Default 16384.
+// true of them. Default 16384. 0 is the default; negative numbers are refused.
 func WithMaxHandlers(n int) ServerOption {
-	return func(o *serverOptions) { o.maxHandlers = max(n, 1) }
+	return func(o *serverOptions) {
+		o.maxHandlers = o.number("WithMaxHandlers", n, math.MaxInt, defaultMaxHandlers)
+	}
 }
 
-// WithMaxConns bounds the open connections. One more is told so and closed. Default 16384.
+// WithMaxConns bounds the open connections. One more is told so and closed.
+// Default 16384. 0 is the default; negative numbers are refused.
 func WithMaxConns(n int) ServerOption {
-	return func(o *serverOptions) { o.maxConns = max(n, 1) }
+	return func(o *serverOptions) {
+		o.maxConns = o.number("WithMaxConns", n, math.MaxInt, defaultMaxConns)
+	}
 }
 
 // WithMaxMetadata bounds the metadata of a call and of a hello, in bytes on the
-// wire. Default 8 KiB, at most 65535.
+// wire. Default 8 KiB. With 0, only empty metadata are accepted; negative sizes,
+// and those above 65535, are refused.
 func WithMaxMetadata(bytes int) ServerOption {
-	return func(o *serverOptions) { o.maxMetadata = min(max(bytes, 0), 65535) }
+	return func(o *serverOptions) { o.maxMetadata = o.number("WithMaxMetadata", bytes, math.MaxUint16, 0) }
 }
 
-// WithMaxMethodName bounds the length of a method's name in bytes. Default 128, at most 65535.
+// WithMaxMethodName bounds the length of a method's name in bytes. Default 128. 0
+// is the default, 1 and 2 are 3; negative lengths, and those above 65535, are
+// refused.
 func WithMaxMethodName(bytes int) ServerOption {
-	return func(o *serverOptions) { o.maxMethodName = min(max(bytes, 3), 65535) }
+	return func(o *serverOptions) {
+		o.maxMethodName = max(o.number("WithMaxMethodName", bytes, math.MaxUint16, defaultMaxMethodName), 3)
+	}
 }
 
 // WithHandshakeTimeout bounds the time from accepting a connection to the end
-// of its hello, TLS included. Default 10 s.
+// of its hello, TLS included. Default 10 s; 0: no bound. A negative time is refused.
 func WithHandshakeTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.handshakeTimeout = d }
+	return func(o *serverOptions) { o.handshakeTimeout = o.duration("WithHandshakeTimeout", d) }
 }
 
-// WithReadFrameTimeout bounds the time from a frame's first byte to its last. Default 30 s.
+// WithReadFrameTimeout bounds the time from a frame's first byte to its last.
+// Default 30 s; 0: no bound. A negative time is refused.
 func WithReadFrameTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.readFrameTimeout = d }
+	return func(o *serverOptions) { o.readFrameTimeout = o.duration("WithReadFrameTimeout", d) }
 }
 
-// WithIdleTimeout sets after what time without a byte from the client, and
-// without calls in flight, a connection is closed. A client's keepalive, if it is
-// below a third of d, keeps it open. Default 10 min; 0 never.
+// WithIdleTimeout sets how long a connection may be silent, without a byte from
+// the client and without calls in flight, before it is closed. A client's
+// keepalive, if it is below a third of d, keeps it open. Default 10 min; 0: for
+// ever. A negative time is refused.
 func WithIdleTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.idleTimeout = d }
+	return func(o *serverOptions) { o.idleTimeout = o.duration("WithIdleTimeout", d) }
 }
 
-// WithWriteTimeout bounds one write to a client that does not read. Default 30 s.
+// WithWriteTimeout bounds one write to a client that does not read. Default 30 s;
+// 0: no bound. A negative time is refused.
 func WithWriteTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.writeTimeout = d }
+	return func(o *serverOptions) { o.writeTimeout = o.duration("WithWriteTimeout", d) }
 }
 
 // WithHandlerTimeout sets a deadline for calls that bring none, or a later one.
 // It ends the handler's context; a handler that does not look at its context
-// runs on and keeps its place. Default 0: none.
+// runs on and keeps its place. Default 0: none. A negative time is refused.
 func WithHandlerTimeout(d time.Duration) ServerOption {
-	return func(o *serverOptions) { o.handlerTimeout = d }
+	return func(o *serverOptions) { o.handlerTimeout = o.duration("WithHandlerTimeout", d) }
 }
 
 // WithCodecs offers more codecs than JSON, for example protobuf or, to trusted
-// peers only, [Gob].
+// peers only, [Gob]. Of two codecs of one name the last one is used. A nil codec,
+// and one whose name cannot travel (see [Codec]), are refused.
 func WithCodecs(codecs ...Codec) ServerOption {
 	return func(o *serverOptions) {
 		for _, c := range codecs {
-			o.codecs[c.Name()] = c
+			if o.checkCodec("WithCodecs", c) {
+				o.codecs[c.Name()] = c
+			}
 		}
 	}
 }
@@ -131,7 +177,8 @@ func WithCodecs(codecs ...Codec) ServerOption {
 // WithServerCompression grants compression to clients that ask for it by
 // [WithCompression]: on their connections this side compresses results of from
 // bytes or more, if that makes them smaller, by gzip at its fastest level. 0
-// stands for 1024. On gob connections nothing is compressed. Default: off.
+// stands for 1024; a negative size is refused. On gob connections nothing is
+// compressed. Default: off.
 //
 // A message counts against [WithMaxMessage] with its uncompressed size, too: what
 // expands further fails its call with ResourceExhausted. But a client that sends 4
@@ -141,20 +188,21 @@ func WithCodecs(codecs ...Codec) ServerOption {
 // Do not compress results in which a secret stands beside what an attacker can
 // choose: over TLS, the length then tells of the secret.
 func WithServerCompression(from int) ServerOption {
-	return func(o *serverOptions) { o.compressFrom = compressFrom(from) }
-}
-
-func compressFrom(from int) int {
-	if from <= 0 {
-		return defaultCompressFrom
+	return func(o *serverOptions) {
+		o.compressFrom = o.number("WithServerCompression", from, math.MaxInt, defaultCompressFrom)
 	}
-	return from
 }
 
 // WithServerTLS makes Serve and ListenAndServe speak TLS. To know the clients
 // (mutual TLS) set ClientAuth and ClientCAs in cfg; [IdentityFrom] then names them.
+// It is refused if cfg is nil or has no certificate, or if the option is given twice.
 func WithServerTLS(cfg *tls.Config) ServerOption {
-	return func(o *serverOptions) { o.tls = cfg }
+	return func(o *serverOptions) {
+		o.tls = o.tlsConfig("WithServerTLS", o.tls, cfg)
+		if cfg != nil && len(cfg.Certificates) == 0 && cfg.GetCertificate == nil && cfg.GetConfigForClient == nil {
+			o.refuse("WithServerTLS: the configuration has no Certificates, GetCertificate or GetConfigForClient")
+		}
+	}
 }
 
 // AuthorizeFunc decides whether a call may run, before its params are decoded.
@@ -171,59 +219,98 @@ func WithServerTLS(cfg *tls.Config) ServerOption {
 // Unimplemented to everyone.
 type AuthorizeFunc func(ctx context.Context, method string) (identity string, err error)
 
-// WithAuthorize sets the hook that every call passes.
+// WithAuthorize adds a hook that every call passes. Given several times, the hooks
+// are asked in their order and all must allow the call; the first refusal is the
+// caller's error, and the hooks after it are not asked. The identity is the last
+// one that is not empty: a hook sees by [IdentityFrom] what those before it have
+// found. A nil hook is refused.
 func WithAuthorize(f AuthorizeFunc) ServerOption {
-	return func(o *serverOptions) { o.authorize = f }
+	return func(o *serverOptions) {
+		if o.notNil("WithAuthorize", "hook", f) {
+			o.authorize = append(o.authorize, f)
+		}
+	}
 }
 
-// WithServerInterceptors appends interceptors; the first is the outermost.
+// WithServerInterceptors adds interceptors to those before them; the first is the
+// outermost. A nil one is refused.
 func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
-	return func(o *serverOptions) { o.interceptors = append(o.interceptors, chain...) }
+	return func(o *serverOptions) {
+		for _, i := range chain {
+			if o.notNil("WithServerInterceptors", "interceptor", i) {
+				o.interceptors = append(o.interceptors, i)
+			}
+		}
+	}
 }
 
-// ConnObserver is told of connections and the bytes of their frames (not of
-// hellos and TLS), for metrics. It is called by many goroutines at once and must
-// not wait.
-type ConnObserver interface {
-	ConnOpened()
-	ConnClosed()
-	BytesRead(n int)
-	BytesWritten(n int)
-}
-
-// WithServerObserver sets who is told of the server's connections.
+// WithServerObserver adds an observer of the server's connections. All hear of
+// everything, in the order in which they were given. A nil one is refused.
 func WithServerObserver(obs ConnObserver) ServerOption {
-	return func(o *serverOptions) { o.observer = obs }
+	return func(o *serverOptions) {
+		if o.notNil("WithServerObserver", "observer", obs) {
+			o.observer = observeToo(o.observer, obs)
+		}
+	}
 }
 
-// WithPanicHandler is told of every panic in a handler, with its stack. The
-// caller gets Internal and neither. Default: nobody is told.
+// WithPanicHandler adds a callback for panics in a user's code that runs on the
+// server's goroutines: handlers, interceptors, hooks, marshalers, and the methods of
+// error values. It gets the value and the stack; the caller gets Internal and
+// neither. All callbacks are called, in the order in which they were given; a nil
+// one is refused. Default: the panic is printed by package log. A callback that
+// panics is printed, too.
 func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) ServerOption {
-	return func(o *serverOptions) { o.onPanic = f }
+	return func(o *serverOptions) {
+		if o.notNil("WithPanicHandler", "callback", f) {
+			o.onPanic = append(o.onPanic, f)
+		}
+	}
 }
 
-// WithErrorHandler is told why a connection was closed by this side (a broken
-// protocol, a limit) and of failing accepts. It must not wait. Default: nobody is told.
+// WithErrorHandler adds a callback for why this side closed a connection (a broken
+// protocol, a limit) and for failing accepts. It must not wait. All callbacks are
+// called, in the order in which they were given; a nil one is refused. Default: none.
 func WithErrorHandler(f func(err error)) ServerOption {
-	return func(o *serverOptions) { o.onError = f }
+	return func(o *serverOptions) {
+		if o.notNil("WithErrorHandler", "callback", f) {
+			o.onError = append(o.onError, f)
+		}
+	}
 }
 
-// WithCallErrorHandler adds someone who is told of the failures that no interceptor
-// sees. Either a call was refused before it ran (no such method, a bound,
-// Authorize, params that do not decode), and [NeverRan] is true of err; or its
-// handler returned a result that could not be encoded or that is larger than the
-// client reads. From ctx come the peer and, as far as they are known by then, the
+// WithCallErrorHandler adds a callback for the failures that no interceptor sees.
+// Either a call was refused before it ran (no such method, a bound, Authorize,
+// params that do not decode), and [NeverRan] is true of err; or its handler
+// returned a result that could not be encoded or that is larger than the client
+// reads. From ctx come the peer and, as far as they are known by then, the
 // metadata, the identity and the method: [MethodFrom] returns "" if there is none
 // of that name. f may run on the goroutine that reads the connection, so it must
-// not wait. Default: nobody is told.
+// not wait. All callbacks are called, in the order in which they were given; a nil
+// one is refused. Default: none.
 func WithCallErrorHandler(f func(ctx context.Context, err error)) ServerOption {
-	return func(o *serverOptions) { o.onCallError = append(o.onCallError, f) }
+	return func(o *serverOptions) {
+		if o.notNil("WithCallErrorHandler", "callback", f) {
+			o.onCallError = append(o.onCallError, f)
+		}
+	}
 }
 
-// ClientOption sets something of a Client in Dial and NewClient, or of a Pool's clients.
+// ClientOption sets something of a Client in [Dial] and [NewClient], or of a
+// [Pool]'s clients. Nil, negative numbers and durations, and sizes that the wire
+// has no room for are refused by the name of their option: Dial returns an
+// InvalidArgument, NewClient and NewPool panic. Of an option given twice the last
+// value counts. Interceptors and observers are added to those before them, and
+// TLS may be given once.
 type ClientOption func(*clientOptions)
 
+// WithClientOptions makes several options one, applied in their order.
+func WithClientOptions(opts ...ClientOption) ClientOption {
+	return func(o *clientOptions) { o.apply(opts) }
+}
+
 type clientOptions struct {
+	misuse
 	codec            Codec
 	compressFrom     int
 	tls              *tls.Config
@@ -250,114 +337,144 @@ type clientOptions struct {
 func defaultClientOptions() clientOptions {
 	return clientOptions{
 		codec:            JSON,
-		maxMessage:       4 << 20,
+		maxMessage:       defaultMaxMessage,
 		handshakeTimeout: 10 * time.Second,
 		writeTimeout:     30 * time.Second,
 		keepalive:        30 * time.Second,
 		maxAttempts:      4,
 		maxRetryAfter:    5 * time.Second,
-		backoffMin:       20 * time.Millisecond,
-		backoffMax:       5 * time.Second,
+		backoffMin:       defaultBackoffMin,
+		backoffMax:       defaultBackoffMax,
 		connsPerAddr:     1,
 		ejectAfter:       5,
-		ejectMin:         time.Second,
-		ejectMax:         30 * time.Second,
+		ejectMin:         defaultEjectMin,
+		ejectMax:         defaultEjectMax,
 	}
 }
 
-// WithCodec chooses the connection's codec. Default [JSON].
+// WithCodec chooses the connection's codec. Default [JSON]. A nil codec, and one
+// whose name cannot travel (see [Codec]), are refused.
 func WithCodec(c Codec) ClientOption {
-	return func(o *clientOptions) { o.codec = c }
+	return func(o *clientOptions) {
+		if o.checkCodec("WithCodec", c) {
+			o.codec = c
+		}
+	}
 }
 
 // WithCompression asks the server for compression. If it grants that by
 // [WithServerCompression], this side compresses params of from bytes or more, if
 // that makes them smaller, and the server its results from its own bound on; if
-// not, nothing is compressed. 0 stands for 1024. On gob connections nothing is
-// compressed. A result counts against [WithMaxReply] with its uncompressed size,
-// too. Default: off.
+// not, nothing is compressed. 0 stands for 1024; a negative size is refused. On gob
+// connections nothing is compressed. A result counts against [WithMaxReply] with
+// its uncompressed size, too. Default: off.
 func WithCompression(from int) ClientOption {
-	return func(o *clientOptions) { o.compressFrom = compressFrom(from) }
+	return func(o *clientOptions) {
+		o.compressFrom = o.number("WithCompression", from, math.MaxInt, defaultCompressFrom)
+	}
 }
 
-// WithTLS makes Dial speak TLS; a certificate in cfg makes it mutual. Without a
-// ServerName the address's host is checked.
+// WithTLS makes Dial and a Pool speak TLS; a certificate in cfg makes it mutual.
+// Without a ServerName the address's host is checked. It is refused if cfg is nil
+// or if the option is given twice, and by [NewClient], whose connection is made:
+// give that one a tls.Client(conn, cfg).
 func WithTLS(cfg *tls.Config) ClientOption {
-	return func(o *clientOptions) { o.tls = cfg }
+	return func(o *clientOptions) { o.tls = o.tlsConfig("WithTLS", o.tls, cfg) }
 }
 
-// WithDialer replaces how connections are made; addr is what Dial was given.
-// TLS, if set, is spoken over what it returns.
+// WithDialer replaces how Dial and a Pool make connections; addr is what Dial was
+// given, and is not looked at before. TLS, if set, is spoken over what it returns.
+// The last dialer given is used; a nil one is refused.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) ClientOption {
-	return func(o *clientOptions) { o.dial = dial }
+	return func(o *clientOptions) {
+		if o.notNil("WithDialer", "dialer", dial) {
+			o.dial = dial
+		}
+	}
 }
 
 // WithHelloMetadata is sent once per connection; handlers find it in their Peer.
-// Keys that begin with "rpc." are the protocol's own.
+// Keys that begin with "rpc." are the protocol's own. The last metadata given are
+// sent; nil sends none. Metadata that may not travel fail every call.
 func WithHelloMetadata(md Metadata) ClientOption {
 	return func(o *clientOptions) { o.metadata = md }
 }
 
 // WithMaxReply bounds the size in bytes of a message from the server. It is
 // announced, so that a larger reply becomes a ResourceExhausted error of that
-// call. Default 4 MiB, least 1 KiB.
+// call. Default 4 MiB. 0 is the default, less than 1 KiB is 1 KiB; negative sizes,
+// and those of 4 GiB or more, are refused.
 func WithMaxReply(bytes int) ClientOption {
-	return func(o *clientOptions) { o.maxMessage = max(bytes, 1<<10) }
+	return func(o *clientOptions) {
+		o.maxMessage = max(o.number("WithMaxReply", bytes, maxLength, defaultMaxMessage), 1<<10)
+	}
 }
 
-// WithClientHandshakeTimeout bounds TLS and the hellos. Default 10 s.
+// WithClientHandshakeTimeout bounds TLS and the hellos. Default 10 s; 0: no bound.
+// A negative time is refused.
 func WithClientHandshakeTimeout(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.handshakeTimeout = d }
+	return func(o *clientOptions) { o.handshakeTimeout = o.duration("WithClientHandshakeTimeout", d) }
 }
 
-// WithDefaultTimeout is the deadline of calls whose context has none. Default 0: none.
+// WithDefaultTimeout is the deadline of calls whose context has none. Default 0:
+// none. A negative time is refused.
 func WithDefaultTimeout(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.defaultTimeout = d }
+	return func(o *clientOptions) { o.defaultTimeout = o.duration("WithDefaultTimeout", d) }
 }
 
-// WithClientWriteTimeout bounds one write to a server that does not read. Default 30 s.
+// WithClientWriteTimeout bounds one write to a server that does not read. Default
+// 30 s; 0: no bound. A negative time is refused.
 func WithClientWriteTimeout(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.writeTimeout = d }
+	return func(o *clientOptions) { o.writeTimeout = o.duration("WithClientWriteTimeout", d) }
 }
 
-// WithKeepalive sets after what time without a byte from the server a ping is
-// sent; without an answer for as long again the connection is given up.
-// Default 30 s; 0 never.
+// WithKeepalive sets how long a connection may be silent before it is pinged;
+// after as long again without an answer it is closed. Default 30 s; 0: no pings.
+// A negative time is refused.
 func WithKeepalive(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.keepalive = d }
+	return func(o *clientOptions) { o.keepalive = o.duration("WithKeepalive", d) }
 }
 
 // WithMaxAttempts bounds how often one call is tried, the first time included.
 // Only calls that never ran, or are marked by [WithIdempotent], are tried again.
-// Default 4; 1 never tries again.
+// Default 4; 0 and 1 never try again. A negative number is refused.
 func WithMaxAttempts(n int) ClientOption {
-	return func(o *clientOptions) { o.maxAttempts = max(n, 1) }
+	return func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) }
 }
 
 // WithMaxRetryAfter bounds the pause that a server may ask for, see [RetryAfter],
 // before a call is tried again. A call that is asked to wait for longer, or
 // beyond its deadline, fails at once. Up to a quarter is added to a pause at
 // random, so that not all callers come back together. Default 5 s; 0 never waits.
+// A negative time is refused.
 func WithMaxRetryAfter(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.maxRetryAfter = d }
+	return func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) }
 }
 
 // WithBackoff sets the least and the longest pause between attempts to connect;
 // it doubles from one to the other, and up to half of it is cut off at random.
-// Default 20 ms and 5 s.
+// Default 20 ms and 5 s; 0 is the default. Negative pauses, and a longest that is
+// shorter than the least, are refused.
 func WithBackoff(least, longest time.Duration) ClientOption {
-	return func(o *clientOptions) { o.backoffMin, o.backoffMax = least, max(least, longest) }
+	return func(o *clientOptions) {
+		o.backoffMin, o.backoffMax = o.pauses("WithBackoff", least, longest, defaultBackoffMin, defaultBackoffMax)
+	}
 }
 
-// WithConnsPerAddr sets how many connections a Pool keeps to each address. Default 1.
+// WithConnsPerAddr sets how many connections a Pool keeps to each address. Default
+// 1; 0 is the default. Negative numbers, and those above 65535, are refused.
 func WithConnsPerAddr(n int) ClientOption {
-	return func(o *clientOptions) { o.connsPerAddr = max(n, 1) }
+	return func(o *clientOptions) { o.connsPerAddr = o.number("WithConnsPerAddr", n, math.MaxUint16, 1) }
 }
 
-// WithBalancing sets how a Pool chooses among its connections. Default
-// [LeastInFlight].
+// WithBalancing sets how a Pool chooses among its connections. Default, and zero
+// value, [LeastInFlight]; what is none of the constants is refused.
 func WithBalancing(b Balancing) ClientOption {
-	return func(o *clientOptions) { o.balancing = b }
+	return func(o *clientOptions) {
+		if o.balancing = b; b > RoundRobin {
+			o.refuse("WithBalancing(%d): want LeastInFlight, TwoChoices or RoundRobin", uint8(b))
+		}
+	}
 }
 
 // WithEjection sets how a Pool leaves out a server that it is connected to and that
@@ -367,18 +484,34 @@ func WithBalancing(b Balancing) ClientOption {
 // It then has to answer a ping within least, and one call decides. Never more
 // than half of the servers are left out at once, so never the only one, and one
 // that is gets calls all the same if there is no other to take them. Default 5
-// failures, 1 s and 30 s; 0 failures: never.
+// failures, 1 s and 30 s. 0 failures: never; pauses of 0 are the default. Negative
+// values, and a longest pause that is shorter than the least, are refused.
 func WithEjection(failures int, least, longest time.Duration) ClientOption {
-	return func(o *clientOptions) { o.ejectAfter, o.ejectMin, o.ejectMax = failures, least, max(least, longest) }
+	return func(o *clientOptions) {
+		o.ejectAfter = o.number("WithEjection", failures, math.MaxInt32, 0)
+		o.ejectMin, o.ejectMax = o.pauses("WithEjection", least, longest, defaultEjectMin, defaultEjectMax)
+	}
 }
 
-// WithInterceptors appends interceptors; the first is the outermost. Around a
-// Pool they see each call once, however often it is tried.
+// WithInterceptors adds interceptors to those before them; the first is the
+// outermost. Around a Pool they see each call once, however often it is tried. A
+// nil one is refused.
 func WithInterceptors(chain ...ClientInterceptor) ClientOption {
-	return func(o *clientOptions) { o.interceptors = append(o.interceptors, chain...) }
+	return func(o *clientOptions) {
+		for _, i := range chain {
+			if o.notNil("WithInterceptors", "interceptor", i) {
+				o.interceptors = append(o.interceptors, i)
+			}
+		}
+	}
 }
 
-// WithObserver sets who is told of the client's connections.
+// WithObserver adds an observer of the client's connections. All hear of
+// everything, in the order in which they were given. A nil one is refused.
 func WithObserver(obs ConnObserver) ClientOption {
-	return func(o *clientOptions) { o.observer = obs }
+	return func(o *clientOptions) {
+		if o.notNil("WithObserver", "observer", obs) {
+			o.observer = observeToo(o.observer, obs)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,11 +48,15 @@ type Pool struct {
 	stop    context.CancelFunc
 }
 
-// NewPool returns a pool over the addresses that resolver gives. Close ends it.
+// NewPool returns a pool over the addresses that resolver gives. Close ends it. It
+// panics if resolver is nil or an option makes no sense: see [ClientOption].
 func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
-	o := defaultClientOptions()
-	for _, opt := range opts {
-		opt(&o)
+	o, err := newClientOptions(opts)
+	switch {
+	case isNil(resolver):
+		panic(fmt.Errorf("rpc: NewPool: the resolver is nil%s", typeOfNil(resolver)))
+	case err != nil:
+		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
 	}
 	p := &Pool{options: o, known: make(chan struct{}), servers: map[string]*server{}}
 	p.members.Store(&[]*Client{})

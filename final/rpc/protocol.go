@@ -298,7 +298,7 @@ func takeReason(in *fields) (Code, string) {
 	if code == OK || code > lastCode {
 		code = Unknown
 	}
-	return code, cleanText(string(in.take(in.uint16())), math.MaxUint16)
+	return code, cleanBytes(in.take(in.uint16()), maxErrorText)
 }
 
 func appendGoAway(dst []byte, lastID uint64, e *Error) []byte {
@@ -378,7 +378,7 @@ func parseServerHello(b []byte) (h serverHello, err error) {
 	h.code = Code(in.uint8())
 	h.maxInFlight = in.uint32()
 	h.maxMessage = in.uint32()
-	h.text = cleanText(string(in.b), maxErrorText)
+	h.text = cleanBytes(in.b, maxErrorText)
 	switch {
 	case in.bad:
 		return h, errProtocol("truncated hello")

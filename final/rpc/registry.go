@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -43,9 +44,17 @@ func Vital() MethodOption {
 	return func(m *method) { m.vital = true }
 }
 
+// SkipUnfit has [Server.Register] leave out the exported methods of a receiver that
+// take params but cannot be called from outside, such as ServeHTTP, in place of
+// refusing the receiver.
+func SkipUnfit() MethodOption {
+	return func(m *method) { m.skipUnfit = true }
+}
+
 // method is one entry of the registry, checked and bound at registration.
 type method struct {
 	info      MethodInfo
+	skipUnfit bool       // see [SkipUnfit]
 	vital     bool       // see [Vital]
 	newParams func() any // a pointer to decode into; nil if the method takes nothing
 	handler   Handler    // with the server's interceptors around it
@@ -225,30 +234,36 @@ func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, re
 // methodsOf binds the methods of a receiver that may be called from outside:
 // its own exported ones (not those of embedded fields) that take a context
 // and/or one value and return something. Close, String and TryLock take
-// nothing, so they are not published.
-func methodsOf(service string, receiver any) ([]*method, error) {
+// nothing, so they are not published. Others that do not fit are refused, all at
+// once, or skipped.
+func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) {
 	v := reflect.ValueOf(receiver)
 	if !v.IsValid() {
 		return nil, fmt.Errorf("rpc: register %s: the receiver is nil", service)
 	}
 	t := v.Type()
 	var found []*method
+	var unfit []error
 	for i := range t.NumMethod() {
-		if isPromoted(t, t.Method(i)) {
+		if isPromoted(t, t.Method(i)) || v.Method(i).Type().NumIn() == 0 {
 			continue
 		}
 		m, err := bind(service+"."+t.Method(i).Name, v.Method(i), false)
 		if err != nil {
-			continue // not meant for callers
+			unfit = append(unfit, err)
+			continue
 		}
 		found = append(found, m)
+	}
+	if len(unfit) > 0 && !skipUnfit {
+		return nil, fmt.Errorf("%w (rpc.SkipUnfit() leaves such methods out)", errors.Join(unfit...))
 	}
 	if len(found) > 0 {
 		return found, nil
 	}
 	hint := ""
 	if t.Kind() != reflect.Pointer {
-		if _, err := methodsOf(service, reflect.New(t).Interface()); err == nil {
+		if _, err := methodsOf(service, reflect.New(t).Interface(), true); err == nil {
 			hint = fmt.Sprintf("; *%s has: register a pointer", t)
 		}
 	}

@@ -47,7 +47,7 @@ func TestRegister_PublishesOnlyWhatIsMeantForCallers(t *testing.T) {
 	srv := NewServer()
 	s := &shelf{}
 	assert.NoError(t, s.unexported(1))
-	require.NoError(t, srv.Register("Shelf", s))
+	require.NoError(t, srv.Register("Shelf", s, SkipUnfit()))
 	require.NoError(t, srv.Register("ByValue", shelf2{}))
 	require.NoError(t, srv.Register("ByPointer", &shelf2{}))
 	var names []string
@@ -60,9 +60,22 @@ func TestRegister_PublishesOnlyWhatIsMeantForCallers(t *testing.T) {
 	}, names)
 }
 
+func TestRegister_NamesTheMethodsThatDoNotFit(t *testing.T) {
+	srv := NewServer()
+	err := srv.Register("Shelf", &shelf{})
+	for _, name := range []string{"Nothing", "Two", "Many", "TwoResults"} {
+		assert.ErrorContains(t, err, "rpc: register Shelf."+name+": func(")
+	}
+	for _, name := range []string{"Close", "String", "TryLock", "Write", "Count"} {
+		assert.NotContains(t, err.Error(), "Shelf."+name)
+	}
+	assert.ErrorContains(t, err, "SkipUnfit")
+	assert.Empty(t, srv.Methods())
+}
+
 func TestRegister_DescribesTypes(t *testing.T) {
 	srv := NewServer()
-	require.NoError(t, srv.Register("Shelf", &shelf{}))
+	require.NoError(t, srv.Register("Shelf", &shelf{}, SkipUnfit()))
 	require.NoError(t, checkStock.Handle(srv, newInventory().check, NonBlocking()))
 	byName := map[string]MethodInfo{}
 	for _, m := range srv.Methods() {
@@ -97,7 +110,7 @@ func TestRegister_RefusesWhatCannotBeCalled(t *testing.T) {
 func TestRegister_DuplicateIsRefusedAndNothingIsPublished(t *testing.T) {
 	srv := NewServer()
 	require.NoError(t, srv.RegisterFunc("Shelf.List", func() error { return nil }))
-	assert.EqualError(t, srv.Register("Shelf", &shelf{}), "rpc: method Shelf.List is registered already")
+	assert.EqualError(t, srv.Register("Shelf", &shelf{}, SkipUnfit()), "rpc: method Shelf.List is registered already")
 	assert.Len(t, srv.Methods(), 1)
 	assert.Error(t, checkStockTwice(srv))
 }

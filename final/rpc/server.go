@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,6 +32,8 @@ type Server struct {
 	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
 	ended     chan struct{}  // closed when serving has come to its end
 	ending    sync.Once
+	life      context.Context // of calls without a connection; ended by Close
+	endLife   context.CancelFunc
 	fast      any // fastpath.go's
 
 }
@@ -45,29 +48,34 @@ const (
 	Closed                // all is over
 )
 
-// NewServer returns a server without methods.
+// NewServer returns a server without methods. It panics on an option that makes no
+// sense: see [ServerOption].
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
-		options:   defaultServerOptions(),
+		options:   newServerOptions(opts),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
 		ended:     make(chan struct{}),
 	}
+	s.life, s.endLife = context.WithCancel(context.Background())
 	s.fast = newFast(s)
-	for _, opt := range opts {
-		opt(&s.options)
-	}
 	return s
 }
 
 // Register publishes the methods of receiver as "name.Method": those of its own
 // exported methods that take a context and/or one value and return a result, an
-// error, or both. What an embedded field brings is not published, nor are
-// methods without parameters such as Close: use [Server.RegisterFunc] for them.
-// Nothing is published if a name is taken or no method fits.
+// error, or both. Promoted methods are not published, nor are methods without
+// parameters such as Close: use [Server.RegisterFunc] for them. An exported method
+// that takes params and has another signature is refused, unless opts have
+// [SkipUnfit]. Nothing is published if a method is refused, a name is taken or no
+// method fits.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
-	methods, err := methodsOf(name, receiver)
+	var wanted method
+	for _, opt := range opts {
+		opt(&wanted)
+	}
+	methods, err := methodsOf(name, receiver, wanted.skipUnfit)
 	if err != nil {
 		return err
 	}
@@ -103,7 +111,7 @@ func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
 		for _, opt := range opts {
 			opt(m)
 		}
-		m.handler = chainHandler(m.info, m.handler, s.options.interceptors)
+		m.handler = s.chain(m)
 	}
 	return s.registry.add(methods)
 }
@@ -150,7 +158,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			if errors.Is(err, net.ErrClosed) {
 				return fmt.Errorf("rpc: accept: %w", err)
 			}
-			s.options.onError(fmt.Errorf("rpc: accept: %w", err))
+			s.report(fmt.Errorf("rpc: accept: %w", err))
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.pause(pause)
 			continue
@@ -217,7 +225,7 @@ func (s *Server) addConn(conn net.Conn) *serverConn {
 		return nil
 	case full:
 		refuseConn(conn, s.options.maxConns)
-		s.options.onError(fmt.Errorf("rpc: %s: more than %d connections", conn.RemoteAddr(), s.options.maxConns))
+		s.report(fmt.Errorf("rpc: %s: more than %d connections", conn.RemoteAddr(), s.options.maxConns))
 		return nil
 	}
 	return c
@@ -262,62 +270,133 @@ func (s *Server) acquire(m *method) bool {
 
 func (s *Server) release() { s.running.Add(-1) }
 
-// noMethod refuses a call of a method that does not exist. The hook may say that
-// there are too many of them; whatever else it says would tell callers apart.
+// noMethod refuses a call of a method that does not exist. A hook may say that
+// there are too many of them; whatever else one says would tell callers apart, and
+// does not keep the next hook from being asked.
 func (s *Server) noMethod(ctx context.Context, call *serverCall, name []byte) error {
 	refusal, asked := noMethod(name, s.options.maxMethodName), ""
 	if refusal.Code == Unimplemented {
 		asked = string(name)
 	}
-	err := s.authorize(ctx, call, asked)
-	switch CodeOf(err) {
-	case ResourceExhausted, Unavailable:
-		return err
+	for _, hook := range s.options.authorize {
+		err := s.ask(ctx, call, hook, asked)
+		switch CodeOf(err) {
+		case ResourceExhausted, Unavailable:
+			return err
+		}
 	}
 	return refusal
 }
 
-// authorize asks the hook, which may panic like any code of a user.
-func (s *Server) authorize(ctx context.Context, call *serverCall, name string) (err error) {
-	if s.options.authorize == nil {
-		return nil
+// authorize asks the hooks until one refuses.
+func (s *Server) authorize(ctx context.Context, call *serverCall, name string) error {
+	for _, hook := range s.options.authorize {
+		if err := s.ask(ctx, call, hook, name); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// ask asks one hook, which may panic like any code of a user.
+func (s *Server) ask(ctx context.Context, call *serverCall, hook AuthorizeFunc, name string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = Errorf(Internal, "authorization failed")
-			s.options.onPanic(ctx, p, debug.Stack())
+			s.panicked(ctx, p, debug.Stack())
 		}
 	}()
-	call.identity, err = s.options.authorize(ctx, name)
-	return err
+	identity, err := hook(ctx, name)
+	if identity != "" {
+		call.identity = identity
+	}
+	return s.sound(ctx, err)
+}
+
+// report calls the error handlers, see [WithErrorHandler].
+func (s *Server) report(err error) {
+	for _, f := range s.options.onError {
+		s.guard(context.Background(), func() { f(err) })
+	}
+}
+
+// panicked calls the panic handlers, see [WithPanicHandler], or prints.
+func (s *Server) panicked(ctx context.Context, value any, stack []byte) {
+	if len(s.options.onPanic) == 0 {
+		printPanic(fmt.Sprintf("in %s", cmp.Or(MethodFrom(ctx), "a hook")), value, stack)
+	}
+	for _, f := range s.options.onPanic {
+		defer func() { // a panic handler that panics has none to be told
+			if p := recover(); p != nil {
+				printPanic("in a panic handler", p, debug.Stack())
+			}
+		}()
+		f(ctx, value, stack)
+	}
+}
+
+// guard calls a hook, whose panic is one like any other.
+func (s *Server) guard(ctx context.Context, hook func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(ctx, p, debug.Stack())
+		}
+	}()
+	hook()
+}
+
+// sound returns err, or what others can read in its place: an error whose code is
+// OK counts as success somewhere, and one whose methods panic ends a process.
+func (s *Server) sound(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	readable, p := soundError(err)
+	if p != nil {
+		s.panicked(ctx, p.value, p.stack)
+	}
+	return readable
+}
+
+// chain puts the interceptors around a method's handler, the first one given
+// outermost. Each sees sound errors of what it wraps.
+func (s *Server) chain(m *method) Handler {
+	h := s.soundly(m.handler)
+	for _, wrap := range slices.Backward(s.options.interceptors) {
+		h = s.soundly(wrap(m.info, h))
+	}
+	return h
+}
+
+func (s *Server) soundly(h Handler) Handler {
+	return func(ctx context.Context, params any) (any, error) {
+		result, err := h(ctx, params)
+		return result, s.sound(ctx, err)
+	}
 }
 
 // callFailed tells those who want to know it, see [WithCallErrorHandler], which
 // may panic like any code of a user.
 func (s *Server) callFailed(ctx context.Context, err error) {
+	if p := (*codecPanic)(nil); errors.As(err, &p) {
+		s.panicked(ctx, p.value, p.stack)
+	}
 	if len(s.options.onCallError) == 0 {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			s.options.onPanic(ctx, p, debug.Stack())
-		}
-	}()
 	for _, f := range s.options.onCallError {
-		f(ctx, err)
+		s.guard(ctx, func() { f(ctx, err) })
 	}
 }
 
 // Invoke runs a method without a connection, for gateways: Authorize,
 // interceptors and the server's bound of handlers apply. peer says who calls;
 // body is in codec's encoding, and so is the result. The error is an *[Error].
+// Shutdown waits for the call; Close ends its context and waits for it.
 func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
 	call := &serverCall{peer: peer, method: s.registry.find([]byte(name)), metadata: md}
-	if d := s.options.handlerTimeout; d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
+	ctx, leave := s.enter(ctx)
+	defer leave()
 	ctx = context.WithValue(ctx, callKey{}, call)
 	if err := s.admit(ctx, call, name); err != nil {
 		refusal := unrun(toError(err).clone())
@@ -326,6 +405,29 @@ func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadat
 	}
 	defer s.release()
 	return s.invoke(ctx, call.method, codec, body)
+}
+
+// enter counts in a call without a connection, if the server still serves, and
+// returns the context that it has and what ends it.
+func (s *Server) enter(ctx context.Context) (context.Context, context.CancelFunc) {
+	var cancel context.CancelFunc
+	if d := s.options.handlerTimeout; d > 0 {
+		ctx, cancel = context.WithTimeout(ctx, d)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Serving {
+		return ctx, cancel
+	}
+	s.serving.Add(1)
+	stop := context.AfterFunc(s.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		s.serving.Done()
+	}
 }
 
 // admit is [serverConn.admit] for calls without a connection.
@@ -425,6 +527,7 @@ func (s *Server) stop(state State) {
 }
 
 func (s *Server) cutAll() {
+	s.endLife()
 	s.mu.Lock()
 	conns := s.connsLocked()
 	s.mu.Unlock()

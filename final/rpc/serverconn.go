@@ -65,7 +65,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 // serve runs the connection from hello to end and returns when its handlers have.
 func (c *serverConn) serve() {
 	if err := c.hello(); err != nil {
-		c.server.options.onError(fmt.Errorf("rpc: %s: %w", c.peer.Addr, err))
+		c.server.report(fmt.Errorf("rpc: %s: %w", c.peer.Addr, err))
 		close(c.finished)
 		c.conn.Close()
 		return

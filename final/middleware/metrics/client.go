@@ -36,10 +36,9 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 }
 
 // Options returns what gives a client the metrics, for [rpc.Dial], [rpc.NewClient]
-// and [rpc.NewPool]. A client has one observer: a [rpc.WithObserver] after these
-// takes the bytes and connections away, unless that observer passes on to c what
-// it is told. Interceptors that are given before these are not part of a call's
-// duration, and calls that they answer are not counted.
+// and [rpc.NewPool]. Observers and interceptors of yours may be given beside
+// them. Interceptors that are given before these are not part of a call's duration,
+// and calls that they answer are not counted.
 func (c *Client) Options() []rpc.ClientOption {
 	return []rpc.ClientOption{rpc.WithInterceptors(c.intercept), rpc.WithObserver(c)}
 }

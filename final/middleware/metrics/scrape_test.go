@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -100,13 +101,18 @@ func TestScrape_PromtoolHasNothingToSay(t *testing.T) {
 	assert.Empty(t, string(out))
 }
 
-func TestOptions_AnObserverOfYoursPassesOn(t *testing.T) {
+func TestOptions_AnObserverOfYoursIsToldToo(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	m := newServer(t, reg)
-	own := &observer{ConnObserver: m}
-	client := dial(t, serve(t, nil, append(m.Options(), rpc.WithServerObserver(own))...))
+	own := &observer{}
+	client := dial(t, serve(t, nil, append(newServer(t, reg).Options(), rpc.WithServerObserver(own))...))
 	require.NoError(t, client.Call(context.Background(), "Test.Echo", "a", nil))
 	assert.Equal(t, 1.0, value(t, reg, "rpc_server_open_connections"))
+	assert.EqualValues(t, 1, own.opened.Load())
 }
 
-type observer struct{ rpc.ConnObserver }
+type observer struct{ opened atomic.Int32 }
+
+func (o *observer) ConnOpened()    { o.opened.Add(1) }
+func (*observer) ConnClosed()      {}
+func (*observer) BytesRead(int)    {}
+func (*observer) BytesWritten(int) {}

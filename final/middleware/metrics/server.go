@@ -41,11 +41,10 @@ func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 	return register(reg, s)
 }
 
-// Options returns what gives a server the metrics, for [rpc.NewServer]. A server
-// has one observer: a [rpc.WithServerObserver] after these takes the bytes and
-// connections away, unless that observer passes on to s what it is told.
-// Interceptors that are given before these are not part of a call's duration, and
-// calls that they refuse are not counted.
+// Options returns what gives a server the metrics, for [rpc.NewServer]. Observers
+// and interceptors of yours may be given beside them. Interceptors that are given
+// before these are not part of a call's duration, and calls that they refuse are
+// not counted.
 func (s *Server) Options() []rpc.ServerOption {
 	return []rpc.ServerOption{
 		rpc.WithServerInterceptors(s.intercept),

@@ -97,10 +97,18 @@ func (o *options) with(ctx context.Context, addr string, f func(ctx context.Cont
 	}
 	defer client.Close()
 	err = f(ctx, client)
-	if rpc.CodeOf(err) == rpc.DeadlineExceeded && o.timeout > 0 { // whoever noticed first
+	if rpc.CodeOf(err) == rpc.DeadlineExceeded && isOver(ctx) {
 		return hint(err, "-timeout is %v", o.timeout)
 	}
 	return err
+}
+
+// isOver reports whether ctx's own deadline is what ended a call. The server may
+// notice that first, since a timeout travels in whole milliseconds; a call of its
+// own that timed out leaves more time than that.
+func isOver(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < 5*time.Millisecond
 }
 
 func (o *options) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -76,6 +76,7 @@ func registerShop(srv *rpc.Server) error {
 		srv.RegisterFunc("Inventory.Any", func(v any) any { return v }),
 		srv.RegisterFunc("Math.Negate", func(n int) int { return -n }),
 		srv.RegisterFunc("Test.Hang", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+		srv.RegisterFunc("Test.InnerTimeout", func() error { return rpc.Errorf(rpc.DeadlineExceeded, "call Database.Get") }),
 		srv.RegisterFunc("Test.Who", func(ctx context.Context) string {
 			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx)
 		}),

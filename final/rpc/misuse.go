@@ -1,0 +1,159 @@
+package rpc
+
+import (
+	"crypto/tls"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// misuse remembers the first thing that is wrong with the options of a
+// constructor, which then refuses them all: a nil codec that is only found when
+// a connection says hello ends the process from a goroutine of ours, hours later.
+type misuse struct{ err *Error }
+
+// refuse notes what is wrong. The first word is the option's name.
+func (m *misuse) refuse(format string, args ...any) {
+	if m.err == nil {
+		m.err = Errorf(InvalidArgument, format, args...)
+	}
+}
+
+// number refuses an n that is not within bounds, and returns it, or fallback for 0.
+func (m *misuse) number(option string, n, most, fallback int) int {
+	switch {
+	case n < 0 || n > most:
+		m.refuse("%s(%d): want 0 to %d", option, n, most)
+	case n == 0:
+		return fallback
+	}
+	return n
+}
+
+// duration refuses a d below 0.
+func (m *misuse) duration(option string, d time.Duration) time.Duration {
+	if d < 0 {
+		m.refuse("%s(%v): want 0 or more", option, d)
+	}
+	return d
+}
+
+// pauses refuses a pair of pauses below 0 or in the wrong order. 0 stands for
+// the default.
+func (m *misuse) pauses(option string, least, longest, defaultLeast, defaultLongest time.Duration) (time.Duration, time.Duration) {
+	m.duration(option+": least", least)
+	m.duration(option+": longest", longest)
+	if longest > 0 && longest < least {
+		m.refuse("%s: the longest pause, %v, is shorter than the least, %v", option, longest, least)
+	}
+	switch {
+	case least == 0 && longest == 0:
+		least, longest = defaultLeast, defaultLongest
+	case least == 0:
+		least = min(defaultLeast, longest)
+	case longest == 0:
+		longest = max(defaultLongest, least)
+	}
+	return least, longest
+}
+
+// notNil refuses a nil value, and a nil pointer or function in an interface.
+func (m *misuse) notNil(option, what string, v any) bool {
+	if !isNil(v) {
+		return true
+	}
+	m.refuse("%s: the %s is nil%s", option, what, typeOfNil(v))
+	return false
+}
+
+// isNil reports whether calling v's methods, or v, would most likely panic. A nil
+// slice, such as a StaticResolver without addresses, is a value like others.
+func isNil(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
+}
+
+func typeOfNil(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf(": (%T)(nil)", v)
+}
+
+// checkCodec refuses a codec that could not travel by its name.
+func (m *misuse) checkCodec(option string, c Codec) bool {
+	if !m.notNil(option, "codec", c) {
+		return false
+	}
+	name := c.Name()
+	bad := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
+	if name == "" || len(name) > maxCodecName || strings.ContainsFunc(name, bad) {
+		m.refuse("%s: the codec's name is %q: want 1 to %d of a-z, 0-9 and '-'", option, name, maxCodecName)
+		return false
+	}
+	return true
+}
+
+// tlsConfig refuses nil and a second configuration: of two, neither can be meant
+// to be ignored.
+func (m *misuse) tlsConfig(option string, before, cfg *tls.Config) *tls.Config {
+	if m.notNil(option, "configuration", cfg) && before != nil {
+		m.refuse("%s: given twice", option)
+	}
+	return cfg
+}
+
+const (
+	maxCodecName = 32
+
+	// The widest that the wire's lengths and counts of four bytes, and an int, can be.
+	maxLength = min(math.MaxUint32, math.MaxInt-headerSize)
+	maxCount  = min(math.MaxUint32, math.MaxInt)
+)
+
+// newServerOptions applies opts. NewServer returns no error, so a misuse is a panic.
+func newServerOptions(opts []ServerOption) serverOptions {
+	o := defaultServerOptions()
+	o.apply(opts)
+	if o.err != nil {
+		panic(fmt.Errorf("rpc: NewServer: %s", o.err.Message))
+	}
+	return o
+}
+
+func (o *serverOptions) apply(opts []ServerOption) {
+	for i, opt := range opts {
+		if opt == nil {
+			o.refuse("option %d of %d is nil", i+1, len(opts))
+			continue
+		}
+		opt(o)
+	}
+}
+
+// newClientOptions applies opts.
+func newClientOptions(opts []ClientOption) (clientOptions, error) {
+	o := defaultClientOptions()
+	o.apply(opts)
+	if o.err != nil {
+		return o, unrun(o.err)
+	}
+	return o, nil
+}
+
+func (o *clientOptions) apply(opts []ClientOption) {
+	for i, opt := range opts {
+		if opt == nil {
+			o.refuse("option %d of %d is nil", i+1, len(opts))
+			continue
+		}
+		opt(o)
+	}
+}

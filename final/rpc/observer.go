@@ -1,0 +1,54 @@
+package rpc
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// ConnObserver hears of connections and of the bytes of their frames (not of
+// hellos and TLS), for metrics. It is called by many goroutines at once and must
+// not wait.
+type ConnObserver interface {
+	ConnOpened()
+	ConnClosed()
+	BytesRead(n int)
+	BytesWritten(n int)
+}
+
+// observers is several that hear the same, in the order in which they were given.
+type observers []ConnObserver
+
+// observeToo returns an observer for both. before may be nil.
+func observeToo(before, obs ConnObserver) ConnObserver {
+	all, _ := before.(observers)
+	return append(all[:len(all):len(all)], obs)
+}
+
+// ConnOpened implements ConnObserver.
+func (all observers) ConnOpened() { all.tell(func(obs ConnObserver) { obs.ConnOpened() }) }
+
+// ConnClosed implements ConnObserver.
+func (all observers) ConnClosed() { all.tell(func(obs ConnObserver) { obs.ConnClosed() }) }
+
+// BytesRead implements ConnObserver.
+func (all observers) BytesRead(n int) { all.tell(func(obs ConnObserver) { obs.BytesRead(n) }) }
+
+// BytesWritten implements ConnObserver.
+func (all observers) BytesWritten(n int) { all.tell(func(obs ConnObserver) { obs.BytesWritten(n) }) }
+
+func (all observers) tell(f func(ConnObserver)) {
+	for _, obs := range all {
+		guardObserver(obs, f)
+	}
+}
+
+// guardObserver keeps a panic of an observer from ending the process: it runs on
+// goroutines of ours, on both sides.
+func guardObserver(obs ConnObserver, f func(ConnObserver)) {
+	defer func() {
+		if p := recover(); p != nil {
+			printPanic(fmt.Sprintf("in the ConnObserver %T", obs), p, debug.Stack())
+		}
+	}()
+	f(obs)
+}

@@ -1,0 +1,355 @@
+package rpc
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// ownError is a user's error type with a pointer receiver: a nil one panics.
+type ownError struct{ text string }
+
+func (e *ownError) Error() string { return e.text }
+
+// Error types whose other methods panic.
+type (
+	panickyIs     struct{ error }
+	panickyAs     struct{ error }
+	panickyUnwrap struct{ text string }
+)
+
+func (panickyIs) Is(error) bool        { panic("secret") }
+func (panickyAs) As(any) bool          { panic("secret") }
+func (panickyUnwrap) Error() string    { return "text" }
+func (e panickyUnwrap) Unwrap() error  { panic("secret") }
+func typedNil() error                  { var e *Error; return e }
+func ownTypedNil() error               { var e *ownError; return e }
+func wrapped(err error) error          { return fmt.Errorf("wrapped: %w", err) }
+func joined(errs ...error) error       { return errors.Join(errs...) }
+func coded(c Code, text string) *Error { return &Error{Code: c, Message: text} }
+
+// oddErrors are what user code can return as an error, and what comes of it.
+var oddErrors = []struct {
+	name string
+	err  error
+	code Code
+	text string
+}{
+	{"an Error without a code", coded(OK, "out of stock"), Unknown, "out of stock"},
+	{"an Error without anything", &Error{}, Unknown, ""},
+	{"an Error without a code, wrapped", wrapped(coded(OK, "out of stock")), Unknown, "out of stock"},
+	{"an Error with a code that is none", coded(200, "odd"), Unknown, "odd"},
+	{"OK", OK, Unknown, "ok was returned as an error"},
+	{"OK, wrapped", wrapped(OK), Unknown, "wrapped: ok"},
+	{"a Code that is none", Code(99), Unknown, "code(99)"},
+	{"a nil *Error", typedNil(), Internal, "a nil *rpc.Error was returned as an error"},
+	{"a nil *Error, wrapped", wrapped(typedNil()), Internal, "a nil *rpc.Error was returned as an error"},
+	{"a nil *Error beside another", joined(typedNil(), NotFound), Internal, "a nil *rpc.Error was returned as an error"},
+	{"a nil error of the user's", ownTypedNil(), Internal, "an error of type *rpc.ownError cannot be read"},
+	{"a panic in Is", panickyIs{errors.New("text")}, Internal, "an error of type rpc.panickyIs cannot be read"},
+	{"a panic in As", panickyAs{errors.New("text")}, Internal, "an error of type rpc.panickyAs cannot be read"},
+	{"a panic in Unwrap", panickyUnwrap{}, Internal, "an error of type rpc.panickyUnwrap cannot be read"},
+}
+
+func TestErrors_OddOnesAreFailures(t *testing.T) {
+	for _, odd := range oddErrors {
+		t.Run(odd.name, func(t *testing.T) {
+			assert.Equal(t, odd.code, CodeOf(odd.err))
+			assert.False(t, NeverRan(odd.err))
+			_, asked := RetryAfter(odd.err)
+			assert.False(t, asked)
+		})
+	}
+}
+
+func TestErrors_ANilErrorHasMethods(t *testing.T) {
+	var e *Error
+	assert.Contains(t, e.Error(), "nil *rpc.Error")
+	assert.NoError(t, e.Unwrap())
+	assert.False(t, e.Remote())
+	assert.False(t, errors.Is(e, NotFound))
+	assert.False(t, errors.Is(e, context.Canceled))
+}
+
+func TestErrors_WithoutACodeReadAsUnknown(t *testing.T) {
+	e := &Error{Message: "out of stock"}
+	assert.Equal(t, "rpc: unknown: out of stock", e.Error())
+	assert.ErrorIs(t, e, Unknown)
+	assert.NotErrorIs(t, e, OK)
+}
+
+func TestErrorf_KeepsAllCauses(t *testing.T) {
+	first, second := errors.New("first"), &ownError{"second"}
+	e := Errorf(Aborted, "%w and %w", first, second)
+	assert.Equal(t, "first and second", e.Message)
+	assert.ErrorIs(t, e, first)
+	assert.ErrorIs(t, e, second)
+	var own *ownError
+	assert.ErrorAs(t, e, &own)
+	assert.Equal(t, Aborted, CodeOf(e))
+}
+
+// An odd error is answered as a failure from wherever it comes, and the server
+// goes on.
+func TestServer_OddErrorsAreAnsweredAsFailures(t *testing.T) {
+	type place func(err error) []ServerOption
+	for where, opts := range map[string]place{
+		"handler": func(error) []ServerOption { return nil },
+		"authorize": func(err error) []ServerOption {
+			return []ServerOption{WithAuthorize(func(context.Context, string) (string, error) { return "", err })}
+		},
+		"interceptor": func(err error) []ServerOption {
+			return []ServerOption{WithServerInterceptors(func(MethodInfo, Handler) Handler {
+				return func(context.Context, any) (any, error) { return nil, err }
+			})}
+		},
+	} {
+		for _, odd := range oddErrors {
+			t.Run(where+"/"+odd.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var seen []Code // by an interceptor outside of all
+					outer := WithServerInterceptors(func(_ MethodInfo, next Handler) Handler {
+						return func(ctx context.Context, params any) (any, error) {
+							result, err := next(ctx, params)
+							seen = append(seen, CodeOf(err))
+							return result, err
+						}
+					})
+					srv := NewServer(append([]ServerOption{outer, WithPanicHandler(func(context.Context, any, []byte) {})}, opts(odd.err)...)...)
+					t.Cleanup(func() { srv.Close() })
+					require.NoError(t, srv.RegisterFunc("Test.Odd", func(int) error { return odd.err }))
+					require.NoError(t, srv.RegisterFunc("Test.Quick", func(int) error { return odd.err }, NonBlocking()))
+					client := pipe(t, srv)
+					for _, method := range []string{"Test.Odd", "Test.Quick", "Test.Odd"} {
+						var got *Error
+						require.ErrorAs(t, client.Call(t.Context(), method, 1, nil), &got)
+						assert.Equal(t, odd.code, got.Code)
+						assert.True(t, strings.HasPrefix(got.Message, odd.text), "message %q", got.Message)
+						assert.True(t, got.Remote())
+						assert.Equal(t, where == "authorize", NeverRan(got))
+					}
+					for _, code := range seen {
+						assert.NotEqual(t, OK, code)
+					}
+					_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Odd", nil, JSON, []byte("1"))
+					assert.Equal(t, odd.code, CodeOf(err))
+				})
+			})
+		}
+	}
+}
+
+// A silent type panics or ends its goroutine when it is encoded or decoded.
+type (
+	panicsInJSON struct{ A int }
+	exitsInJSON  struct{ A int }
+	panicsInGob  struct{ A int }
+)
+
+func (panicsInJSON) MarshalJSON() ([]byte, error) { panic("secret") }
+func (*panicsInJSON) UnmarshalJSON([]byte) error  { panic("secret") }
+func (exitsInJSON) MarshalJSON() ([]byte, error)  { runtime.Goexit(); return nil, nil }
+func (*exitsInJSON) UnmarshalJSON([]byte) error   { runtime.Goexit(); return nil }
+func (panicsInGob) GobEncode() ([]byte, error)    { panic("secret") }
+func (*panicsInGob) GobDecode([]byte) error       { panic("secret") }
+
+func TestServer_PanicInAMarshalerIsForThePanicHandlerOnly(t *testing.T) {
+	for _, codec := range []Codec{JSON, Gob} {
+		t.Run(codec.Name(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []any
+				srv := NewServer(WithCodecs(Gob), WithPanicHandler(func(_ context.Context, value any, stack []byte) {
+					told = append(told, value)
+					assert.Contains(t, string(stack), "usererror_test.go")
+				}))
+				require.NoError(t, srv.RegisterFunc("Test.TakeJSON", func(*panicsInJSON) error { return nil }))
+				require.NoError(t, srv.RegisterFunc("Test.GiveJSON", func(context.Context) (panicsInJSON, error) { return panicsInJSON{}, nil }))
+				require.NoError(t, srv.RegisterFunc("Test.TakeGob", func(*panicsInGob) error { return nil }))
+				require.NoError(t, srv.RegisterFunc("Test.GiveGob", func(context.Context) (panicsInGob, error) { return panicsInGob{}, nil }))
+				client := pipe(t, srv, WithCodec(codec))
+				kind, params := "JSON", any(map[string]int{"A": 1})
+				if codec == Gob {
+					kind, params = "Gob", gobBytes{1}
+				}
+				for i, method := range []string{"Test.Take" + kind, "Test.Give" + kind} {
+					arg := params
+					if i == 1 {
+						arg = nil
+					}
+					err := client.Call(t.Context(), method, arg, nil)
+					require.Error(t, err)
+					assert.NotContains(t, err.Error(), "secret")
+					assert.Equal(t, []any{"secret"}, told, method)
+					told = nil
+				}
+				require.NoError(t, client.Ping(t.Context()))
+			})
+		})
+	}
+}
+
+// gobBytes is what a GobDecoder takes.
+type gobBytes [1]byte
+
+func (b gobBytes) GobEncode() ([]byte, error) { return b[:], nil }
+func (b *gobBytes) GobDecode(p []byte) error  { copy(b[:], p); return nil }
+
+var _ gob.GobEncoder = gobBytes{}
+
+func TestServer_GoexitInUserCodeIsAnsweredAndLeaksNothing(t *testing.T) {
+	exit := func() { runtime.Goexit() }
+	for name, opts := range map[string][]ServerOption{
+		"authorize": {WithAuthorize(func(context.Context, string) (string, error) { exit(); return "", nil })},
+		"interceptor": {WithServerInterceptors(func(MethodInfo, Handler) Handler {
+			return func(context.Context, any) (any, error) { exit(); return nil, nil }
+		})},
+		"marshaler":       nil,
+		"unmarshaler":     nil,
+		"call error hook": {WithCallErrorHandler(func(context.Context, error) { exit() })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := NewServer(append(opts, WithPanicHandler(func(context.Context, any, []byte) {}))...)
+				require.NoError(t, srv.RegisterFunc("Test.Plain", func(int) error { return nil }))
+				require.NoError(t, srv.RegisterFunc("Test.Take", func(*exitsInJSON) error { return nil }))
+				require.NoError(t, srv.RegisterFunc("Test.Give", func(int) (exitsInJSON, error) { return exitsInJSON{}, nil }))
+				method := map[string]string{"marshaler": "Test.Give", "unmarshaler": "Test.Take", "call error hook": "Test.Nope"}[name]
+				if method == "" {
+					method = "Test.Plain"
+				}
+				err := pipe(t, srv).Call(t.Context(), method, 1, nil)
+				assert.Error(t, err)
+				assert.NotErrorIs(t, err, context.DeadlineExceeded)
+				require.NoError(t, srv.Close(), "nothing is left that Close would wait for")
+			})
+		})
+	}
+}
+
+func TestServer_CloseEndsInvokeAndWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer()
+		running, release := make(chan struct{}), make(chan struct{})
+		ended := false
+		require.NoError(t, srv.RegisterFunc("Test.Wait", func(ctx context.Context) error {
+			close(running)
+			<-ctx.Done()
+			<-release
+			ended = true
+			return ctx.Err()
+		}))
+		done := make(chan error, 1)
+		go func() {
+			_, err := srv.Invoke(context.Background(), &Peer{}, "Test.Wait", nil, JSON, nil)
+			done <- err
+		}()
+		<-running
+		closed := make(chan struct{})
+		go func() { srv.Close(); close(closed) }()
+		synctest.Wait()
+		select {
+		case <-closed:
+			assert.Fail(t, "Close did not wait")
+		default:
+		}
+		close(release)
+		<-closed
+		assert.True(t, ended)
+		assert.ErrorIs(t, <-done, context.Canceled)
+		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Wait", nil, JSON, nil)
+		assert.Equal(t, Unavailable, CodeOf(err))
+		assert.True(t, NeverRan(err))
+	})
+}
+
+func TestServer_ShutdownWaitsForInvoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer()
+		running, release := make(chan struct{}), make(chan struct{})
+		require.NoError(t, srv.RegisterFunc("Test.Wait", func(ctx context.Context) error { close(running); <-release; return ctx.Err() }))
+		done := make(chan error, 1)
+		go func() {
+			_, err := srv.Invoke(context.Background(), &Peer{}, "Test.Wait", nil, JSON, nil)
+			done <- err
+		}()
+		<-running
+		stopped := make(chan error, 1)
+		go func() { stopped <- srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		assert.Empty(t, stopped)
+		close(release)
+		assert.NoError(t, <-done, "it was left to end by itself")
+		assert.NoError(t, <-stopped)
+	})
+}
+
+func TestServer_PanicsArePrintedUnlessThereIsAHandler(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	synctest.Test(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "panic"})
+		assert.Equal(t, Internal, CodeOf(err))
+		assert.Contains(t, printed.String(), "rpc: panic in Inventory.CheckStock: secret\ngoroutine ")
+		assert.Contains(t, printed.String(), "helpers_test.go")
+	})
+	printed.Reset()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newInventory().server(t, WithPanicHandler(func(context.Context, any, []byte) {}))
+		_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "panic"})
+		assert.Equal(t, Internal, CodeOf(err))
+		assert.Empty(t, printed.String())
+	})
+}
+
+// loudObserver panics whatever it hears.
+type loudObserver struct{}
+
+func (loudObserver) ConnOpened()      { panic("opened") }
+func (loudObserver) ConnClosed()      { panic("closed") }
+func (loudObserver) BytesRead(int)    { panic("read") }
+func (loudObserver) BytesWritten(int) { panic("written") }
+
+func TestHooks_ThatPanicEndNothing(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	synctest.Test(t, func(t *testing.T) {
+		srv := newInventory().server(t, WithServerObserver(loudObserver{}),
+			WithPanicHandler(func(context.Context, any, []byte) { panic("in the panic handler") }),
+			WithErrorHandler(func(error) { panic("in the error handler") }),
+			WithCallErrorHandler(func(context.Context, error) { panic("in the call error handler") }))
+		client := pipe(t, srv, WithObserver(loudObserver{}))
+		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "panic"})
+		assert.Equal(t, Internal, CodeOf(err))
+		assert.Equal(t, Unimplemented, CodeOf(client.Call(t.Context(), "No.Such", nil, nil)))
+		near, far := net.Pipe()
+		go srv.ServeConn(far)
+		near.Write([]byte("no hello of ours, but long enough"))
+		near.Close()
+		_, err = checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+		assert.NoError(t, err)
+		client.Close()
+		require.NoError(t, srv.Close())
+	})
+	assert.Contains(t, printed.String(), "in a panic handler")
+}
+
+func TestClient_KeepsAnErrorsTextWithinItsBound(t *testing.T) {
+	f := &frame{payload: append([]byte{byte(Aborted), 0xff, 0xff}, strings.Repeat("x", 0xffff)...)}
+	e, err := parseError(f)
+	require.NoError(t, err)
+	assert.Len(t, e.Message, 4096)
+}
