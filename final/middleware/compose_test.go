@@ -19,7 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/internal/testpb"
 	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/middleware/cache"
 	"example.com/rpc-from-scratch/final/middleware/logging"
@@ -127,6 +132,7 @@ func register(t *testing.T, srv *rpc.Server) {
 		"Mixed":    func(m *mixed) (*mixed, error) { return m, nil },
 		"Slice":    func(s []int) []int { return s },
 		"Map":      func(m map[string]float64) map[string]float64 { return m },
+		"Message":  func(m *testpb.Everything) *testpb.Everything { return m },
 		"Raw":      func(raw json.RawMessage) json.RawMessage { return raw },
 		"Error":    func(text string) (int, error) { return 0, rpc.Errorf(rpc.Aborted, "%s", text) },
 		"NotFound": func(text string) (int, error) { return 0, rpc.Errorf(rpc.NotFound, "%s", text) },
@@ -195,7 +201,7 @@ func clientSide(t *testing.T, codec rpc.Codec, turn int) []rpc.ClientOption {
 	require.NoError(t, err)
 	logged := logging.New(slog.New(slog.NewJSONHandler(io.Discard, nil)), logging.WithPayloads(1000))
 	methods := []cache.Option{cache.Codec(codec)}
-	for _, name := range []string{"Nothing", "Mixed", "Slice", "Map", "Raw", "Error", "NotFound", "Panic", "Nope"} {
+	for _, name := range []string{"Nothing", "Message", "Mixed", "Slice", "Map", "Raw", "Error", "NotFound", "Panic", "Nope"} {
 		methods = append(methods, cache.Method("Odd."+name, time.Minute), cache.NotFound("Odd."+name, time.Minute))
 	}
 	answers, err := cache.New(methods...)
@@ -220,6 +226,42 @@ func TestCompose_WhatWorksPlainWorksWithAll(t *testing.T) {
 	}
 }
 
+// dialFull connects to a server with all middleware, with all of a client's.
+func dialFull(t *testing.T, codec rpc.Codec, turn int) *rpc.Client {
+	t.Helper()
+	srv := rpc.NewServer(append(serverSide(t, turn), rpc.WithCodecs(rpc.Gob, protobuf.Codec))...)
+	t.Cleanup(func() { srv.Close() })
+	register(t, srv)
+	client, err := rpc.Dial(t.Context(), "a", append(clientSide(t, codec, turn), pipes(srv), rpc.WithCodec(codec))...)
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func TestCompose_MessagesArriveWhole(t *testing.T) {
+	for _, codec := range []rpc.Codec{rpc.JSON, protobuf.Codec} {
+		synctest.Test(t, func(t *testing.T) {
+			client := dialFull(t, codec, 0)
+			for _, sent := range []*testpb.Everything{
+				{Large: 9007199254740993, Choice: &testpb.Everything_Text{}, CreatedAt: timestamppb.New(time.Unix(1, 5))},
+				{Choice: &testpb.Everything_Number{Number: 1}, Counts: map[string]int64{"a": 1}},
+				{},
+			} {
+				got := &testpb.Everything{Ratio: 1, Choice: &testpb.Everything_Text{Text: "old"}}
+				for range 3 {
+					require.NoError(t, client.Call(t.Context(), "Odd.Message", sent, got))
+					assert.True(t, proto.Equal(sent, got), "%s: %v", codec.Name(), got)
+					require.NoError(t, client.Go(t.Context(), "Odd.Message", sent, got).Wait())
+					assert.True(t, proto.Equal(sent, got), "%s: %v", codec.Name(), got)
+				}
+				dynamic := dynamicpb.NewMessage(sent.ProtoReflect().Descriptor())
+				require.NoError(t, client.Call(t.Context(), "Odd.Message", sent, dynamic))
+				assert.True(t, proto.Equal(sent, dynamic), "%s: %v", codec.Name(), dynamic)
+			}
+		})
+	}
+}
+
 func compose(t *testing.T, codec rpc.Codec, turn int) {
 	plainServer := rpc.NewServer(rpc.WithCodecs(rpc.Gob))
 	defer plainServer.Close()
@@ -227,12 +269,7 @@ func compose(t *testing.T, codec rpc.Codec, turn int) {
 	plain, err := rpc.Dial(t.Context(), "a", pipes(plainServer), rpc.WithCodec(codec))
 	require.NoError(t, err)
 	defer plain.Close()
-	fullServer := rpc.NewServer(append(serverSide(t, turn), rpc.WithCodecs(rpc.Gob))...)
-	defer fullServer.Close()
-	register(t, fullServer)
-	full, err := rpc.Dial(t.Context(), "a", append(clientSide(t, codec, turn), pipes(fullServer), rpc.WithCodec(codec))...)
-	require.NoError(t, err)
-	defer full.Close()
+	full := dialFull(t, codec, turn)
 	cases := []map[string]odd{anyCodec}
 	if codec == rpc.JSON {
 		cases = append(cases, onlyJSON)
