@@ -56,6 +56,7 @@ func (b *books) setLevel(item string, l level) error { return put(b.stock, item,
 
 func (b *books) reservation(order string) (*Reservation, bool, error) {
 	r, ok, err := get[Reservation](b.reservations, order)
+	r.Order = order // the key counts, not what JSON has made of it in the record
 	return &r, ok, err
 }
 
@@ -71,6 +72,9 @@ func (b *books) move(lines []Line, sign int) error {
 		}
 		l.Left -= sign * line.Quantity
 		l.Reserved += sign * line.Quantity
+		if l.Left < 0 || l.Reserved < 0 {
+			return fmt.Errorf("of %s, %d would be left and %d reserved: the books do not balance", line.Item, l.Left, l.Reserved)
+		}
 		if err := b.setLevel(line.Item, l); err != nil {
 			return err
 		}

@@ -9,8 +9,13 @@ import (
 )
 
 // CheckStock returns how many units of an item are left. The error's code is
-// NotFound if there is no such item.
+// NotFound if there is no such item, InvalidArgument if there can be none.
 func (inv *Inventory) CheckStock(_ context.Context, req *CheckStockRequest) (*CheckStockReply, error) {
+	if req.Item != "" {
+		if err := checkItem(req.Item); err != nil {
+			return nil, err
+		}
+	}
 	reply := new(CheckStockReply)
 	err := inv.view(func(b *books) error {
 		l, ok, err := b.level(req.Item)
@@ -64,6 +69,7 @@ func (b *books) eachReservation(fn func(Reservation) error) error {
 		if err := decode(string(key), data, &r); err != nil {
 			return err
 		}
+		r.Order = string(key)
 		return fn(r)
 	})
 }

@@ -3,6 +3,8 @@ package inventory
 import (
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -63,8 +65,8 @@ func units(lines []Line) (sum int) {
 	return sum
 }
 
-// check returns an InvalidArgument if the request is wrong, whatever the stock.
-func (req *ReserveRequest) check() error {
+// Check returns an InvalidArgument if the request is wrong, whatever the stock.
+func (req *ReserveRequest) Check() error {
 	if err := checkIDs(req.Order, req.Customer, req.Attempt); err != nil {
 		return err
 	}
@@ -72,8 +74,8 @@ func (req *ReserveRequest) check() error {
 		return rpc.Errorf(rpc.InvalidArgument, "an order has 1 to %d lines, not %d", MaxLines, n)
 	}
 	for _, line := range req.Lines {
-		if line.Item == "" || len(line.Item) > MaxID {
-			return rpc.Errorf(rpc.InvalidArgument, "item id of %d bytes", len(line.Item))
+		if err := checkItem(line.Item); err != nil {
+			return err
 		}
 		if line.Quantity < 1 || line.Quantity > MaxQuantity {
 			return rpc.Errorf(rpc.InvalidArgument, "bad quantity: %d", line.Quantity)
@@ -90,6 +92,24 @@ func checkIDs(order string, others ...string) error {
 		if len(id) > MaxID {
 			return rpc.Errorf(rpc.InvalidArgument, "id of %d bytes: at most %d", len(id), MaxID)
 		}
+		if !isSteady(id) {
+			return rpc.Errorf(rpc.InvalidArgument, "id %q is not UTF-8, or holds U+FFFD in place of what was not", id)
+		}
 	}
 	return nil
 }
+
+func checkItem(id string) error {
+	if id == "" || len(id) > MaxID {
+		return rpc.Errorf(rpc.InvalidArgument, "item id of %d bytes", len(id))
+	}
+	if !isSteady(id) {
+		return rpc.Errorf(rpc.InvalidArgument, "item id %q is not UTF-8, or holds U+FFFD in place of what was not", id)
+	}
+	return nil
+}
+
+// isSteady reports whether a text is the same in every encoding. JSON, in which the
+// database and most clients write, turns each byte that is not UTF-8 into U+FFFD, so
+// that two keys become one: a new order would be taken for a repeated one.
+func isSteady(text string) bool { return !strings.ContainsRune(text, utf8.RuneError) }

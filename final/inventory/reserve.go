@@ -13,7 +13,7 @@ import (
 // (not enough; Details have item, left and wanted), AlreadyExists (the order is
 // known with other lines or another customer) or Aborted (it was released).
 func (inv *Inventory) Reserve(ctx context.Context, req *ReserveRequest) (*ReserveReply, error) {
-	if err := req.check(); err != nil {
+	if err := req.Check(); err != nil {
 		return nil, err
 	}
 	var known bool

@@ -22,12 +22,25 @@ func ParseStock(data []byte) (map[string]int, error) {
 		return nil, fmt.Errorf("stock: there are no items")
 	}
 	for item, quantity := range stock {
-		if item == "" || len(item) > MaxID {
-			return nil, fmt.Errorf("stock: %q: want an id of 1 to %d bytes", item, MaxID)
-		}
 		if quantity < 0 {
 			return nil, fmt.Errorf("stock: %s: quantity is %d", item, quantity)
 		}
 	}
+	if err := checkItems(stock); err != nil {
+		return nil, err
+	}
 	return stock, nil
+}
+
+// checkItems says which item of a stock no request could name.
+func checkItems(stock map[string]int) error {
+	for item := range stock {
+		switch {
+		case item == "" || len(item) > MaxID:
+			return fmt.Errorf("stock: %q: want an id of 1 to %d bytes", item, MaxID)
+		case !isSteady(item):
+			return fmt.Errorf("stock: %q: want an id in UTF-8", item)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +39,7 @@ const (
 // A file that another process has open is an error after a second, and so is one
 // that is damaged or something else; nothing is written to it then.
 func Open(path string, stock map[string]int) (*Inventory, error) {
-	inv, err := open(path, stock, lockWait)
+	inv, err := open(path, stock, lockWait, syncDir)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("open %s: another process has it open", path)
@@ -46,7 +49,12 @@ func Open(path string, stock map[string]int) (*Inventory, error) {
 	return inv, nil
 }
 
-func open(path string, stock map[string]int, wait time.Duration) (*Inventory, error) {
+// open waits so long for the file's lock, and writes the folder's entry of the file
+// to the disk by sync.
+func open(path string, stock map[string]int, wait time.Duration, sync func(dir string) error) (*Inventory, error) {
+	if err := checkItems(stock); err != nil {
+		return nil, err
+	}
 	fresh, err := inspect(path, wait)
 	if err != nil {
 		return nil, err
@@ -68,6 +76,9 @@ func open(path string, stock map[string]int, wait time.Duration) (*Inventory, er
 	}
 	inv := &Inventory{db: db}
 	if err == nil {
+		err = sync(filepath.Dir(path))
+	}
+	if err == nil {
 		inv.firstTx, err = inv.lastTx()
 	}
 	if err != nil {
@@ -75,6 +86,20 @@ func open(path string, stock map[string]int, wait time.Duration) (*Inventory, er
 		return nil, err
 	}
 	return inv, nil
+}
+
+// syncDir writes a folder's entries to the disk: else a file that was made in it
+// may be gone after a power loss, with all that was written to it. Windows cannot
+// do that, and writes the entries by itself.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Close waits for running calls and closes the database. Calls fail from then on.

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +39,7 @@ func TestOpen_FindsWhatWasAnswered(t *testing.T) {
 func TestOpen_WaitsForTheLockAndSaysSo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.db")
 	openFile(t, path, map[string]int{"item1": 5})
-	_, err := open(path, nil, time.Millisecond)
+	_, err := open(path, nil, time.Millisecond, syncDir)
 	assert.ErrorContains(t, err, "timeout")
 	_, err = Open(path, nil)
 	assert.EqualError(t, err, "open "+path+": another process has it open")
@@ -156,4 +157,25 @@ func TestReservations_StopsAtAnError(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, rpc.OutOfRange)
 	assert.Equal(t, []string{"a"}, seen)
+}
+
+// A new file is gone after a power loss if its folder was not written to the disk.
+func TestOpen_WritesTheFoldersEntryToTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shop.db")
+	var synced []string
+	for range 2 { // the first start may have ended between the file and its folder
+		inv, err := open(path, map[string]int{"item1": 5}, lockWait, func(dir string) error {
+			synced = append(synced, dir)
+			assert.FileExists(t, path)
+			return syncDir(dir)
+		})
+		require.NoError(t, err)
+		require.NoError(t, inv.Close())
+	}
+	assert.Equal(t, []string{filepath.Dir(path), filepath.Dir(path)}, synced)
+
+	broken := errors.New("input/output error")
+	_, err := open(path, nil, lockWait, func(string) error { return broken })
+	assert.ErrorIs(t, err, broken)
+	openFile(t, path, nil) // it was closed
 }

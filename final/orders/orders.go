@@ -62,12 +62,14 @@ func (o *Orders) Register(srv *rpc.Server) error {
 // order), Aborted (given up, and nothing is reserved: order again under a new id),
 // or Unavailable (nobody knows yet: send the same order again).
 func (o *Orders) PlaceOrder(ctx context.Context, order *Order) (*Receipt, error) {
+	attempt := rand.Text()
+	req := &inventory.ReserveRequest{Order: order.ID, Customer: order.Customer, Lines: order.Lines, Attempt: attempt}
+	if err := req.Check(); err != nil {
+		return nil, err // before the codec of another connection changes what is wrong
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	attempt := rand.Text()
-	reply, err := inventory.Reserve.Call(rpc.WithIdempotent(ctx), o.inventory, &inventory.ReserveRequest{
-		Order: order.ID, Customer: order.Customer, Lines: order.Lines, Attempt: attempt,
-	})
+	reply, err := inventory.Reserve.Call(rpc.WithIdempotent(ctx), o.inventory, req)
 	switch {
 	case err == nil:
 		return &Receipt{Order: order.ID, Units: reply.Units}, nil

@@ -138,3 +138,20 @@ func TestOrders_SaysWhenNobodyKnows(t *testing.T) {
 		})
 	}
 }
+
+// An order service that asks the inventory in JSON would make one key of two.
+func TestOrders_RefusesAKeyThatJSONWouldChange(t *testing.T) {
+	inv := &fakeInventory{reserve: func(context.Context) error { return nil }}
+	for _, bad := range []Order{
+		{"order-\xff", "ann", order.Lines},
+		{"order-\ufffd", "ann", order.Lines},
+		{"a", "ann\xfe", order.Lines},
+		{"a", "ann", []Line{{Item: "item\xff", Quantity: 1}}},
+		{"a", "ann", nil},
+	} {
+		_, err := New(inv).PlaceOrder(t.Context(), &bad)
+		assert.ErrorIs(t, err, rpc.InvalidArgument)
+	}
+	assert.Empty(t, inv.reserved)
+	assert.Empty(t, inv.released)
+}
