@@ -50,7 +50,7 @@ func newMetricsPage(addr string) (*metricsPage, []rpc.ServerOption, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
-	return &metricsPage{ln, server}, m.Options(), nil
+	return &metricsPage{ln, server}, []rpc.ServerOption{m.Options()}, nil
 }
 
 // serve says where the page is and serves it until close.

@@ -184,12 +184,12 @@ func serverSide(t *testing.T, turn int) []rpc.ServerOption {
 	limits, err := ratelimit.New(ratelimit.Server(1e9, 1e6))
 	require.NoError(t, err)
 	logged := logging.New(slog.New(slog.NewJSONHandler(io.Discard, nil)), logging.WithPayloads(1000))
-	sides := [][]rpc.ServerOption{
-		{rpc.WithAuthorize(limits.After(guard.Authorize))}, measured.Options(), logged.ServerOptions(),
+	sides := []rpc.ServerOption{
+		rpc.WithAuthorize(guard.Authorize), rpc.WithAuthorize(limits.Authorize), measured.Options(), logged.ServerOptions(),
 	}
 	var all []rpc.ServerOption
 	for i := range sides {
-		all = append(all, sides[(i+turn)%len(sides)]...)
+		all = append(all, sides[(i+turn)%len(sides)])
 	}
 	return all
 }
@@ -206,12 +206,12 @@ func clientSide(t *testing.T, codec rpc.Codec, turn int) []rpc.ClientOption {
 	}
 	answers, err := cache.New(methods...)
 	require.NoError(t, err)
-	sides := [][]rpc.ClientOption{
-		auth.OverAnything(auth.Static("2YotnFZFEjr1zCsicMWpAA")), measured.Options(), {rpc.WithInterceptors(answers.Intercept)}, logged.ClientOptions(),
+	sides := []rpc.ClientOption{
+		auth.OverAnything(auth.Static("2YotnFZFEjr1zCsicMWpAA")), measured.Options(), rpc.WithInterceptors(answers.Intercept), logged.ClientOptions(),
 	}
 	var all []rpc.ClientOption
 	for i := range sides {
-		all = append(all, sides[(i+turn)%len(sides)]...)
+		all = append(all, sides[(i+turn)%len(sides)])
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,37 +21,41 @@ func Static(token string) Source {
 	return func(context.Context) (string, error) { return token, nil }
 }
 
-// OverTLS returns the options of a client or pool that sends a token with each
-// call, over TLS. cfg says which servers to trust; nil trusts those with a
-// certificate for their host's name. A WithTLS or WithDialer that comes after these options
-// takes their place, and their care for the token with it.
+// OverTLS makes a client or pool send a token with each call, over TLS. cfg says
+// which servers to trust; nil trusts those with a certificate for their host's
+// name. A [rpc.WithTLS] beside it is refused, as TLS given twice; [rpc.WithDialer]
+// may stand beside it, since TLS is spoken over what that one returns. It panics if
+// source is nil.
 //
 // A call that has brought an authorization of its own by rpc.WithMetadata keeps it.
-func OverTLS(cfg *tls.Config, source Source) []rpc.ClientOption {
+func OverTLS(cfg *tls.Config, source Source) rpc.ClientOption {
 	if cfg == nil {
 		cfg = new(tls.Config)
 	}
-	return []rpc.ClientOption{rpc.WithTLS(cfg), rpc.WithInterceptors(send(source))}
+	return rpc.WithClientOptions(rpc.WithTLS(cfg), send("OverTLS", source))
 }
 
 // OverLoopback is [OverTLS] without TLS, for servers on this machine. It connects
 // to loopback addresses and Unix sockets; connecting to anything else fails with
 // FailedPrecondition before a byte is sent, whatever name it goes by. It has no
-// say in the connection that rpc.NewClient is given.
-func OverLoopback(source Source) []rpc.ClientOption {
-	return []rpc.ClientOption{rpc.WithDialer(dialLoopback), rpc.WithInterceptors(send(source))}
+// say in the connection that rpc.NewClient is given, nor in those of a
+// [rpc.WithDialer] that comes after it. It panics if source is nil.
+func OverLoopback(source Source) rpc.ClientOption {
+	return rpc.WithClientOptions(rpc.WithDialer(dialLoopback), send("OverLoopback", source))
 }
 
 // OverAnything is [OverTLS] without any care for the connection: whoever reads
 // it can make calls in the name of the token's owner from then on. It is for
-// connections that something else protects, such as a tunnel or a dialer of your own.
-func OverAnything(source Source) []rpc.ClientOption {
-	return []rpc.ClientOption{rpc.WithInterceptors(send(source))}
-}
+// connections that something else protects, such as a tunnel or a dialer of your
+// own. It panics if source is nil.
+func OverAnything(source Source) rpc.ClientOption { return send("OverAnything", source) }
 
 // send puts the token into the metadata of calls.
-func send(source Source) rpc.ClientInterceptor {
-	return func(next rpc.Caller) rpc.Caller {
+func send(option string, source Source) rpc.ClientOption {
+	if source == nil {
+		panic(fmt.Errorf("auth: %s: the source is nil", option))
+	}
+	return rpc.WithInterceptors(func(next rpc.Caller) rpc.Caller {
 		return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
 			if _, own := rpc.OutgoingMetadata(ctx)[MetadataKey]; own {
 				return next.Call(ctx, method, params, reply)
@@ -67,7 +72,7 @@ func send(source Source) rpc.ClientInterceptor {
 			ctx = rpc.WithMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + token})
 			return next.Call(ctx, method, params, reply)
 		})
-	}
+	})
 }
 
 // dialLoopback connects to this machine only. It looks at the address that the

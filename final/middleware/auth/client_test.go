@@ -40,9 +40,9 @@ func whoami(t *testing.T, client rpc.Caller) (string, error) {
 	return who, err
 }
 
-func dial(t *testing.T, addr string, opts []rpc.ClientOption) *rpc.Client {
+func dial(t *testing.T, addr string, opt rpc.ClientOption) *rpc.Client {
 	t.Helper()
-	client, err := rpc.Dial(t.Context(), addr, opts...)
+	client, err := rpc.Dial(t.Context(), addr, opt)
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client
@@ -118,12 +118,12 @@ func TestOverLoopback_ConnectsToThisMachineOnly(t *testing.T) {
 		elsewhere = append(elsewhere, "[2001:db8::1]:7000", "[::127.0.0.1]:7000")
 	}
 	for _, addr := range elsewhere {
-		client, err := rpc.Dial(t.Context(), addr, OverLoopback(Static(annsToken))...)
+		client, err := rpc.Dial(t.Context(), addr, OverLoopback(Static(annsToken)))
 		assert.Nil(t, client)
 		assert.ErrorIs(t, err, rpc.FailedPrecondition, addr)
 		assert.ErrorContains(t, err, "is not this machine: a token goes there over TLS only")
 	}
-	pool := rpc.NewPool(rpc.StaticResolver{elsewhere[0]}, OverLoopback(Static(annsToken))...)
+	pool := rpc.NewPool(rpc.StaticResolver{elsewhere[0]}, OverLoopback(Static(annsToken)))
 	defer pool.Close()
 	_, err = whoami(t, pool)
 	assert.ErrorIs(t, err, rpc.FailedPrecondition)
@@ -148,7 +148,7 @@ func TestOverTLS_SendsNothingToAStranger(t *testing.T) {
 	defer cancel()
 	for name, cfg := range map[string]*tls.Config{"unknown root": nil, "another name": {RootCAs: roots, ServerName: "elsewhere.invalid"}} {
 		asked := false
-		_, err = rpc.Dial(ctx, addr, append(OverTLS(cfg, func(context.Context) (string, error) { asked = true; return annsToken, nil }), rpc.WithMaxAttempts(1))...)
+		_, err = rpc.Dial(ctx, addr, rpc.WithClientOptions(OverTLS(cfg, func(context.Context) (string, error) { asked = true; return annsToken, nil }), rpc.WithMaxAttempts(1)))
 		assert.ErrorIs(t, err, rpc.Unavailable, name)
 		assert.False(t, asked, name)
 	}
@@ -172,7 +172,7 @@ func TestOverTLS_ServerWithoutTLSGetsNoToken(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	_, err = rpc.Dial(ctx, ln.Addr().String(), append(OverTLS(nil, Static(annsToken)), rpc.WithMaxAttempts(1))...)
+	_, err = rpc.Dial(ctx, ln.Addr().String(), rpc.WithClientOptions(OverTLS(nil, Static(annsToken)), rpc.WithMaxAttempts(1)))
 	assert.ErrorIs(t, err, rpc.Unavailable)
 	hello := <-said
 	require.NotEmpty(t, hello)

@@ -21,7 +21,7 @@
 // On the client's side, [OverTLS] and [OverLoopback] send the token, over
 // connections that nobody else reads:
 //
-//	client, err := rpc.Dial(ctx, addr, auth.OverTLS(nil, auth.Static(token))...)
+//	client, err := rpc.Dial(ctx, addr, auth.OverTLS(nil, auth.Static(token)))
 //
 // # Names
 //

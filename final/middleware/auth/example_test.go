@@ -47,7 +47,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, token := range []string{"2YotnFZFEjr1zCsicMWpAA", "tGzv3JOkF0XG5Qx2TlKWIA", "not-a-token-of-anybody"} {
-		client, err := rpc.Dial(ctx, ln.Addr().String(), auth.OverLoopback(auth.Static(token))...)
+		client, err := rpc.Dial(ctx, ln.Addr().String(), auth.OverLoopback(auth.Static(token)))
 		if err != nil {
 			fmt.Println(err)
 			return

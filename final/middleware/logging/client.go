@@ -6,12 +6,10 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// ClientOptions returns what makes a client or a pool log its calls, for
-// [rpc.Dial], [rpc.NewClient] and [rpc.NewPool]. Which server was called is not
-// known here: slog's With can add the address that was dialled.
-func (l *Logger) ClientOptions() []rpc.ClientOption {
-	return []rpc.ClientOption{rpc.WithInterceptors(l.call)}
-}
+// ClientOptions makes a client or a pool log its calls, in [rpc.Dial],
+// [rpc.NewClient] and [rpc.NewPool]. Which server was called is not known here:
+// slog's With can add the address that was dialled.
+func (l *Logger) ClientOptions() rpc.ClientOption { return rpc.WithInterceptors(l.call) }
 
 func (l *Logger) call(next rpc.Caller) rpc.Caller {
 	return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {

@@ -2,11 +2,11 @@
 // method, code, duration, who called, and what went wrong. A server is given it
 // like this, before other interceptors, so that it sees what they do:
 //
-//	srv := rpc.NewServer(logging.New(slog.Default()).ServerOptions()...)
+//	srv := rpc.NewServer(logging.New(slog.Default()).ServerOptions())
 //
 // And a client or a pool:
 //
-//	client, err := rpc.Dial(ctx, addr, logging.New(slog.Default()).ClientOptions()...)
+//	client, err := rpc.Dial(ctx, addr, logging.New(slog.Default()).ClientOptions())
 //
 // The messages are "call served" and "call made". Their attributes are method,
 // code, duration and, where there are any, peer, identity and error; late is true

@@ -20,7 +20,7 @@ func Example() {
 			return a
 		},
 	}))
-	srv := rpc.NewServer(logging.New(out).ServerOptions()...)
+	srv := rpc.NewServer(logging.New(out).ServerOptions())
 	defer srv.Close()
 	srv.RegisterFunc("Greeter.Hello", func(name string) (string, error) {
 		if name == "" {

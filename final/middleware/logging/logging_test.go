@@ -92,23 +92,31 @@ func (l *lines) logger(opts ...logging.Option) *logging.Logger {
 
 // bubble runs a story with a server, and a client that is connected to it, in a
 // synctest bubble.
-func bubble(t *testing.T, server []rpc.ServerOption, client []rpc.ClientOption, story func(t *testing.T, c *rpc.Client)) {
+func bubble(t *testing.T, server rpc.ServerOption, client rpc.ClientOption, story func(t *testing.T, c *rpc.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		srv := rpc.NewServer(server...)
+		srv := rpc.NewServer(some(server)...)
 		require.NoError(t, do.Handle(srv, handle))
 		near, far := net.Pipe()
 		go srv.ServeConn(far)
-		c := rpc.NewClient(near, client...)
+		c := rpc.NewClient(near, some(client)...)
 		defer srv.Close()
 		defer c.Close()
 		story(t, c)
 	})
 }
 
+// some returns an option, unless it is nil, as a constructor wants it.
+func some[T rpc.ServerOption | rpc.ClientOption](option T) []T {
+	if option == nil {
+		return nil
+	}
+	return []T{option}
+}
+
 func TestServer_LogsALineACall(t *testing.T) {
 	var log lines
-	opts := append(log.logger().ServerOptions(), rpc.WithAuthorize(func(context.Context, string) (string, error) { return "ann", nil }))
+	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(context.Context, string) (string, error) { return "ann", nil }))
 	bubble(t, opts, nil, func(t *testing.T, c *rpc.Client) {
 		for _, what := range []string{"work", "missing", "plain", "wrapped"} {
 			do.Call(t.Context(), c, &request{Do: what, Wait: 1500 * time.Millisecond})
@@ -175,7 +183,7 @@ func TestServer_PanicIsLoggedAndGoesOnToThePanicHandler(t *testing.T) {
 	var log lines
 	var value any
 	var stack string
-	opts := append(log.logger().ServerOptions(), rpc.WithPanicHandler(func(_ context.Context, v any, s []byte) {
+	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithPanicHandler(func(_ context.Context, v any, s []byte) {
 		value, stack = v, string(s)
 	}))
 	bubble(t, opts, nil, func(t *testing.T, c *rpc.Client) {
@@ -207,7 +215,7 @@ func TestServer_GoexitIsLogged(t *testing.T) {
 
 func TestClient_PanicOfAnInterceptorIsLoggedAndGoesOn(t *testing.T) {
 	var log lines
-	opts := append(log.logger().ClientOptions(), rpc.WithInterceptors(func(rpc.Caller) rpc.Caller {
+	opts := rpc.WithClientOptions(log.logger().ClientOptions(), rpc.WithInterceptors(func(rpc.Caller) rpc.Caller {
 		return rpc.CallerFunc(func(context.Context, string, any, any) error { panic("mine") })
 	}))
 	bubble(t, nil, opts, func(t *testing.T, c *rpc.Client) {
@@ -218,10 +226,10 @@ func TestClient_PanicOfAnInterceptorIsLoggedAndGoesOn(t *testing.T) {
 
 func TestServer_LogsRefusedCallsAndRepliesThatWereNotSent(t *testing.T) {
 	var log lines
-	opts := append(log.logger().ServerOptions(), rpc.WithAuthorize(func(ctx context.Context, _ string) (string, error) {
+	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(ctx context.Context, _ string) (string, error) {
 		return "", map[string]error{"bad": rpc.Errorf(rpc.Unauthenticated, "bad\x07token")}[rpc.MetadataFrom(ctx)["token"]]
 	}))
-	bubble(t, opts, []rpc.ClientOption{rpc.WithMaxReply(4096)}, func(t *testing.T, c *rpc.Client) {
+	bubble(t, opts, rpc.WithMaxReply(4096), func(t *testing.T, c *rpc.Client) {
 		bad := rpc.WithMetadata(t.Context(), rpc.Metadata{"token": "bad"})
 		do.Call(bad, c, &request{})
 		c.Call(t.Context(), "Test.No\npe", nil, nil)
@@ -338,7 +346,7 @@ func (t trap) MarshalJSON() ([]byte, error) {
 
 func TestPayloads_TypesSayWhatIsShownOfThem(t *testing.T) {
 	var log lines
-	srv := rpc.NewServer(log.logger(logging.WithPayloads(1000)).ServerOptions()...)
+	srv := rpc.NewServer(log.logger(logging.WithPayloads(1000)).ServerOptions())
 	defer srv.Close()
 	sprung := true
 	require.NoError(t, srv.RegisterFunc("Test.Login", func(*login) (trap, error) { return trap{&sprung}, nil }))
@@ -445,7 +453,7 @@ func TestAttrs_ComeFromTheCallsContext(t *testing.T) {
 
 func TestServer_ManyCallsAtOnceOverTCP(t *testing.T) {
 	var log lines
-	srv := rpc.NewServer(log.logger(logging.WithSampling(4), logging.WithMaxRefusals(0)).ServerOptions()...)
+	srv := rpc.NewServer(log.logger(logging.WithSampling(4), logging.WithMaxRefusals(0)).ServerOptions())
 	require.NoError(t, do.Handle(srv, handle))
 	ln, err := rpc.Listen("127.0.0.1:0")
 	require.NoError(t, err)
@@ -482,14 +490,14 @@ func BenchmarkServe(b *testing.B) {
 	out := slog.New(slog.NewTextHandler(io.Discard, nil))
 	for _, with := range []struct {
 		name string
-		opts []rpc.ServerOption
+		opts rpc.ServerOption
 	}{
 		{name: "without"},
 		{name: "every call", opts: logging.New(out).ServerOptions()},
 		{name: "one in 1000", opts: logging.New(out, logging.WithSampling(1000)).ServerOptions()},
 	} {
 		b.Run(with.name, func(b *testing.B) {
-			srv := rpc.NewServer(with.opts...)
+			srv := rpc.NewServer(some(with.opts)...)
 			require.NoError(b, srv.RegisterFunc("Test.Nop", func() error { return nil }))
 			b.ReportAllocs()
 			for b.Loop() {

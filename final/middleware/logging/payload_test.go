@@ -107,7 +107,7 @@ var hiding = map[string]any{
 func shown(t *testing.T, v any, limit int) string {
 	t.Helper()
 	var log lines
-	srv := rpc.NewServer(log.logger(logging.WithPayloads(limit)).ServerOptions()...)
+	srv := rpc.NewServer(log.logger(logging.WithPayloads(limit)).ServerOptions())
 	defer srv.Close()
 	require.NoError(t, srv.RegisterFunc("Test.Show", func() any { return v }))
 	srv.Invoke(t.Context(), nil, "Test.Show", nil, rpc.JSON, nil)
@@ -296,7 +296,7 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
 	for _, value := range []any{secret("secret"), &secretPtr{"secret"}, secretPtr{"secret"}, group{"secret"}, fmt.Errorf("wrapped: %w", failure{"secret"}), tricky{}} {
 		var log lines
-		srv := rpc.NewServer(log.logger().ServerOptions()...)
+		srv := rpc.NewServer(log.logger().ServerOptions())
 		require.NoError(t, srv.RegisterFunc("Test.Panic", func() error { panic(value) }))
 		_, err := srv.Invoke(t.Context(), nil, "Test.Panic", nil, rpc.JSON, nil)
 		assert.ErrorIs(t, err, rpc.Internal)

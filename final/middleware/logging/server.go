@@ -6,12 +6,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// ServerOptions returns what makes a server log its calls, for [rpc.NewServer].
-func (l *Logger) ServerOptions() []rpc.ServerOption {
-	return []rpc.ServerOption{
-		rpc.WithServerInterceptors(l.serve),
-		rpc.WithCallErrorHandler(l.callFailed),
-	}
+// ServerOptions makes a server log its calls, in [rpc.NewServer].
+func (l *Logger) ServerOptions() rpc.ServerOption {
+	return rpc.WithServerOptions(rpc.WithServerInterceptors(l.serve), rpc.WithCallErrorHandler(l.callFailed))
 }
 
 func (l *Logger) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {

@@ -23,8 +23,8 @@ func BenchmarkCall(b *testing.B) {
 		client []rpc.ClientOption
 	}{
 		{name: "without"},
-		{name: "server", server: newServer(b, reg).Options()},
-		{name: "both", server: newServer(b, reg).Options(), client: newClient(b, reg).Options()},
+		{name: "server", server: []rpc.ServerOption{newServer(b, reg).Options()}},
+		{name: "both", server: []rpc.ServerOption{newServer(b, reg).Options()}, client: []rpc.ClientOption{newClient(b, reg).Options()}},
 	} {
 		srv := rpc.NewServer(with.server...)
 		answer := new(nothing)
@@ -60,7 +60,7 @@ func BenchmarkCall(b *testing.B) {
 
 // BenchmarkHandler measures what the interceptor itself costs.
 func BenchmarkHandler(b *testing.B) {
-	srv := rpc.NewServer(newServer(b, nil).Options()...)
+	srv := rpc.NewServer(newServer(b, nil).Options())
 	require.NoError(b, srv.RegisterFunc("Test.Nop", func() error { return nil }))
 	plain := rpc.NewServer()
 	require.NoError(b, plain.RegisterFunc("Test.Nop", func() error { return nil }))

@@ -35,12 +35,11 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 	return register(reg, c)
 }
 
-// Options returns what gives a client the metrics, for [rpc.Dial], [rpc.NewClient]
-// and [rpc.NewPool]. Observers and interceptors of yours may be given beside
-// them. Interceptors that are given before these are not part of a call's duration,
-// and calls that they answer are not counted.
-func (c *Client) Options() []rpc.ClientOption {
-	return []rpc.ClientOption{rpc.WithInterceptors(c.intercept), rpc.WithObserver(c)}
+// Options gives a client the metrics, in [rpc.Dial], [rpc.NewClient] and
+// [rpc.NewPool]. Interceptors that are given before it are not part of a call's
+// duration, and calls that they answer are not counted.
+func (c *Client) Options() rpc.ClientOption {
+	return rpc.WithClientOptions(rpc.WithInterceptors(c.intercept), rpc.WithObserver(c))
 }
 
 func (c *Client) intercept(next rpc.Caller) rpc.Caller {

@@ -3,12 +3,12 @@
 // a pool is connected to. A server is given it like this:
 //
 //	m, err := metrics.NewServer(prometheus.DefaultRegisterer)
-//	srv := rpc.NewServer(m.Options()...)
+//	srv := rpc.NewServer(m.Options())
 //
 // A client or a pool, and the state of a pool's connections:
 //
 //	m, err := metrics.NewClient(prometheus.DefaultRegisterer)
-//	pool := rpc.NewPool(resolver, m.Options()...)
+//	pool := rpc.NewPool(resolver, m.Options())
 //	err = prometheus.Register(metrics.NewPool("inventory", pool))
 //
 // The metrics of a server; a client has the same under rpc_client_, the failed

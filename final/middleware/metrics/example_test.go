@@ -22,7 +22,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	srv := rpc.NewServer(m.Options()...)
+	srv := rpc.NewServer(m.Options())
 	defer srv.Close()
 	srv.RegisterFunc("Greeter.Hello", func(name string) (string, error) {
 		if name == "" {

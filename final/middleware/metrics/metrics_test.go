@@ -20,8 +20,8 @@ import (
 
 func TestBothSides_CountCallsByMethodAndCode(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	addr := serve(t, nil, newServer(t, reg).Options()...)
-	client := dial(t, addr, newClient(t, reg).Options()...)
+	addr := serve(t, nil, newServer(t, reg).Options())
+	client := dial(t, addr, newClient(t, reg).Options())
 	for _, text := range []string{"a", "b", "missing", "plain", "odd", "panic"} {
 		echo.Call(t.Context(), client, &text)
 	}
@@ -39,11 +39,11 @@ func TestBothSides_TellWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		hold := make(chan struct{})
-		srv := rpc.NewServer(newServer(t, reg).Options()...)
+		srv := rpc.NewServer(newServer(t, reg).Options())
 		defer srv.Close()
 		require.NoError(t, echo.Handle(srv, handle(hold)))
 		conn, _ := network{"a": srv}.dial(t.Context(), "a")
-		client := rpc.NewClient(conn, newClient(t, reg).Options()...)
+		client := rpc.NewClient(conn, newClient(t, reg).Options())
 		defer client.Close()
 		call := client.Go(t.Context(), echo.Name(), "held", nil)
 		<-time.After(3 * time.Second) // of the bubble's clock
@@ -76,13 +76,13 @@ func TestBothSides_TellWhatIsInFlight(t *testing.T) {
 
 func TestServer_CountsRefusedCalls(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	opts := append(newServer(t, reg).Options(), rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
+	opts := rpc.WithServerOptions(newServer(t, reg).Options(), rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
 		if rpc.MetadataFrom(ctx)["token"] == "" {
 			return "", rpc.Unauthenticated
 		}
 		return "", nil
 	}))
-	client := dial(t, serve(t, nil, opts...))
+	client := dial(t, serve(t, nil, opts))
 	known := rpc.WithMetadata(t.Context(), rpc.Metadata{"token": "secret"})
 
 	assert.ErrorIs(t, client.Call(t.Context(), "Test.Echo", "a", nil), rpc.Unauthenticated)
@@ -105,11 +105,11 @@ func TestServer_CountsRefusedCalls(t *testing.T) {
 func TestServer_CountsResultsThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		srv := rpc.NewServer(newServer(t, reg).Options()...)
+		srv := rpc.NewServer(newServer(t, reg).Options())
 		defer srv.Close()
 		require.NoError(t, echo.Handle(srv, handle(nil)))
 		conn, _ := network{"a": srv}.dial(t.Context(), "a")
-		client := rpc.NewClient(conn, append(newClient(t, reg).Options(), rpc.WithMaxReply(4096))...)
+		client := rpc.NewClient(conn, rpc.WithClientOptions(newClient(t, reg).Options(), rpc.WithMaxReply(4096)))
 		defer client.Close()
 		assert.ErrorIs(t, client.Call(t.Context(), "Test.Echo", "huge", nil), rpc.ResourceExhausted)
 		synctest.Wait()
@@ -122,14 +122,14 @@ func TestServer_CountsResultsThatCannotBeSent(t *testing.T) {
 func TestBothSides_CountConnectionsAndBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		srv := rpc.NewServer(newServer(t, reg).Options()...)
+		srv := rpc.NewServer(newServer(t, reg).Options())
 		require.NoError(t, echo.Handle(srv, handle(nil)))
 		n := network{"a": srv}
 		opts := newClient(t, reg).Options()
 		var clients []*rpc.Client
 		for range 2 {
 			conn, _ := n.dial(t.Context(), "a")
-			clients = append(clients, rpc.NewClient(conn, opts...))
+			clients = append(clients, rpc.NewClient(conn, opts))
 			require.NoError(t, clients[len(clients)-1].Call(t.Context(), "Test.Echo", strings.Repeat("x", 1000), nil))
 		}
 		for _, side := range []string{"rpc_server_", "rpc_client_"} {
@@ -155,7 +155,7 @@ func TestBothSides_CountConnectionsAndBytes(t *testing.T) {
 // A method name is the one thing that a caller chooses freely.
 func TestServer_MadeUpNamesAddNoMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	client := dial(t, serve(t, nil, newServer(t, reg).Options()...))
+	client := dial(t, serve(t, nil, newServer(t, reg).Options()))
 	call := func(i int) {
 		client.Call(t.Context(), fmt.Sprintf("Made.Up%d", i), nil, nil)
 		client.Call(t.Context(), strings.Repeat("x", 200+i), nil, nil)
@@ -179,7 +179,7 @@ func TestClient_NamesAreBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	// A gateway passes on names that others make up.
 	opts := newClient(t, reg, metrics.WithMaxMethods(3), metrics.WithMethods("Test.Echo")).Options()
-	client := dial(t, serve(t, nil), opts...)
+	client := dial(t, serve(t, nil), opts)
 	client.Call(t.Context(), "Test.\xff", nil, nil)
 	client.Call(t.Context(), strings.Repeat("x", 129), nil, nil)
 	for i := range 1000 {
@@ -199,8 +199,8 @@ func TestClient_NamesAreBounded(t *testing.T) {
 func TestClient_CountsACallOnceHoweverOftenItIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		opts := append(newClient(t, reg).Options(), rpc.WithDialer(network{}.dial), rpc.WithMaxAttempts(3))
-		pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, opts...)
+		opts := rpc.WithClientOptions(newClient(t, reg).Options(), rpc.WithDialer(network{}.dial), rpc.WithMaxAttempts(3))
+		pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, opts)
 		defer pool.Close()
 		assert.ErrorIs(t, pool.Call(t.Context(), "Test.Echo", "a", nil), rpc.Unavailable)
 		assert.Equal(t, 1.0, value(t, reg, "rpc_client_calls_finished_total", "method", "Test.Echo", "code", "unavailable"))
@@ -283,7 +283,7 @@ func TestNew_OneRegistryTellsServersApartByALabel(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	for _, name := range []string{"a", "b"} {
 		m := newServer(t, prometheus.WrapRegistererWith(prometheus.Labels{"server": name}, reg))
-		client := dial(t, serve(t, nil, m.Options()...))
+		client := dial(t, serve(t, nil, m.Options()))
 		require.NoError(t, client.Call(t.Context(), "Test.Echo", name, nil))
 	}
 	assert.Equal(t, 1.0, value(t, reg, "rpc_server_calls_started_total", "server", "a", "method", "Test.Echo"))
@@ -309,7 +309,7 @@ func TestNew_BucketsAreTheOnesGiven(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m, err := metrics.NewServer(reg, metrics.WithBuckets(1, 2))
 	require.NoError(t, err)
-	require.NoError(t, dial(t, serve(t, nil, m.Options()...)).Call(t.Context(), "Test.Echo", "a", nil))
+	require.NoError(t, dial(t, serve(t, nil, m.Options())).Call(t.Context(), "Test.Echo", "a", nil))
 	var bounds []float64
 	for _, b := range gather(t, reg, "rpc_server_call_duration_seconds")[0].GetHistogram().GetBucket() {
 		bounds = append(bounds, b.GetUpperBound())
@@ -319,8 +319,8 @@ func TestNew_BucketsAreTheOnesGiven(t *testing.T) {
 
 func TestBothSides_ManyCallsWhileScraped(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	addr := serve(t, nil, newServer(t, reg).Options()...)
-	client := dial(t, addr, newClient(t, reg, metrics.WithMaxMethods(5)).Options()...)
+	addr := serve(t, nil, newServer(t, reg).Options())
+	client := dial(t, addr, newClient(t, reg, metrics.WithMaxMethods(5)).Options())
 	var callers sync.WaitGroup
 	for i := range 16 {
 		callers.Go(func() {

@@ -26,8 +26,8 @@ import (
 func exported(t *testing.T) (url string) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
-	addr := serve(t, nil, newServer(t, reg).Options()...)
-	pool := rpc.NewPool(rpc.StaticResolver{addr}, append(newClient(t, reg).Options(), rpc.WithMaxReply(4096))...)
+	addr := serve(t, nil, newServer(t, reg).Options())
+	pool := rpc.NewPool(rpc.StaticResolver{addr}, newClient(t, reg).Options(), rpc.WithMaxReply(4096))
 	t.Cleanup(func() { pool.Close() })
 	require.NoError(t, reg.Register(metrics.NewPool("shop", pool)))
 	for _, text := range []string{"a", "b", "missing", "huge"} {
@@ -104,7 +104,7 @@ func TestScrape_PromtoolHasNothingToSay(t *testing.T) {
 func TestOptions_AnObserverOfYoursIsToldToo(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	own := &observer{}
-	client := dial(t, serve(t, nil, append(newServer(t, reg).Options(), rpc.WithServerObserver(own))...))
+	client := dial(t, serve(t, nil, newServer(t, reg).Options(), rpc.WithServerObserver(own)))
 	require.NoError(t, client.Call(context.Background(), "Test.Echo", "a", nil))
 	assert.Equal(t, 1.0, value(t, reg, "rpc_server_open_connections"))
 	assert.EqualValues(t, 1, own.opened.Load())

@@ -41,16 +41,14 @@ func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 	return register(reg, s)
 }
 
-// Options returns what gives a server the metrics, for [rpc.NewServer]. Observers
-// and interceptors of yours may be given beside them. Interceptors that are given
-// before these are not part of a call's duration, and calls that they refuse are
-// not counted.
-func (s *Server) Options() []rpc.ServerOption {
-	return []rpc.ServerOption{
+// Options gives a server the metrics, in [rpc.NewServer]. Interceptors that are
+// given before it are not part of a call's duration, and calls that they refuse
+// are not counted.
+func (s *Server) Options() rpc.ServerOption {
+	return rpc.WithServerOptions(
 		rpc.WithServerInterceptors(s.intercept),
 		rpc.WithServerObserver(s),
-		rpc.WithCallErrorHandler(s.callFailed),
-	}
+		rpc.WithCallErrorHandler(s.callFailed))
 }
 
 // intercept measures the calls that run: from params that are decoded to a
