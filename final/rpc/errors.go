@@ -310,8 +310,11 @@ func cleanText(text string, limit int) string {
 		text = strings.ToValidUTF8(text, "")
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			return ' '
+		case '\u202a' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
+			return ' ' // they turn around what stands after them
 		}
 		return r
 	}, text)

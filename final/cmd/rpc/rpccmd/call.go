@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -94,7 +95,7 @@ func printJSON(w io.Writer, text []byte, compact bool) error {
 	if err := form(&out, text); err != nil {
 		return failf("the reply as JSON: %w", err)
 	}
-	if _, err := fmt.Fprintln(w, out.String()); err != nil {
+	if _, err := fmt.Fprintln(w, plaintext.Lines(out.String())); err != nil {
 		return failf("write: %w", err)
 	}
 	return nil

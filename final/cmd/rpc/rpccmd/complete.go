@@ -4,9 +4,11 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -23,12 +25,21 @@ func (o *options) completeMethod(cmd *cobra.Command, args []string, typed string
 		reply, err := introspect.List.Call(ctx, c, &introspect.ListRequest{})
 		for _, s := range reply.GetServices() {
 			for _, m := range s.GetMethods() {
-				if strings.HasPrefix(m.GetName(), typed) {
-					methods = append(methods, cobra.CompletionWithDesc(m.GetName(), signature(m)))
+				if strings.HasPrefix(m.GetName(), typed) && isWord(m.GetName()) {
+					methods = append(methods, cobra.CompletionWithDesc(m.GetName(), plaintext.Line(signature(m))))
 				}
 			}
 		}
 		return err
 	})
 	return methods, cobra.ShellCompDirectiveNoFileComp
+}
+
+// isWord reports whether no shell sees more in name than a word: some completion
+// scripts let the shell expand what they are given.
+func isWord(name string) bool {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-/", r)
+	}
+	return name != "" && name[0] != '-' && !strings.ContainsFunc(name, odd)
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -49,21 +52,36 @@ func describe(ctx context.Context, c rpc.Caller, method string) (*introspect.Des
 func printDescription(w io.Writer, addr string, d *introspect.DescribeReply) error {
 	out := columns(w)
 	m := d.GetMethod()
-	fmt.Fprintln(out, m.GetName())
-	fmt.Fprintf(out, "  params\t%s\n", orNothing(m.GetParams()))
-	fmt.Fprintf(out, "  reply\t%s\n", orNothing(m.GetReply()))
+	plaintext.Fprintf(out, "%s\n", m.GetName())
+	plaintext.Fprintf(out, "  params\t%s\n", orNothing(m.GetParams()))
+	plaintext.Fprintf(out, "  reply\t%s\n", orNothing(m.GetReply()))
 	for _, t := range d.GetTypes() {
 		printType(out, t)
 	}
-	fmt.Fprintf(out, "\nrpc call %s %s", addr, m.GetName())
-	if m.GetParams() != "" {
-		fmt.Fprintf(out, " '%s'", sample(d))
-	}
-	fmt.Fprintln(out)
+	fmt.Fprintf(out, "\n%s\n", commandLine(addr, d))
 	if err := out.Flush(); err != nil {
 		return failf("write: %w", err)
 	}
 	return nil
+}
+
+// commandLine returns a line that can be copied into a shell, whatever the server
+// has called its methods and fields.
+func commandLine(addr string, d *introspect.DescribeReply) string {
+	words := []string{"rpc", "call", addr, d.GetMethod().GetName()}
+	if d.GetMethod().GetParams() != "" {
+		// What is escaped in a JSON string means the same.
+		words = append(words, plaintext.Line(sample(d)))
+	}
+	for _, word := range words {
+		if !plaintext.IsLine(word) {
+			return "No command line for it: its name has characters that cannot be typed."
+		}
+	}
+	if strings.HasPrefix(words[3], "-") {
+		words = slices.Insert(words, 3, "--")
+	}
+	return shellescape.QuoteCommand(words)
 }
 
 func orNothing(name string) string {
@@ -79,7 +97,7 @@ func printType(w io.Writer, t *introspect.Type) {
 	if t.GetPackage() == "" && t.GetKind() != "struct" {
 		return
 	}
-	fmt.Fprintf(w, "\n%s  %s\n", t.GetName(), underlying(t))
+	plaintext.Fprintf(w, "\n%s  %s\n", t.GetName(), underlying(t))
 	for _, f := range t.GetFields() {
 		name := f.GetName()
 		switch {
@@ -88,7 +106,7 @@ func printType(w io.Writer, t *introspect.Type) {
 		case name == "":
 			name = "-"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, f.GetType(), fieldNotes(f))
+		plaintext.Fprintf(w, "  %s\t%s\t%s\n", name, f.GetType(), fieldNotes(f))
 	}
 }
 

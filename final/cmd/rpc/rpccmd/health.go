@@ -2,13 +2,13 @@ package rpccmd
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -47,9 +47,9 @@ func checkHealth(ctx context.Context, cmd *cobra.Command, c rpc.Caller, req *hea
 		name = "server"
 	}
 	out := columns(cmd.OutOrStdout())
-	fmt.Fprintf(out, "%s\t%s\n", name, reply.GetStatus())
+	plaintext.Fprintf(out, "%s\t%s\n", name, reply.GetStatus())
 	for _, service := range slices.Sorted(maps.Keys(reply.GetServices())) {
-		fmt.Fprintf(out, "%s\t%s\n", service, reply.GetServices()[service])
+		plaintext.Fprintf(out, "%s\t%s\n", service, reply.GetServices()[service])
 	}
 	if err := out.Flush(); err != nil {
 		return failf("write: %w", err)

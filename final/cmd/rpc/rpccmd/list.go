@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -40,9 +41,9 @@ func listCommand(o *options) *cobra.Command {
 func printServices(w io.Writer, services []*introspect.Service) error {
 	out := columns(w)
 	for _, s := range services {
-		fmt.Fprintf(out, "%s\t%s\n", s.GetName(), s.GetStatus())
+		plaintext.Fprintf(out, "%s\t%s\n", s.GetName(), s.GetStatus())
 		for _, m := range s.GetMethods() {
-			fmt.Fprintln(out, "  "+signature(m))
+			plaintext.Fprintf(out, "  %s\n", signature(m))
 		}
 	}
 	if err := out.Flush(); err != nil {

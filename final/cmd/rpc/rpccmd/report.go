@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -31,7 +32,7 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(w, "rpc: %s\n", strings.TrimPrefix(err.Error(), "rpc: "))
+	fmt.Fprintf(w, "rpc: %s\n", plaintext.Lines(strings.TrimPrefix(err.Error(), "rpc: ")))
 	if isUsage(err) {
 		fmt.Fprintf(w, "Run '%s -h' for usage.\n", cmd.CommandPath())
 		return exitUsage
@@ -39,12 +40,12 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	var coded *rpc.Error
 	if errors.As(err, &coded) {
 		for _, key := range slices.Sorted(maps.Keys(coded.Details)) {
-			fmt.Fprintf(w, "  %s: %s\n", key, coded.Details[key])
+			plaintext.Fprintf(w, "  %s: %s\n", key, coded.Details[key])
 		}
 	}
 	var help *hinted
 	if errors.As(err, &help) {
-		fmt.Fprintf(w, "  %s\n", help.hint)
+		plaintext.Fprintf(w, "  %s\n", help.hint)
 	}
 	return exitFailed
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -86,7 +87,7 @@ func (r *result) print(w io.Writer, what string) error {
 	fmt.Fprintf(out, "failed\t%d\n", r.failures())
 	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
 		text := strings.TrimPrefix(r.example[code].Error(), "rpc: ")
-		fmt.Fprintf(out, "  %d\t%s\n", r.failed[code], text)
+		plaintext.Fprintf(out, "  %d\t%s\n", r.failed[code], text)
 	}
 	if n > 0 {
 		r.printLatencies(out)

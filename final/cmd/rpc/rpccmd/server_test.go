@@ -91,9 +91,17 @@ func shopServer() {
 	bare := flag.Bool("bare", false, "without introspection, health, gob and protobuf")
 	draining := flag.Bool("draining", false, "say so")
 	secure := flag.Bool("tls", false, "speak TLS, with a new certificate in cert.pem and key.pem")
+	hostile := flag.Bool("hostile", false, "describe itself in words that do harm when they are printed or copied")
 	mutual := flag.Bool("mutual", false, "want it from clients, too")
 	messages := flag.Bool("messages", false, "with a method of protobuf messages")
 	flag.Parse()
+	if *hostile {
+		if err := serveHostile(); err != nil {
+			fmt.Fprintln(os.Stderr, "shopserver:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if err := serveShop(*bare, *draining, *secure, *mutual, *messages); err != nil {
 		fmt.Fprintln(os.Stderr, "shopserver:", err)
 		os.Exit(1)
@@ -135,6 +143,10 @@ func serveShop(bare, draining, secure, mutual, messages bool) error {
 			h.Set("Inventory", health.Draining)
 		}
 	}
+	return serveUntilEOF(srv)
+}
+
+func serveUntilEOF(srv *rpc.Server) error {
 	ln, err := rpc.Listen("127.0.0.1:0")
 	if err != nil {
 		return err
