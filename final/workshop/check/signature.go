@@ -46,7 +46,7 @@ func redIsRight(t Target, mistakes []string) string {
 		return ""
 	}
 	return "Red is right here: " + t.Station.Name + " " + strings.Join(does, ", and ") +
-		"; the tests use that already. The lesson says how: " + t.Station.Step + "/README.md"
+		"; the tests use that already. The lesson says how: " + t.Station.Page()
 }
 
 // mentions reports whether a mistake is about name, "Func" or "Type.Member".

@@ -21,7 +21,7 @@ func newList() *cobra.Command {
 		Use:   "list",
 		Short: "The steps and checkpoints: what each adds, minutes, lines, tests",
 		Long: "List prints the steps and checkpoints of the course. Lines are those of code that each adds, without comments,\n" +
-			"blank lines and tests; tests are the new ones. In a learner's folder, > marks where you are, and * what is finished.",
+			"blank lines and tests; tests are the new ones. The core path goes on without the side trips. In a learner's folder, > marks where you are, and * what is finished.",
 		Args: cobra.NoArgs,
 	}
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "name the new tests, and the pins: weaknesses that a later station lifts")
@@ -107,18 +107,35 @@ func linesOf(root string, s course.Station) (int, error) {
 func printList(out io.Writer, stations []listed, verbose bool) {
 	name, number := color.New(color.Bold).SprintFunc(), color.New(color.FgCyan).SprintFunc()
 	fmt.Fprintf(out, "%-20s %7s %5s %5s\n", "", "minutes", "lines", "tests")
-	minutes, lines, tests := 0, 0, 0
+	var core, all listed // their sums
 	for _, s := range stations {
-		minutes, lines, tests = minutes+s.Minutes, lines+s.lines, tests+len(s.tests)
-		fmt.Fprintf(out, "%-1s %s %s  %s\n", s.mark, name(fmt.Sprintf("%s  %-14s", s.Name, s.Title)),
-			number(fmt.Sprintf("%7d %5d %5d", s.Minutes, s.lines, len(s.tests))), s.Adds)
+		all.count(s)
+		adds := s.Adds
+		if s.Side {
+			adds = "(side trip) " + adds
+		} else {
+			core.count(s)
+		}
+		fmt.Fprintf(out, "%-1s %s %s  %s\n", s.mark, name(fmt.Sprintf("%s  %-14s", s.Name, s.Title)), number(s.figures()), adds)
 		if verbose {
 			printTests(out, "tests", s.tests)
 			printTests(out, "pins", s.pins)
 		}
 	}
-	fmt.Fprintf(out, "%-20s %s\n", "  together", number(fmt.Sprintf("%7d %5d %5d", minutes, lines, tests)))
+	fmt.Fprintf(out, "%-20s %s\n", "  core path", number(core.figures()))
+	fmt.Fprintf(out, "%-20s %s\n", "  together", number(all.figures()))
 	fmt.Fprintln(out, "\nTests are those that a station adds, without pins; \"go tool workshop check\" counts pins and the article's way, too.")
+}
+
+// count adds the figures of s.
+func (l *listed) count(s listed) {
+	l.Minutes += s.Minutes
+	l.lines += s.lines
+	l.tests = append(l.tests, s.tests...)
+}
+
+func (l *listed) figures() string {
+	return fmt.Sprintf("%7d %5d %5d", l.Minutes, l.lines, len(l.tests))
 }
 
 func printTests(out io.Writer, what string, names []string) {

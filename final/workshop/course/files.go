@@ -75,13 +75,17 @@ func (s Station) missing(err error) error {
 
 // skips reports whether a name below the station's folder is none of its files.
 func (s Station) skips(name string) bool {
-	switch name {
-	case "go.mod", "go.sum", "README.md", "EXERCISES.md":
+	switch {
+	case name == "go.mod", name == "go.sum", path.Ext(name) == ".md" && !strings.Contains(name, "/"):
 		return true
 	}
-	return slices.ContainsFunc(Stations, func(other Station) bool {
-		return other.IsCheckpoint() && other.Folder == path.Join(s.Step, name)
-	})
+	return isCheckpointFolder(path.Join(s.Step, name))
+}
+
+// isCheckpointFolder reports whether a folder below the root is a checkpoint's: that
+// of its code, or that of its lesson alone.
+func isCheckpointFolder(name string) bool {
+	return slices.ContainsFunc(Stations, func(s Station) bool { return s.isLettered() && path.Dir(s.Page()) == name })
 }
 
 // fold replaces the path of the module in the imports of all files.

@@ -17,39 +17,51 @@ type Station struct {
 	Title   string // a noun or two
 	Adds    string // what a learner's code can do afterwards, in a line
 	Minutes int    // how long it takes to write along; the lesson says the same
+	Side    bool   // a side trip: the core path goes on without it, with its code
 }
 
 // Stations are in the order in which they are written. The last checkpoint of a
 // step is what the step's own folders hold.
 var Stations = []Station{
 	{"01", "step01-tcp-server", "step01-tcp-server", "tcp-server",
-		"lines over TCP, a goroutine a connection, a Close that waits", 45},
+		"lines over TCP, a goroutine a connection, a Close that waits", 45, false},
 	{"02", "step02-json-protocol", "step02-json-protocol", "json-protocol",
-		"requests and responses in JSON, and errors that leave the connection alive", 45},
+		"requests and responses in JSON, and errors that leave the connection alive", 45, false},
 	{"03", "step03-client", "step03-client", "client",
-		"a client that tells the server's errors from the network's", 45},
+		"a client that tells the server's errors from the network's", 45, false},
 	{"4a", "step04-registry", "step04-registry/4a-functions", "functions",
-		"Go functions by name, with typed params and results", 45},
+		"Go functions by name, with typed params and results", 45, false},
 	{"4b", "step04-registry", "step04-registry", "receivers",
-		"all suitable methods of a value at once, checked; a method that panics is caught", 30},
+		"all suitable methods of a value at once, checked; a method that panics is caught", 30, true},
 	{"5a", "step05-context-timeouts", "step05-context-timeouts/5a-identity", "identity",
-		"ids, a client that reads for all its callers, calls that end with their context", 50},
+		"ids, a client that reads for all its callers, calls that end with their context", 50, false},
 	{"5b", "step05-context-timeouts", "step05-context-timeouts/5b-in-flight", "in-flight",
-		"a server that answers many requests of a connection at once, in any order", 30},
+		"a server that answers many requests of a connection at once, in any order", 30, false},
 	{"5c", "step05-context-timeouts", "step05-context-timeouts/5c-contexts", "contexts",
-		"methods with a context, which ends with the connection", 35},
+		"methods with a context, which ends with the connection", 35, false},
 	{"5d", "step05-context-timeouts", "step05-context-timeouts/5d-cancel", "cancel",
-		"deadlines and cancelling that reach the method", 50},
+		"deadlines and cancelling that reach the method", 50, false},
 	{"5e", "step05-context-timeouts", "step05-context-timeouts", "shutdown",
-		"the server's own time limit, one reply a request, an orderly shutdown", 35},
+		"the server's own time limit, one reply a request, an orderly shutdown", 35, true},
 	{"6a", "step06-gob-codec", "step06-gob-codec/6a-codec", "codec",
-		"messages read and written behind an interface", 30},
+		"messages read and written behind an interface", 30, true},
 	{"6b", "step06-gob-codec", "step06-gob-codec/6b-gob", "gob",
-		"gob: one encoder and one decoder a connection", 40},
+		"gob: one encoder and one decoder a connection", 40, true},
 	{"6c", "step06-gob-codec", "step06-gob-codec", "hello",
-		"a hello that chooses the codec; both measured", 30},
+		"a hello that chooses the codec; both measured", 30, true},
 	{"07", "step07-inventory-app", "step07-inventory-app", "inventory-app",
-		"the shop: error codes, inventory and orders as processes", 60},
+		"the shop: error codes, inventory and orders as processes", 60, true},
+}
+
+// OfStep returns the stations of a step, by its folder.
+func OfStep(step string) []Station {
+	var found []Station
+	for _, s := range Stations {
+		if s.Step == step {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 // Find returns the station of that name. A step's number or folder, "5", "05"
@@ -114,6 +126,27 @@ func (s Station) Next() (Station, bool) {
 	}
 	return Station{}, false
 }
+
+// Page returns the path of the station's lesson below the root, with slashes: in
+// the step's folder, or in that of the checkpoint.
+func (s Station) Page() string {
+	if !s.isLettered() {
+		return s.Step + "/README.md"
+	}
+	return s.Step + "/" + s.Name + "-" + s.Title + "/README.md"
+}
+
+// Entrance returns the path of the page on which a step with checkpoints begins;
+// "" if the step is one station.
+func (s Station) Entrance() string {
+	if !s.isLettered() {
+		return ""
+	}
+	return s.Step + "/README.md"
+}
+
+// isLettered reports whether s is a checkpoint, the last of its step included.
+func (s Station) isLettered() bool { return s.Name[len(s.Name)-1] >= 'a' }
 
 // IsCheckpoint reports whether s stands in a folder of its step, with nothing but
 // its rpc/: the step's programs belong to its last checkpoint.

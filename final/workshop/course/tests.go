@@ -46,7 +46,7 @@ func Tests(root string, s Station) ([]Test, error) {
 	if err != nil {
 		return nil, err
 	}
-	lesson, err := os.ReadFile(filepath.Join(root, s.Step, "README.md"))
+	lesson, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(s.Page())))
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +100,7 @@ func TestsIn(dir string) ([]Test, error) {
 
 // isCheckpoint reports whether a folder of a step is that of a checkpoint.
 func isCheckpoint(rel string) bool {
-	return slices.ContainsFunc(Stations, func(s Station) bool {
-		return s.IsCheckpoint() && s.Folder == s.Step+"/"+rel
-	})
+	return slices.ContainsFunc(Stations, func(s Station) bool { return isCheckpointFolder(s.Step + "/" + rel) })
 }
 
 // isIgnored reports whether the go command does not look at files of that name.

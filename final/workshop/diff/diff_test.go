@@ -21,7 +21,7 @@ func write(t *testing.T, files map[string]string) (root string) {
 	root = t.TempDir()
 	for _, s := range course.Stations {
 		files[s.Step+"/go.mod"] = "module " + s.Module() + "\n"
-		if lesson := s.Step + "/README.md"; files[lesson] == "" {
+		if lesson := s.Page(); files[lesson] == "" {
 			files[lesson] = "# A lesson\n"
 		}
 	}

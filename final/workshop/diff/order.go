@@ -19,7 +19,7 @@ var block = regexp.MustCompile("(?m)^```(?:go|diff) (?:type|copy|read) (?:[0-9a-
 // text comes to it, then tests, then scripts, then all else. Code that the
 // lesson does not quote follows by folder, rpc/ first.
 func Order(root string, s course.Station, names []string) error {
-	lesson, err := os.ReadFile(filepath.Join(root, s.Step, "README.md"))
+	lesson, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(s.Page())))
 	if err != nil {
 		return err
 	}

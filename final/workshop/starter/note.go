@@ -32,5 +32,5 @@ The files that end with _test.go, and testdata, are the course's; all else is yo
 
 // Lesson returns the path of a station's lesson.
 func Lesson(root string, s course.Station) string {
-	return filepath.Join(root, s.Step, "README.md")
+	return filepath.Join(root, filepath.FromSlash(s.Page()))
 }

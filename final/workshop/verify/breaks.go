@@ -47,7 +47,7 @@ func (c *Course) checkBreak(ctx context.Context, p *Page, b *lesson.Block) error
 	if len(b.Words) < 4 {
 		return errors.New("name a file and a test behind break: diff break rpc/client.go TestClient_X")
 	}
-	r, err := p.ref(b, b.Word(2))
+	r, err := p.ref(b.Word(2))
 	if err != nil {
 		return err
 	}

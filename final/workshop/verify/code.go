@@ -27,7 +27,7 @@ func (c *Course) checkBlock(p *Page, b *lesson.Block, f *Findings) {
 		return
 	}
 	switch {
-	case !p.IsLesson():
+	case !p.IsTold():
 	case !slices.Contains(languages, b.Word(0)):
 		f.page(p, b.Line, "a block begins with what it is: one of %s", strings.Join(languages, ", "))
 	case b.Word(0) == "go" || b.Word(0) == "diff" && b.Word(1) == "":

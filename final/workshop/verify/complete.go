@@ -17,13 +17,11 @@ const completeTo = "5e"
 // the code.
 func checkComplete(_ context.Context, c *Course, f *Findings) error {
 	for _, p := range c.lessons() {
-		for _, s := range p.stations() {
-			if isAfter(s, completeTo) {
-				continue
-			}
-			if err := c.checkComplete(p, s, f); err != nil {
-				return err
-			}
+		if isAfter(*p.Station, completeTo) {
+			continue
+		}
+		if err := c.checkComplete(p, *p.Station, f); err != nil {
+			return err
 		}
 	}
 	return nil

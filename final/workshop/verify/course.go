@@ -26,18 +26,33 @@ type Course struct {
 }
 
 // New returns the course at root. If lessons are given, only these are looked at:
-// a station's name, a step's, or a page's path below root.
+// a station's name, a step's, which means all of its pages but the exercises, or a
+// page's path below root.
 func New(root string, lessons ...string) (*Course, error) {
 	c := &Course{Root: root, kept: make(map[string]course.Files)}
-	for _, name := range lessons {
-		if s, err := course.Find(name); err == nil {
-			name = s.Step + "/README.md"
-		}
-		c.only = append(c.only, path.Clean(strings.ReplaceAll(name, `\`, "/")))
+	paths, err := pagePaths(root)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	c.pages, err = loadPages(root, c.only)
+	for _, name := range lessons {
+		c.only = append(c.only, named(name, paths)...)
+	}
+	c.pages, err = loadPages(root, paths, c.only)
 	return c, err
+}
+
+// named returns the pages that a lesson's name means.
+func named(name string, paths []string) []string {
+	s, err := course.Find(name)
+	switch {
+	case err != nil:
+		return []string{path.Clean(strings.ReplaceAll(name, `\`, "/"))}
+	case s.Name == name:
+		return []string{s.Page()}
+	}
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool {
+		return !strings.HasPrefix(p, s.Step+"/") || path.Base(p) == "EXERCISES.md"
+	})
 }
 
 // files returns the files of station s, with module as their module's path.

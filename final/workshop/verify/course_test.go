@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 	course.Stations = []course.Station{
 		{Name: "01", Step: "step01-one", Folder: "step01-one", Title: "one", Adds: "1", Minutes: 20},
 		{Name: "2a", Step: "step02-two", Folder: "step02-two/2a-two", Title: "two", Adds: "2", Minutes: 10},
-		{Name: "2b", Step: "step02-two", Folder: "step02-two", Title: "three", Adds: "3", Minutes: 15},
+		{Name: "2b", Step: "step02-two", Folder: "step02-two", Title: "three", Adds: "3", Minutes: 15, Side: true},
 	}
-	lessonWords = [2]int{20, 100}
+	lessonWords, checkpointWords = [2]int{20, 100}, [2]int{20, 100}
 	dir, err := os.MkdirTemp("", "course")
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)

@@ -14,7 +14,7 @@ func isExcerpt(b *lesson.Block) bool { return b.Word(0) == "text" && b.Word(1) !
 // lines in this order; the whole file, if the block is empty; or what stands now
 // from its first line to its last.
 func (c *Course) excerpt(p *Page, b *lesson.Block) (string, error) {
-	r, err := p.ref(b, b.Word(1))
+	r, err := p.ref(b.Word(1))
 	if err != nil {
 		return "", err
 	}

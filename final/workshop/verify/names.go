@@ -103,34 +103,28 @@ var (
 	pin    = regexp.MustCompile(`(?m)^func (TestLimit_\w+)\(`)
 )
 
-// checkPins checks the pins of a lesson's stations: each says truly what lifts
-// it, and the lesson of the station that pins it speaks of it.
+// checkPins checks the pins of a lesson's station: each says truly what lifts it,
+// and the lesson of the station that pins it speaks of it.
 func (c *Course) checkPins(p *Page, f *Findings) error {
 	seen := make(map[string]bool)
-	for _, s := range p.stations() {
-		if before, ok := s.Previous(); ok {
-			if err := c.eachPin(before, func(_, _, name string) { seen[name] = true }); err != nil {
-				return err
-			}
-		}
-		err := c.eachPin(s, func(file, text, name string) {
-			if !seen[name] && !strings.Contains(p.Text, name) {
-				f.page(p, 0, "%s pins %s, and the lesson does not name it", file, name)
-			}
-			seen[name] = true
-		})
-		if err != nil {
-			return err
-		}
-		if err := c.checkLifted(s, f); err != nil {
+	if before, ok := p.Station.Previous(); ok {
+		if err := c.eachPin(before, func(_, name string) { seen[name] = true }); err != nil {
 			return err
 		}
 	}
-	return nil
+	err := c.eachPin(*p.Station, func(file, name string) {
+		if !seen[name] && !strings.Contains(p.Text, name) {
+			f.page(p, 0, "%s pins %s, and the lesson does not name it", file, name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return c.checkLifted(*p.Station, f)
 }
 
-// eachPin calls f for each pin of s, with the file and its text.
-func (c *Course) eachPin(s course.Station, f func(file, text, name string)) error {
+// eachPin calls f for each pin of s, with its file.
+func (c *Course) eachPin(s course.Station, f func(file, name string)) error {
 	files, err := c.files(s, s.Module())
 	if err != nil {
 		return err
@@ -139,9 +133,8 @@ func (c *Course) eachPin(s course.Station, f func(file, text, name string)) erro
 		if path.Base(file) != "limits_test.go" {
 			continue
 		}
-		text := string(files[file])
-		for _, match := range pin.FindAllStringSubmatch(text, -1) {
-			f(file, text, match[1])
+		for _, match := range pin.FindAllStringSubmatch(string(files[file]), -1) {
+			f(file, match[1])
 		}
 	}
 	return nil

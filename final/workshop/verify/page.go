@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,18 +16,34 @@ import (
 // A Page is a lesson, or another text of the course.
 type Page struct {
 	*lesson.Lesson
-	Station *course.Station // whose lesson it is, the last of its step; nil: no station's
+	Station *course.Station // whose lesson it is; of a step's other pages, the step's last; nil: no step's
 }
 
 // IsExercises reports whether the page holds a step's exercises, whose code
 // without a source is a solution.
 func (p *Page) IsExercises() bool { return path.Base(p.Path) == "EXERCISES.md" }
 
-// IsLesson reports whether the page is a step's lesson.
-func (p *Page) IsLesson() bool { return p.Station != nil && !p.IsExercises() }
+// IsLesson reports whether the page is a station's lesson.
+func (p *Page) IsLesson() bool { return p.Station != nil && p.Path == p.Station.Page() }
+
+// IsEntrance reports whether a step's checkpoints are reached from the page.
+func (p *Page) IsEntrance() bool { return p.Station != nil && p.Path == p.Station.Entrance() }
+
+// IsTold reports whether the page is a lesson, or tells beside the lessons what a
+// step is about.
+func (p *Page) IsTold() bool { return p.Station != nil && !p.IsExercises() }
 
 // Folder returns the page's folder below the root, with slashes.
 func (p *Page) Folder() string { return path.Dir(p.Path) }
+
+// Base returns the folder in which the page's commands run and from which its
+// paths count: the step's, also for the lesson of a checkpoint.
+func (p *Page) Base() string {
+	if p.Station != nil {
+		return p.Station.Step
+	}
+	return p.Folder()
+}
 
 // folders hold pages at any depth.
 var folders = []string{"final/workshop/tour", "final/workshop/bridge", "final/workshop/museum", "final/workshop/guide", "final/workshop/hints"}
@@ -38,11 +53,7 @@ var singles = []string{"README.md", "final/README.md", "final/PROTOCOL.md", "fin
 	"final/workshop/README.md", "final/workshop/INSTRUCTOR.md"}
 
 // loadPages reads the pages of the course, or those named.
-func loadPages(root string, only []string) ([]*Page, error) {
-	paths, err := pagePaths(root)
-	if err != nil {
-		return nil, err
-	}
+func loadPages(root string, paths, only []string) ([]*Page, error) {
 	var pages []*Page
 	var errs []error
 	for _, name := range paths {
@@ -68,8 +79,18 @@ func loadPages(root string, only []string) ([]*Page, error) {
 func pagePaths(root string) ([]string, error) {
 	var paths []string
 	for _, s := range course.Stations {
-		if !s.IsCheckpoint() {
-			paths = append(paths, s.Step+"/README.md", s.Step+"/EXERCISES.md")
+		paths = append(paths, s.Page())
+		if s.IsCheckpoint() {
+			continue
+		}
+		more, err := fs.Glob(os.DirFS(root), s.Step+"/*.md")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range more {
+			if name != s.Page() {
+				paths = append(paths, name)
+			}
 		}
 	}
 	paths = append(paths, singles...)
@@ -96,38 +117,16 @@ func exists(root, name string) bool {
 	return err == nil
 }
 
-// stationOf returns the last station of the step that a page belongs to.
+// stationOf returns the station whose lesson a page is, or the last of the step
+// that it belongs to.
 func stationOf(name string) *course.Station {
 	step, _, _ := strings.Cut(name, "/")
-	i := slices.IndexFunc(course.Stations, func(s course.Station) bool { return s.Step == step && !s.IsCheckpoint() })
+	i := slices.IndexFunc(course.Stations, func(s course.Station) bool { return s.Page() == name })
+	if i < 0 {
+		i = slices.IndexFunc(course.Stations, func(s course.Station) bool { return s.Step == step && !s.IsCheckpoint() })
+	}
 	if i < 0 {
 		return nil
 	}
 	return &course.Stations[i]
-}
-
-// checkpointTitle is that of the part of a lesson that tells a checkpoint:
-// "5a: identity".
-var checkpointTitle = regexp.MustCompile(`^(\d[a-z]): `)
-
-// station returns the station that a section tells of: the checkpoint whose part
-// it is in, else the last of the step; nil on a page that is no step's.
-func (p *Page) station(s *lesson.Section) *course.Station {
-	if p.Station == nil {
-		return nil
-	}
-	var name string
-	s.Within(func(s *lesson.Section) bool {
-		match := checkpointTitle.FindStringSubmatch(s.Title)
-		if match != nil {
-			name = match[1]
-		}
-		return match != nil
-	})
-	for i, known := range course.Stations {
-		if known.Name == name && known.Step == p.Station.Step {
-			return &course.Stations[i]
-		}
-	}
-	return p.Station
 }

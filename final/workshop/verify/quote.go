@@ -40,7 +40,7 @@ func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
 	if b.Word(2) == "" {
 		return quotation{}, fmt.Errorf("no file: write one behind %s, such as rpc/server.go", b.Word(1))
 	}
-	r, err := p.ref(b, b.Word(2))
+	r, err := p.ref(b.Word(2))
 	if err != nil {
 		return quotation{}, err
 	}

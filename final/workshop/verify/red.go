@@ -18,7 +18,7 @@ import (
 func checkRed(ctx context.Context, c *Course, f *Findings) error {
 	var stations []course.Station
 	for _, p := range c.lessons() {
-		stations = append(stations, p.stations()...)
+		stations = append(stations, *p.Station)
 	}
 	eachAtOnce(stations, func(s course.Station) {
 		if err := c.checkRed(ctx, s, f); err != nil {
@@ -91,7 +91,7 @@ func (c *Course) checkFails(ctx context.Context, s course.Station, dir string, f
 func (c *Course) greenFromTheStart(s course.Station, test string) bool {
 	for _, p := range c.lessons() {
 		for _, para := range p.Prose {
-			if p.Station.Step == s.Step && strings.Contains(para.Text, "from the start") && slices.Contains(para.Spans, test) {
+			if p.Station.Name == s.Name && strings.Contains(para.Text, "from the start") && slices.Contains(para.Spans, test) {
 				return true
 			}
 		}

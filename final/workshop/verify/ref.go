@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
-	"example.com/rpc-from-scratch/final/workshop/lesson"
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
@@ -22,7 +21,7 @@ type ref struct {
 }
 
 // ref returns what word means in a block.
-func (p *Page) ref(b *lesson.Block, word string) (ref, error) {
+func (p *Page) ref(word string) (ref, error) {
 	if name, ok := strings.CutPrefix(word, "/"); ok {
 		return ref{name, nil}, nil
 	}
@@ -30,10 +29,10 @@ func (p *Page) ref(b *lesson.Block, word string) (ref, error) {
 		s, err := course.Find(station)
 		return ref{name, &s}, err
 	}
-	if s := p.station(b.Section); s != nil && !strings.HasPrefix(word, "..") {
+	if s := p.Station; s != nil && !strings.HasPrefix(word, "..") {
 		return ref{word, s}, nil
 	}
-	return ref{path.Join(p.Folder(), word), nil}, nil
+	return ref{path.Join(p.Base(), word), nil}, nil
 }
 
 // refTo returns what a block of the page calls a file of s.

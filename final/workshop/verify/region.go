@@ -23,9 +23,12 @@ func (c *Course) region(p *Page, r *lesson.Region) (string, error) {
 		}
 		return c.changedRegion(s)
 	case len(r.Words) == 1 && r.Words[0] == "steps":
-		return stepsRegion(p), nil
+		return stationsRegion(p, course.Stations), nil
+	case len(r.Words) == 1 && r.Words[0] == "checkpoints" && p.Station != nil:
+		return stationsRegion(p, course.OfStep(p.Station.Step)), nil
 	}
-	return "", fmt.Errorf("no region is called %q: there are <!-- changed STATION --> and <!-- steps -->", strings.Join(r.Words, " "))
+	return "", fmt.Errorf("no region is called %q: there are <!-- changed STATION -->, <!-- steps --> and, in a step, <!-- checkpoints -->",
+		strings.Join(r.Words, " "))
 }
 
 // changedRegion tells what s changes: the commands that show it, the files with
@@ -151,16 +154,20 @@ func (c code) decls() func(yield func(*source.Decl) bool) {
 	}
 }
 
-// stepsRegion is the table of stations.
-func stepsRegion(p *Page) string {
+// stationsRegion is a table of stations.
+func stationsRegion(p *Page, stations []course.Station) string {
 	var b strings.Builder
-	b.WriteString("\n| | what it adds | minutes | compare |\n|---|---|---|---|\n")
-	for _, s := range course.Stations {
+	b.WriteString("\n| | what it adds | minutes | path | compare |\n|---|---|---|---|---|\n")
+	for _, s := range stations {
 		compare := ""
 		if previous, ok := s.Previous(); ok {
 			compare = fmt.Sprintf("`go tool workshop diff %s %s`", previous.Name, s.Name)
 		}
-		fmt.Fprintf(&b, "| [%s %s](%s) | %s | %d | %s |\n", s.Name, s.Title, relative(p.Folder(), s.Step), s.Adds, s.Minutes, compare)
+		way := "core"
+		if s.Side {
+			way = "side trip"
+		}
+		fmt.Fprintf(&b, "| [%s %s](%s) | %s | %d | %s | %s |\n", s.Name, s.Title, relative(p.Folder(), path.Dir(s.Page())), s.Adds, s.Minutes, way, compare)
 	}
 	return b.String() + "\n"
 }

@@ -64,7 +64,7 @@ func (c *Course) runPage(ctx context.Context, p *Page) ([]ran, error) {
 	return all, ctx.Err()
 }
 
-// sessions are those of one page: one in its folder, and one for each station
+// sessions are those of one page: one in its base, and one for each station
 // that it starts.
 type sessions struct {
 	c     *Course
@@ -100,7 +100,7 @@ func (s *sessions) run(ctx context.Context, b *lesson.Block) ran {
 // stays.
 func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, err error) {
 	red := false
-	station := s.page.station(b.Section)
+	station := s.page.Station
 	for _, word := range b.Rest(1) {
 		switch found, err := course.Find(word); {
 		case word == "stays":
@@ -127,7 +127,7 @@ func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, er
 
 func (s *sessions) inFolder() (*console.Session, error) {
 	if s.own == nil {
-		dir := filepath.Join(s.c.Root, filepath.FromSlash(s.page.Folder()))
+		dir := filepath.Join(s.c.Root, filepath.FromSlash(s.page.Base()))
 		s.own = &console.Session{Dir: dir, Cache: s.cache, Show: map[string]string{s.c.Root: clone}}
 	}
 	return s.own, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
 )
 
@@ -16,15 +17,19 @@ var template = []string{
 	"On the wire", "Checkpoint", "What changed", "What real frameworks do", "Exercises",
 }
 
-// Bounds of a lesson's prose, in words, with a tenth to spare: of a whole lesson,
-// and of a checkpoint in a lesson that is told by long ones.
+// ofCheckpoint are the parts that a checkpoint's lesson has of its own: the others
+// may stand on another page of its step.
+var ofCheckpoint = []string{"Test first", "The code", "On the wire", "Checkpoint", "What changed"}
+
+// inherited is the part of an entrance that names each file of the code before it.
+const inherited = "The code you inherit"
+
+// Bounds of a lesson's prose, in words, with a tenth to spare: of a step that is
+// one station, and of a checkpoint, part of which stands on its step's other pages.
 var (
 	lessonWords     = [2]int{900, 2200}
-	checkpointWords = [2]int{540, 990}
+	checkpointWords = [2]int{450, 1980}
 )
-
-// long are the steps whose checkpoints are as long as lessons.
-var long = []string{"step04-registry", "step05-context-timeouts", "step06-gob-codec"}
 
 // mostArrows is how many a reader can follow in one diagram.
 const mostArrows = 8
@@ -36,9 +41,18 @@ func checkTemplate(_ context.Context, c *Course, f *Findings) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range c.lessons() {
-		checkParts(p, f)
-		checkWords(p, f)
+	for _, p := range c.pages {
+		switch {
+		case !p.IsTold():
+			continue
+		case p.IsLesson():
+			checkParts(p, f)
+			checkWords(p, f)
+		case p.IsEntrance():
+			if err := c.checkInherited(p, f); err != nil {
+				return err
+			}
+		}
 		checkArrows(p, f)
 		if glossary != nil {
 			checkTerms(p, glossary, f)
@@ -47,56 +61,78 @@ func checkTemplate(_ context.Context, c *Course, f *Findings) error {
 	return nil
 }
 
-// checkParts checks the headings. Where a lesson tells checkpoints, a part may
-// stand once for all or below each checkpoint's heading; the order holds within
-// each.
+// checkParts checks the headings.
 func checkParts(p *Page, f *Findings) {
 	found := make(map[string]bool)
-	last := make(map[*lesson.Section]int) // by the section that parts are in
-	misplaced := make(map[*lesson.Section]bool)
+	last, misplaced := 0, false
 	for _, s := range p.Sections {
 		i := slices.Index(template, s.Title)
 		if i < 0 {
 			continue
 		}
 		found[s.Title] = true
-		if s.Level != 2 && (s.Level != 3 || !checkpointTitle.MatchString(s.Parent.Title)) {
-			f.page(p, s.Line, "%q is a part of a lesson (##) or of a checkpoint (###), not of %q", s.Title, s.Parent.Title)
+		if s.Level != 2 {
+			f.page(p, s.Line, "%q is a part of a lesson (##), not of %q", s.Title, s.Parent.Title)
 		}
-		if i < last[s.Parent] && !misplaced[s.Parent] {
-			f.page(p, s.Line, "%q comes before %q", s.Title, template[last[s.Parent]])
-			misplaced[s.Parent] = true // one out of place displaces all that follow
+		if i < last && !misplaced {
+			f.page(p, s.Line, "%q comes before %q", s.Title, template[last])
+			misplaced = true // one out of place displaces all that follow
 		}
-		last[s.Parent] = max(i, last[s.Parent])
+		last = max(i, last)
 	}
-	for _, title := range template {
+	parts := template
+	if p.Station.Entrance() != "" {
+		parts = ofCheckpoint
+	}
+	for _, title := range parts {
 		if !found[title] {
 			f.page(p, 0, "no part is called %q", title)
 		}
 	}
 }
 
+// checkInherited checks that an entrance names each file of rpc/ that a learner
+// who begins there has not written.
+func (c *Course) checkInherited(p *Page, f *Findings) error {
+	before, ok := course.OfStep(p.Station.Step)[0].Previous()
+	if !ok {
+		return nil
+	}
+	files, err := c.files(before, before.Module())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(p.Sections, func(s *lesson.Section) bool { return s.Title == inherited })
+	if i < 0 {
+		f.page(p, 0, "no part is called %q", inherited)
+		return nil
+	}
+	part := p.Sections[i]
+	for _, name := range files.Names() {
+		if path.Dir(name) == "rpc" && course.IsCode(name) && !tables(p, part, name) {
+			f.page(p, part.Line, "%s, which %s has, is not in the table: say in a line what it is for", name, before.Name)
+		}
+	}
+	return nil
+}
+
+// tables reports whether a table of that section has a row that begins with name.
+func tables(p *Page, section *lesson.Section, name string) bool {
+	return slices.ContainsFunc(p.Tables, func(t *lesson.Table) bool {
+		return t.Section == section && slices.ContainsFunc(t.Rows, func(row []string) bool { return row[0] == name })
+	})
+}
+
 func checkWords(p *Page, f *Findings) {
-	if !slices.Contains(long, p.Station.Step) {
-		words := 0
-		for _, s := range p.Sections {
-			words += s.Words
-		}
-		checkBounds(p, 0, words, lessonWords, f)
-		return
-	}
+	words := 0
 	for _, s := range p.Sections {
-		if !checkpointTitle.MatchString(s.Title) {
-			continue
-		}
-		words := 0
-		for _, part := range p.Sections {
-			if _, ok := part.Within(func(in *lesson.Section) bool { return in == s }); ok {
-				words += part.Words
-			}
-		}
-		checkBounds(p, s.Line, words, checkpointWords, f)
+		words += s.Words
 	}
+	bounds := lessonWords
+	if p.Station.Entrance() != "" {
+		bounds = checkpointWords
+	}
+	checkBounds(p, 0, words, bounds, f)
 }
 
 func checkBounds(p *Page, line, words int, bounds [2]int, f *Findings) {

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +12,10 @@ import (
 // checkTime checks that the minutes of lessons and schedules are those of
 // course.Stations, and that schedules add up.
 func checkTime(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.lessons() {
-		c.checkTimes(p, f)
+	for _, p := range c.pages {
+		if p.IsLesson() || p.IsEntrance() {
+			c.checkTimes(p, f)
+		}
 	}
 	schedules := 0
 	for _, p := range c.pages {
@@ -31,35 +32,30 @@ func checkTime(_ context.Context, c *Course, f *Findings) error {
 	return nil
 }
 
-// checkTimes checks the lesson's "Time:" lines: one below its title, or, where it
-// tells several checkpoints, one below the heading of each.
+// checkTimes checks the "Time:" line below the title of a lesson or an entrance.
 func (c *Course) checkTimes(p *Page, f *Findings) {
-	stations := p.stations()
-	for _, s := range stations {
-		section := p.sectionOf(s, len(stations) > 1)
-		switch {
-		case section == nil:
-			f.page(p, 0, "no heading \"%s: %s\": it tells the checkpoint", s.Name, s.Title)
-		case section.Minutes == 0:
-			f.page(p, section.Line, "no time below the heading: write \"Time: %d minutes\"", s.Minutes)
-		case section.Minutes != s.Minutes:
-			f.page(p, section.Time, "%d minutes, and course/station.go says %d for %s", section.Minutes, s.Minutes, s.Name)
-		}
+	want, what := p.Station.Minutes, p.Station.Name
+	if p.IsEntrance() {
+		want, what = minutesOf(p.Station.Step), p.Station.Step
+	}
+	title := p.Sections[min(1, len(p.Sections)-1)]
+	switch {
+	case p.IsLesson() && p.Station.Entrance() != "" && !strings.HasPrefix(title.Title, p.Station.Name+": "):
+		f.page(p, title.Line, "the title of a checkpoint's lesson begins with \"%s: \"", p.Station.Name)
+	case title.Minutes == 0:
+		f.page(p, title.Line, "no time below the title: write \"Time: %d minutes\"", want)
+	case title.Minutes != want:
+		f.page(p, title.Time, "%d minutes, and course/station.go says %d for %s", title.Minutes, want, what)
 	}
 }
 
-// sectionOf returns the section below whose heading a station's time stands.
-func (p *Page) sectionOf(s course.Station, checkpoint bool) *lesson.Section {
-	i := slices.IndexFunc(p.Sections, func(section *lesson.Section) bool {
-		if checkpoint {
-			return strings.HasPrefix(section.Title, s.Name+": ")
-		}
-		return section.Level == 1
-	})
-	if i < 0 {
-		return nil
+// minutesOf returns how long all stations of a step take.
+func minutesOf(step string) int {
+	sum := 0
+	for _, s := range course.OfStep(step) {
+		sum += s.Minutes
 	}
-	return p.Sections[i]
+	return sum
 }
 
 func isSchedule(t *lesson.Table) bool {

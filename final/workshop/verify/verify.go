@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
 // A Check is one thing that is held to the code. Checks do not depend on each
@@ -102,18 +100,7 @@ func (f *Findings) note(format string, args ...any) {
 	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
 }
 
-// lessons returns the steps' lessons.
+// lessons returns the stations' lessons.
 func (c *Course) lessons() []*Page {
 	return slices.DeleteFunc(slices.Clone(c.pages), func(p *Page) bool { return !p.IsLesson() })
-}
-
-// stations returns the stations that a lesson tells of.
-func (p *Page) stations() []course.Station {
-	var found []course.Station
-	for _, s := range course.Stations {
-		if p.Station != nil && s.Step == p.Station.Step {
-			found = append(found, s)
-		}
-	}
-	return found
 }

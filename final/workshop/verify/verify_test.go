@@ -35,8 +35,10 @@ type drift struct {
 }
 
 const (
-	first  = "step01-one/README.md"
-	second = "step02-two/README.md"
+	first    = "step01-one/README.md"
+	entrance = "step02-two/README.md"
+	second   = "step02-two/2a-two/README.md"
+	third    = "step02-two/2b-three/README.md"
 )
 
 var drifts = []drift{
@@ -64,15 +66,15 @@ var drifts = []drift{
 	{"change undone", "code", "step02-two/2a-two/rpc/one.go", `"frame"`, `"line"`,
 		[]string{second + ":{```diff type rpc/one.go}: unit has not changed since the station before"}},
 	{"change changed", "code", "step02-two/rpc/two.go", "return 1 + One()", "return One() + 1",
-		[]string{second + ":{+\treturn 1 + One()}: not as it is in rpc/two.go"}},
+		[]string{third + ":{+\treturn 1 + One()}: not as it is in rpc/two.go"}},
 
 	{"addition not quoted", "complete", "step02-two/rpc/three.go", "func Three", "func Four() int { return 4 }\n\nfunc Three",
-		[]string{second + ": Four of rpc/three.go is new at 2b and not quoted: add ```go type rpc/three.go Four"}},
+		[]string{third + ": Four of rpc/three.go is new at 2b and not quoted: add ```go type rpc/three.go Four"}},
 	{"change not quoted", "complete", "step02-two/2a-two/rpc/one.go", "return 1", "return +1",
-		[]string{second + ": One of rpc/one.go changes at 2a and is not quoted: add ```diff type 2a:rpc/one.go One",
-			second + ": One of rpc/two.go changes at 2b and is not quoted: add ```diff type rpc/two.go One"}},
-	{"quoted twice", "complete", second, "All tests pass.", "```go type rpc/three.go Three\n```",
-		[]string{second + ":{```go type rpc/three.go}: Three of rpc/three.go is quoted in line 60 already: quote it once"}},
+		[]string{second + ": One of rpc/one.go changes at 2a and is not quoted: add ```diff type rpc/one.go One",
+			third + ": One of rpc/two.go changes at 2b and is not quoted: add ```diff type rpc/two.go One"}},
+	{"quoted twice", "complete", third, "All tests pass.", "```go type rpc/three.go Three\n```",
+		[]string{third + ":{```go type rpc/three.go}: Three of rpc/three.go is quoted in line 23 already: quote it once"}},
 
 	{"excerpt changed", "text", "testdata/wire/lines.txt", "S \"hello\\n\"", "S \"hallo\\n\"",
 		[]string{first + ":{```text}: the file has not these lines, and its first and last do not stand there once"}},
@@ -84,9 +86,11 @@ var drifts = []drift{
 	{"table of steps out of date", "regions", "README.md", "| 20 |", "| 25 |",
 		[]string{"README.md:{<!-- steps}: out of date: run go tool workshop sync README.md"}},
 	{"changes out of date", "regions", "step02-two/rpc/three.go", "return 3", "n := 3\n\treturn n",
-		[]string{second + ":{<!-- changed 2b}: out of date"}},
-	{"region unknown", "regions", second, "<!-- changed 2b -->", "<!-- altered 2b -->",
-		[]string{`no region is called "altered 2b": there are <!-- changed STATION --> and <!-- steps -->`}},
+		[]string{third + ":{<!-- changed 2b}: out of date"}},
+	{"region unknown", "regions", third, "<!-- changed 2b -->", "<!-- altered 2b -->",
+		[]string{`no region is called "altered 2b": there are <!-- changed STATION -->, <!-- steps --> and, in a step, <!-- checkpoints -->`}},
+	{"table of checkpoints out of date", "regions", entrance, "| side trip |", "| core |",
+		[]string{entrance + ":{<!-- checkpoints}: out of date: run go tool workshop sync " + entrance}},
 
 	{"link to nothing", "links", first, "(EXERCISES.md)", "(EXERCISE.md)",
 		[]string{"the link to EXERCISE.md: there is no step01-one/EXERCISE.md"}},
@@ -108,10 +112,12 @@ var drifts = []drift{
 
 	{"time changed", "time", first, "Time: 20", "Time: 30",
 		[]string{first + ":{Time:}: 30 minutes, and course/station.go says 20 for 01"}},
-	{"time missing", "time", second, "Time: 15 minutes\n", "",
-		[]string{second + ":{## 2b}: no time below the heading: write \"Time: 15 minutes\""}},
-	{"checkpoint missing", "time", second, "## 2a: two", "## two",
-		[]string{second + ": no heading \"2a: two\": it tells the checkpoint"}},
+	{"time missing", "time", third, "Time: 15 minutes\n", "",
+		[]string{third + ":{# 2b}: no time below the title: write \"Time: 15 minutes\""}},
+	{"title of another checkpoint", "time", second, "# 2a: two", "# Two",
+		[]string{second + ":{# Two}: the title of a checkpoint's lesson begins with \"2a: \""}},
+	{"sum of an entrance", "time", entrance, "Time: 25", "Time: 20",
+		[]string{entrance + ":{Time:}: 20 minutes, and course/station.go says 25 for step02-two"}},
 	{"schedule does not add up", "time", "final/workshop/guide/INSTRUCTOR.md", "| together | 50 |", "| together | 45 |",
 		[]string{"final/workshop/guide/INSTRUCTOR.md:{| together}: the rows above add up to 50, not 45"}},
 	{"schedule with other minutes", "time", "final/workshop/guide/INSTRUCTOR.md", "| 2a | 10 |", "| 2a | 20 |",
@@ -121,7 +127,13 @@ var drifts = []drift{
 	{"parts in another order", "template", first, "## Predict", "## What changed",
 		[]string{first + `: no part is called "Predict"`, first + `:{## The article}: "The article's way" comes before "What changed"`}},
 	{"part at another level", "template", first, "## Predict", "### Predict",
-		[]string{first + `:{### Predict}: "Predict" is a part of a lesson (##) or of a checkpoint (###), not of "Where we stand"`}},
+		[]string{first + `:{### Predict}: "Predict" is a part of a lesson (##), not of "Where we stand"`}},
+	{"part of a checkpoint missing", "template", second, "## On the wire", "## The wire",
+		[]string{second + `: no part is called "On the wire"`}},
+	{"inherited file not told", "template", entrance, "`rpc/one.go`", "`rpc/won.go`",
+		[]string{entrance + ":{## The code you}: rpc/one.go, which 01 has, is not in the table: say in a line what it is for"}},
+	{"no table of what is inherited", "template", entrance, "## The code you inherit", "## The code",
+		[]string{entrance + `: no part is called "The code you inherit"`}},
 	{"prose too long", "template", first, "What is one?", strings.Repeat("What is one? ", 40),
 		[]string{first + ": 167 words of prose: write 20 to 100"}},
 	{"too many arrows", "template", first, "    a->>a: One\n", strings.Repeat("    a->>a: One\n", 9),
@@ -130,9 +142,9 @@ var drifts = []drift{
 		[]string{first + `:{A **packet}: "packet" is in bold as a term, and not in glossary.md`}},
 
 	{"drift between stations", "same", "step02-two/rpc/one_test.go", `"got %d"`, `"is %d"`,
-		[]string{second + ": TestOne of rpc/one_test.go is not what it was before 2b, and the lesson does not name it"}},
+		[]string{third + ": TestOne of rpc/one_test.go is not what it was before 2b, and the lesson does not name it"}},
 	{"comment drifts between stations", "same", "step02-two/rpc/two.go", "// One returns 1.", "// One is 1.",
-		[]string{second + ": One of rpc/two.go is not what it was before 2b, and the lesson does not name it: make the two the same, or say why it changes"}},
+		[]string{third + ": One of rpc/two.go is not what it was before 2b, and the lesson does not name it: make the two the same, or say why it changes"}},
 
 	{"hints missing", "hints", "step01-one/rpc/one_test.go", "func TestOne(", "func TestUno(t *testing.T) {}\n\nfunc TestOne(",
 		[]string{"final/workshop/hints/01.md: 0 hints for TestUno of rpc/one_test.go: write at least 2"}},
@@ -240,13 +252,24 @@ func TestSelect(t *testing.T) {
 
 func TestNew_OneLesson(t *testing.T) {
 	root := copyCourse(t)
+	assert.Equal(t, []string{second, third, entrance}, paths(open(t, root, "02")), "all pages of a step")
 	replace(t, root, second, "<!-- changed 2a -->", "<!-- changed 2a -->\n<!-- changed 2a -->")
 	c := open(t, root, "01", "final/workshop/tour/reader.md")
 	assert.Len(t, c.pages, 2)
+	assert.Equal(t, []string{third}, paths(open(t, root, "2b")), "a checkpoint's own page")
+	assert.Equal(t, []string{first}, paths(open(t, root, "1")), "without its exercises")
 	_, err := New(root)
 	assert.ErrorContains(t, err, second+":")
 	_, err = New(root, "README.txt")
 	assert.EqualError(t, err, "no lesson README.txt: name a station, or a page's path below the root")
+}
+
+func paths(c *Course) []string {
+	var paths []string
+	for _, p := range c.pages {
+		paths = append(paths, p.Path)
+	}
+	return paths
 }
 
 func TestSync_ChangesNothingThatIsRight(t *testing.T) {
@@ -263,8 +286,8 @@ func TestSync_MendsWhatCanBeMended(t *testing.T) {
 	replace(t, root, first, "exit status 1\n```\n\n### Without", "…\n```\n\n### Without")
 	changed, err := open(t, root).Sync(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{first, second, "testdata/diffs/2a-2b.diff"}, changed)
-	assert.Contains(t, read(t, root, second), "\treturn 2 + 1\n")
+	assert.Equal(t, []string{first, third, "testdata/diffs/2a-2b.diff"}, changed)
+	assert.Contains(t, read(t, root, third), "\treturn 2 + 1\n")
 	assert.Contains(t, read(t, root, first), "raw: nobody at 127.0.0.1:8080\nexit status 1\n")
 	assert.Contains(t, read(t, root, first), "$ go run ./cmd/server\nserver: listen tcp 127.0.0.1:8080: bind: address already in use\n…\n```")
 	for _, name := range []string{"code", "regions", "diffs", "console"} {
