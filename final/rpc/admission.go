@@ -165,7 +165,7 @@ func (c *serverConn) metadata(pairs []byte) (Metadata, error) {
 	if n, limit := len(pairs), c.server.options.maxMetadata; n > limit {
 		return nil, Errorf(ResourceExhausted, "metadata of %d bytes: at most %d are allowed", n, limit)
 	}
-	md, err := parsePairs(pairs)
+	md, err := parsePairs(pairs, maxPairs)
 	if err != nil {
 		return nil, err
 	}

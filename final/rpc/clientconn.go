@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"reflect"
 	"sync"
@@ -111,8 +112,8 @@ func (c *clientConn) run() {
 		return
 	}
 	c.out.mu.Lock()
-	c.maxInFlight = int(hello.maxInFlight)
-	c.maxMessage = int(hello.maxMessage)
+	c.maxInFlight = int(min(hello.maxInFlight, math.MaxInt32))
+	c.maxMessage = int(min(hello.maxMessage, math.MaxInt32))
 	if c.options.granted(hello.text) {
 		c.compress = c.options.compressFrom
 	}
@@ -136,7 +137,7 @@ func (c *clientConn) hello() (serverHello, error) {
 	if d := c.options.handshakeTimeout; d > 0 {
 		c.conn.SetDeadline(time.Now().Add(d))
 	}
-	if err := (&requestHead{metadata: say.metadata}).check(); err != nil {
+	if err := say.check(); err != nil {
 		return serverHello{}, err
 	}
 	if _, err := c.conn.Write(say.append(nil)); err != nil {
@@ -248,7 +249,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 
 func (h *requestHead) check() error {
 	if len(h.method) > 65535 {
-		return unrun(Errorf(InvalidArgument, "method name of %d bytes", len(h.method)))
+		return unrun(Errorf(InvalidArgument, "method name of %d bytes: at most 65535 are allowed", len(h.method)))
 	}
 	if len(h.metadata) == 0 {
 		return nil
@@ -257,7 +258,7 @@ func (h *requestHead) check() error {
 		return unrun(Errorf(InvalidArgument, "%w", err))
 	}
 	if n := pairsSize(h.metadata); n > 65535 {
-		return unrun(Errorf(ResourceExhausted, "metadata of %d bytes", n))
+		return unrun(Errorf(ResourceExhausted, "metadata of %d bytes: at most 65535 are allowed", n))
 	}
 	return nil
 }

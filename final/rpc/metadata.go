@@ -13,11 +13,15 @@ import (
 
 // Metadata is what travels beside the params: string pairs. Keys are 1 to 128
 // bytes of a-z, 0-9, '-', '_' and '.'; values are one line of UTF-8. Together
-// with four bytes a pair they may take 8 KiB unless the server is set otherwise.
+// with four bytes a pair they may take 8 KiB unless the server is set otherwise,
+// and they are at most 128.
 type Metadata map[string]string
 
-// check reports the first pair that may not travel.
+// check reports the first pair that may not travel, or that there are too many.
 func (m Metadata) check() error {
+	if len(m) > maxPairs {
+		return fmt.Errorf("metadata of %d pairs: at most %d are allowed", len(m), maxPairs)
+	}
 	for k, v := range m {
 		if err := checkPair(k, v); err != nil {
 			return err

@@ -62,6 +62,7 @@ const (
 	minLength  = headerSize - 4
 
 	maxHello     = 16 << 10 // what a client reads of a server's hello
+	maxPairs     = 128      // of metadata: a pair in a map costs far more than its bytes on the wire
 	maxErrorText = 4 << 10
 	maxDetails   = 16 << 10
 )
@@ -140,11 +141,14 @@ func (f *fields) uint32() uint32 {
 	return 0
 }
 
-// pairs reads all of b as pairs.
-func parsePairs(b []byte) (map[string]string, error) {
+// parsePairs reads all of b as at most so many pairs.
+func parsePairs(b []byte, most int) (map[string]string, error) {
 	f := fields{b: b}
 	pairs := map[string]string{}
-	for len(f.b) > 0 && !f.bad {
+	for n := 0; len(f.b) > 0 && !f.bad; n++ {
+		if n == most {
+			return nil, Errorf(ResourceExhausted, "more than %d pairs of metadata", most)
+		}
 		k := f.take(f.uint16())
 		v := f.take(f.uint16())
 		pairs[string(k)] = string(v)
@@ -281,7 +285,7 @@ func parseError(f *frame) (*Error, error) {
 	e := &Error{remote: true, neverRan: f.flags&flagNeverRan != 0}
 	e.Code, e.Message = takeReason(&in)
 	if f.flags&flagPairs != 0 {
-		details, err := parsePairs(in.take(in.uint16()))
+		details, err := parsePairs(in.take(in.uint16()), math.MaxInt)
 		if err != nil {
 			return nil, err
 		}
@@ -324,10 +328,25 @@ type clientHello struct {
 	metadata   Metadata
 }
 
+// size is the hello's length, which the wire has two bytes for.
+func (h *clientHello) size() int { return 1 + len(h.codec) + 4 + pairsSize(h.metadata) }
+
+// check refuses what the wire has no room for, and metadata that may not travel.
+func (h *clientHello) check() error {
+	if err := h.metadata.check(); err != nil {
+		return unrun(Errorf(InvalidArgument, "%w", err))
+	}
+	if n := h.size(); n > math.MaxUint16 {
+		return unrun(Errorf(ResourceExhausted, "hello of %d bytes, of which the metadata are %d: at most %d are allowed (WithHelloMetadata)",
+			n, pairsSize(h.metadata), math.MaxUint16))
+	}
+	return nil
+}
+
 func (h *clientHello) append(dst []byte) []byte {
 	dst = append(dst, magic...)
 	dst = append(dst, version)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(1+len(h.codec)+4+pairsSize(h.metadata)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(h.size()))
 	dst = append(dst, byte(len(h.codec)))
 	dst = append(dst, h.codec...)
 	dst = binary.BigEndian.AppendUint32(dst, h.maxMessage)
@@ -344,7 +363,7 @@ func parseClientHello(b []byte) (h clientHello, err error) {
 	if h.maxMessage < 1<<10 {
 		return h, errProtocol("hello: a largest message of %d bytes, less than 1024", h.maxMessage)
 	}
-	if h.metadata, err = parsePairs(in.b); err != nil {
+	if h.metadata, err = parsePairs(in.b, maxPairs); err != nil {
 		return h, err
 	}
 	if err := h.metadata.check(); err != nil {

@@ -211,7 +211,7 @@ func TestHello_ServerAnswersABadOneWithACode(t *testing.T) {
 		"wrong magic":      {"GET / HTTP/1.1\r\n\r\n", `invalid_argument: protocol: hello begins with "GET ": not this protocol`},
 		"unknown version":  {"\x93RPC\x09\x00\x00", "unimplemented: unknown version 9: this side speaks 1"},
 		"version 0":        {"\x93RPC\x00\x00\x00", "unimplemented: unknown version 0: this side speaks 1"},
-		"unknown codec":    {"\x93RPC\x01\x00\x08\x03xml\x00\x10\x00\x00", `unimplemented: unknown codec "xml"`},
+		"unknown codec":    {"\x93RPC\x01\x00\x08\x03xml\x00\x10\x00\x00", `unimplemented: unknown codec "xml": this server offers json`},
 		"truncated":        {"\x93RPC\x01\x00\x03\x09js", "invalid_argument: protocol: truncated hello"},
 		"too long":         {"\x93RPC\x01\xff\xff", "resource_exhausted: hello of 65535 bytes: at most 8256 are allowed"},
 		"too small a size": {"\x93RPC\x01\x00\x09\x04json\x00\x00\x00\x01", "invalid_argument: protocol: hello: a largest message of 1 bytes, less than 1024"},

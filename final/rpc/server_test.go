@@ -2,12 +2,12 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,7 +296,7 @@ func TestServer_GobOnlyWhenAskedFor(t *testing.T) {
 		client := pipe(t, srv, WithCodec(Gob))
 		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
-		assert.EqualError(t, err, `unimplemented: unknown codec "gob"`)
+		assert.EqualError(t, err, `unimplemented: unknown codec "gob": this server offers json`)
 		assert.True(t, NeverRan(err))
 	})
 }
@@ -612,7 +612,7 @@ func TestServe_TriesAgainWhenAcceptFails(t *testing.T) {
 		defer srv.Close()
 		ln := newPipeListener()
 		for range 3 {
-			ln.fail <- errors.New("too many open files")
+			ln.fail <- syscall.EMFILE
 		}
 		go srv.Serve(ln)
 		client := NewClient(ln.dial())

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -160,10 +163,11 @@ func (c *serverConn) accept(body []byte, answer *serverHello) error {
 	}
 	codec, ok := o.codecs[hello.codec]
 	if !ok {
-		return Errorf(Unimplemented, "unknown codec %q", hello.codec)
+		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
+		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.codec, offers)
 	}
 	c.codec = codec
-	c.peer.Codec = hello.codec
+	c.peer.Codec = codec.Name()
 	c.peer.Metadata = hello.metadata
 	c.maxReply = int(min(hello.maxMessage, 1<<31-1))
 	if codec == Gob {
