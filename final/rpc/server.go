@@ -138,8 +138,13 @@ func (s *Server) ListenAndServe(addr string) error {
 
 // Serve accepts connections from ln until Shutdown or Close, then returns
 // [ErrServerClosed]. It may run on several listeners at once and closes ln
-// before it returns. Temporary failures to accept are tried again with backoff.
+// before it returns. After a failure to accept that may pass (no file descriptor
+// left, a connection that was gone again, a timeout) it tries again with backoff;
+// it returns any other error, and connections go on.
 func (s *Server) Serve(ln net.Listener) error {
+	if isNil(ln) {
+		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
+	}
 	defer ln.Close()
 	if !s.addListener(ln) {
 		return ErrServerClosed
@@ -155,10 +160,11 @@ func (s *Server) Serve(ln net.Listener) error {
 			return ErrServerClosed
 		}
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("rpc: accept: %w", err)
+			err = fmt.Errorf("rpc: accept: %w", err)
+			if !temporary(err) {
+				return err
 			}
-			s.report(fmt.Errorf("rpc: accept: %w", err))
+			s.report(err)
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.pause(pause)
 			continue
@@ -201,8 +207,12 @@ func (s *Server) removeListener(ln net.Listener) {
 }
 
 // ServeConn serves one connection until it ends and its handlers have returned.
-// It is what Serve does with each accepted connection, TLS apart.
+// It is what Serve does with each accepted connection, TLS apart. It panics if conn
+// is nil.
 func (s *Server) ServeConn(conn net.Conn) {
+	if isNil(conn) {
+		panic(fmt.Errorf("rpc: ServeConn: the connection is nil%s", typeOfNil(conn)))
+	}
 	if c := s.addConn(conn); c != nil {
 		s.serveConn(c)
 	}
@@ -538,10 +548,4 @@ func (s *Server) cutAll() {
 
 func (s *Server) connsLocked() []*serverConn {
 	return slices.Collect(maps.Keys(s.conns))
-}
-
-// Listen listens on "host:port" or "unix:path".
-func Listen(addr string) (net.Listener, error) {
-	network, address := splitAddr(addr)
-	return net.Listen(network, address)
 }

@@ -1,0 +1,54 @@
+package rpc
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+)
+
+// Listen listens on "host:port" or "unix:path".
+//
+// A Unix socket stays in the file system when its process is killed. Listen
+// removes such a file if it is a socket on which nothing listens; anything else at
+// path is an error that wraps syscall.EADDRINUSE. Two processes that start at the
+// same time do not take the socket from each other, where the system has flock for
+// the socket's folder. A path that is too long for a socket is InvalidArgument.
+func Listen(addr string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		if err := checkUnixPath(path); err != nil {
+			return nil, err
+		}
+		return listenUnix(path)
+	}
+	return net.Listen("tcp", addr)
+}
+
+// checkUnixPath refuses what can be no socket's path, in clearer words than the
+// system has ("invalid argument").
+func checkUnixPath(path string) error {
+	switch n := len(path); {
+	case path == "" || strings.ContainsRune(path, 0):
+		return Errorf(InvalidArgument, "address %q: want unix: and a path", "unix:"+path)
+	case n > maxUnixPath && !(n == maxUnixPath+1 && isAbstract(path)):
+		return Errorf(InvalidArgument, "unix socket path of %d bytes: at most %d are allowed: %s", n, maxUnixPath, path)
+	}
+	return nil
+}
+
+// isAbstract reports whether a socket has a name that is no file's: see unix(7) of Linux.
+func isAbstract(path string) bool { return path[0] == '@' }
+
+// temporary reports whether a listener that failed with err may accept again. An
+// error in the listener's own words is for good: a loop would never end.
+func temporary(err error) bool {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return true
+	}
+	var passing interface{ Temporary() bool }
+	if errors.As(err, &passing) && passing.Temporary() {
+		return true
+	}
+	return slices.ContainsFunc(passingFailures, func(target error) bool { return errors.Is(err, target) })
+}

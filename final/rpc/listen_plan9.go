@@ -1,0 +1,5 @@
+package rpc
+
+import "net"
+
+func listenUnix(path string) (net.Listener, error) { return net.Listen("unix", path) }
