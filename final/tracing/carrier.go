@@ -8,15 +8,29 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// maxValue bounds each value that is added to a call's metadata, in bytes. The
-// large ones are baggage and tracestate; a server reads 8 KiB in all unless it is
-// set otherwise, and the rest of the metadata needs room, too.
-const maxValue = 2 << 10
+// Bounds of what is added to a call's metadata, in bytes. A server reads 8 KiB in
+// all unless it is set otherwise, and an interceptor after this one may add a token.
+const (
+	maxValue    = 2 << 10 // the large ones are baggage and tracestate
+	maxMetadata = 7 << 10 // with what the call carries already
+	small       = 256     // pairs up to here have as much room more: a traceparent is set after its state
+)
 
 // carrier is metadata as a propagator sees it. What it cannot carry it leaves
 // out: no call fails because of its trace.
 type carrier struct {
 	metadata rpc.Metadata // nil until something is set
+	carried  rpc.Metadata // what the call carries already
+	room     int          // for what is added
+}
+
+// newCarrier returns the carrier of a call that carries metadata of its program.
+func newCarrier(carried rpc.Metadata) *carrier {
+	c := &carrier{carried: carried, room: maxMetadata}
+	for key, value := range carried {
+		c.room -= sizeOf(key, value)
+	}
+	return c
 }
 
 // Get implements propagation.TextMapCarrier. Keys are lower case in metadata,
@@ -29,11 +43,26 @@ func (c *carrier) Set(key, value string) {
 	if !isKey(key) || !isValue(value) {
 		return
 	}
+	room := c.room
+	if old, found := c.metadata[key]; found {
+		room += sizeOf(key, old)
+	} else if old, found := c.carried[key]; found {
+		room += sizeOf(key, old)
+	}
+	size := sizeOf(key, value)
+	room -= size
+	if room < 0 && (size > small || room < -small) {
+		return
+	}
+	c.room = room
 	if c.metadata == nil {
 		c.metadata = make(rpc.Metadata, 2)
 	}
 	c.metadata[key] = value
 }
+
+// sizeOf is what a pair takes on the wire.
+func sizeOf(key, value string) int { return len(key) + len(value) + 4 }
 
 // Keys implements propagation.TextMapCarrier.
 func (c *carrier) Keys() []string { return slices.Collect(maps.Keys(c.metadata)) }

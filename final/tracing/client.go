@@ -31,8 +31,8 @@ func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, para
 
 // inject returns a context whose calls carry what the propagator says of ctx.
 func (t *tracing) inject(ctx context.Context) context.Context {
-	var c carrier
-	t.propagator.Inject(ctx, &c)
+	c := newCarrier(rpc.OutgoingMetadata(ctx))
+	t.propagator.Inject(ctx, c)
 	if c.metadata == nil {
 		return ctx
 	}

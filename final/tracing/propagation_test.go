@@ -133,6 +133,44 @@ func TestClient_LargeBaggageStaysBehind(t *testing.T) {
 	assert.Len(t, got["user"], 6000)
 }
 
+// Whatever a program and the interceptors after this one put into the metadata, what
+// is added for the trace is not what makes it too much for the server.
+func TestClient_NoCallFailsForItsTrace(t *testing.T) {
+	member, err := baggage.NewMember("big", strings.Repeat("x", 1900))
+	require.NoError(t, err)
+	bag, err := baggage.New(member)
+	require.NoError(t, err)
+	state, err := trace.ParseTraceState("a=" + strings.Repeat("x", 250) + ",b=" + strings.Repeat("x", 250))
+	require.NoError(t, err)
+	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, TraceState: state})
+	for own := 0; own <= 8192-8; own += 93 {
+		s := newSpans(t)
+		client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client())
+		ctx := trace.ContextWithSpanContext(baggage.ContextWithBaggage(t.Context(), bag), parent)
+		if own > 0 {
+			ctx = rpc.WithMetadata(ctx, rpc.Metadata{"user": strings.Repeat("u", own)})
+		}
+		var got rpc.Metadata
+		require.NoError(t, client.Call(ctx, "Test.Method", nil, &got), "%d bytes", own)
+		assert.Len(t, got["user"], own)
+		if own < 7000 {
+			assert.NotEmpty(t, got["traceparent"], "%d bytes", own)
+		}
+		if own < 4500 {
+			assert.NotEmpty(t, got["baggage"], "%d bytes", own)
+			assert.NotEmpty(t, got["tracestate"], "%d bytes", own)
+		}
+	}
+
+	// The trace that the metadata have already is replaced, so it takes no room.
+	s := newSpans(t)
+	client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client())
+	ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{"traceparent": strings.Repeat("x", 8000)})
+	var got rpc.Metadata
+	require.NoError(t, client.Call(ctx, "Test.Method", nil, &got))
+	assert.Len(t, got["traceparent"], 55)
+}
+
 // A propagator may want what metadata cannot carry.
 func TestClient_OddPropagator(t *testing.T) {
 	s := newSpans(t)
