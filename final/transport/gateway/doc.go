@@ -23,6 +23,11 @@
 //	Authorization, Baggage, Traceparent, Tracestate
 //	                           metadata, too, by their own names in lower case
 //
+// Metadata that are given twice are refused, except for a trace's, which fail no
+// call: several Baggage and Tracestate headers are joined, members that are not
+// UTF-8 or beyond 8 KiB of baggage and 2 KiB of state are left out, and of two
+// traceparents none is taken.
+//
 // The handler's context ends with the deadline, and when the client leaves. At the
 // deadline the client is answered, whether the handler has returned or not.
 //

@@ -63,7 +63,7 @@ func WithMaxBody(bytes int64) Option {
 }
 
 // WithMaxMetadata bounds what comes as metadata in headers, in bytes: keys,
-// values, and four for each pair. Default 8 KiB.
+// values, and four for each pair, apart from a trace's. Default 8 KiB.
 func WithMaxMetadata(bytes int) Option {
 	return func(o *options) { o.maxMetadata = bytes }
 }
