@@ -79,8 +79,12 @@ func (c half) Read(p []byte) (int, error) { return c.sent.Read(p) }
 func TestServer_WaitsASecondForAClientThatHasFinishedSendingAndIsDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
+		sent, end := io.Pipe()
+		newEchoServer(t).ln.conns <- half{server, sent}
+		io.WriteString(end, `{"id":1,"method":"M"}`+"\n")
+		synctest.Wait() // the response is being written
 		start := time.Now()
-		newEchoServer(t).ln.conns <- half{server, strings.NewReader(`{"id":1,"method":"M"}` + "\n")}
+		end.Close()
 		_, err := client.Write([]byte("until the server hangs up"))
 		assert.ErrorIs(t, err, io.ErrClosedPipe)
 		assert.Equal(t, time.Second, time.Since(start))
