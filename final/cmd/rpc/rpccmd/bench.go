@@ -46,6 +46,7 @@ It makes real calls: a method that changes something changes it that often.`,
 		},
 	}
 	flags := cmd.Flags()
+	o.addUnknownFlag(flags)
 	flags.IntVarP(&l.callers, "callers", "c", 64, "how many callers")
 	flags.IntVar(&l.conns, "conns", 1, "how many connections they share")
 	flags.DurationVarP(&l.d, "duration", "d", 5*time.Second, "for how long")

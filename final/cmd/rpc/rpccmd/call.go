@@ -21,11 +21,13 @@ func callCommand(o *options) *cobra.Command {
 		Long: `call sends params, given as JSON or, with -, read from standard input, and prints
 the reply as JSON. Without JSON no params are sent.
 
-With -codec gob or protobuf the server is first asked for the method's types, so
-it must have registered introspection.`,
+A server that has registered introspection is first asked for the method's types:
+a field that they do not have is refused, since the server would ignore it, unless
+-allow-unknown is given. With -codec gob or protobuf introspection is a must.`,
 		Example: `  rpc call 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}'
   rpc call 127.0.0.1:7000 Inventory.CheckStock - < params.json
-  rpc call -codec gob -H token=secret 127.0.0.1:7000 Math.Negate -- -5`,
+  rpc call -codec gob 127.0.0.1:7000 Math.Negate -- -5
+  rpc call -token-file token.txt https://shop.example Inventory.Reset`,
 		Args:              positional("ADDR", "METHOD", "[JSON]"),
 		ValidArgsFunction: o.completeMethod,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,6 +44,7 @@ it must have registered introspection.`,
 			})
 		},
 	}
+	o.addUnknownFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&compact, "compact", false, "print the reply on one line")
 	return cmd
 }
@@ -57,6 +60,10 @@ func readParams(stdin io.Reader, args []string) (json.RawMessage, error) {
 		if text, err = io.ReadAll(stdin); err != nil {
 			return nil, failf("read params: %w", err)
 		}
+	}
+	text, err := utf8Text("params", text)
+	if err != nil {
+		return nil, err
 	}
 	var checked json.RawMessage
 	if err := json.Unmarshal(text, &checked); err != nil {

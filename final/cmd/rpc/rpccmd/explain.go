@@ -16,7 +16,7 @@ import (
 const wsaConnRefused = syscall.Errno(10061)
 
 // explainDial adds the likely reason why there is no connection.
-func (o *options) explainDial(err error) error {
+func (o *options) explainDial(t target, err error) error {
 	var noHost *net.DNSError
 	var coded *rpc.Error
 	switch {
@@ -28,8 +28,12 @@ func (o *options) explainDial(err error) error {
 		return hint(err, "no answer within -timeout %v: is it an RPC server?", o.timeout)
 	case errors.As(err, &coded) && coded.Remote() && coded.Code == rpc.Unimplemented:
 		return hint(err, "the server does not offer this codec; every server has -codec json")
+	case errors.As(err, &coded) && !coded.Remote() && coded.Code == rpc.FailedPrecondition: // package auth's
+		return hint(err, "-tls; or -H @FILE, which sends metadata over any connection")
+	case t.http && !t.tls && errors.Is(err, io.EOF):
+		return hint(err, "it hung up: no HTTP/2 there, or one with TLS (https://)?")
 	}
-	if o.tls.wanted() {
+	if o.tls.wanted() || t.tls {
 		return explainTLS(err)
 	}
 	return explainHello(err)

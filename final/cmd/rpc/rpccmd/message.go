@@ -1,9 +1,11 @@
 package rpccmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
+	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -19,7 +21,7 @@ type message struct {
 // or of the wrong type is a usage error.
 func (o *options) message(ctx context.Context, c rpc.Caller, method string, params json.RawMessage) (*message, error) {
 	if o.codec == "json" {
-		return jsonMessage(params), nil
+		return jsonMessage(params), o.checkJSON(ctx, c, method, params)
 	}
 	d, err := describe(ctx, c, method)
 	if err != nil {
@@ -28,10 +30,28 @@ func (o *options) message(ctx context.Context, c rpc.Caller, method string, para
 	if params != nil && d.GetMethod().GetParams() == "" {
 		return nil, usagef("%s takes nothing", method)
 	}
-	if o.codec == "gob" {
-		return gobMessage(d, params)
+	if params != nil && !o.allowUnknown {
+		if err := checkFields(d, params, o.codec == "protobuf"); err != nil {
+			return nil, err
+		}
 	}
-	return protobufMessage(d, params)
+	if o.codec == "gob" {
+		return gobMessage(d, params, o.allowUnknown)
+	}
+	return protobufMessage(d, params, o.allowUnknown)
+}
+
+// checkJSON refuses fields that the server does not know, if it tells what it
+// knows. JSON without an object has no fields, and needs no question.
+func (o *options) checkJSON(ctx context.Context, c rpc.Caller, method string, params json.RawMessage) error {
+	if o.allowUnknown || !bytes.ContainsRune(params, '{') {
+		return nil
+	}
+	d, err := introspect.Describe.Call(ctx, c, &introspect.DescribeRequest{Method: method})
+	if err != nil || d.GetMethod().GetParams() == "" {
+		return nil // the call itself will tell what is wrong
+	}
+	return checkFields(d, params, false)
 }
 
 // jsonMessage sends what the user wrote as it is: the server knows the types.

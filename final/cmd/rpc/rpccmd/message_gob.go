@@ -11,7 +11,7 @@ import (
 
 // gobMessage makes Go types of the description: gob tells types by their
 // fields, not by their names, so the server cannot see the difference.
-func gobMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, error) {
+func gobMessage(d *introspect.DescribeReply, params json.RawMessage, allowUnknown bool) (*message, error) {
 	types := &goTypes{described: typesByName(d), made: map[string]reflect.Type{}}
 	m := &message{newReply: noReply, text: noText}
 	if params != nil {
@@ -20,7 +20,7 @@ func gobMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, 
 			return nil, noCodec("gob", d, err)
 		}
 		value := reflect.New(t)
-		if err := decodeStrict(params, value.Interface()); err != nil {
+		if err := decode(params, value.Interface(), allowUnknown); err != nil {
 			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
 		}
 		m.params = value.Interface()
@@ -36,10 +36,13 @@ func gobMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, 
 	return m, nil
 }
 
-// decodeStrict refuses fields that do not exist: here nobody else would.
-func decodeStrict(data []byte, v any) error {
+// decode refuses fields that do not exist, since nothing else would: they do not
+// travel in gob.
+func decode(data []byte, v any, allowUnknown bool) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
+	if !allowUnknown {
+		dec.DisallowUnknownFields()
+	}
 	return dec.Decode(v)
 }
 

@@ -18,7 +18,7 @@ import (
 
 // protobufMessage makes messages of the server's descriptors. JSON is then
 // protobuf's own: 64-bit integers are strings in replies, for example.
-func protobufMessage(d *introspect.DescribeReply, params json.RawMessage) (*message, error) {
+func protobufMessage(d *introspect.DescribeReply, params json.RawMessage, allowUnknown bool) (*message, error) {
 	files, err := protobufFiles(d)
 	if err != nil {
 		return nil, noCodec("protobuf", d, err)
@@ -31,7 +31,7 @@ func protobufMessage(d *introspect.DescribeReply, params json.RawMessage) (*mess
 			return nil, noCodec("protobuf", d, err)
 		}
 		msg := dynamicpb.NewMessage(desc)
-		if err := (protojson.UnmarshalOptions{Resolver: types}).Unmarshal(params, msg); err != nil {
+		if err := (protojson.UnmarshalOptions{Resolver: types, DiscardUnknown: allowUnknown}).Unmarshal(params, msg); err != nil {
 			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
 		}
 		m.params = msg

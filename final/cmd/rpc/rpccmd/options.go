@@ -2,14 +2,17 @@ package rpccmd
 
 import (
 	"context"
-	"net"
+	"crypto/tls"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
 	"example.com/rpc-from-scratch/final/rpc"
+	"example.com/rpc-from-scratch/final/transport/http2"
 )
 
 // options are the flags that every command has: how to reach a server.
@@ -18,22 +21,30 @@ type options struct {
 	timeout  time.Duration
 	metadata []string
 	tls      tlsOptions
+
+	tokenFile    string
+	allowUnknown bool
 }
 
 func (o *options) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.codec, "codec", "json", "the connection's codec `name`: json, gob or protobuf")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting and a call may take; 0: for ever")
-	flags.StringArrayVarP(&o.metadata, "metadata", "H", nil, "a `key=value` that goes with every call; may be repeated")
+	flags.StringArrayVarP(&o.metadata, "metadata", "H", nil, "a `key=value` that goes with every call, or @FILE with one a line; may be repeated")
+	flags.StringVar(&o.tokenFile, "token-file", "", "send the bearer token in this `file`, over TLS or to this machine; default: $"+tokenVariable)
 	o.tls.addFlags(flags)
 	// Neither completion fails on a flag that is there.
 	_ = root.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"json", "gob", "protobuf"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+func (o *options) addUnknownFlag(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "send fields that the server says it does not know, too")
+}
+
 var codecs = map[string]rpc.Codec{"json": rpc.JSON, "gob": rpc.Gob, "protobuf": protobuf.Codec}
 
 // clientOptions turns the flags into those of a client; its errors are usage errors.
-func (o *options) clientOptions() ([]rpc.ClientOption, error) {
+func (o *options) clientOptions(t target) ([]rpc.ClientOption, error) {
 	codec, known := codecs[o.codec]
 	if !known {
 		return nil, usagef("unknown codec %q: want json, gob or protobuf", o.codec)
@@ -47,19 +58,52 @@ func (o *options) clientOptions() ([]rpc.ClientOption, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg != nil {
+	var dial dialer
+	switch {
+	case t.http && !t.tls && cfg != nil:
+		return nil, usagef("http:// is without TLS, which the TLS flags ask for: want https://")
+	case t.http:
+		dial = overHTTP2(t, cfg)
+		list = append(list, rpc.WithDialer(dial))
+	case cfg != nil:
 		list = append(list, rpc.WithTLS(cfg))
 	}
+	token, err := o.token()
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		list = append(list, sendToken(cfg != nil || t.tls, token, dial))
+	}
 	return list, nil
+}
+
+// overHTTP2 returns what opens a stream of HTTP/2. Its TCP connections end with
+// the process.
+func overHTTP2(t target, cfg *tls.Config) dialer {
+	d := &http2.Dialer{Path: t.path}
+	if t.tls {
+		if cfg == nil {
+			cfg = new(tls.Config)
+		}
+		d.TLS = cfg
+	}
+	return d.Dial
 }
 
 // callContext returns a context whose calls carry the flags' metadata.
 func (o *options) callContext(ctx context.Context) (context.Context, error) {
 	md := rpc.Metadata{}
 	for _, pair := range o.metadata {
+		if file, ok := strings.CutPrefix(pair, "@"); ok {
+			if err := readMetadata(md, file); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		key, value, found := strings.Cut(pair, "=")
 		if !found {
-			return nil, usagef("-H %q: want key=value", pair)
+			return nil, usagef("-H %q: want key=value or @FILE", pair)
 		}
 		md[key] = value
 	}
@@ -69,15 +113,45 @@ func (o *options) callContext(ctx context.Context) (context.Context, error) {
 	return ctx, nil
 }
 
+// readMetadata adds the pairs in a file, one a line. An error does not repeat a
+// line: there may be a secret in it.
+func readMetadata(md rpc.Metadata, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return usagef("-H: %w", err)
+	}
+	text, err := utf8Text("-H @"+file, data)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if line = strings.TrimRight(line, "\r\n"); line == "" {
+			continue
+		}
+		key, value, found := strings.Cut(line, "=")
+		if !found {
+			return usagef("-H @%s: line %d: want key=value", file, n)
+		}
+		md[key] = value
+	}
+	return nil
+}
+
 // dial connects to addr. Unlike call, it does not bound ctx.
 func (o *options) dial(ctx context.Context, addr string) (*rpc.Client, error) {
-	list, err := o.clientOptions()
+	t, err := parseTarget(addr)
 	if err != nil {
 		return nil, err
 	}
-	client, err := rpc.Dial(ctx, addr, list...)
+	list, err := o.clientOptions(t)
 	if err != nil {
-		return nil, o.explainDial(err)
+		return nil, err
+	}
+	client, err := rpc.Dial(ctx, t.addr, list...)
+	if err != nil {
+		return nil, o.explainDial(t, err)
 	}
 	return client, nil
 }
@@ -116,15 +190,4 @@ func (o *options) bounded(ctx context.Context) (context.Context, context.CancelF
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, o.timeout)
-}
-
-// checkAddr refuses what cannot be dialled before anything is tried.
-func checkAddr(addr string) error {
-	if strings.HasPrefix(addr, "unix:") {
-		return nil
-	}
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
-		return usagef("%q is no address: want host:port or unix:path", addr)
-	}
-	return nil
 }

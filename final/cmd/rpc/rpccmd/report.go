@@ -32,11 +32,7 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(w, "rpc: %s\n", plaintext.Lines(strings.TrimPrefix(err.Error(), "rpc: ")))
-	if isUsage(err) {
-		fmt.Fprintf(w, "Run '%s -h' for usage.\n", cmd.CommandPath())
-		return exitUsage
-	}
+	fmt.Fprintf(w, "rpc: %s\n", errorText(err))
 	var coded *rpc.Error
 	if errors.As(err, &coded) {
 		for _, key := range slices.Sorted(maps.Keys(coded.Details)) {
@@ -47,16 +43,36 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	if errors.As(err, &help) {
 		plaintext.Fprintf(w, "  %s\n", help.hint)
 	}
+	if isUsage(err) {
+		fmt.Fprintf(w, "Run '%s -h' for usage.\n", cmd.CommandPath())
+		return exitUsage
+	}
 	return exitFailed
+}
+
+// errorText is err on one line, since a server's words may be in it. Only what
+// cobra says has more lines, and is the user's own.
+func errorText(err error) string {
+	text := strings.TrimPrefix(err.Error(), "rpc: ")
+	if isOurs(err) {
+		return plaintext.Line(text)
+	}
+	return plaintext.Lines(text)
 }
 
 // isUsage reports whether the command line is to blame. What cobra itself says
 // (an unknown command) has no code and no type.
 func isUsage(err error) bool {
 	var usage *usageError
+	return errors.As(err, &usage) || !isOurs(err)
+}
+
+// isOurs reports whether err is not cobra's.
+func isOurs(err error) bool {
+	var usage *usageError
 	var failed *rpc.Error
 	var local *localError
-	return errors.As(err, &usage) || !errors.As(err, &failed) && !errors.As(err, &local)
+	return errors.As(err, &usage) || errors.As(err, &failed) || errors.As(err, &local)
 }
 
 // localError is a failure that no call brought about.

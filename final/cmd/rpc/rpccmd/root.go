@@ -9,8 +9,14 @@ import (
 
 const rootHelp = `rpc asks servers what they can do, calls them and measures them.
 
-ADDR is host:port or unix:path. Flags may stand anywhere and begin with one or
-two dashes; after -- there are none, so that JSON may begin with a minus.
+ADDR is host:port or unix:path; http://host:port/path or https://… for a server
+behind HTTP/2, whose path is /rpc.v1 if none is given. Flags may stand anywhere and
+begin with one or two dashes; after -- there are none, so that JSON may begin with
+a minus.
+
+Secrets do not belong on the command line, which all users of a machine can read:
+a bearer token comes from -token-file or the variable RPC_TOKEN, other metadata
+from -H @FILE.
 
 list, describe and health, and call with gob or protobuf, need a server that has
 registered introspection and health.

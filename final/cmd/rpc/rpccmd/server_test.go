@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -24,7 +25,9 @@ import (
 	"example.com/rpc-from-scratch/final/health"
 	"example.com/rpc-from-scratch/final/internal/testpb"
 	"example.com/rpc-from-scratch/final/introspect"
+	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/rpc"
+	"example.com/rpc-from-scratch/final/transport/http2"
 )
 
 // The service that the scripts call.
@@ -80,6 +83,7 @@ func registerShop(srv *rpc.Server) error {
 		srv.RegisterFunc("Test.Who", func(ctx context.Context) string {
 			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx)
 		}),
+		srv.RegisterFunc("Test.Authorization", func(ctx context.Context) string { return rpc.MetadataFrom(ctx)[auth.MetadataKey] }),
 		srv.RegisterFunc("Text.Greet", func(s *wrapperspb.StringValue) *wrapperspb.StringValue {
 			return wrapperspb.String("hello " + s.GetValue())
 		}),
@@ -94,6 +98,7 @@ func shopServer() {
 	hostile := flag.Bool("hostile", false, "describe itself in words that do harm when they are printed or copied")
 	mutual := flag.Bool("mutual", false, "want it from clients, too")
 	messages := flag.Bool("messages", false, "with a method of protobuf messages")
+	overHTTP := flag.String("http2", "", "listen for HTTP/2 at this path")
 	flag.Parse()
 	if *hostile {
 		if err := serveHostile(); err != nil {
@@ -102,15 +107,16 @@ func shopServer() {
 		}
 		os.Exit(0)
 	}
-	if err := serveShop(*bare, *draining, *secure, *mutual, *messages); err != nil {
+	if err := serveShop(*bare, *draining, *secure, *mutual, *messages, *overHTTP); err != nil {
 		fmt.Fprintln(os.Stderr, "shopserver:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-func serveShop(bare, draining, secure, mutual, messages bool) error {
+func serveShop(bare, draining, secure, mutual, messages bool, path string) error {
 	var opts []rpc.ServerOption
+	var httpTLS *tls.Config
 	if !bare {
 		opts = append(opts, rpc.WithCodecs(rpc.Gob, protobuf.Codec))
 	}
@@ -122,7 +128,11 @@ func serveShop(bare, draining, secure, mutual, messages bool) error {
 		if mutual {
 			cfg.ClientAuth = tls.RequireAndVerifyClientCert
 		}
-		opts = append(opts, rpc.WithServerTLS(cfg))
+		if path != "" {
+			httpTLS = cfg
+		} else {
+			opts = append(opts, rpc.WithServerTLS(cfg))
+		}
 	}
 	srv := rpc.NewServer(opts...)
 	if err := registerShop(srv); err != nil {
@@ -143,7 +153,39 @@ func serveShop(bare, draining, secure, mutual, messages bool) error {
 			h.Set("Inventory", health.Draining)
 		}
 	}
+	if path != "" {
+		return serveHTTP(srv, path, httpTLS)
+	}
 	return serveUntilEOF(srv)
+}
+
+// serveHTTP serves over HTTP/2, at path and nowhere else.
+func serveHTTP(srv *rpc.Server, path string, cfg *tls.Config) error {
+	streams := http2.NewListener()
+	mux := http.NewServeMux()
+	mux.Handle(path, streams)
+	hs := &http.Server{Handler: mux, TLSConfig: cfg}
+	http2.Configure(hs)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", ln.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		srv.Close()
+		hs.Close()
+	}()
+	go srv.Serve(streams)
+	if cfg != nil {
+		err = hs.ServeTLS(ln, "", "")
+	} else {
+		err = hs.Serve(ln)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 func serveUntilEOF(srv *rpc.Server) error {
