@@ -39,14 +39,52 @@ func (c *Client) usable() bool {
 	return c.conn.Load() != nil && c.server.standing.Load() == admitted
 }
 
-// choose returns the member for a call: never one in tried while there is another.
+// hasRoom reports whether the server allows another call on c's connection.
+func (c *Client) hasRoom() bool {
+	conn := c.conn.Load()
+	return conn != nil && int(c.calls.Load()) < conn.maxInFlight
+}
+
+// reserve counts a call of c, if the server allows another one.
+func (c *Client) reserve() bool {
+	conn := c.conn.Load()
+	for conn != nil {
+		n := c.calls.Load()
+		if int(n) >= conn.maxInFlight {
+			return false
+		}
+		if c.calls.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// choose returns the member for a call, which it has counted; nil if none can take
+// one now. It is never one in tried while there is another.
 func (p *Pool) choose(members, tried []*Client) *Client {
+	if len(members) == 0 {
+		return nil
+	}
 	if p.options.balancing == TwoChoices && len(tried) == 0 && len(members) > 1 {
-		if c := twoChoices(members); c != nil {
+		if c := twoChoices(members); c != nil && c.reserve() {
 			return c
 		}
 	}
-	return p.search(members, tried)
+	for {
+		c, full := p.search(members, tried)
+		switch {
+		case c == nil:
+			return nil
+		case full: // it waits there for its turn
+			c.calls.Add(1)
+			return c
+		case c.reserve():
+			return c
+		case c.conn.Load() == nil:
+			return nil
+		}
+	}
 }
 
 // twoChoices returns nil if one of the two cannot take a call: whoever then looks
@@ -57,7 +95,7 @@ func twoChoices(members []*Client) *Client {
 		j++
 	}
 	a, b := members[i], members[j]
-	if !a.usable() || !b.usable() {
+	if !a.usable() || !b.usable() || !a.hasRoom() || !b.hasRoom() {
 		return nil
 	}
 	if b.calls.Load() < a.calls.Load() {
@@ -67,84 +105,65 @@ func twoChoices(members []*Client) *Client {
 }
 
 // search looks at all members. One whose server is to be tried again gets the
-// call. Those that are not connected begin to, in the background.
-func (p *Pool) search(members, tried []*Client) *Client {
+// call. Those that are not connected begin to, in the background. full says that
+// the member has no room, and neither has any other.
+func (p *Pool) search(members, tried []*Client) (_ *Client, full bool) {
 	turn := p.next.Add(1)
 	from := int(turn % uint32(len(members)))
-	var best *Client
-	var rest lastResorts
-	usable := 0
+	var best, busy, resort *Client
+	roomy, promising := 0, false
 	for i := range members {
 		c := members[(from+i)%len(members)]
 		if len(tried) > 0 && slices.Contains(tried, c) {
 			continue
 		}
 		switch {
+		case c.usable() && c.hasRoom():
+			roomy++
+			best = lessBusy(best, c)
 		case c.usable():
-			usable++
-			if best == nil || c.calls.Load() < best.calls.Load() {
-				best = c
-			}
+			busy = lessBusy(busy, c)
 		case c.conn.Load() != nil && c.server.beginTrial():
-			return c
-		default:
-			rest.add(c)
+			return c, true
+		case c.conn.Load() != nil:
+			resort = c
+		case !c.backingOff():
+			c.connectSoon()
+			promising = promising || c.server.standing.Load() == admitted
 		}
 	}
 	switch {
-	case best == nil:
-		return rest.first(members[from])
-	case p.options.balancing == RoundRobin && usable > 1:
-		return inTurn(members, tried, int(turn%uint32(usable)), best)
+	case best != nil && p.options.balancing == RoundRobin && roomy > 1:
+		return inTurn(members, tried, int(turn%uint32(roomy)), best), false
+	case best != nil:
+		return best, false
+	case busy != nil:
+		return busy, true
+	case promising:
+		return nil, false
 	}
-	return best
+	return resort, true // ejected, but there is no other
+}
+
+// lessBusy returns the one with fewer calls in flight; a may be nil.
+func lessBusy(a, b *Client) *Client {
+	if a == nil || b.calls.Load() < a.calls.Load() {
+		return b
+	}
+	return a
 }
 
 // inTurn skips so many members of those that can take a call. If they have become
 // fewer since they were counted it returns other.
 func inTurn(members, tried []*Client, skip int, other *Client) *Client {
 	for _, c := range members {
-		if !c.usable() || len(tried) > 0 && slices.Contains(tried, c) {
+		if !c.usable() || !c.hasRoom() || len(tried) > 0 && slices.Contains(tried, c) {
 			continue
 		}
 		if skip == 0 {
 			return c
 		}
 		skip--
-	}
-	return other
-}
-
-// lastResorts are the members for a call that none can take at once.
-type lastResorts struct {
-	idle    *Client // not connected, and may connect now
-	ejected *Client
-	waiting *Client // not connected, and has to wait before it connects
-}
-
-// add sorts a member in. If it may connect it begins to.
-func (r *lastResorts) add(c *Client) {
-	out := c.server.standing.Load() != admitted
-	switch {
-	case c.conn.Load() == nil && c.backingOff():
-		r.waiting = c
-		return
-	case c.conn.Load() == nil:
-		c.connectSoon()
-	}
-	if out {
-		r.ejected = c
-		return
-	}
-	r.idle = c
-}
-
-// first returns the best of them, or other if there is none.
-func (r *lastResorts) first(other *Client) *Client {
-	for _, c := range []*Client{r.idle, r.ejected, r.waiting} {
-		if c != nil {
-			return c
-		}
 	}
 	return other
 }

@@ -22,9 +22,14 @@ type Client struct {
 	caller  Caller    // the interceptors around invoke
 	records sync.Pool // *clientCall: they hold channels, so they are this Client's alone
 
-	conn   atomic.Pointer[clientConn] // for new calls; nil while there is none
-	calls  atomic.Int32               // in flight, for Pool to compare
-	server *server                    // Pool's; nil elsewhere
+	conn  atomic.Pointer[clientConn] // for new calls; nil while there is none
+	calls atomic.Int32               // in flight, for Pool to compare
+
+	waitingCalls atomic.Int64 // for a connection
+
+	server *server // Pool's; nil elsewhere
+
+	changed func() // Pool's: an attempt to connect has ended; nil elsewhere
 
 	mu       sync.Mutex
 	all      map[*clientConn]struct{} // with those that are going away
@@ -44,8 +49,8 @@ type dialing struct {
 }
 
 // Dial connects to a server at "host:port" or "unix:path", says hello under ctx
-// and returns. A connection that is lost later is made again, with backoff, by
-// the calls that need one.
+// and returns. It makes one attempt. A connection that is lost later is made again,
+// with backoff, by the calls that need one: see [WithMaxWait].
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o, err := newClientOptions(opts)
 	if err != nil {
@@ -53,7 +58,7 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 	}
 	c := newClient(o)
 	c.addr, c.redial = addr, true
-	if _, err := c.connected(ctx); err != nil {
+	if _, err := c.connectedOnce(ctx); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -75,9 +80,10 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
 	c := newClient(o)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.useLocked(conn)
+	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
+	c.all[made] = struct{}{}
+	c.conn.Store(made)
+	made.start()
 	return c
 }
 
@@ -127,14 +133,18 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// invoke is Call without interceptors: attempts until one succeeds or may not be repeated.
+// invoke is Call without interceptors: attempts until one succeeds or may not be
+// repeated. Connecting is no attempt.
 func (c *Client) invoke(ctx context.Context, method string, params, reply any) error {
 	ctx, cancel := c.options.withDefaultTimeout(ctx)
 	defer cancel()
 	mayHaveRun := false
 	for attempt := 1; ; attempt++ {
-		err := c.attempt(ctx, method, params, reply)
-		if err == nil {
+		conn, err := c.connected(ctx)
+		if err != nil {
+			return afterAttempts(err, mayHaveRun)
+		}
+		if err = conn.call(ctx, method, params, reply); err == nil {
 			return nil
 		}
 		mayHaveRun = mayHaveRun || !NeverRan(err)
@@ -168,15 +178,6 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, o.defaultTimeout)
-}
-
-// attempt makes the call once, on a connection that is made if there is none.
-func (c *Client) attempt(ctx context.Context, method string, params, reply any) error {
-	conn, err := c.connected(ctx)
-	if err != nil {
-		return err
-	}
-	return conn.call(ctx, method, params, reply)
 }
 
 // mayRetry reports whether a call that failed with err may be tried again: it
@@ -219,12 +220,36 @@ func (o *clientOptions) wait(ctx context.Context, pause time.Duration, refused e
 	return true, nil
 }
 
-// connected returns a connection for new calls. Without one it waits, under
-// ctx, for the attempt to connect that is under way or that it starts.
+// connected returns a connection for new calls. Without one it waits for the first
+// attempt to connect that succeeds, for as long as a call may wait.
 func (c *Client) connected(ctx context.Context) (*clientConn, error) {
 	if conn := c.conn.Load(); conn != nil {
 		return conn, nil
 	}
+	if n := c.options.maxWaiting; c.waitingCalls.Add(1) > int64(n) {
+		c.waitingCalls.Add(-1)
+		return nil, unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", n))
+	}
+	defer c.waitingCalls.Add(-1)
+	waiting, cancel := c.options.waiting(ctx)
+	defer cancel()
+	for {
+		conn, err := c.connectedOnce(waiting)
+		switch {
+		case err == nil:
+			return conn, nil
+		case ctx.Err() != nil:
+			return nil, c.gaveUpConnecting(ctx)
+		case waiting.Err() != nil:
+			return nil, c.options.waitedTooLong(c.last())
+		case c.options.isHasty(ctx) || !mayPass(err):
+			return nil, err
+		}
+	}
+}
+
+// connectedOnce is connected for one attempt.
+func (c *Client) connectedOnce(ctx context.Context) (*clientConn, error) {
 	c.mu.Lock()
 	if conn := c.conn.Load(); conn != nil {
 		c.mu.Unlock()
@@ -247,6 +272,13 @@ func (c *Client) connected(ctx context.Context) (*clientConn, error) {
 		return conn, nil
 	}
 	return nil, unrun(Errorf(Unavailable, "the connection was lost as soon as it was made"))
+}
+
+// last returns why the last attempt to connect failed, if it did.
+func (c *Client) last() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastErr
 }
 
 // gaveUpConnecting is the error of a call whose context ended before there was a connection.
@@ -274,37 +306,26 @@ func (c *Client) dialLocked() (*dialing, error) {
 	return c.dialing, nil
 }
 
-// dial makes one attempt to connect, after the pause that backoff asks for.
+// dial makes one attempt to connect, after the pause that backoff asks for. The
+// connection is one for calls when the server has answered the hello.
 func (c *Client) dial(d *dialing, pause time.Duration) {
 	err := sleep(c.life, pause)
 	var conn net.Conn
 	if err == nil {
 		conn, err = c.open()
 	}
-	c.mu.Lock()
 	var made *clientConn
-	if err == nil && !c.closed {
-		made = c.useLocked(conn)
-	}
-	closed := c.closed
-	c.mu.Unlock()
-	switch {
-	case made != nil:
-		<-made.ready
-		made.out.mu.Lock()
-		if made.err != nil {
-			err = made.usableLocked()
-		}
-		made.out.mu.Unlock()
-	case closed:
-		if conn != nil {
-			conn.Close()
-		}
-		err = Errorf(Canceled, "%w", ErrClientClosed)
+	if err == nil {
+		made, err = c.greet(conn)
 	}
 	c.mu.Lock()
+	if err == nil {
+		made.born = time.Now()
+		c.useLocked(made)
+	} else {
+		c.backOffLocked(true)
+	}
 	c.dialing = nil
-	c.backOffLocked(err != nil)
 	c.lastErr = nil
 	if err != nil {
 		d.err = dialError(c.addr, err)
@@ -312,6 +333,26 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 	}
 	c.mu.Unlock()
 	close(d.done)
+	if c.changed != nil {
+		c.changed()
+	}
+}
+
+// greet says hello on conn and waits for the answer.
+func (c *Client) greet(conn net.Conn) (*clientConn, error) {
+	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.all[made] = struct{}{}
+	}
+	c.mu.Unlock()
+	if closed {
+		conn.Close()
+		return nil, Errorf(Canceled, "%w", ErrClientClosed)
+	}
+	made.start()
+	return made, made.greeted()
 }
 
 func dialError(addr string, err error) *Error {
@@ -326,7 +367,9 @@ func dialError(addr string, err error) *Error {
 	return unrun(Errorf(Unavailable, "dial %s: %w", addr, err))
 }
 
-// backOffLocked notes how an attempt ended and sets when the next one may begin.
+// backOffLocked sets when the next attempt to connect may begin. A connection that
+// ends soon counts like one that was not made: a server that breaks each one would
+// be connected to in a tight loop.
 func (c *Client) backOffLocked(failed bool) {
 	if !failed {
 		c.failures, c.notUntil = 0, time.Time{}
@@ -407,14 +450,11 @@ func (c *Client) open() (net.Conn, error) {
 }
 
 // useLocked makes conn the connection for new calls. Callers hold mu.
-func (c *Client) useLocked(conn net.Conn) *clientConn {
-	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
-	c.all[made] = struct{}{}
-	c.conn.Store(made)
-	if made.over.Load() { // it may have failed already
-		c.dropped(made)
+func (c *Client) useLocked(conn *clientConn) {
+	c.conn.Store(conn)
+	if conn.over.Load() { // it may have failed already
+		c.dropped(conn)
 	}
-	return made
 }
 
 // dropped is told that no new call can be made on conn. Without a way to make
@@ -429,7 +469,13 @@ func (c *Client) dropped(conn *clientConn) {
 func (c *Client) gone(conn *clientConn) {
 	c.mu.Lock()
 	delete(c.all, conn)
+	if c.redial && !conn.born.IsZero() {
+		c.backOffLocked(time.Since(conn.born) < c.options.backoffMax)
+	}
 	c.mu.Unlock()
+	if c.changed != nil {
+		c.changed()
+	}
 }
 
 func dialNet(ctx context.Context, addr string) (net.Conn, error) {

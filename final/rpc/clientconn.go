@@ -23,6 +23,8 @@ import (
 // with gob, the encoding are made in one critical section: the order on the
 // wire is the order of the IDs.
 type clientConn struct {
+	born time.Time // when it was made, for backoff; guarded by its Client's mu; zero until then
+
 	options *clientOptions
 	conn    net.Conn
 	codec   Codec
@@ -78,7 +80,7 @@ type callResult struct {
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
-// newClientConn starts the hello in the background.
+// newClientConn returns a connection that start brings to life.
 func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped, gone func(*clientConn)) *clientConn {
 	c := &clientConn{
 		options: o,
@@ -97,11 +99,26 @@ func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped,
 	c.out.taken = func() { c.leftID = c.lastID }
 	c.out.room = c.grantLocked
 	c.fast = newFast(c)
-	if o.observer != nil {
-		o.observer.ConnOpened()
+	return c
+}
+
+// start says hello in the background. It calls the observer, so no lock is held.
+func (c *clientConn) start() {
+	if c.options.observer != nil {
+		c.options.observer.ConnOpened()
 	}
 	go c.run()
-	return c
+}
+
+// greeted waits for the answer to the hello, and returns why there is none.
+func (c *clientConn) greeted() error {
+	<-c.ready
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return c.usableLocked()
 }
 
 // run says hello and then reads until the connection ends.

@@ -37,8 +37,8 @@ func (s *server) beginTrial() bool { return s.standing.CompareAndSwap(onTrial, t
 // endTrial leaves the decision to another call.
 func (s *server) endTrial() { s.standing.CompareAndSwap(tried, onTrial) }
 
-// judge draws the consequences of how a call ended. conn is nil if the call found
-// no connection: that says nothing, since nothing is sent where there is none.
+// judge updates the server's state from a call's outcome. conn is nil if the call
+// says nothing about the server.
 func (p *Pool) judge(c *Client, conn *clientConn, err error) {
 	s := c.server
 	switch {
@@ -69,7 +69,7 @@ func (c *clientConn) failed(err error) bool {
 	case Unavailable:
 		return !c.over.Load() || !c.blamed.Swap(true)
 	case DeadlineExceeded:
-		return remote(err) || !NeverRan(err)
+		return true // also of a call that waited for its turn: the server is stuck
 	}
 	return false
 }
@@ -129,6 +129,7 @@ func (p *Pool) ping(c *Client, round int) {
 		p.ejectLocked(c)
 	default:
 		s.standing.Store(onTrial)
+		p.wake()
 	}
 }
 
@@ -147,6 +148,7 @@ func (p *Pool) admitLocked(s *server) {
 	s.ejections = 0
 	s.failures.Store(0)
 	s.standing.Store(admitted)
+	p.wake()
 }
 
 // admitSomeLocked lets servers back when others have left and too large a part of

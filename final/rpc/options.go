@@ -51,6 +51,7 @@ const (
 	defaultMaxHandlers   = 16384
 	defaultMaxConns      = 16384
 	defaultMaxMethodName = 128
+	defaultMaxWaiting    = 16384
 
 	defaultBackoffMin = 20 * time.Millisecond
 	defaultBackoffMax = 5 * time.Second
@@ -323,6 +324,9 @@ type clientOptions struct {
 	keepalive        time.Duration
 	maxAttempts      int
 	maxRetryAfter    time.Duration
+	maxWait          time.Duration
+	maxWaiting       int
+	failFast         bool
 	backoffMin       time.Duration
 	backoffMax       time.Duration
 	connsPerAddr     int
@@ -343,6 +347,8 @@ func defaultClientOptions() clientOptions {
 		keepalive:        30 * time.Second,
 		maxAttempts:      4,
 		maxRetryAfter:    5 * time.Second,
+		maxWait:          30 * time.Second,
+		maxWaiting:       defaultMaxWaiting,
 		backoffMin:       defaultBackoffMin,
 		backoffMax:       defaultBackoffMax,
 		connsPerAddr:     1,
@@ -449,6 +455,30 @@ func WithMaxAttempts(n int) ClientOption {
 // A negative time is refused.
 func WithMaxRetryAfter(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) }
+}
+
+// WithMaxWait bounds how long a call without a deadline waits for a connection, or
+// for its turn on one that has no room. A call with a deadline waits until that. Connecting is tried
+// again meanwhile, with backoff; a server that refuses this client, by its hello or
+// for a certificate, fails the call at once if there is no other. Default 30 s; 0:
+// only the attempts under way are waited for. A negative time is refused.
+func WithMaxWait(d time.Duration) ClientOption {
+	return func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) }
+}
+
+// WithMaxWaiting bounds how many calls wait for a connection at once, and how many
+// for their turn on a connection that has no room; beyond it they fail with Unavailable, and NeverRan is true of them. Default 16384;
+// 0 is the default. A negative number is refused.
+func WithMaxWaiting(n int) ClientOption {
+	return func(o *clientOptions) {
+		o.maxWaiting = o.number("WithMaxWaiting", n, math.MaxInt, defaultMaxWaiting)
+	}
+}
+
+// WithFailFast has calls fail with the attempts to connect that are under way, or
+// with the last one if the next is not due yet, whatever their deadline.
+func WithFailFast() ClientOption {
+	return func(o *clientOptions) { o.failFast = true }
 }
 
 // WithBackoff sets the least and the longest pause between attempts to connect;

@@ -152,6 +152,9 @@ func oddClientOptions() []odd[ClientOption] {
 	cases = append(cases, times("WithDefaultTimeout", WithDefaultTimeout)...)
 	cases = append(cases, times("WithClientWriteTimeout", WithClientWriteTimeout)...)
 	cases = append(cases, times("WithKeepalive", WithKeepalive)...)
+	cases = append(cases, times("WithMaxWait", WithMaxWait)...)
+	cases = append(cases, sizes("WithMaxWaiting", WithMaxWaiting, 0)...)
+	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
 	return append(cases, times("WithMaxRetryAfter", WithMaxRetryAfter)...)
 }
 

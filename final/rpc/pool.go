@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,8 @@ type Resolver interface {
 	// Resolve calls update with the complete list of addresses, as Dial takes
 	// them: once soon, then whenever it changes. It returns when ctx ends, or
 	// with an error; it is then called again after a pause and the addresses
-	// known so far stay in use. update may be called from one goroutine at a time.
+	// known so far stay in use. The error is part of what calls that find no server
+	// return. update may be called from one goroutine at a time.
 	Resolve(ctx context.Context, update func(addrs []string)) error
 }
 
@@ -30,22 +32,28 @@ func (s StaticResolver) Resolve(ctx context.Context, update func([]string)) erro
 }
 
 // Pool makes calls over connections to several servers. It connects when first
-// needed, prefers the connection with the fewest calls in flight (see
-// [WithBalancing]), leaves out servers that fail (see [WithEjection]), and tries a
-// call that never ran, or is idempotent, on another connection. All its methods
-// may be called by many goroutines.
+// needed. A call takes a connection whose server has answered the hello and has room,
+// the one with the fewest calls in flight (see [WithBalancing]); if there is none, it
+// waits for the first (see [WithMaxWait]). The pool leaves out servers that fail (see
+// [WithEjection]), and tries a call that never ran, or is idempotent, on another
+// connection. All its methods may be called by many goroutines, and from every hook
+// and resolver that was given to it.
 type Pool struct {
 	options clientOptions
 	caller  Caller
 	members atomic.Pointer[[]*Client] // replaced, never changed
 	next    atomic.Uint32             // where searching begins, so that equals take turns
-	known   chan struct{}             // closed when the resolver has spoken
 
-	mu      sync.Mutex         // one update at a time
-	servers map[string]*server // of the members, by address
-	heard   bool
-	closed  bool
-	stop    context.CancelFunc
+	waitingCalls atomic.Int64
+	changeMu     sync.Mutex
+	change       chan struct{} // closed when a member changes; nil if no call waits
+
+	mu         sync.Mutex         // one update at a time; no foreign code runs under it
+	servers    map[string]*server // of the members, by address
+	heard      bool               // the resolver has spoken
+	resolveErr error              // why the resolver returned; nil once it has spoken again
+	closed     bool
+	stop       context.CancelFunc
 }
 
 // NewPool returns a pool over the addresses that resolver gives. Close ends it. It
@@ -58,7 +66,7 @@ func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
 	case err != nil:
 		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
 	}
-	p := &Pool{options: o, known: make(chan struct{}), servers: map[string]*server{}}
+	p := &Pool{options: o, servers: map[string]*server{}}
 	p.members.Store(&[]*Client{})
 	p.caller = chainCaller(CallerFunc(p.invoke), o.interceptors)
 	ctx, stop := context.WithCancel(context.Background())
@@ -72,7 +80,7 @@ func (p *Pool) resolve(ctx context.Context, resolver Resolver) {
 	pause := p.options.backoffMin
 	for ctx.Err() == nil {
 		begun := time.Now()
-		resolver.Resolve(ctx, p.update)
+		p.resolverReturned(ctx, callResolver(ctx, resolver, p.update))
 		if time.Since(begun) > p.options.backoffMax {
 			pause = p.options.backoffMin
 		}
@@ -81,6 +89,29 @@ func (p *Pool) resolve(ctx context.Context, resolver Resolver) {
 		}
 		pause = min(2*pause, p.options.backoffMax)
 	}
+}
+
+// callResolver turns a panic of the resolver, which runs on a goroutine of ours,
+// into an error.
+func callResolver(ctx context.Context, r Resolver, update func([]string)) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			printPanic(fmt.Sprintf("in the resolver %T", r), p, debug.Stack())
+			err = Errorf(Internal, "the resolver panicked")
+		}
+	}()
+	return r.Resolve(ctx, update)
+}
+
+// resolverReturned keeps err for the calls that wait.
+func (p *Pool) resolverReturned(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	p.mu.Lock()
+	p.resolveErr = err
+	p.mu.Unlock()
+	p.wake()
 }
 
 // update keeps the members whose address is still there and adds the new ones.
@@ -112,11 +143,9 @@ func (p *Pool) update(addrs []string) {
 	}
 	p.admitSomeLocked()
 	p.members.Store(&members)
-	if !p.heard {
-		p.heard = true
-		close(p.known)
-	}
+	p.heard, p.resolveErr = true, nil
 	p.mu.Unlock()
+	p.wake()
 	for _, c := range gone {
 		c.drain()
 	}
@@ -129,7 +158,7 @@ func (p *Pool) member(addr string, of *server) *Client {
 	o.interceptors = nil
 	o.defaultTimeout = 0
 	c := newClient(o)
-	c.addr, c.redial, c.server = addr, true, of
+	c.addr, c.redial, c.server, c.changed = addr, true, of, p.wake
 	return c
 }
 
@@ -150,11 +179,8 @@ func (p *Pool) Close() error {
 	p.stop()
 	members := *p.members.Load()
 	p.members.Store(&[]*Client{})
-	if !p.heard {
-		p.heard = true
-		close(p.known)
-	}
 	p.mu.Unlock()
+	p.wake()
 	for _, c := range members {
 		c.Close()
 	}
@@ -162,14 +188,15 @@ func (p *Pool) Close() error {
 }
 
 // invoke is Call without interceptors. A connection that refused is not asked
-// again while there are others; each round over all of them counts as one attempt.
+// again while there are others; each round over those that can take the call counts
+// as one attempt, if a request has left in it. Connecting is no attempt.
 func (p *Pool) invoke(ctx context.Context, method string, params, reply any) error {
 	ctx, cancel := p.options.withDefaultTimeout(ctx)
 	defer cancel()
 	var r round
 	mayHaveRun := false
 	for attempt := 1; ; {
-		c, err := p.pick(ctx, r.tried)
+		c, err := p.take(ctx, r.tried)
 		if err != nil {
 			return afterAttempts(err, mayHaveRun)
 		}
@@ -181,10 +208,13 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 		if ctx.Err() != nil || !asked && !mayTryElsewhere(ctx, err) {
 			return afterAttempts(err, mayHaveRun)
 		}
-		if len(r.tried) < len(*p.members.Load()) {
+		if p.othersThan(r.tried) {
 			continue
 		}
-		if attempt++; attempt > p.options.maxAttempts {
+		if r.left {
+			attempt++
+		}
+		if attempt > p.options.maxAttempts {
 			return afterAttempts(err, mayHaveRun)
 		}
 		if again, err := r.next(ctx, &p.options, err); !again {
@@ -193,14 +223,30 @@ func (p *Pool) invoke(ctx context.Context, method string, params, reply any) err
 	}
 }
 
-// attempt makes the call once, on a connection of c's.
+// othersThan reports whether a member that is not in tried can take a call, or may
+// be about to.
+func (p *Pool) othersThan(tried []*Client) bool {
+	for _, c := range *p.members.Load() {
+		if !slices.Contains(tried, c) && (c.usable() || c.conn.Load() == nil && !c.backingOff()) {
+			return true
+		}
+	}
+	return false
+}
+
+// attempt makes the call once, on a connection of c's, which has counted it.
 func (p *Pool) attempt(ctx context.Context, c *Client, method string, params, reply any) error {
-	c.calls.Add(1)
-	conn, err := c.connected(ctx)
-	if err == nil {
+	deadline, bounded := ctx.Deadline()
+	fair := !bounded || time.Until(deadline) >= time.Millisecond
+	conn := c.conn.Load()
+	err := error(unrun(Errorf(Unavailable, "the connection to %s was lost", c.addr)))
+	if conn != nil {
 		err = conn.call(ctx, method, params, reply)
 	}
 	c.calls.Add(-1)
+	if !fair {
+		conn = nil // a deadline that no server could keep
+	}
 	p.judge(c, conn, err)
 	return err
 }
@@ -208,6 +254,8 @@ func (p *Pool) attempt(ctx context.Context, c *Client, method string, params, re
 // round is one attempt of a pool: each of its members, once.
 type round struct {
 	tried []*Client
+	left  bool          // a request has left, or a server has answered
+	empty int           // rounds in a row in which none has
 	asked bool          // one of them asked for a pause
 	pause time.Duration // the shortest of those
 }
@@ -215,6 +263,7 @@ type round struct {
 // note remembers that c failed, and reports whether it asked for a pause.
 func (r *round) note(ctx context.Context, c *Client, err error) bool {
 	r.tried = append(r.tried, c)
+	r.left = r.left || !NeverRan(err) || remote(err)
 	pause, asked := askedToWait(ctx, err)
 	if asked && (!r.asked || pause < r.pause) {
 		r.asked, r.pause = true, pause
@@ -223,14 +272,22 @@ func (r *round) note(ctx context.Context, c *Client, err error) bool {
 }
 
 // next begins another round, after the pause that was asked for: see
-// [clientOptions.wait].
+// [clientOptions.wait]. Connections that are lost before anything has left are a
+// reason to pause, too.
 func (r *round) next(ctx context.Context, o *clientOptions, failed error) (bool, error) {
-	wait, pause := r.asked, r.pause
-	*r = round{tried: r.tried[:0]}
-	if !wait {
-		return true, nil
+	wait, pause, empty := r.asked, r.pause, r.empty
+	*r = round{tried: r.tried[:0], empty: empty + 1}
+	switch {
+	case wait:
+		return o.wait(ctx, pause, failed)
+	case r.left:
+		r.empty = 0
+	case empty > 0:
+		if err := sleep(ctx, backoff(o.backoffMin, o.backoffMax, empty)); err != nil {
+			return false, unrun(contextError(err))
+		}
 	}
-	return o.wait(ctx, pause, failed)
+	return true, nil
 }
 
 // mayTryElsewhere is mayRetry, and another server may have room where one has not.
@@ -244,37 +301,6 @@ func mayTryElsewhere(ctx context.Context, err error) bool {
 func remote(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.remote
-}
-
-// pick returns a member for a call, one that is not in tried if there is one.
-func (p *Pool) pick(ctx context.Context, tried []*Client) (*Client, error) {
-	members, err := p.ready(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return p.choose(members, tried), nil
-}
-
-// ready waits for the resolver's first word and returns the members.
-func (p *Pool) ready(ctx context.Context) ([]*Client, error) {
-	members := *p.members.Load()
-	if len(members) > 0 {
-		return members, nil
-	}
-	select {
-	case <-p.known:
-	case <-ctx.Done():
-		return nil, unrun(contextError(ctx.Err()))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil, unrun(Errorf(Canceled, "%w", ErrClientClosed))
-	}
-	if members = *p.members.Load(); len(members) == 0 {
-		return nil, unrun(Errorf(Unavailable, "the resolver knows no servers"))
-	}
-	return members, nil
 }
 
 var (

@@ -18,18 +18,26 @@ func BenchmarkPool_Pick(b *testing.B) {
 				}
 				pool := NewPool(addrs, WithBalancing(balancing))
 				defer pool.Close()
-				<-pool.known
+				for {
+					changed := pool.changes()
+					if len(*pool.members.Load()) > 0 {
+						break
+					}
+					<-changed
+				}
 				for _, c := range *pool.members.Load() {
-					c.conn.Store(&clientConn{})
+					c.conn.Store(&clientConn{maxInFlight: 1 << 30})
 					defer c.conn.Store(nil)
 				}
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if _, err := pool.pick(b.Context(), nil); err != nil {
+						c, err := pool.take(b.Context(), nil)
+						if err != nil {
 							b.Error(err)
 							return
 						}
+						c.calls.Add(-1)
 					}
 				})
 			})

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 )
 
 // slotWaiter is a caller that waits until it may send.
@@ -37,10 +38,21 @@ func (c *clientConn) acquire(ctx context.Context) error {
 		c.out.mu.Unlock()
 		return nil
 	}
+	if n := c.options.maxWaiting; c.waiting.Len() >= n {
+		c.out.mu.Unlock()
+		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", n))
+	}
 	w := &slotWaiter{ready: make(chan struct{})}
 	place := c.waiting.PushBack(w)
 	c.out.mu.Unlock()
-	return c.wait(ctx, w, place)
+	waiting, cancel := c.options.waiting(ctx)
+	defer cancel()
+	err := c.wait(waiting, w, place)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		full := fmt.Errorf("the connection has %d calls in flight, as many as the server allows", c.maxInFlight)
+		return c.options.waitedTooLong(full)
+	}
+	return err
 }
 
 func (c *clientConn) wait(ctx context.Context, w *slotWaiter, place *list.Element) error {

@@ -120,7 +120,7 @@ func TestShutdown_RunningCallsEndAndTheClientKnows(t *testing.T) {
 	svc := newService()
 	srv := svc.server(t)
 	s := serve(t, srv, nil)
-	client := connect(t, newDialer(t, nil), s.addr, rpc.WithMaxAttempts(1))
+	client := connect(t, newDialer(t, nil), s.addr, rpc.WithMaxAttempts(1), rpc.WithFailFast())
 	running := start(t, client, hold, "running")
 	<-svc.began
 

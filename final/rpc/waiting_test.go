@@ -1,0 +1,623 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// peers is a network whose servers may also be peers that follow no rules.
+type peers struct {
+	*network
+	mu  sync.Mutex
+	odd map[string]func(conn net.Conn) // what is done with a connection instead of serving it
+}
+
+func newPeers() *peers { return &peers{network: newNetwork(), odd: map[string]func(net.Conn){}} }
+
+func (p *peers) dial(ctx context.Context, addr string) (net.Conn, error) {
+	p.mu.Lock()
+	serve := p.odd[addr]
+	p.mu.Unlock()
+	if serve == nil {
+		return p.network.dial(ctx, addr)
+	}
+	near, far := net.Pipe()
+	go serve(far)
+	return near, nil
+}
+
+// mute takes everything and never says hello.
+func mute(conn net.Conn) { io.Copy(io.Discard, conn) }
+
+// refusing answers each hello with a refusal.
+func refusing(code Code, text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		defer conn.Close()
+		if _, err := readHello(conn, maxHello); err == nil {
+			conn.Write((&serverHello{code: code, text: text}).append(nil))
+		}
+	}
+}
+
+// anotherVersion speaks version 2 only.
+func anotherVersion(conn net.Conn) {
+	defer conn.Close()
+	readHello(conn, maxHello)
+	conn.Write([]byte(magic + "\x02\x00\x00"))
+}
+
+func TestPool_ServerThatNeverSaysHelloGetsNoCalls(t *testing.T) {
+	for _, b := range []Balancing{LeastInFlight, TwoChoices, RoundRobin} {
+		t.Run(b.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newPeers()
+				n.odd["mute"] = mute
+				invs := shelves(t, n.network, "good")
+				pool := NewPool(StaticResolver{"mute", "good"}, WithDialer(n.dial), WithBalancing(b))
+				defer pool.Close()
+				for range 200 {
+					assert.NoError(t, callFor(t, pool, 100*time.Millisecond))
+				}
+				assert.Equal(t, 200, invs[0].runs("item1"))
+				for _, m := range pool.Members() {
+					assert.Equal(t, m.Addr == "good", m.Connected, "%s: a connection is one after its hello", m.Addr)
+				}
+			})
+		})
+	}
+}
+
+func TestPool_ServerThatNeverSaysHelloGetsNoCallsOverTCP(t *testing.T) {
+	noLeaks(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close() // and its backlog with it: connections are made and nobody answers
+	good := listen(t, newInventory().server(t))
+	for range 20 {
+		pool := NewPool(StaticResolver{ln.Addr().String(), good})
+		for range 10 {
+			assert.NoError(t, callFor(t, pool, 10*time.Second))
+		}
+		pool.Close()
+	}
+}
+
+func TestPool_ColdCallTakesTheFirstServerThatIsReady(t *testing.T) {
+	for name, slow := range map[string]func(context.Context, string) (net.Conn, error){
+		"no answer to connecting": func(ctx context.Context, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
+		"refused":                 func(context.Context, string) (net.Conn, error) { return nil, errors.New("connection refused") },
+		"no hello": func(context.Context, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go mute(far)
+			return near, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				shelves(t, n, "good")
+				dial := func(ctx context.Context, addr string) (net.Conn, error) {
+					if addr != "good" {
+						return slow(ctx, addr)
+					}
+					<-time.After(20 * time.Millisecond) // it is not the first to be connected to
+					return n.dial(ctx, addr)
+				}
+				for range 100 {
+					pool := NewPool(StaticResolver{"bad", "good", "worse"}, WithDialer(dial))
+					begun := time.Now()
+					assert.NoError(t, callFor(t, pool, 100*time.Millisecond))
+					assert.Equal(t, 20*time.Millisecond, time.Since(begun), "as soon as one is there")
+					pool.Close()
+				}
+			})
+		})
+	}
+}
+
+func TestPool_WaitingCallTakesAServerThatTheResolverAdds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["mute"] = mute
+		shelves(t, n.network, "good")
+		for _, first := range [][]string{nil, {}, {"mute"}, {"down"}, {"mute", "down"}} {
+			resolver := make(scriptedResolver)
+			pool := NewPool(resolver, WithDialer(n.dial))
+			if first != nil {
+				resolver <- first
+			}
+			call := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+			<-time.After(3 * time.Second)
+			begun := time.Now()
+			resolver <- append(first[:len(first):len(first)], "good")
+			assert.NoError(t, call.Wait(), "after %q", first)
+			assert.Zero(t, time.Since(begun), "after %q", first)
+			pool.Close()
+		}
+	})
+}
+
+func TestPool_HelloThatIsRefusedIsTriedElsewhere(t *testing.T) {
+	for name, peer := range map[string]func(net.Conn){
+		"codec":   refusing(Unimplemented, `unknown codec "json"`),
+		"version": anotherVersion,
+		"room":    refusing(ResourceExhausted, "more than 1 connections"),
+		"hook":    refusing(PermissionDenied, "not you"),
+		"no rpc": func(conn net.Conn) {
+			defer conn.Close()
+			readHello(conn, maxHello)
+			io.WriteString(conn, "HTTP/1.1 400\r\n\r\n")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newPeers()
+				n.odd["old"] = peer
+				invs := shelves(t, n.network, "new")
+				for range 20 {
+					pool := NewPool(StaticResolver{"old", "new"}, WithDialer(n.dial))
+					for range 10 {
+						assert.NoError(t, callFor(t, pool, time.Second))
+					}
+					pool.Close()
+				}
+				assert.Equal(t, 200, invs[0].runs("item1"))
+			})
+		})
+	}
+}
+
+func TestPool_HellosThatAllRefuseFailAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["a"], n.odd["b"] = refusing(Unimplemented, `unknown codec "json"`), refusing(Unimplemented, `unknown codec "json"`)
+		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
+		defer pool.Close()
+		begun := time.Now()
+		for range 10 {
+			err := pool.Call(t.Context(), checkStock.Name(), stockRequest{}, nil)
+			assert.ErrorIs(t, err, Unimplemented)
+			assert.ErrorContains(t, err, `unknown codec "json"`)
+			assert.True(t, NeverRan(err))
+		}
+		assert.Zero(t, time.Since(begun))
+
+		shelves(t, n.network, "b") // it is upgraded
+		n.mu.Lock()
+		delete(n.odd, "b")
+		n.mu.Unlock()
+		<-time.After(10 * time.Second)
+		assert.NoError(t, callFor(t, pool, time.Second))
+	})
+}
+
+// While one server may still take it, a call waits.
+func TestPool_WaitsWhileNotAllServersRefuse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["old"] = refusing(Unimplemented, "version 1")
+		pool := NewPool(StaticResolver{"old", "restarting"}, WithDialer(n.dial))
+		defer pool.Close()
+		call := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+		<-time.After(time.Second)
+		shelves(t, n.network, "restarting")
+		assert.NoError(t, call.Wait())
+	})
+}
+
+// Servers restart one after another, first as such that refuse what this client
+// says, and then one after another as such that take it again.
+func TestPool_RollingUpgradeLosesNoCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		addrs := StaticResolver{"a", "b", "c"}
+		running := map[string]*Server{}
+		start := func(addr string, opts ...ServerOption) {
+			running[addr] = newInventory().server(t, opts...)
+			n.set(addr, running[addr])
+		}
+		for _, addr := range addrs {
+			start(addr, WithCodecs(Gob))
+		}
+		pool := NewPool(addrs, WithDialer(n.dial), WithCodec(Gob))
+		defer pool.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var calls atomic.Int64
+		for range 8 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, err := checkStock.Call(timeout(t, 10*time.Second), pool, &stockRequest{Item: "item1", Wait: time.Millisecond})
+					assert.NoError(t, err)
+					calls.Add(1)
+				}
+			})
+		}
+		restart := func(addr string, opts ...ServerOption) {
+			n.set(addr, nil)
+			require.NoError(t, running[addr].Shutdown(t.Context()))
+			<-time.After(100 * time.Millisecond)
+			start(addr, opts...)
+			<-time.After(100 * time.Millisecond)
+		}
+		for _, addr := range addrs[:2] {
+			restart(addr) // without gob
+		}
+		for _, addr := range addrs {
+			restart(addr, WithCodecs(Gob))
+		}
+		cancel()
+		wg.Wait()
+		assert.Greater(t, calls.Load(), int64(1000))
+		for _, srv := range running {
+			srv.Close()
+		}
+	})
+}
+
+func TestPool_TakesAServerThatHasRoom(t *testing.T) {
+	for _, b := range []Balancing{LeastInFlight, TwoChoices, RoundRobin} {
+		t.Run(b.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				small, large := newInventory(), newInventory()
+				for addr, srv := range map[string]*Server{"small": small.server(t, WithMaxInFlight(1)), "large": large.server(t)} {
+					defer srv.Close()
+					n.set(addr, srv)
+				}
+				pool := NewPool(StaticResolver{"small", "large"}, WithDialer(n.dial), WithBalancing(b))
+				defer pool.Close()
+				warm(t, pool)
+				var calls []*Pending
+				for range 8 {
+					calls = append(calls, pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil))
+				}
+				synctest.Wait()
+				assert.Equal(t, 8, small.runs("held")+large.runs("held"), "none waits")
+				assert.LessOrEqual(t, small.runs("held"), 1)
+				close(small.hold)
+				close(large.hold)
+				for _, call := range calls {
+					assert.NoError(t, call.Wait())
+				}
+			})
+		})
+	}
+}
+
+func TestPool_CallsThatWaitAreServedInTurn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		inv := newInventory()
+		inv.started = make(chan string, 20)
+		srv := inv.server(t, WithMaxInFlight(1))
+		defer srv.Close()
+		n.set("a", srv)
+		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial))
+		defer pool.Close()
+		var calls []*Pending
+		for i := range 10 {
+			calls = append(calls, pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: fmt.Sprint(i), Wait: time.Second}, nil))
+			synctest.Wait()
+		}
+		for i, call := range calls {
+			assert.NoError(t, call.Wait())
+			assert.Equal(t, fmt.Sprint(i), <-inv.started)
+		}
+	})
+}
+
+// callers are a client of each kind at one address of n.
+func callers(n *network, opts ...ClientOption) map[string]func(t *testing.T) caller {
+	opts = append([]ClientOption{WithDialer(n.dial)}, opts...)
+	return map[string]func(t *testing.T) caller{
+		"pool": func(t *testing.T) caller { return NewPool(StaticResolver{"a"}, opts...) },
+		"client": func(t *testing.T) caller {
+			client, err := Dial(t.Context(), "a", opts...)
+			require.NoError(t, err)
+			return client
+		},
+	}
+}
+
+type caller interface {
+	Caller
+	Go(ctx context.Context, method string, params, reply any) *Pending
+	Close() error
+}
+
+func TestCall_WaitsUntilItsDeadlineForAServerThatRestarts(t *testing.T) {
+	for _, kind := range []string{"pool", "client"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				first := newInventory().server(t)
+				n.set("a", first)
+				c := callers(n)[kind](t)
+				defer c.Close()
+				_, err := checkStock.Call(t.Context(), c, &stockRequest{Item: "item1"})
+				require.NoError(t, err)
+				n.set("a", nil)
+				first.Close()
+				<-time.After(time.Second) // the client notices
+				call := c.Go(timeout(t, 10*time.Second), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+				<-time.After(4 * time.Second)
+				shelves(t, n, "a")
+				begun := time.Now()
+				assert.NoError(t, call.Wait())
+				assert.LessOrEqual(t, time.Since(begun), 5*time.Second, "the longest pause between attempts to connect")
+			})
+		})
+	}
+}
+
+func TestCall_WaitsNoLongerThanItMay(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts     []ClientOption
+		deadline time.Duration
+		want     time.Duration
+		code     Code
+	}{
+		"with a deadline":           {deadline: time.Minute, want: time.Minute, code: DeadlineExceeded},
+		"without one":               {want: 30 * time.Second, code: Unavailable},
+		"as long as the option":     {opts: []ClientOption{WithMaxWait(time.Second)}, want: time.Second, code: Unavailable},
+		"the deadline counts":       {opts: []ClientOption{WithMaxWait(time.Second)}, deadline: time.Minute, want: time.Minute, code: DeadlineExceeded},
+		"not at all":                {opts: []ClientOption{WithMaxWait(0)}, want: 0, code: Unavailable},
+		"fail fast":                 {opts: []ClientOption{WithFailFast()}, want: 0, code: Unavailable},
+		"fail fast, for a deadline": {opts: []ClientOption{WithFailFast()}, deadline: time.Minute, want: 0, code: Unavailable},
+		"a default timeout":         {opts: []ClientOption{WithDefaultTimeout(time.Hour)}, want: time.Hour, code: DeadlineExceeded},
+		"one attempt":               {opts: []ClientOption{WithMaxAttempts(1)}, want: 30 * time.Second, code: Unavailable},
+	} {
+		for _, kind := range []string{"pool", "client"} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					n := newNetwork()
+					first := newInventory().server(t)
+					n.set("a", first)
+					caller := callers(n, c.opts...)[kind](t)
+					defer caller.Close()
+					n.set("a", nil)
+					first.Close()
+					<-time.After(time.Second) // the client notices
+					ctx := t.Context()
+					if c.deadline > 0 {
+						ctx = timeout(t, c.deadline)
+					}
+					begun := time.Now()
+					err := caller.Call(ctx, checkStock.Name(), stockRequest{Item: "item1"}, nil)
+					assert.Equal(t, c.want, time.Since(begun))
+					assert.Equal(t, c.code, CodeOf(err))
+					assert.ErrorContains(t, err, "dial a: connection refused")
+					assert.True(t, NeverRan(err))
+				})
+			})
+		}
+	}
+}
+
+func TestDial_MakesOneAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		begun := time.Now()
+		_, err := Dial(timeout(t, 10*time.Second), "nowhere", WithDialer(n.dial))
+		assert.EqualError(t, err, "rpc: unavailable: dial nowhere: connection refused")
+		assert.Zero(t, time.Since(begun))
+	})
+}
+
+// Over a full server calls wait as they do for one that is not there.
+func TestCall_WaitsForAPlaceNoLongerThanItMay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inv := newInventory()
+		srv := inv.server(t, WithMaxInFlight(1))
+		defer srv.Close()
+		client := pipe(t, srv)
+		held := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
+		synctest.Wait()
+		begun := time.Now()
+		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+		assert.ErrorIs(t, err, Unavailable)
+		assert.ErrorContains(t, err, "calls in flight")
+		assert.True(t, NeverRan(err))
+		assert.Equal(t, 30*time.Second, time.Since(begun))
+		assert.NoError(t, client.Ping(t.Context()), "a ping needs no place")
+		close(inv.hold)
+		assert.NoError(t, held.Wait())
+	})
+}
+
+func TestCall_WaitingCallsAreBounded(t *testing.T) {
+	for _, kind := range []string{"pool", "client"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				first := newInventory().server(t)
+				n.set("a", first)
+				c := callers(n, WithMaxWaiting(3))[kind](t)
+				defer c.Close()
+				n.set("a", nil)
+				first.Close()
+				<-time.After(time.Second) // the client notices
+				var calls []*Pending
+				for range 3 {
+					calls = append(calls, c.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil))
+				}
+				synctest.Wait()
+				begun := time.Now()
+				err := c.Call(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+				assert.ErrorIs(t, err, Unavailable)
+				assert.ErrorContains(t, err, "3 calls are waiting")
+				assert.True(t, NeverRan(err))
+				assert.Zero(t, time.Since(begun))
+				shelves(t, n, "a")
+				for _, call := range calls {
+					assert.NoError(t, call.Wait())
+				}
+				assert.NoError(t, c.Call(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil))
+			})
+		})
+	}
+}
+
+// Going away, being refused and being cut off before the first byte count: a
+// server that takes calls and runs none is not asked for ever.
+func TestCall_RequestsThatWereWrittenAreAttempts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		requests := 0
+		n.odd["a"] = func(conn net.Conn) {
+			raw := rawOn(t, conn)
+			readHello(conn, maxHello)
+			raw.write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+			if _, err := raw.in.next(); err == nil {
+				requests++
+				raw.write(appendGoAway(nil, 0, Errorf(Unavailable, "not now")))
+			}
+			io.Copy(io.Discard, conn)
+		}
+		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(3))
+		defer pool.Close()
+		err := pool.Call(timeout(t, time.Hour), checkStock.Name(), stockRequest{}, nil)
+		assert.ErrorContains(t, err, "not now")
+		assert.True(t, NeverRan(err))
+		assert.Equal(t, 3, requests)
+	})
+}
+
+// A server that says hello and hangs up is not connected to in a tight loop.
+func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		hellos := 0
+		n.odd["a"] = func(conn net.Conn) {
+			hellos++
+			readHello(conn, maxHello)
+			conn.Write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+			conn.Close()
+		}
+		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Second))
+		defer pool.Close()
+		for begun := time.Now(); time.Since(begun) < time.Minute; {
+			assert.Error(t, callFor(t, pool, time.Second))
+			<-time.After(time.Millisecond)
+		}
+		assert.LessOrEqual(t, hellos, 130)
+	})
+}
+
+var errRegistry = errors.New("the registry is on fire")
+
+// brokenResolver fails, having said what it knows.
+type brokenResolver []string
+
+func (r brokenResolver) Resolve(_ context.Context, update func([]string)) error {
+	if len(r) > 0 {
+		update(r)
+	}
+	return fmt.Errorf("resolve: %w", errRegistry)
+}
+
+func TestPool_CallerSeesTheResolversError(t *testing.T) {
+	for name, c := range map[string]struct {
+		resolver brokenResolver
+		opts     []ClientOption
+		deadline time.Duration
+		code     Code
+	}{
+		"a deadline":               {deadline: time.Second, code: DeadlineExceeded},
+		"no deadline":              {code: Unavailable},
+		"fail fast":                {opts: []ClientOption{WithFailFast()}, code: Unavailable},
+		"servers that are down":    {resolver: brokenResolver{"down"}, deadline: time.Second, code: DeadlineExceeded},
+		"down, without a deadline": {resolver: brokenResolver{"down"}, code: Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				pool := NewPool(c.resolver, append(c.opts, WithDialer(newNetwork().dial))...)
+				defer pool.Close()
+				ctx := t.Context()
+				if c.deadline > 0 {
+					ctx = timeout(t, c.deadline)
+				}
+				err := pool.Call(ctx, checkStock.Name(), stockRequest{}, nil)
+				assert.Equal(t, c.code, CodeOf(err))
+				assert.ErrorIs(t, err, errRegistry)
+				assert.ErrorContains(t, err, errRegistry.Error())
+				assert.True(t, NeverRan(err))
+			})
+		})
+	}
+}
+
+func TestPool_ServesOnWhileItsResolverFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		shelves(t, n, "a")
+		pool := NewPool(brokenResolver{"a"}, WithDialer(n.dial))
+		defer pool.Close()
+		for range 10 {
+			assert.NoError(t, callFor(t, pool, time.Second))
+			<-time.After(time.Second)
+		}
+	})
+}
+
+func TestNewClient_LostConnectionFailsCallsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		client := pipe(t, srv)
+		require.NoError(t, client.Ping(t.Context()))
+		srv.Close()
+		<-time.After(time.Second) // the client notices
+		begun := time.Now()
+		_, err := checkStock.Call(timeout(t, time.Minute), client, &stockRequest{Item: "item1"})
+		assert.ErrorIs(t, err, Unavailable)
+		assert.ErrorContains(t, err, "connection lost")
+		assert.True(t, NeverRan(err))
+		assert.Zero(t, time.Since(begun))
+	})
+}
+
+// Many callers, few places, deadlines that pass while they wait: at the end every
+// place is free again.
+func TestPool_PlacesAreNeverLost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		for _, addr := range []string{"a", "b"} {
+			srv := newInventory().server(t, WithMaxInFlight(2))
+			defer srv.Close()
+			n.set(addr, srv)
+		}
+		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithEjection(0, 0, 0))
+		defer pool.Close()
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Go(func() {
+				for j := range 50 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+(i+j)%13)*time.Millisecond)
+					checkStock.Call(ctx, pool, &stockRequest{Item: "item1", Wait: 3 * time.Millisecond})
+					cancel()
+				}
+			})
+		}
+		wg.Wait()
+		<-time.After(time.Second)
+		var calls []*Pending
+		for range 4 {
+			calls = append(calls, pool.Go(timeout(t, time.Second), checkStock.Name(), stockRequest{Item: "item1", Wait: 999 * time.Millisecond}, nil))
+		}
+		for _, call := range calls {
+			assert.NoError(t, call.Wait())
+		}
+	})
+}
