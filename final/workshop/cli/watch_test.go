@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -33,6 +34,14 @@ func startWatch(t *testing.T, own string, flags ...string) *watched {
 	w := &watched{dir: filepath.Join(t.TempDir(), "mine")}
 	require.NoError(t, starter.Write(root, course.Stations[0], w.dir))
 	w.save(t, own)
+	w.start(t, flags...)
+	return w
+}
+
+// start starts the tool in w.dir.
+func (w *watched) start(t *testing.T, flags ...string) {
+	t.Helper()
+	var err error
 	w.cmd = exec.Command("workshop", append([]string{"watch", "-until-eof", "-race=false", "-run", "TestOwn", "-timeout", "1h"}, flags...)...)
 	w.cmd.Dir = w.dir
 	w.cmd.Env = append(os.Environ(), "GOPROXY=off")
@@ -43,7 +52,6 @@ func startWatch(t *testing.T, own string, flags ...string) *watched {
 	require.NoError(t, w.cmd.Start())
 	t.Cleanup(func() { w.cmd.Process.Kill() })
 	w.lines = bufio.NewScanner(stdout)
-	return w
 }
 
 // save writes the test of the package own.
@@ -88,6 +96,22 @@ func TestWatch_ChecksAgainWhenAFileIsSaved(t *testing.T) {
 		assert.Contains(t, w.until(t, "Waiting until you save"), "passed  1 test")
 		w.end(t)
 	}
+}
+
+func TestWatch_SeesASaveInALinkedFolder(t *testing.T) {
+	w := startWatch(t, "\tt.Error(\"planted\")")
+	w.end(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(w.dir, link); err != nil {
+		require.Equal(t, "windows", runtime.GOOS, err) // there it needs a permission
+		t.Skip(err)
+	}
+	w.dir = link
+	w.start(t)
+	assert.Contains(t, w.until(t, "Waiting until you save"), "planted")
+	w.save(t, "")
+	assert.Contains(t, w.until(t, "Waiting until you save"), "passed  1 test")
+	w.end(t)
 }
 
 func TestWatch_GivesUpACheckWhenAFileIsSaved(t *testing.T) {

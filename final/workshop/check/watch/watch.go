@@ -5,6 +5,7 @@ import (
 	"context"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,19 +26,27 @@ type Options struct {
 //
 // What counts is what a look at the files finds: a system's notices only say when
 // to look, since there are folders, mounted from elsewhere, where none ever comes.
+// Symbolic links are followed, and dir may be one. Each look begins at dir's name,
+// so that a folder that was replaced by another one is seen.
 func Changes(ctx context.Context, dir string, o Options) <-chan struct{} {
-	w := &watcher{dir: dir, options: o, changed: make(chan struct{}, 1)}
-	w.notices = w.listen()
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	w := &watcher{dir: dir, options: o, changed: make(chan struct{}, 1), listened: map[string]fs.FileInfo{}}
+	if !o.Poll {
+		// Without notices there is nothing but looking.
+		w.notices, _ = fsnotify.NewWatcher()
+	}
+	w.seen = w.look()
 	if w.options.Interval == 0 {
 		w.options.Interval = 3 * time.Second
-		if w.notices == nil {
+		if w.notices == nil || w.deaf {
 			w.options.Interval = time.Second
 		}
 	}
 	if w.options.Settle == 0 {
 		w.options.Settle = 100 * time.Millisecond
 	}
-	w.seen = w.look()
 	go w.run(ctx)
 	return w.changed
 }
@@ -46,42 +55,19 @@ func Changes(ctx context.Context, dir string, o Options) <-chan struct{} {
 type watcher struct {
 	dir     string
 	options Options
-	notices *fsnotify.Watcher // nil: none come
-	seen    map[string]stamp
 	changed chan struct{} // of one, so that changes nobody has received yet are one
+	seen    map[string]stamp
+
+	notices  *fsnotify.Watcher      // nil: none come
+	listened map[string]fs.FileInfo // the folders that notices come from, by path
+	deaf     bool                   // there are others, such as beyond the system's limit
+	roots    map[string]bool        // dir, and where it leads
 }
 
 // A stamp is what differs when a file has been written.
 type stamp struct {
 	modified time.Time
 	size     int64
-}
-
-// listen asks the system for notices; nil if it has none to give.
-func (w *watcher) listen() *fsnotify.Watcher {
-	if w.options.Poll {
-		return nil
-	}
-	notices, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil
-	}
-	w.notices = notices
-	if err := w.add(w.dir); err != nil { // such as too many watches
-		notices.Close()
-		return nil
-	}
-	return notices
-}
-
-// add asks for notices from dir and the folders below it.
-func (w *watcher) add(dir string) error {
-	return walk(dir, func(path string, d fs.DirEntry) error {
-		if d.IsDir() {
-			return w.notices.Add(path)
-		}
-		return nil
-	})
 }
 
 func (w *watcher) run(ctx context.Context) {
@@ -101,10 +87,10 @@ func (w *watcher) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case event := <-events:
-			if event.Has(fsnotify.Create) {
-				_ = w.add(event.Name) // a new folder; if it is gone again, the next look sees that
+			if event.Has(fsnotify.Create) && w.concerns(event.Name) {
+				w.look() // listens to a new folder at once: all is quiet only when nothing happens there
 			}
-			if !ignored(filepath.Base(event.Name)) {
+			if w.concerns(event.Name) {
 				settled.Reset(w.options.Settle)
 			}
 		case <-failed: // notices were lost
@@ -115,6 +101,20 @@ func (w *watcher) run(ctx context.Context) {
 			w.compare()
 		}
 	}
+}
+
+// concerns reports whether a notice about path may be about a learner's file. Beside
+// dir there are others, and only dir itself counts.
+func (w *watcher) concerns(path string) bool {
+	if ignored(filepath.Base(path)) && !w.roots[path] {
+		return false
+	}
+	for root := range w.roots {
+		if filepath.Dir(root) == filepath.Dir(path) {
+			return w.roots[path]
+		}
+	}
+	return true
 }
 
 // compare looks, and tells if anything is different.
@@ -134,36 +134,79 @@ func (w *watcher) compare() {
 // itself writes, such as a log, must not have it run again, for ever.
 var matters = map[string]bool{".go": true, ".mod": true, ".sum": true, ".work": true, ".json": true, ".txt": true, ".txtar": true}
 
-// look returns the stamps of the files that matter. What cannot be read is not
-// there.
+// look returns the stamps of the files that matter, and asks for notices from their
+// folders. What cannot be read is not there.
 func (w *watcher) look() map[string]stamp {
 	stamps := map[string]stamp{}
-	_ = walk(w.dir, func(path string, d fs.DirEntry) error {
-		if d.IsDir() || !matters[filepath.Ext(path)] {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
+	folders := map[string]bool{}
+	walk(w.dir, map[string]bool{}, func(path, real string, info fs.FileInfo) {
+		switch {
+		case info.IsDir():
+			folders[real] = true
+		case matters[filepath.Ext(path)]:
 			stamps[path] = stamp{info.ModTime(), info.Size()}
+			folders[filepath.Dir(real)] = true // another one, if path is a link
 		}
-		return nil
 	})
+	w.roots = map[string]bool{w.dir: true}
+	if real, err := filepath.EvalSymlinks(w.dir); err == nil {
+		w.roots[real] = true
+	}
+	for root := range w.roots {
+		folders[filepath.Dir(root)] = true // dir itself may be replaced
+	}
+	w.listen(folders)
 	return stamps
 }
 
-// walk calls f for dir and what is below it, but for what is ignored.
-func walk(dir string, f func(path string, d fs.DirEntry) error) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return nil // gone between two looks
-		case path != dir && ignored(d.Name()):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
+// listen asks for notices from the folders, and no others. One that was replaced
+// by another of its name is asked again.
+func (w *watcher) listen(folders map[string]bool) {
+	if w.notices == nil {
+		return
+	}
+	for path, before := range w.listened {
+		if now, err := os.Stat(path); err != nil || !folders[path] || !os.SameFile(before, now) {
+			_ = w.notices.Remove(path) // it may be gone
+			delete(w.listened, path)
 		}
-		return f(path, d)
-	})
+	}
+	for path := range folders {
+		info, err := os.Stat(path)
+		if err != nil || w.listened[path] != nil {
+			continue
+		}
+		if w.notices.Add(path) != nil {
+			w.deaf = true
+			continue
+		}
+		w.listened[path] = info
+	}
+}
+
+// walk calls f for path and what is below it, but for what is ignored. It follows
+// links; real is where they lead. inside are the folders that were walked already:
+// a link may lead to one of them.
+func walk(path string, inside map[string]bool, f func(path, real string, info fs.FileInfo)) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return // gone between two looks, or a link to nothing
+	}
+	info, err := os.Stat(real)
+	if err != nil || inside[real] {
+		return
+	}
+	f(path, real, info)
+	if !info.IsDir() {
+		return
+	}
+	inside[real] = true
+	entries, _ := os.ReadDir(real)
+	for _, entry := range entries {
+		if !ignored(entry.Name()) {
+			walk(filepath.Join(path, entry.Name()), inside, f)
+		}
+	}
 }
 
 // ignored reports whether a file or folder of that name is none of a learner's:
