@@ -28,6 +28,43 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestStations_HaveAPageOfTheirOwn(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, s := range Stations {
+		assert.FileExists(t, filepath.Join(root, filepath.FromSlash(s.Page())))
+		assert.False(t, seen[s.Page()], s.Page())
+		seen[s.Page()] = true
+		if s.Entrance() != "" {
+			assert.FileExists(t, filepath.Join(root, filepath.FromSlash(s.Entrance())))
+			assert.NotEqual(t, s.Entrance(), s.Page())
+		}
+	}
+}
+
+func TestStations_TheCorePath(t *testing.T) {
+	var core []string
+	for _, s := range Stations {
+		if !s.Side {
+			core = append(core, s.Name)
+		}
+	}
+	assert.Equal(t, []string{"01", "02", "03", "4a", "5a", "5b", "5c", "5d"}, core)
+}
+
+func TestFiles_LeaveOutPages(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, s := range Stations {
+		files, err := s.Files(root, s.Module())
+		require.NoError(t, err)
+		for _, name := range files.Names() {
+			assert.NotEqual(t, ".md", filepath.Ext(name), "%s of %s", name, s.Name)
+		}
+	}
+}
+
 func TestRoot(t *testing.T) {
 	root, err := Root(".")
 	require.NoError(t, err)
