@@ -17,13 +17,15 @@ import (
 // nil page is none.
 type httpPage struct {
 	ln       net.Listener
+	hosts    []string
 	recorder *gateway.Recorder
 	server   *http.Server
 }
 
-// newHTTPPage listens on addr and returns what lets a page see a server's calls.
-// Without an address there is no page, and no option.
-func newHTTPPage(addr string) (*httpPage, []rpc.ServerOption, error) {
+// newHTTPPage listens on addr, for hosts of these names as gateway.OnlyHosts has
+// it, and returns what lets a page see a server's calls. Without an address there
+// is no page, and no option.
+func newHTTPPage(addr string, hosts []string) (*httpPage, []rpc.ServerOption, error) {
 	if addr == "" {
 		return nil, nil, nil
 	}
@@ -31,7 +33,7 @@ func newHTTPPage(addr string) (*httpPage, []rpc.ServerOption, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &httpPage{ln: ln, recorder: gateway.NewRecorder()}
+	p := &httpPage{ln: ln, hosts: hosts, recorder: gateway.NewRecorder()}
 	return p, []rpc.ServerOption{rpc.WithServerInterceptors(p.recorder.Intercept)}, nil
 }
 
@@ -41,24 +43,16 @@ func (p *httpPage) serve(srv *rpc.Server) {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/rpc/", gateway.New(srv, p.options()...))
-	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	calls := gateway.New(srv, gateway.WithPage(p.recorder), gateway.WithHosts("*")) // OnlyHosts stands before all
+	mux.Handle("/rpc/", calls)
+	mux.Handle("/healthz", calls)
+	p.server = &http.Server{Handler: gateway.OnlyHosts(mux, p.hosts...), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
 	fmt.Printf("calls on http://%s/rpc/\n", p.ln.Addr())
 	go func() {
 		if err := p.server.Serve(p.ln); !errors.Is(err, http.ErrServerClosed) {
 			fmt.Fprintln(os.Stderr, "http:", err)
 		}
 	}()
-}
-
-// options protects a page that only this machine can reach from sites whose name
-// points here: a browser on this machine would let them in.
-func (p *httpPage) options() []gateway.Option {
-	opts := []gateway.Option{gateway.WithPage(p.recorder)}
-	if addr, ok := p.ln.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
-		opts = append(opts, gateway.WithHosts("localhost", "127.0.0.1", "::1", addr.IP.String()))
-	}
-	return opts
 }
 
 // close ends the page once the calls that came over it have ended, as serve does

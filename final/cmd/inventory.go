@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"example.com/rpc-from-scratch/final/inventory"
 	"example.com/rpc-from-scratch/final/middleware/ratelimit"
@@ -19,6 +20,7 @@ func Inventory() {
 type inventoryFlags struct {
 	serverFlags
 	http, metrics *string
+	hosts         *string
 	listLimit     *int
 	consul        *string // nil where there is no Discover
 }
@@ -29,6 +31,7 @@ func runInventory(args []string) (saw seen, err error) {
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
 	flags.http = flags.String("http", "", "let HTTP clients such as curl call on this `address`, and show a page there, both under http://ADDRESS/rpc/; port 0 picks a free port")
 	flags.metrics = flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
+	flags.hosts = flags.String("hosts", "", "let -http and -metrics answer for these host `names` only, separated by commas, and for localhost; without it they answer for any, or on a loopback address for localhost only")
 	flags.listLimit = flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: as often as anybody likes")
 	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
 	flags.consul = discoveryFlag(flags.FlagSet, "register with the Consul agent at this `address`")
@@ -54,12 +57,12 @@ func runInventory(args []string) (saw seen, err error) {
 
 // serveInventory serves inv, and if asked to its metrics and HTTP clients, until it is told to end.
 func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFlags) error {
-	metrics, opts, err := newMetricsPage(*flags.metrics)
+	metrics, opts, err := newMetricsPage(*flags.metrics, hostNames(*flags.hosts))
 	if err != nil {
 		return err
 	}
 	defer metrics.close()
-	page, watch, err := newHTTPPage(*flags.http)
+	page, watch, err := newHTTPPage(*flags.http, hostNames(*flags.hosts))
 	if err != nil {
 		return err
 	}
@@ -85,6 +88,15 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFla
 	}
 	place := &listing{discovery: discovery, service: inventoryService}
 	return serve(srv, *flags.addr, ended(*flags.untilEOF), place, metrics.serve, func() { page.serve(srv) })
+}
+
+// hostNames splits a list of names and adds those of the machine for itself, which
+// probes use. Of none it makes none.
+func hostNames(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return append(strings.Split(list, ","), "localhost", "127.0.0.1", "::1")
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

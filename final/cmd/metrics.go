@@ -14,6 +14,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/middleware/metrics"
 	"example.com/rpc-from-scratch/final/rpc"
+	"example.com/rpc-from-scratch/final/transport/gateway"
 )
 
 // metricsPage serves a server's metrics, and those of its process, over HTTP. A
@@ -23,9 +24,10 @@ type metricsPage struct {
 	server *http.Server
 }
 
-// newMetricsPage listens on addr and returns what gives a server its metrics.
-// Without an address there is no page, and no option.
-func newMetricsPage(addr string) (*metricsPage, []rpc.ServerOption, error) {
+// newMetricsPage listens on addr, for hosts of these names as gateway.OnlyHosts has
+// it, and returns what gives a server its metrics. Without an address there is no
+// page, and no option.
+func newMetricsPage(addr string, hosts []string) (*metricsPage, []rpc.ServerOption, error) {
 	if addr == "" {
 		return nil, nil, nil
 	}
@@ -43,7 +45,7 @@ func newMetricsPage(addr string) (*metricsPage, []rpc.ServerOption, error) {
 	// Who asks may be anyone: a few at a time, and not for long.
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	server := &http.Server{
-		Handler:           mux,
+		Handler:           gateway.OnlyHosts(mux, hosts...),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,

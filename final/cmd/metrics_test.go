@@ -33,14 +33,15 @@ func (p *process) metricsURL() (string, error) {
 	return url, nil
 }
 
-// fetch returns what is at url.
-func fetch(url string) (status int, body string, err error) {
+// fetch returns what is at url, for a host of that name if one is given.
+func fetch(url string, host ...string) (status int, body string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", err
 	}
+	req.Host = strings.Join(host, "")
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -51,11 +52,11 @@ func fetch(url string) (status int, body string, err error) {
 	return resp.StatusCode, string(text), err
 }
 
-// scrape PROG [PATH] prints the metrics of a program that serve started, or what
-// else is there under PATH. It fails if that is nothing.
+// scrape PROG [PATH [HOST]] prints the metrics of a program that serve started, or
+// what else is there under PATH. It fails if that is nothing.
 func scrape(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) == 0 || len(args) > 2 {
-		ts.Fatalf("usage: scrape PROG [PATH]")
+	if len(args) == 0 || len(args) > 3 {
+		ts.Fatalf("usage: scrape PROG [PATH [HOST]]")
 	}
 	url := ts.Getenv(args[0] + "_metrics")
 	if url == "" {
@@ -64,10 +65,12 @@ func scrape(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Setenv(args[0]+"_metrics", url)
 	}
-	if len(args) == 2 {
+	var host []string
+	if len(args) > 1 {
+		host = args[2:]
 		url = strings.TrimSuffix(url, "/metrics") + args[1]
 	}
-	status, body, err := fetch(url)
+	status, body, err := fetch(url, host...)
 	if failed := err != nil || status != http.StatusOK; failed != neg {
 		ts.Fatalf("%s: status %d, %v", url, status, err)
 	}

@@ -13,11 +13,16 @@ import (
 	"strings"
 	"time"
 
+	"example.com/rpc-from-scratch/final/health"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // timeoutHeader is the header that says how long a call may take.
 const timeoutHeader = "Rpc-Timeout"
+
+// healthInFlight is how many health checks more may be in flight, so that a
+// gateway that is full still says how the server is.
+const healthInFlight = 64
 
 // call is a request that has been understood.
 type call struct {
@@ -30,7 +35,11 @@ type call struct {
 // serveCall answers a POST. Its place among those in flight is given back by
 // whoever ends last, this or the handler.
 func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request, method string) {
-	if g.inFlight.Add(1) > int64(g.options.maxInFlight) {
+	limit := int64(g.options.maxInFlight)
+	if method == health.Check.Name() {
+		limit += healthInFlight
+	}
+	if g.inFlight.Add(1) > limit {
 		g.inFlight.Add(-1)
 		fail(w, http.StatusTooManyRequests, rpc.Errorf(rpc.ResourceExhausted, "more than %d requests are in flight", g.options.maxInFlight))
 		return

@@ -8,6 +8,10 @@
 //
 //	curl -H 'Content-Type: application/json' -d '{"Item":"item1"}' http://127.0.0.1:8080/rpc/Inventory.CheckStock
 //
+// and one line probes it:
+//
+//	curl http://127.0.0.1:8080/rpc/healthz
+//
 // A call passes what calls over TCP pass: the Authorize hook, the interceptors,
 // the server's bound of handlers. The peer's address is http.Request's
 // RemoteAddr, and a verified client certificate names the caller.
@@ -57,21 +61,35 @@
 // 413 one that is too large, 415 one that is not application/json, 421 another
 // host's name, 431 too much metadata.
 //
+// # Probes
+//
+// GET /rpc/healthz answers 200 if the server is serving, else 503, with the status
+// as its text; GET /rpc/healthz?service=Inventory is about one service, and 404 if
+// there is none. HEAD is answered, too, and so is /healthz where the gateway gets
+// that path: mux.Handle("/healthz", gw). It asks Health.Check (package health), as
+// a call that passes the Authorize hook, or the server's state where that is not
+// registered. Neither WithMaxInFlight nor rpc.WithMaxHandlers keeps it from answering.
+//
 // # Pages of other sites
 //
 // A browser lets any site send forms here, with the user's cookies and from
 // inside the user's network, but not with the content type that the gateway
-// insists on: for that it asks first (CORS), and the gateway never says yes.
-// Where the browser says itself that a page of another site is asking, the answer is 403.
+// insists on: for that it asks first (CORS), and the gateway says yes to the
+// origins of WithCORS alone. Where the browser says itself that a page of another
+// site is asking, the answer is 403.
+//
 // A site can also make its own name point at the server (DNS rebinding):
 // WithHosts refuses names that are not the server's, and belongs wherever
-// there is no authorisation, on localhost most of all.
+// there is no authorisation, on localhost most of all. The page refuses them at
+// loopback addresses without being told to, and OnlyHosts protects what is served
+// beside the gateway.
 //
 // # A page to look at
 //
 // WithPage adds GET /rpc/, which lists services and methods, how often they were
 // called and how long that took, and GET /rpc/Service.Method, which shows a
-// method's types and the line that calls it. It tells what the server can do to
+// method's types and the line that calls it. What is wrong with the path is told on
+// a page, too, to a browser (Accept: text/html). It tells what the server can do to
 // everyone who can reach it, so it is off unless asked for.
 //
 // # Ending

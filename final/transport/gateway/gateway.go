@@ -1,8 +1,8 @@
 package gateway
 
 import (
-	"net"
 	"net/http"
+	"path"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +17,7 @@ type Gateway struct {
 	server   *rpc.Server
 	options  options
 	origins  *http.CrossOriginProtection
+	shared   http.Handler // route, with what lets pages of other origins call
 	inFlight atomic.Int64 // requests being read, and handlers running
 }
 
@@ -29,8 +30,9 @@ type options struct {
 	maxMetadata int
 	maxInFlight int
 	readTimeout time.Duration
-	hosts       map[string]bool // nil: any
-	page        *page           // nil: none
+	hosts       hosts    // nil: any
+	origins     []string // of pages of other sites that may call
+	page        *page    // nil: none
 }
 
 // New returns a Gateway to srv's methods, those that will be registered later included.
@@ -49,12 +51,20 @@ func New(srv *rpc.Server, opts ...Option) *Gateway {
 	for _, opt := range opts {
 		opt(&g.options)
 	}
+	g.shared = http.HandlerFunc(g.route)
+	if origins := g.options.origins; len(origins) > 0 {
+		for _, origin := range origins {
+			g.origins.AddTrustedOrigin(origin) // WithCORS has checked it
+		}
+		g.shared = share(origins, g.shared)
+	}
 	return g
 }
 
-// WithPrefix sets the path that stands before "/Service.Method". Default "/rpc".
-func WithPrefix(path string) Option {
-	return func(o *options) { o.prefix = "/" + strings.Trim(path, "/") }
+// WithPrefix sets the path that stands before "/Service.Method". Slashes at its
+// ends make no difference: "/" and "" are no prefix. Default "/rpc".
+func WithPrefix(prefix string) Option {
+	return func(o *options) { o.prefix = strings.TrimSuffix(path.Clean("/"+prefix), "/") }
 }
 
 // WithMaxBody bounds a request's body, in bytes. Default 4 MiB.
@@ -80,17 +90,15 @@ func WithReadTimeout(d time.Duration) Option {
 }
 
 // WithHosts allows only requests for these hosts, names or addresses without a
-// port. Default: any.
-func WithHosts(hosts ...string) Option {
-	return func(o *options) {
-		o.hosts = map[string]bool{}
-		for _, host := range hosts {
-			o.hosts[strings.ToLower(host)] = true
-		}
-	}
+// port; "*" stands for any. Probes are answered whatever the host. Default: calls
+// for any, the page as [OnlyHosts] without hosts has it.
+func WithHosts(names ...string) Option {
+	return func(o *options) { o.hosts = newHosts(names) }
 }
 
-// WithPage adds the page. It shows what recorder has seen; nil: no figures.
+// WithPage adds the page. It shows what recorder has seen; nil: no figures. At a
+// loopback address the page is shown under the machine's names for itself only,
+// unless there is [WithHosts].
 func WithPage(recorder *Recorder) Option {
 	return func(o *options) { o.page = newPage(recorder) }
 }
@@ -99,15 +107,23 @@ func WithPage(recorder *Recorder) Option {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	if !g.options.allows(r.Host) {
-		fail(w, http.StatusMisdirectedRequest, rpc.Errorf(rpc.PermissionDenied, "this is not the server of %q", r.Host))
-		return
+	switch {
+	case r.URL.Path == healthPath || r.URL.Path == g.options.prefix+healthPath: // a probe may know an address only
+		g.serveHealth(w, r)
+	case (g.options.hosts != nil || g.isPage(r)) && !g.options.hosts.allow(r):
+		g.refuse(w, r, http.StatusMisdirectedRequest, errHost(r))
+	default:
+		g.shared.ServeHTTP(w, r)
 	}
+}
+
+// route finds what a request is for.
+func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	path, found := strings.CutPrefix(r.URL.Path, g.options.prefix)
-	name := strings.TrimPrefix(path, "/")
-	switch isPage := g.options.page != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead); {
-	case !found || path == name && path != "" || r.URL.RawPath != "": // RawPath: needless escapes, by which one name could be spelt in many ways
-		fail(w, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "no such path: want %s/Service.Method", g.options.prefix))
+	name, isPath := strings.CutPrefix(path, "/")
+	switch isPage := g.isPage(r); {
+	case !found || !isPath && path != "" || r.URL.RawPath != "": // RawPath: needless escapes, by which one name could be spelt in many ways
+		g.refuse(w, r, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "no such path: want %s/Service.Method", g.options.prefix))
 	case name == "" && isPage:
 		g.showMethods(w, r)
 	case isPage:
@@ -121,6 +137,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// isPage reports whether a request is for the page, if there is one.
+func (g *Gateway) isPage(r *http.Request) bool {
+	return g.options.page != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
 func (g *Gateway) refuseMethod(w http.ResponseWriter) {
 	allow := "POST"
 	if g.options.page != nil {
@@ -128,16 +149,4 @@ func (g *Gateway) refuseMethod(w http.ResponseWriter) {
 	}
 	w.Header().Set("Allow", allow)
 	fail(w, http.StatusMethodNotAllowed, rpc.Errorf(rpc.InvalidArgument, "a call is a POST"))
-}
-
-// allows reports whether the server answers to a Host header's name.
-func (o *options) allows(hostport string) bool {
-	if o.hosts == nil {
-		return true
-	}
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
-	return o.hosts[strings.ToLower(host)]
 }

@@ -7,9 +7,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"mime"
 	"net/http"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,8 +38,9 @@ func hashOf(text string) string {
 }
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"duration": shortDuration,
-	"rate":     func(perSecond float64) string { return fmt.Sprintf("%.3g", perSecond) },
+	"duration": span,
+	"number":   number,
+	"rate":     rate,
 }).Parse(pageHTML))
 
 // refresh is after how many seconds the list is loaded again.
@@ -85,6 +88,7 @@ type view struct {
 	Self     string
 	Services []serviceView
 	Method   *methodView
+	Error    string
 }
 
 // showMethods answers GET /rpc/.
@@ -96,7 +100,7 @@ func (g *Gateway) showMethods(w http.ResponseWriter, r *http.Request) {
 	for _, info := range g.server.Methods() {
 		v.add(g.describe(info))
 	}
-	show(w, "list", v)
+	show(w, http.StatusOK, "list", v)
 }
 
 // showMethod answers GET /rpc/Service.Method.
@@ -108,11 +112,40 @@ func (g *Gateway) showMethod(w http.ResponseWriter, r *http.Request, name string
 			m.Curl = curlLine(r, m.Link, info.Params)
 			v := g.view(r, name)
 			v.Method = &m
-			show(w, "method", v)
+			show(w, http.StatusOK, "method", v)
 			return
 		}
 	}
-	fail(w, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "method not found: %s", name))
+	g.refuse(w, r, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "method not found: %s", name))
+}
+
+// refuse says what is wrong with a request: on a page to a browser that asks for
+// one, else as to a call.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err *rpc.Error) {
+	if !g.isPage(r) || !wantsHTML(r.Header) {
+		fail(w, status, err)
+		return
+	}
+	v := g.view(r, http.StatusText(status))
+	v.Error = err.Message
+	show(w, status, "error", v)
+}
+
+// wantsHTML reports whether a page is among what Accept names. A program that
+// takes anything, such as curl, does not name it.
+func wantsHTML(h http.Header) bool {
+	for _, list := range h.Values("Accept") {
+		for kind := range strings.SplitSeq(list, ",") {
+			name, params, err := mime.ParseMediaType(kind)
+			if err != nil || name != "text/html" && name != "application/xhtml+xml" {
+				continue
+			}
+			if q, err := strconv.ParseFloat(params["q"], 64); err != nil || q > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (g *Gateway) view(r *http.Request, title string) *view {
@@ -161,7 +194,7 @@ func (v *view) add(m methodView) {
 }
 
 // show sends a page, or an error if the template fails.
-func show(w http.ResponseWriter, name string, v *view) {
+func show(w http.ResponseWriter, status int, name string, v *view) {
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
 		fail(w, http.StatusInternalServerError, rpc.Errorf(rpc.Internal, "the page cannot be shown"))
@@ -173,6 +206,7 @@ func show(w http.ResponseWriter, name string, v *view) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.WriteHeader(status)
 	w.Write(b.Bytes())
 }
 
@@ -199,17 +233,4 @@ func stateName(s rpc.State) string {
 		return "draining"
 	}
 	return "closed"
-}
-
-// shortDuration has three digits and a unit.
-func shortDuration(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%.3g µs", float64(d)/float64(time.Microsecond))
-	case d < time.Second:
-		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
-	case d < time.Minute:
-		return fmt.Sprintf("%.3g s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
 }

@@ -226,7 +226,7 @@ func browse(t *testing.T, chromium, url string) (dom, log string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	args := []string{"--headless", "--disable-gpu", "--enable-logging=stderr", "--user-data-dir=" + t.TempDir(), "--window-size=390,844", "--dump-dom", url}
+	args := []string{"--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--user-data-dir=" + t.TempDir(), "--window-size=390,844", "--dump-dom", url}
 	if os.Getuid() == 0 {
 		args = append([]string{"--no-sandbox"}, args...) // the sandbox is not for root
 	}

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// hosts are the names that a server goes by, in lower case. With nil it goes by
+// any, except on this machine alone: see [OnlyHosts].
+type hosts map[string]bool
+
+// anyHost among hosts stands for all of them.
+const anyHost = "*"
+
+func newHosts(names []string) hosts {
+	h := hosts{}
+	for _, name := range names {
+		h[hostOf(name)] = true
+	}
+	return h
+}
+
+// allow reports whether r is for this server.
+func (h hosts) allow(r *http.Request) bool {
+	host := hostOf(r.Host)
+	if h != nil {
+		return h[anyHost] || h[host]
+	}
+	return host == "" || !overLoopback(r) || isLoopback(host)
+}
+
+// hostOf takes port, brackets and the root's dot off a name or an address.
+func hostOf(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// overLoopback reports whether r has come in at an address that only this machine has.
+func overLoopback(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && local.IP.IsLoopback()
+}
+
+// isLoopback reports whether host is a name or address of the machine for itself,
+// which no other site can have: browsers keep localhost to themselves.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// OnlyHosts returns a handler that passes on requests for these hosts, names or
+// addresses without a port, and answers others with 421; "*" stands for any.
+//
+// Without hosts it looks at requests that come in at a loopback address: they must
+// be for localhost or a loopback address, since a site whose name points there
+// (DNS rebinding) can otherwise read, in a browser on this machine, what only this
+// machine is to see. Behind a proxy on the same machine that passes the outer name
+// on, give that name. It is for what is served beside a Gateway, metrics for
+// example: a Gateway has [WithHosts].
+func OnlyHosts(next http.Handler, names ...string) http.Handler {
+	var allowed hosts
+	if len(names) > 0 {
+		allowed = newHosts(names)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allowed.allow(r) {
+			fail(w, http.StatusMisdirectedRequest, errHost(r))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func errHost(r *http.Request) *rpc.Error {
+	return rpc.Errorf(rpc.PermissionDenied, "this is not the server of %q", r.Host)
+}
