@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"example.com/rpc-from-scratch/final/internal/durable"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -39,7 +38,7 @@ const (
 // A file that another process has open is an error after a second, and so is one
 // that is damaged or something else; nothing is written to it then.
 func Open(path string, stock map[string]int) (*Inventory, error) {
-	inv, err := open(path, stock, lockWait, syncDir)
+	inv, err := open(path, stock, lockWait, durable.SyncDir)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("open %s: another process has it open", path)
@@ -86,20 +85,6 @@ func open(path string, stock map[string]int, wait time.Duration, sync func(dir s
 		return nil, err
 	}
 	return inv, nil
-}
-
-// syncDir writes a folder's entries to the disk: else a file that was made in it
-// may be gone after a power loss, with all that was written to it. Windows cannot
-// do that, and writes the entries by itself.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Close waits for running calls and closes the database. Calls fail from then on.

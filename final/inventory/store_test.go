@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
+	"example.com/rpc-from-scratch/final/internal/durable"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -39,7 +40,7 @@ func TestOpen_FindsWhatWasAnswered(t *testing.T) {
 func TestOpen_WaitsForTheLockAndSaysSo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.db")
 	openFile(t, path, map[string]int{"item1": 5})
-	_, err := open(path, nil, time.Millisecond, syncDir)
+	_, err := open(path, nil, time.Millisecond, durable.SyncDir)
 	assert.ErrorContains(t, err, "timeout")
 	_, err = Open(path, nil)
 	assert.EqualError(t, err, "open "+path+": another process has it open")
@@ -167,7 +168,7 @@ func TestOpen_WritesTheFoldersEntryToTheDisk(t *testing.T) {
 		inv, err := open(path, map[string]int{"item1": 5}, lockWait, func(dir string) error {
 			synced = append(synced, dir)
 			assert.FileExists(t, path)
-			return syncDir(dir)
+			return durable.SyncDir(dir)
 		})
 		require.NoError(t, err)
 		require.NoError(t, inv.Close())

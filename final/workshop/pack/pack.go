@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/durable"
 )
 
 // Folder is what the archive unpacks to, and Modules the folder in it that serves
@@ -130,10 +132,10 @@ func (p *packing) write() (Summary, error) {
 	if info, statErr := out.Stat(); statErr == nil {
 		s.Bytes = info.Size()
 	}
-	if err := errors.Join(err, out.Chmod(0o644), out.Close()); err != nil {
-		return Summary{}, err
+	if err := errors.Join(err, out.Chmod(0o644)); err != nil {
+		return Summary{}, errors.Join(err, out.Close())
 	}
-	return s, os.Rename(out.Name(), p.name)
+	return s, durable.Replace(out, p.name)
 }
 
 func writeArchive(out *os.File, name string, files []file) error {

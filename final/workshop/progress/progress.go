@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"example.com/rpc-from-scratch/final/internal/durable"
 )
 
 // File is the name of the file, in the learner's folder.
@@ -86,7 +88,7 @@ func parse(dir string, data []byte) (*Progress, error) {
 // Dir returns the learner's folder.
 func (p *Progress) Dir() string { return p.dir }
 
-// Save writes the file, whole or not at all. Between Open and Save, keep it
+// Save writes the file, whole or not at all, also if the power fails. Between Open and Save, keep it
 // short: what another command has saved meanwhile is lost.
 func (p *Progress) Save() error {
 	data, err := json.MarshalIndent(p, "", "  ")
@@ -98,11 +100,10 @@ func (p *Progress) Save() error {
 		return err
 	}
 	defer os.Remove(tmp.Name()) // gone already if all went well
-	_, err = tmp.Write(append(data, '\n'))
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return err
+	if _, err = tmp.Write(append(data, '\n')); err != nil {
+		return errors.Join(err, tmp.Close())
 	}
-	return os.Rename(tmp.Name(), filepath.Join(p.dir, File))
+	return durable.Replace(tmp, filepath.Join(p.dir, File))
 }
 
 // Record notes what a check of the learner's station saw: the tests that passed

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/internal/durable"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
 	"example.com/rpc-from-scratch/final/workshop/progress"
@@ -83,7 +84,8 @@ func parses(have course.Files) error {
 // Do carries the move out.
 func (m *Move) Do(p *progress.Progress) error {
 	for _, name := range m.Saved {
-		if err := os.Rename(m.path(name), m.free(name)); err != nil {
+		// On the disk before anything takes the name: it is the learner's own work.
+		if err := durable.Rename(m.path(name), m.free(name)); err != nil {
 			return err
 		}
 	}
