@@ -65,13 +65,15 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 		err = c.decode(call)
 	}
 	putBuffer(call.body)
-	call.body, call.data = nil, nil // a handler may keep its context
+	call.body, call.data = nil, nil // a handler may keep its context, and an inline call is kept until the next
 	if err != nil {
 		err = unrun(Errorf(undecoded(err, InvalidArgument), "decode params of %s: %w", call.method.info.Name, err))
 		c.server.callFailed(call, err)
 		return nil, err
 	}
-	return c.server.runHandler(call, call.method, call.params)
+	params := call.params
+	call.params = nil
+	return c.server.runHandler(call, call.method, params)
 }
 
 // decode decodes params with a codec that keeps no state.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"sync"
+	"time"
 )
 
 // Gob is encoding/gob with one stream per direction, so that types are
@@ -21,7 +22,10 @@ import (
 // the connection that it is encoded for.
 var Gob Codec = gobCodec{}
 
-const maxGobMessage = 1 << 20
+const (
+	maxGobMessage = 1 << 20
+	keptGob       = 4 << 10 // an encoder and a decoder each keep a message's bytes up to here
+)
 
 type gobCodec struct{}
 
@@ -61,6 +65,9 @@ type gobEncoder struct {
 	out     appender
 	enc     *gob.Encoder // nil: the next message begins a new stream
 	restart bool         // the receiver has a stream that we threw away
+
+	large     time.Time // when the last large message was encoded
+	releasing bool      // releaseLater's timer runs
 }
 
 // appender is where a gob.Encoder writes to: what the caller wants it appended to.
@@ -107,6 +114,27 @@ func (e *gobEncoder) reset() {
 	e.enc, e.restart = nil, true
 }
 
+// releaseLater throws the encoder away once no large message has been encoded for
+// a while: it keeps a buffer as large as the largest. Callers hold mu.
+func (e *gobEncoder) releaseLater(mu *sync.Mutex) {
+	e.large = time.Now()
+	if !e.releasing {
+		e.releasing = true
+		time.AfterFunc(shrinkAfter, func() { e.release(mu) })
+	}
+}
+
+func (e *gobEncoder) release(mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+	if left := shrinkAfter - time.Since(e.large); left > 0 {
+		time.AfterFunc(left, func() { e.release(mu) })
+		return
+	}
+	e.releasing = false
+	e.reset()
+}
+
 // gobDecoder is one direction's stream on the receiving side. Only the reading
 // goroutine uses it, in the order of the frames.
 type gobDecoder struct {
@@ -117,6 +145,11 @@ type gobDecoder struct {
 // errGobStream is an error in the description of a type: what comes after it on
 // the stream cannot be understood.
 var errGobStream = errors.New("rpc: broken gob stream")
+
+// smallGob is a message of one int, whose type need not be described. A decoder
+// keeps the last message that it has read, so this one is decoded, into nothing,
+// after a large one.
+var smallGob = []byte{3, 4, 0, 2}
 
 // decode decodes a body into v, a pointer, or skips it if v is nil, which keeps
 // the types in step. Only errGobStream is about more than this message.
@@ -136,6 +169,7 @@ func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
 		d.dec = gob.NewDecoder(&d.in)
 	}
 	d.in.Reset(body)
+	defer d.in.Reset(nil)
 	if v == nil {
 		err = d.dec.DecodeValue(reflect.Value{})
 	} else {
@@ -146,6 +180,10 @@ func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
 	}
 	if err == nil && d.in.Len() > 0 {
 		return fmt.Errorf("%w: %d bytes after the value", errGobStream, d.in.Len())
+	}
+	if err == nil && len(body) > keptGob {
+		d.in.Reset(smallGob)
+		return d.dec.DecodeValue(reflect.Value{})
 	}
 	return err
 }

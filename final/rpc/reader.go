@@ -54,7 +54,7 @@ type frameReader struct {
 	lastLarge int // size of the last large frame that came to its end
 
 	begun time.Time // when reading the current frame began; zero between frames
-	last  time.Time // when the last bytes came; kept only with idleTimeout
+	last  time.Time // when the last bytes came; kept with idleTimeout, and while buf is large
 	armed time.Time // the read deadline that is set; zero: none
 	hurry time.Time // give way then with errHurry; zero: never
 
@@ -69,6 +69,7 @@ func (r *frameReader) next() (*frame, error) {
 		if ok, err := r.parse(); ok || err != nil {
 			return &r.frame, err
 		}
+		r.frame = frame{} // handled: while we wait it must not keep a large buffer from being used again
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
@@ -168,7 +169,7 @@ func (r *frameReader) fill() error {
 
 // came returns when the bytes of the last frame came.
 func (r *frameReader) came() time.Time {
-	if r.last.IsZero() {
+	if r.idleTimeout <= 0 || r.last.IsZero() {
 		return time.Now()
 	}
 	return r.last
@@ -199,7 +200,7 @@ func (r *frameReader) room() []byte {
 }
 
 func (r *frameReader) took(n int) {
-	if r.idleTimeout > 0 {
+	if r.idleTimeout > 0 || r.grown() {
 		r.last = time.Now()
 	}
 	r.reads.Add(1)
@@ -232,7 +233,16 @@ func (r *frameReader) arm() error {
 		return nil
 	}
 	r.armed = want
-	return r.conn.SetReadDeadline(want)
+	return r.setDeadline(want)
+}
+
+// setDeadline sets the read deadline. A pipe that the peer has closed fails here
+// already: how the stream has ended is for Read to say.
+func (r *frameReader) setDeadline(when time.Time) error {
+	if err := r.conn.SetReadDeadline(when); !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
 }
 
 // due returns when waiting for bytes ends; zero: never.
@@ -245,22 +255,25 @@ func (r *frameReader) due() time.Time {
 		return r.begun.Add(r.frameTimeout)
 	case r.partial():
 		return time.Time{}
-	case r.idleTimeout > 0:
-		if r.last.IsZero() {
-			r.last = time.Now()
-		}
-		if len(r.buf) > minReadBuffer {
-			return r.last.Add(min(r.idleTimeout, shrinkAfter))
-		}
-		return r.last.Add(r.idleTimeout)
+	case r.idleTimeout <= 0 && !r.grown():
+		return time.Time{}
 	}
-	return time.Time{}
+	if r.last.IsZero() {
+		r.last = time.Now()
+	}
+	switch {
+	case !r.grown():
+		return r.last.Add(r.idleTimeout)
+	case r.idleTimeout <= 0:
+		return r.last.Add(shrinkAfter)
+	}
+	return r.last.Add(min(r.idleTimeout, shrinkAfter))
 }
 
 // timedOut says what the deadline that passed was for; nil if for nothing that still holds.
 func (r *frameReader) timedOut() error {
 	r.armed = time.Time{}
-	if err := r.conn.SetReadDeadline(time.Time{}); err != nil {
+	if err := r.setDeadline(time.Time{}); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -269,7 +282,7 @@ func (r *frameReader) timedOut() error {
 			return errSlowFrame
 		}
 		r.shrink()
-		if now.Sub(r.last) < r.idleTimeout {
+		if r.idleTimeout <= 0 || now.Sub(r.last) < r.idleTimeout {
 			return nil
 		}
 		r.last = now
@@ -281,10 +294,15 @@ func (r *frameReader) timedOut() error {
 	return nil // the deadline was one of before
 }
 
-// shrink gives back memory that an idle connection does not need.
+// grown reports whether the reader holds more than an idle connection needs.
+func (r *frameReader) grown() bool { return len(r.buf) > minReadBuffer }
+
+// shrink gives back memory that an idle connection does not need. The last frame,
+// which points into it, has been handled.
 func (r *frameReader) shrink() {
-	if !r.partial() && len(r.buf) > minReadBuffer {
+	if !r.partial() && r.grown() {
 		r.buf, r.start, r.end = nil, 0, 0
+		r.frame = frame{}
 		r.lastLarge = 0
 	}
 }

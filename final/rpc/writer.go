@@ -74,6 +74,9 @@ func (w *writer) encodeGobLocked(enc *gobEncoder, v any) (body *buffer, flags ui
 		putBuffer(body)
 		return nil, 0, err
 	}
+	if len(body.b) > keptGob {
+		enc.releaseLater(&w.mu)
+	}
 	w.noteSize(body)
 	return body, flags, nil
 }
