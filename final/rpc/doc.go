@@ -31,8 +31,9 @@
 //
 // A call runs at most once, unless [WithIdempotent] allows more. What certainly
 // never ran is tried again: because there was no connection, because the server
-// refused it or went away first. [NeverRan] tells of an error which it was. A
-// server that refuses a call for now can say for how long: see [RetryAfter].
+// refused it or went away first. [NeverRan] reports whether a failed call is known
+// not to have run. A server that refuses a call for now can say for how long: see
+// [RetryAfter].
 //
 // A server answers every request once, a cancelled one too, when its handler
 // returns: Go cannot stop a goroutine, so a handler that does not look at its
@@ -43,6 +44,7 @@
 // read by one goroutine that waits for nothing else, so cancels and pings are seen
 // while handlers hang and clients do not read.
 //
-// The package logs nothing: WithPanicHandler and WithErrorHandler say what
-// happened. The wire format is written down in protocol.go.
+// The package logs nothing but panics of your code, which [WithPanicHandler] takes
+// over; [WithErrorHandler] is told why connections were closed. The wire format is
+// in PROTOCOL.md, beside this package's folder.
 package rpc

@@ -43,13 +43,17 @@ func Example() {
 		return
 	}
 	reply, err := CheckStock.Call(ctx, client, &CheckStockRequest{Item: "item1"})
-	fmt.Println(reply.Count, err)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.Count)
 	_, err = CheckStock.Call(ctx, client, &CheckStockRequest{Item: "item9"})
 	fmt.Println(err, errors.Is(err, rpc.NotFound))
 
 	fmt.Println(client.Close(), srv.Shutdown(ctx), <-served)
 	// Output:
-	// 100 <nil>
+	// 100
 	// not_found: unknown item: item9 true
 	// <nil> <nil> rpc: server closed
 }

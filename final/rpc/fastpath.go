@@ -11,7 +11,7 @@ import (
 // What makes calls fast, in one place. Waking a goroutine on another processor
 // costs microseconds, so each of the following saves one: a sender writes
 // itself, a lone caller reads its own reply, a method that does not block runs
-// where it was read. Without this file everything still works, the plain way.
+// where it was read.
 func init() {
 	newFast = func(owner any) any {
 		switch owner.(type) {

@@ -1,7 +1,7 @@
 package rpc
 
 // The plain ways: a goroutine writes, a goroutine reads, a goroutine runs each
-// call. fastpath.go, if it is there, replaces them before anything else runs;
+// call. fastpath.go replaces them before anything else runs;
 // newFast makes what it keeps for a clientConn, a serverConn and a Server.
 var (
 	newFast = func(owner any) any { return nil }

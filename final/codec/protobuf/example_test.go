@@ -42,8 +42,12 @@ func Example() {
 	}
 	defer client.Close()
 	reply, err := Greet.Call(ctx, client, wrapperspb.String("ann"))
-	fmt.Println(reply.GetValue(), err)
-	// Output: hello ann <nil>
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.GetValue())
+	// Output: hello ann
 }
 
 // Celsius is a plain type. It travels as a google.protobuf.DoubleValue.

@@ -52,13 +52,17 @@ func Example() {
 		return
 	}
 	reply, err := CheckStock.Call(ctx, client, &CheckStockRequest{Item: "item1"})
-	fmt.Println(reply.Count, err)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.Count)
 
 	fmt.Println(client.Close(), dialer.Close())
 	fmt.Println(srv.Shutdown(ctx), <-served) // first the calls, then HTTP
 	fmt.Println(hs.Shutdown(ctx), <-served)
 	// Output:
-	// 100 <nil>
+	// 100
 	// <nil> <nil>
 	// <nil> rpc: server closed
 	// <nil> http: Server closed
