@@ -3,10 +3,11 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -59,7 +60,7 @@ func oneLine(s string) bool {
 type Peer struct {
 	Addr     net.Addr             // the other end's address
 	TLS      *tls.ConnectionState // nil without TLS
-	Identity string               // by its verified certificate: the first URI, else DNS name, else common name; may be empty
+	Identity string               // by its verified certificate, see [IdentityOf]; may be empty
 	Codec    string               // the codec's name
 	Metadata Metadata             // what the client said in its hello
 }
@@ -71,26 +72,38 @@ func (p *Peer) setTLS(conn net.Conn) {
 	}
 	state := secure.ConnectionState()
 	p.TLS = &state
-	p.Identity = identityOf(&state)
+	p.Identity = IdentityOf(&state)
 }
 
-// identityOf names the holder of a verified client certificate: its first URI
-// (SPIFFE's way), else its first DNS name, else its common name.
-func identityOf(state *tls.ConnectionState) string {
+// IdentityOf names the holder of a verified client certificate: its first URI
+// (SPIFFE's way), else its first DNS name, else its common name. A DNS name or a
+// common name that reads like a URI ("spiffe://…", "urn:…") is passed over, and so
+// is one that is not a line of UTF-8: a certificate authority that signs any
+// common name does not vouch for URIs by it. "" is without a name or certificate,
+// and for one that was not verified; state may be nil.
+func IdentityOf(state *tls.ConnectionState) string {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return ""
 	}
-	return certName(state.PeerCertificates[0])
+	cert := state.PeerCertificates[0]
+	if len(cert.URIs) > 0 {
+		return cert.URIs[0].String()
+	}
+	for _, name := range append(slices.Clone(cert.DNSNames), cert.Subject.CommonName) {
+		if name != "" && oneLine(name) && !isURI(name) {
+			return name
+		}
+	}
+	return ""
 }
 
-func certName(cert *x509.Certificate) string {
-	switch {
-	case len(cert.URIs) > 0:
-		return cert.URIs[0].String()
-	case len(cert.DNSNames) > 0:
-		return cert.DNSNames[0]
+// isURI reports whether name begins with a scheme (RFC 3986, section 3.1).
+func isURI(name string) bool {
+	scheme, _, found := strings.Cut(name, ":")
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("+-.", r)
 	}
-	return cert.Subject.CommonName
+	return found && scheme != "" && !strings.ContainsFunc(scheme, bad)
 }
 
 // Keys under which a handler's context answers.

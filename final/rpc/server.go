@@ -400,10 +400,16 @@ func (s *Server) callFailed(ctx context.Context, err error) {
 }
 
 // Invoke runs a method without a connection, for gateways: Authorize,
-// interceptors and the server's bound of handlers apply. peer says who calls;
-// body is in codec's encoding, and so is the result. The error is an *[Error].
-// Shutdown waits for the call; Close ends its context and waits for it.
+// interceptors and the server's bound of handlers apply. peer says who calls, nil
+// that this is not known; body is in codec's encoding, and so is the result. The
+// error is an *[Error], InvalidArgument without a codec. Shutdown waits for the call; Close ends its context and waits for it.
 func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
+	if isNil(codec) {
+		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(codec)))
+	}
+	if peer == nil {
+		peer = new(Peer)
+	}
 	call := &serverCall{peer: peer, method: s.registry.find([]byte(name)), metadata: md}
 	ctx, leave := s.enter(ctx)
 	defer leave()

@@ -86,6 +86,11 @@ func TestTLS_IdentityReachesTheHandler(t *testing.T) {
 		"orders":               func(c *x509.Certificate) { c.Subject.CommonName = "orders" },
 		"orders.shop":          func(c *x509.Certificate) { c.DNSNames = []string{"orders.shop"} },
 		"spiffe://shop/orders": func(c *x509.Certificate) { c.URIs = []*url.URL{spiffe}; c.DNSNames = []string{"orders.shop"} },
+		"second.shop":          func(c *x509.Certificate) { c.DNSNames = []string{"spiffe://shop/orders", "second.shop"} },
+		"CN beside a DNS name": func(c *x509.Certificate) {
+			c.DNSNames, c.Subject.CommonName = []string{"spiffe://shop/orders"}, "CN beside a DNS name"
+		},
+		"": func(c *x509.Certificate) { c.Subject.CommonName = "spiffe://shop/orders" },
 	} {
 		client := dial(t, addr, WithTLS(&tls.Config{RootCAs: ca.pool, Certificates: []tls.Certificate{ca.issue(change)}}))
 		for range 3 {
@@ -98,6 +103,53 @@ func TestTLS_IdentityReachesTheHandler(t *testing.T) {
 		assert.Equal(t, want, identity)
 		mu.Unlock()
 		client.Close()
+	}
+}
+
+// A certificate authority that signs any common name or DNS name does not vouch
+// for URIs: only a URI among the alternative names is one.
+func TestIdentityOf_OnlyAURIIsAURI(t *testing.T) {
+	spiffe := &url.URL{Scheme: "spiffe", Host: "shop", Path: "/orders"}
+	for name, uri := range map[string]bool{
+		"spiffe://shop/orders": true, "SPIFFE://shop/orders": true, "urn:shop:orders": true, "https://orders.shop": true,
+		"x+y-z.1:": true, "mailto:ann@shop": true,
+		"orders": false, "orders.shop": false, "*.shop": false, "//shop/orders": false, ":orders": false, "Ann: orders": true,
+		"Jane Doe": false, "two words: and a colon": false, "::1": false,
+	} {
+		for about, cert := range map[string]*x509.Certificate{
+			"common name": {Subject: pkix.Name{CommonName: name}},
+			"DNS name":    {DNSNames: []string{name}},
+		} {
+			want := name
+			if uri {
+				want = ""
+			}
+			state := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: [][]*x509.Certificate{{cert}}}
+			assert.Equal(t, want, IdentityOf(state), "%s %q", about, name)
+			cert.URIs = []*url.URL{spiffe}
+			assert.Equal(t, "spiffe://shop/orders", IdentityOf(state), "%s %q beside a URI", about, name)
+			state.VerifiedChains = nil
+			assert.Empty(t, IdentityOf(state), "a certificate that is not verified")
+		}
+	}
+	two := &x509.Certificate{Subject: pkix.Name{CommonName: "two\nlines"}}
+	assert.Empty(t, IdentityOf(&tls.ConnectionState{PeerCertificates: []*x509.Certificate{two}, VerifiedChains: [][]*x509.Certificate{{two}}}))
+	assert.Empty(t, IdentityOf(nil))
+}
+
+func TestInvoke_WithoutPeerOrCodec(t *testing.T) {
+	inv := newInventory()
+	identity := "?"
+	inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx) }
+	srv := inv.server(t)
+	defer srv.Close()
+	_, err := srv.Invoke(t.Context(), nil, checkStock.Name(), nil, JSON, []byte(`{}`))
+	require.NoError(t, err)
+	assert.Empty(t, identity)
+	for _, codec := range []Codec{nil, (*namedCodec)(nil)} {
+		_, err = srv.Invoke(t.Context(), nil, checkStock.Name(), nil, codec, nil)
+		assert.ErrorIs(t, err, InvalidArgument)
+		assert.ErrorContains(t, err, "Invoke: the codec is nil")
 	}
 }
 

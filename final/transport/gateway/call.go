@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"mime"
@@ -164,27 +163,11 @@ func (g *Gateway) run(ctx context.Context, peer *rpc.Peer, c *call) ([]byte, err
 
 // peerOf says who calls, as over TCP.
 func peerOf(r *http.Request) *rpc.Peer {
-	peer := &rpc.Peer{Addr: textAddr(r.RemoteAddr), TLS: r.TLS, Identity: identityOf(r.TLS), Codec: rpc.JSON.Name()}
+	peer := &rpc.Peer{Addr: textAddr(r.RemoteAddr), TLS: r.TLS, Identity: rpc.IdentityOf(r.TLS), Codec: rpc.JSON.Name()}
 	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		peer.Addr = net.TCPAddrFromAddrPort(addr)
 	}
 	return peer
-}
-
-// identityOf names the holder of a verified client certificate as package rpc
-// does: its first URI, else its first DNS name, else its common name.
-func identityOf(state *tls.ConnectionState) string {
-	if state == nil || len(state.VerifiedChains) == 0 {
-		return ""
-	}
-	cert := state.PeerCertificates[0]
-	switch {
-	case len(cert.URIs) > 0:
-		return cert.URIs[0].String()
-	case len(cert.DNSNames) > 0:
-		return cert.DNSNames[0]
-	}
-	return cert.Subject.CommonName
 }
 
 // textAddr is an address that is not TCP's, such as a Unix socket's.
