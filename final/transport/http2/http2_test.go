@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -287,4 +288,20 @@ func (c *deafConn) Read(b []byte) (int, error) {
 		<-c.reads
 	}
 	return n, err
+}
+
+// What a client or a proxy says of a trace in HTTP's own headers concerns no call.
+func TestHTTP2_TracesInHeadersFailNoConnection(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	header := http.Header{
+		"Traceparent": {parent, parent}, "Tracestate": {"a=1", "b=\xe9"},
+		"Baggage": {"a=1", "name=Ren\xe9", strings.Repeat("x", 8<<10)},
+	}
+	s := newService()
+	d := newDialer(t, nil)
+	d.Header = header
+	client := connect(t, d, serve(t, s.server(t), nil).addr)
+	reply, err := echo.Call(t.Context(), client, &echoRequest{Text: "hello"})
+	require.NoError(t, err)
+	assert.Equal(t, "hello", reply.Text)
 }
