@@ -256,20 +256,20 @@ func textOf(err error) string {
 }
 
 // soundError returns err, if others can read it: its code is not OK, and none of
-// its methods panics. Else it returns the Error in its place, and the panic.
-func soundError(err error) (error, *readPanic) {
+// its methods panics. Else it returns the panic, and the Error in its place.
+func soundError(err error) (*readPanic, error) {
 	e, p := readError(err)
 	if err == error(e) {
-		return err, nil
+		return nil, err
 	}
 	if p != nil || err == error(OK) {
-		return e, p
+		return p, e
 	}
 	var found *Error
 	if errors.As(err, &found) && found != e {
-		return e, nil
+		return nil, e
 	}
-	return err, nil
+	return nil, err
 }
 
 // clone returns a copy to mark: an error of a user's may be shared.

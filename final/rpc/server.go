@@ -361,7 +361,7 @@ func (s *Server) sound(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	readable, p := soundError(err)
+	p, readable := soundError(err)
 	if p != nil {
 		s.panicked(ctx, p.value, p.stack)
 	}

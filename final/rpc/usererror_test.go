@@ -26,13 +26,13 @@ func (e *ownError) Error() string { return e.text }
 type (
 	panickyIs     struct{ error }
 	panickyAs     struct{ error }
-	panickyUnwrap struct{ text string }
+	panickyUnwrap struct{}
 )
 
 func (panickyIs) Is(error) bool        { panic("secret") }
 func (panickyAs) As(any) bool          { panic("secret") }
 func (panickyUnwrap) Error() string    { return "text" }
-func (e panickyUnwrap) Unwrap() error  { panic("secret") }
+func (panickyUnwrap) Unwrap() error    { panic("secret") }
 func typedNil() error                  { var e *Error; return e }
 func ownTypedNil() error               { var e *ownError; return e }
 func wrapped(err error) error          { return fmt.Errorf("wrapped: %w", err) }

@@ -128,8 +128,10 @@ type order struct {
 	Hidden   *testpb.Everything                `json:"-"`
 	Plain    plain
 	parts
-	own *testpb.Everything
+	own *testpb.Everything // not exported, so it does not travel
 }
+
+var _ = order{}.own
 
 type plain struct {
 	N    int64 `json:",string"`
