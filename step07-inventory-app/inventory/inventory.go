@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"example.com/rpc-from-scratch/step07-inventory-app/rpc"
 )
@@ -19,7 +21,7 @@ import (
 var DefaultStock []byte
 
 // ParseStock reads a JSON object of item ids and quantities. A quantity below 0
-// is an error.
+// is an error, and so is an id that is not UTF-8.
 func ParseStock(data []byte) (map[string]int, error) {
 	var stock map[string]int
 	if err := json.Unmarshal(data, &stock); err != nil {
@@ -28,6 +30,9 @@ func ParseStock(data []byte) (map[string]int, error) {
 	for item, quantity := range stock {
 		if quantity < 0 {
 			return nil, fmt.Errorf("stock: %s: quantity is %d", item, quantity)
+		}
+		if !IsText(item) {
+			return nil, fmt.Errorf("stock: %q: the id is not UTF-8", item)
 		}
 	}
 	return stock, nil
@@ -60,6 +65,10 @@ type Item struct {
 	Reserved int    `json:"reserved"`
 }
 
+// IsText reports whether s is the same in every codec. JSON puts U+FFFD in the
+// place of each byte that is not UTF-8, so that two keys become one.
+func IsText(s string) bool { return !strings.ContainsRune(s, utf8.RuneError) }
+
 // CheckStock returns how many units of an item are left. The error's code is
 // NotFound if there is no such item.
 func (inv *Inventory) CheckStock(_ context.Context, itemID string) (int, error) {
@@ -82,6 +91,8 @@ func (inv *Inventory) Reserve(_ context.Context, r Reservation) (int, error) {
 	switch {
 	case r.Order == "":
 		return 0, rpc.Errorf(rpc.InvalidArgument, "order is missing")
+	case !IsText(r.Order):
+		return 0, rpc.Errorf(rpc.InvalidArgument, "order %q is not UTF-8", r.Order)
 	case !ok:
 		return 0, rpc.Errorf(rpc.NotFound, "unknown item: %s", r.Item)
 	case r.Quantity < 1:
@@ -100,6 +111,9 @@ func (inv *Inventory) Reserve(_ context.Context, r Reservation) (int, error) {
 // Release gives back all that an order has reserved, and returns how many units
 // that was: 0 for an order that has nothing reserved.
 func (inv *Inventory) Release(_ context.Context, order string) (int, error) {
+	if !IsText(order) {
+		return 0, rpc.Errorf(rpc.InvalidArgument, "order %q is not UTF-8", order)
+	}
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	units := 0

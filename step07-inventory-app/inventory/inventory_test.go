@@ -26,6 +26,8 @@ func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
 	assert.EqualError(t, err, "stock: item1: quantity is -1")
 	_, err = ParseStock([]byte(`{"item1":"many"}`))
 	assert.ErrorContains(t, err, "stock: json: cannot unmarshal string")
+	_, err = ParseStock([]byte("{\"item\xff\":1}"))
+	assert.EqualError(t, err, "stock: \"item\ufffd\": the id is not UTF-8")
 }
 
 func TestInventory_ReservesAndReleases(t *testing.T) {
@@ -67,6 +69,8 @@ func TestInventory_RefusesWithACode(t *testing.T) {
 		{"none", Reservation{Order: "order-1", Item: "item1", Quantity: 0}, rpc.InvalidArgument, "bad quantity: 0"},
 		{"fewer than none", Reservation{Order: "order-1", Item: "item1", Quantity: -3}, rpc.InvalidArgument, "bad quantity: -3"},
 		{"no order", Reservation{Order: "", Item: "item1", Quantity: 1}, rpc.InvalidArgument, "order is missing"},
+		{"no text", Reservation{Order: "order-\xff", Item: "item1", Quantity: 1}, rpc.InvalidArgument, `order "order-\xff" is not UTF-8`},
+		{"what JSON makes of it", Reservation{Order: "order-\ufffd", Item: "item1", Quantity: 1}, rpc.InvalidArgument, `order "order-�" is not UTF-8`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := inv.Reserve(t.Context(), test.r)
@@ -79,6 +83,8 @@ func TestInventory_RefusesWithACode(t *testing.T) {
 	}
 	_, err := inv.CheckStock(t.Context(), "item9")
 	assert.ErrorIs(t, err, rpc.NotFound)
+	_, err = inv.Release(t.Context(), "order-\xff")
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
 }
 
 func TestInventory_NeverSellsMoreThanThereIs(t *testing.T) {

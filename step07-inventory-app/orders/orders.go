@@ -69,10 +69,13 @@ func New(inventory Caller) *Orders {
 // back what it has reserved for the others.
 //
 // The error's code is that of the inventory, or InvalidArgument for an order
-// without lines, or without an id of its own.
+// without lines, or without an id of its own in UTF-8.
 func (o *Orders) PlaceOrder(ctx context.Context, order Order) (Receipt, error) {
 	if order.ID == "" || len(order.Lines) == 0 {
 		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "an order needs an id and lines")
+	}
+	if !inventory.IsText(order.ID) { // which the inventory's codec would change
+		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "order %q is not UTF-8", order.ID)
 	}
 	if !o.begin(order.ID) {
 		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "order %s is placed already", order.ID)

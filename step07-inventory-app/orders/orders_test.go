@@ -63,6 +63,7 @@ func TestOrders_RefusesWithACodeAndTakesNothing(t *testing.T) {
 		{"bad quantity", Order{"o", "", []Line{{"item1", 1}, {"item2", 0}}}, rpc.InvalidArgument, "bad quantity: 0"},
 		{"no lines", Order{"o", "", nil}, rpc.InvalidArgument, "an order needs an id and lines"},
 		{"no id", Order{"", "", []Line{{"item1", 1}}}, rpc.InvalidArgument, "an order needs an id and lines"},
+		{"an id that JSON changes", Order{"order-\xff", "", []Line{{"item1", 1}}}, rpc.InvalidArgument, `order "order-\xff" is not UTF-8`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
