@@ -624,6 +624,7 @@ func (c *clientConn) fail(err error) {
 	c.pending = nil
 	c.out.stopLocked(err)
 	c.stopKeepaliveLocked()
+	c.gobOut.end()
 	select {
 	case <-c.ready:
 	default:

@@ -65,6 +65,7 @@ func (c *serverConn) linger() {
 func (c *serverConn) cut(err error) {
 	c.out.mu.Lock()
 	c.out.stopLocked(err)
+	c.gobOut.end()
 	c.out.mu.Unlock()
 	c.conn.Close()
 	c.cancelCalls()

@@ -66,8 +66,9 @@ type gobEncoder struct {
 	enc     *gob.Encoder // nil: the next message begins a new stream
 	restart bool         // the receiver has a stream that we threw away
 
-	large     time.Time // when the last large message was encoded
-	releasing bool      // releaseLater's timer runs
+	large    time.Time   // when the last large message was encoded
+	releases *time.Timer // releaseLater's, while it runs
+	ended    bool        // the connection has: nothing is released later
 }
 
 // appender is where a gob.Encoder writes to: what the caller wants it appended to.
@@ -118,21 +119,32 @@ func (e *gobEncoder) reset() {
 // a while: it keeps a buffer as large as the largest. Callers hold mu.
 func (e *gobEncoder) releaseLater(mu *sync.Mutex) {
 	e.large = time.Now()
-	if !e.releasing {
-		e.releasing = true
-		time.AfterFunc(shrinkAfter, func() { e.release(mu) })
+	if e.releases == nil && !e.ended {
+		e.releases = time.AfterFunc(shrinkAfter, func() { e.release(mu) })
 	}
 }
 
 func (e *gobEncoder) release(mu *sync.Mutex) {
 	mu.Lock()
 	defer mu.Unlock()
-	if left := shrinkAfter - time.Since(e.large); left > 0 {
-		time.AfterFunc(left, func() { e.release(mu) })
-		return
+	left := shrinkAfter - time.Since(e.large)
+	switch {
+	case e.ended:
+	case left > 0:
+		e.releases.Reset(left)
+	default:
+		e.releases = nil
+		e.reset()
 	}
-	e.releasing = false
-	e.reset()
+}
+
+// end lets a connection that has ended go: a timer would hold it for a while.
+// Callers hold the connection's lock.
+func (e *gobEncoder) end() {
+	e.ended = true
+	if e.releases != nil {
+		e.releases.Stop()
+	}
 }
 
 // gobDecoder is one direction's stream on the receiving side. Only the reading
