@@ -1,5 +1,5 @@
-// Package auth knows callers by bearer tokens and says who may call what. A
-// token travels in the metadata of each call, as
+// Package auth knows callers by bearer tokens, or by their TLS certificates, and
+// says who may call what. A token travels in the metadata of each call, as
 //
 //	authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 //
@@ -17,6 +17,23 @@
 // A call without a token, or with one that is not valid, fails with
 // Unauthenticated; one whose caller is known and may not, with PermissionDenied.
 // Neither has run.
+//
+// # Certificates
+//
+// Over mutual TLS, a rule may go by the client's certificate, alone or beside a
+// token. The server verifies it if its configuration has ClientCAs and a ClientAuth
+// of at least tls.VerifyClientCertIfGiven.
+//
+//	auth.Rules{
+//		"Inventory.Reserve":  auth.Certificate("spiffe://shop/orders", "orders.shop"),
+//		"Inventory.List":     auth.Any(auth.Known(), auth.Certified()),
+//		"Inventory.SetStock": auth.All(auth.Only("ann"), auth.Certificate("admin.shop")),
+//	}
+//
+// Without a valid token the handler's rpc.IdentityFrom is the certificate's: see
+// rpc.IdentityOf.
+//
+// # Clients
 //
 // On the client's side, [OverTLS] and [OverLoopback] send the token, over
 // connections that nobody else reads:

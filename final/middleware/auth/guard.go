@@ -18,7 +18,9 @@ type Guard struct {
 	rules    Rules
 }
 
-// New returns a guard that knows callers by verify, most often [Tokens.Verify].
+// New returns a guard that knows callers by verify, most often [Tokens.Verify], and
+// by their certificates where a rule says so ([Certified], [Certificate]). For
+// certificates only, verify is [NoTokens]; nil is refused.
 // Methods that no rule is for are under fallback: with Nobody, a method that was
 // forgotten is closed. New fails on a rule that could not do what it looks like.
 func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
@@ -36,7 +38,8 @@ func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
 	return &Guard{verify: verify, fallback: fallback, rules: maps.Clone(rules)}, nil
 }
 
-// Authorize is an [rpc.AuthorizeFunc]. It does not refuse calls of methods that
+// Authorize is an [rpc.AuthorizeFunc]. The identity is a valid token's; without
+// one it is empty, and rpc.IdentityFrom then returns the certificate's. It does not refuse calls of methods that
 // do not exist: the server does that.
 func (g *Guard) Authorize(ctx context.Context, method string) (identity string, err error) {
 	rule := g.rule(method)
@@ -50,17 +53,38 @@ func (g *Guard) Authorize(ctx context.Context, method string) (identity string, 
 			identity = "" // whatever verify has said besides
 		}
 	}
-	switch {
-	case rule.who == everybody:
-		return identity, nil
-	case !found:
-		return "", rpc.Errorf(rpc.Unauthenticated, "no token: want the metadata %s: Bearer TOKEN", MetadataKey)
-	case identity == "":
-		return "", rpc.Errorf(rpc.Unauthenticated, "the token is not valid")
-	case !rule.allows(identity):
-		return "", rpc.Errorf(rpc.PermissionDenied, "%s may not call %s", identity, method)
+	c := caller{identity: identity, cert: certificateOf(ctx)}
+	switch rule.judge(&c) {
+	case unknown:
+		return "", rpc.Errorf(rpc.Unauthenticated, "%s", whatIsMissing(rule, found))
+	case denied:
+		return "", rpc.Errorf(rpc.PermissionDenied, "%s may not call %s", c.name(ctx), method)
 	}
 	return identity, nil
+}
+
+// whatIsMissing says what a caller could have proved itself by.
+func whatIsMissing(rule Rule, token bool) string {
+	switch wantsToken, wantsCert := rule.asksFor(); {
+	case wantsToken && token:
+		return "the token is not valid"
+	case wantsToken && wantsCert:
+		return "no token, and no verified client certificate"
+	case wantsCert:
+		return "no verified client certificate"
+	}
+	return "no token: want the metadata " + MetadataKey + ": Bearer TOKEN"
+}
+
+// name is what a caller is called in its refusal.
+func (c *caller) name(ctx context.Context) string {
+	if c.identity != "" {
+		return c.identity
+	}
+	if peer, ok := rpc.PeerFrom(ctx); ok && peer != nil && peer.Identity != "" {
+		return peer.Identity
+	}
+	return "this caller"
 }
 
 // rule returns a registered method's rule.

@@ -233,8 +233,8 @@ func TestGuard_RulesDoNotChangeAfterwards(t *testing.T) {
 	mine["A.C"] = Only(names...)
 	g := newGuard(t, Nobody(), mine)
 	mine["A.B"], names[0] = Public(), "bob"
-	assert.False(t, g.rule("A.B").allows("bob"))
-	assert.False(t, g.rule("A.C").allows("bob"))
+	assert.Equal(t, denied, g.rule("A.B").judge(&caller{identity: "bob"}))
+	assert.Equal(t, denied, g.rule("A.C").judge(&caller{identity: "bob"}))
 }
 
 func TestUnused_FindsMisspeltRules(t *testing.T) {

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,11 +11,13 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Rule says who may call a method. Make one with [Public], [Known], [Only] or
-// [Nobody]; the zero value is Nobody.
+// Rule says who may call a method. Make one with [Public], [Known], [Only],
+// [Certified], [Certificate] or [Nobody], or of others with [Any] and [All]; the
+// zero value is Nobody.
 type Rule struct {
-	who  audience
-	only []string
+	who   audience
+	only  []string // identities, or names of certificates
+	rules []Rule   // of Any and All
 }
 
 type audience int
@@ -22,6 +26,10 @@ const (
 	nobody audience = iota
 	listed
 	known
+	certified
+	named
+	anyOf
+	allOf
 	everybody
 )
 
@@ -29,7 +37,8 @@ const (
 // known to the handler; one that is not valid is as good as none.
 func Public() Rule { return Rule{who: everybody} }
 
-// Known lets call who has a valid token. A client's certificate is none.
+// Known lets call who has a valid token. A client's certificate is none: see
+// [Certified].
 func Known() Rule { return Rule{who: known} }
 
 // Only lets call who has a valid token of one of these identities.
@@ -40,9 +49,83 @@ func Only(identities ...string) Rule {
 // Nobody lets nobody call.
 func Nobody() Rule { return Rule{} }
 
-// allows reports whether a caller may call whose identity is known.
-func (r Rule) allows(identity string) bool {
-	return r.who >= known || r.who == listed && slices.Contains(r.only, identity)
+// verdict is what a rule says of a caller.
+type verdict int
+
+const (
+	allowed verdict = iota
+	unknown         // it has not said who it is in the way that the rule asks for
+	denied
+)
+
+// caller is who makes a call, as far as it has proved it.
+type caller struct {
+	identity string            // of a valid token; else empty
+	cert     *x509.Certificate // verified; nil if there is none
+}
+
+// judge says whether a caller may call.
+func (r Rule) judge(c *caller) verdict {
+	switch r.who {
+	case everybody:
+		return allowed
+	case certified, named:
+		return proven(c.cert != nil, r.who == certified || c.cert != nil && slices.ContainsFunc(r.only, func(name string) bool { return hasName(c.cert, name) }))
+	case anyOf:
+		return r.judgeAny(c)
+	case allOf:
+		return r.judgeAll(c)
+	}
+	return proven(c.identity != "", r.who == known || r.who == listed && slices.Contains(r.only, c.identity))
+}
+
+func proven(isKnown, may bool) verdict {
+	switch {
+	case !isKnown:
+		return unknown
+	case !may:
+		return denied
+	}
+	return allowed
+}
+
+// judgeAny is the kindest verdict, but that who is known to one rule and may not
+// is denied.
+func (r Rule) judgeAny(c *caller) verdict {
+	result := unknown
+	for _, rule := range r.rules {
+		switch rule.judge(c) {
+		case allowed:
+			return allowed
+		case denied:
+			result = denied
+		}
+	}
+	return result
+}
+
+// judgeAll is the hardest verdict.
+func (r Rule) judgeAll(c *caller) verdict {
+	result := allowed
+	for _, rule := range r.rules {
+		result = max(result, rule.judge(c))
+	}
+	return result
+}
+
+// asksFor reports what can prove to the rule who calls.
+func (r Rule) asksFor() (token, cert bool) {
+	switch r.who {
+	case certified, named:
+		return false, true
+	case anyOf, allOf:
+		for _, rule := range r.rules {
+			t, c := rule.asksFor()
+			token, cert = token || t, cert || c
+		}
+		return token, cert
+	}
+	return r.who != everybody, false
 }
 
 // Rules are the rules of methods, by exact name ("Inventory.SetStock"), and of
@@ -63,10 +146,28 @@ func checkRule(name string, r Rule) error {
 		return fmt.Errorf("rule %q: want Service.Method or Service.*", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return fmt.Errorf("rule %q: no method has white space in its name", name)
+	}
+	if err := r.check(); err != nil {
+		return fmt.Errorf("rule %q: %w", name, err)
+	}
+	return nil
+}
+
+func (r Rule) check() error {
+	switch {
+	case r.who == named:
+		return checkNames(r.only)
 	case r.who == listed && len(r.only) == 0:
-		return fmt.Errorf("rule %q: only whom? Nobody lets nobody call", name)
+		return errors.New("only whom? Nobody lets nobody call")
 	case slices.Contains(r.only, ""):
-		return fmt.Errorf("rule %q: an identity is empty", name)
+		return errors.New("an identity is empty")
+	case (r.who == anyOf || r.who == allOf) && len(r.rules) == 0:
+		return errors.New("Any and All want rules")
+	}
+	for _, rule := range r.rules {
+		if err := rule.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
