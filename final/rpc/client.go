@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +49,8 @@ type dialing struct {
 
 // Dial connects to a server at "host:port" or "unix:path", says hello under ctx
 // and returns. It makes one attempt. A connection that is lost later is made again,
-// with backoff, by the calls that need one: see [WithMaxWait].
+// with backoff, by the calls that need one: see [WithMaxWait]. An address that
+// cannot be parsed is InvalidArgument; a name that is not found is Unavailable.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o, err := newClientOptions(opts)
 	if err != nil {
@@ -360,11 +360,15 @@ func dialError(addr string, err error) *Error {
 	if errors.As(err, &coded) {
 		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
 	}
+	code := Unavailable
+	if isBadAddr(err) {
+		code = InvalidArgument
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		return unrun(Errorf(Unavailable, "dial %s: %w", addr, op.Err))
+		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
 	}
-	return unrun(Errorf(Unavailable, "dial %s: %w", addr, err))
+	return unrun(Errorf(code, "dial %s: %w", addr, err))
 }
 
 // backOffLocked sets when the next attempt to connect may begin. A connection that
@@ -476,27 +480,6 @@ func (c *Client) gone(conn *clientConn) {
 	if c.changed != nil {
 		c.changed()
 	}
-}
-
-func dialNet(ctx context.Context, addr string) (net.Conn, error) {
-	network, address := splitAddr(addr)
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
-}
-
-func splitAddr(addr string) (network, address string) {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return "unix", path
-	}
-	return "tcp", addr
-}
-
-func hostOf(addr string) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	return host
 }
 
 // sleep waits, or returns the context's error if that comes first.

@@ -1,0 +1,92 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// dialNet is how connections are made without [WithDialer].
+func dialNet(ctx context.Context, addr string) (net.Conn, error) {
+	if err := checkAddr(ctx, addr); err != nil {
+		return nil, err
+	}
+	network, address := splitAddr(addr)
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+func splitAddr(addr string) (network, address string) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
+}
+
+// checkAddr refuses an address to dial that cannot be parsed. Whether there is such
+// a host is for DNS to say, whose answer may change.
+func checkAddr(ctx context.Context, addr string) error {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return checkUnixPath(path)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	switch {
+	case err != nil:
+		return Errorf(InvalidArgument, "address %q: want host:port or unix:path; an IPv6 host stands in brackets: %w", addr, err)
+	case !isPort(ctx, port):
+		return Errorf(InvalidArgument, "address %q: want a port from 1 to 65535, or a service's name", addr)
+	case host != "" && !isHost(host):
+		return Errorf(InvalidArgument, "address %q: %q is neither a host's name nor an IP address", addr, host)
+	}
+	return nil
+}
+
+// isPort accepts numbers, and the names of services that the system knows.
+func isPort(ctx context.Context, port string) bool {
+	if n, err := strconv.Atoi(port); err == nil {
+		return 0 < n && n <= 65535
+	}
+	_, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	return port != "" && err == nil
+}
+
+// isHost accepts IP addresses, and names that DNS may have. A name of another
+// script is to be written as DNS has it (xn--…).
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	host = strings.TrimSuffix(host, ".")
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, notInName) {
+			return false
+		}
+	}
+	return true
+}
+
+func notInName(r rune) bool {
+	return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+}
+
+// isBadAddr reports whether a dialer failed because it could not parse the address.
+func isBadAddr(err error) bool {
+	var addr *net.AddrError
+	var parse *net.ParseError
+	var network net.UnknownNetworkError
+	return errors.As(err, &addr) || errors.As(err, &parse) || errors.As(err, &network)
+}
