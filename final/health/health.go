@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,6 +41,9 @@ type Health struct {
 // answers on a server that is full, too. Every service is serving until Set says
 // otherwise.
 func Register(srv *rpc.Server) (*Health, error) {
+	if srv == nil {
+		return nil, errors.New("health: the server is nil")
+	}
 	h := &Health{server: srv, set: map[string]Status{}}
 	if err := Check.Handle(srv, h.check, rpc.Vital()); err != nil {
 		return nil, fmt.Errorf("health: %w", err)

@@ -2,6 +2,7 @@ package introspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"example.com/rpc-from-scratch/final/health"
@@ -25,6 +26,9 @@ type introspection struct {
 // Register publishes Introspection.List and Introspection.Describe on srv.
 // Each service's status comes from h; without one, from the server's state.
 func Register(srv *rpc.Server, h *health.Health) error {
+	if srv == nil {
+		return errors.New("introspect: the server is nil")
+	}
 	in := &introspection{server: srv, health: h}
 	if err := List.Handle(srv, in.list); err != nil {
 		return fmt.Errorf("introspect: %w", err)

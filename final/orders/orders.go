@@ -10,6 +10,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/inventory"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -47,7 +48,10 @@ type Orders struct {
 }
 
 // New returns a service that reserves from that inventory: see [Connect].
-func New(inventory rpc.Caller) *Orders { return &Orders{inventory} }
+func New(inventory rpc.Caller) *Orders {
+	misuse.NotNil("orders: New", "caller", inventory)
+	return &Orders{inventory}
+}
 
 // Register publishes the service's method on srv.
 func (o *Orders) Register(srv *rpc.Server) error {

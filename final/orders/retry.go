@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -14,6 +15,7 @@ import (
 // repeated, and repeats them until their context ends. It connects when the
 // first call is made, and again whenever it must.
 func Connect(retries *Retries, resolver rpc.Resolver, opts ...rpc.ClientOption) *rpc.Pool {
+	misuse.NotNil("orders: Connect", "counter of retries", retries)
 	return rpc.NewPool(resolver, append([]rpc.ClientOption{
 		rpc.WithMaxAttempts(1), // Retries does it, without end, and counts
 		rpc.WithBackoff(leastPause, longestPause),

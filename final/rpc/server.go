@@ -101,7 +101,7 @@ func (s *Server) register(m *method, opts []MethodOption) error {
 }
 
 func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
-	if s.ended == nil {
+	if s == nil || s.ended == nil {
 		return errors.New("rpc: a Server is made by NewServer")
 	}
 	for _, m := range methods {

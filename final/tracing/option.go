@@ -8,12 +8,15 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"example.com/rpc-from-scratch/final/internal/misuse"
 )
 
 // scope names this package among what makes spans.
 const scope = "example.com/rpc-from-scratch/final/tracing"
 
-// Option sets something of [Client] or [Server].
+// Option sets something of [Client] or [Server]. Of a value given twice the last
+// one counts; attributes add up. Nil panics.
 type Option func(*options)
 
 type options struct {
@@ -26,12 +29,14 @@ type options struct {
 // WithTracerProvider sets who makes the spans. Default: OpenTelemetry's global
 // provider, also if that is set later.
 func WithTracerProvider(p trace.TracerProvider) Option {
+	misuse.NotNil("tracing: WithTracerProvider", "provider", p)
 	return func(o *options) { o.provider = p }
 }
 
 // WithPropagator sets what travels, and how it is written. Default:
 // OpenTelemetry's global propagator, also if that is set later.
 func WithPropagator(p propagation.TextMapPropagator) Option {
+	misuse.NotNil("tracing: WithPropagator", "propagator", p)
 	return func(o *options) { o.propagator = p }
 }
 
@@ -61,6 +66,7 @@ func newTracing(opts []Option) *tracing {
 		propagator: otel.GetTextMapPropagator(),
 	}}
 	for _, opt := range opts {
+		misuse.NotNil("tracing", "option", opt)
 		opt(&t.options)
 	}
 	t.tracer = t.provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))

@@ -34,6 +34,9 @@ func Register(ctx context.Context, client *api.Client, s Service) (*Registration
 	if err != nil {
 		return nil, err
 	}
+	if client == nil {
+		return nil, errors.New("consul: register: the client is nil")
+	}
 	r := &Registration{agent: client.Agent(), service: s, ended: make(chan struct{})}
 	if err := r.register(ctx); err != nil {
 		return nil, fmt.Errorf("consul: register %s: %w", s.ID, err)

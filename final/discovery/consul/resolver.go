@@ -55,6 +55,9 @@ func (r *Resolver) Resolve(ctx context.Context, update func(addrs []string)) err
 	if err := checkName(r.Service); err != nil {
 		return err
 	}
+	if r.Client == nil {
+		return errors.New("consul: Resolver: the Client is nil")
+	}
 	w := watch{
 		Resolver: r,
 		update:   update,

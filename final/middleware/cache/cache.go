@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -51,7 +52,10 @@ func New(opts ...Option) (*Cache, error) {
 		bytes:   64 << 20,
 		flights: map[digest]*flight{},
 	}
-	for _, set := range opts {
+	for i, set := range opts {
+		if set == nil {
+			return nil, fmt.Errorf("cache: option %d of %d is nil", i+1, len(opts))
+		}
 		if err := set(c); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
@@ -61,7 +65,7 @@ func New(opts ...Option) (*Cache, error) {
 			return nil, fmt.Errorf("cache: not found of %s: the method is not declared", name)
 		}
 	}
-	if c.codec == nil {
+	if misuse.IsNil(c.codec) {
 		return nil, fmt.Errorf("cache: the codec is nil")
 	}
 	var err error

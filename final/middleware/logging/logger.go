@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -27,10 +28,12 @@ type Logger struct {
 	refusals  sampler
 }
 
-// New returns a Logger that writes to out.
+// New returns a Logger that writes to out. It panics if out or an option is nil.
 func New(out *slog.Logger, opts ...Option) *Logger {
+	misuse.NotNil("logging: New", "logger", out)
 	l := &Logger{out: out, level: Level, refusals: sampler{perSecond: 10}}
 	for _, opt := range opts {
+		misuse.NotNil("logging: New", "option", opt)
 		opt(l)
 	}
 	return l

@@ -4,14 +4,17 @@ import (
 	"context"
 	"log/slog"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Option sets something of a [Logger].
+// Option sets something of a [Logger]. Of a value given twice the last one counts.
+// An option panics on nil and on a negative number.
 type Option func(*Logger)
 
 // WithLevels sets the level of the line for a code. Default [Level].
 func WithLevels(level func(rpc.Code) slog.Level) Option {
+	misuse.NotNil("logging: WithLevels", "function", level)
 	return func(l *Logger) { l.level = level }
 }
 
@@ -32,20 +35,23 @@ func Level(code rpc.Code) slog.Level {
 
 // WithSampling logs one success in n, the first one among them; each line that
 // follows on successes without one has their number in the attribute "skipped".
-// Errors are always logged. Default 1: all.
+// Errors are always logged. Default 1: all, as with 0.
 func WithSampling(n int) Option {
+	misuse.NotNegative("logging: WithSampling", n)
 	return func(l *Logger) { l.successes.oneIn = int64(n) }
 }
 
 // WithMaxPerSecond logs at most n successes in each second of the clock, after
 // [WithSampling]. Errors are always logged. Default 0: no bound.
 func WithMaxPerSecond(n int) Option {
+	misuse.NotNegative("logging: WithMaxPerSecond", n)
 	return func(l *Logger) { l.successes.perSecond = int64(n) }
 }
 
 // WithMaxRefusals logs at most n refused calls and replies that were not sent in
 // each second of the clock. Default 10; 0: no bound.
 func WithMaxRefusals(n int) Option {
+	misuse.NotNegative("logging: WithMaxRefusals", n)
 	return func(l *Logger) { l.refusals.perSecond = int64(n) }
 }
 
@@ -64,12 +70,14 @@ func WithMaxRefusals(n int) Option {
 // line follows. Values that panic, that contain themselves, or that JSON cannot
 // encode are shown as far as that goes, and fail no call.
 func WithPayloads(limit int) Option {
-	return func(l *Logger) { l.payloads = max(limit, 0) }
+	misuse.NotNegative("logging: WithPayloads", limit)
+	return func(l *Logger) { l.payloads = limit }
 }
 
 // WithAttrs adds attributes that f finds in a call's context, a trace's ID for
 // example. f runs for the lines that are written only; if it panics, so does the
 // call. The option may be given several times.
 func WithAttrs(f func(ctx context.Context) []slog.Attr) Option {
+	misuse.NotNil("logging: WithAttrs", "function", f)
 	return func(l *Logger) { l.attrs = append(l.attrs, f) }
 }

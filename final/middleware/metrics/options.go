@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -24,8 +25,14 @@ const defaultMaxMethods = 100
 
 func newOptions(opts []Option) (options, error) {
 	o := options{buckets: defaultBuckets, maxMethods: defaultMaxMethods}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("metrics: option %d of %d is nil", i+1, len(opts))
+		}
 		opt(&o)
+	}
+	if o.maxMethods < 0 {
+		return o, fmt.Errorf("metrics: WithMaxMethods(%d): want 0 or more", o.maxMethods)
 	}
 	return o, checkBuckets(o.buckets)
 }
@@ -52,9 +59,10 @@ func WithBuckets(bounds ...float64) Option {
 
 // WithMaxMethods sets how many methods of a client have a label of their own;
 // [Other] stands for the ones that are called for the first time after that. It
-// does nothing to a server, whose methods are those that are registered. Default 100.
+// does nothing to a server, whose methods are those that are registered. Default 100; 0: none has one. A
+// negative number is refused.
 func WithMaxMethods(n int) Option {
-	return func(o *options) { o.maxMethods = max(n, 0) }
+	return func(o *options) { o.maxMethods = n }
 }
 
 // WithMethods gives methods of a client a label of their own from the start,

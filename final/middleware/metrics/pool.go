@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -20,8 +21,9 @@ type Pool struct {
 
 // NewPool returns the metrics of a pool, to be registered. name is the label
 // "pool"; to register two pools of one name is an error. The first 100 addresses
-// have a label of their own, [Other] stands for the rest.
+// have a label of their own, [Other] stands for the rest. It panics if pool is nil.
 func NewPool(name string, pool *rpc.Pool) *Pool {
+	misuse.NotNil("metrics: NewPool", "pool", pool)
 	label := prometheus.Labels{"pool": name}
 	return &Pool{
 		pool:     pool,

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -44,7 +45,10 @@ type Stats struct {
 // a limit or burst that is not above 0.
 func New(limits ...Option) (*Limiter, error) {
 	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{health.Check.Name(): true}}
-	for _, add := range limits {
+	for i, add := range limits {
+		if add == nil {
+			return nil, fmt.Errorf("ratelimit: limit %d of %d is nil", i+1, len(limits))
+		}
 		if err := add(l); err != nil {
 			return nil, fmt.Errorf("ratelimit: %w", err)
 		}
@@ -62,6 +66,7 @@ func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) 
 // nobody can try out tokens faster than the limits are, and strangers use up
 // the server's limit. The identity is that of a client's certificate only.
 func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
+	misuse.NotNil("ratelimit: Before", "hook", next)
 	return func(ctx context.Context, method string) (string, error) {
 		if err := l.allow(ctx, method, ""); err != nil {
 			return "", err
@@ -73,6 +78,7 @@ func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 // After asks the limits about the calls that next lets through, under the
 // identity that next has found, and about all calls of methods that do not exist.
 func (l *Limiter) After(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
+	misuse.NotNil("ratelimit: After", "hook", next)
 	return func(ctx context.Context, method string) (string, error) {
 		identity, err := next(ctx, method)
 		if err != nil && !unknown(ctx) {

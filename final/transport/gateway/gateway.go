@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"path"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	_ "example.com/rpc-from-scratch/final/codec/protobuf" // messages over JSON
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -21,7 +23,14 @@ type Gateway struct {
 	inFlight atomic.Int64 // requests being read, and handlers running
 }
 
-// Option sets something of a Gateway in New.
+// The defaults that a 0 stands for.
+const (
+	defaultMaxBody     = 4 << 20
+	defaultMaxInFlight = 1024
+)
+
+// Option sets something of a Gateway in New. Of a value given twice the last one
+// counts. An option panics on a value that makes no sense, and New on a nil option.
 type Option func(*options)
 
 type options struct {
@@ -36,19 +45,22 @@ type options struct {
 }
 
 // New returns a Gateway to srv's methods, those that will be registered later included.
+// It panics if srv is nil.
 func New(srv *rpc.Server, opts ...Option) *Gateway {
 	g := &Gateway{
 		server:  srv,
 		origins: http.NewCrossOriginProtection(),
 		options: options{
 			prefix:      "/rpc",
-			maxBody:     4 << 20,
+			maxBody:     defaultMaxBody,
 			maxMetadata: 8 << 10,
-			maxInFlight: 1024,
+			maxInFlight: defaultMaxInFlight,
 			readTimeout: 30 * time.Second,
 		},
 	}
+	misuse.NotNil("gateway: New", "server", srv)
 	for _, opt := range opts {
+		misuse.NotNil("gateway: New", "option", opt)
 		opt(&g.options)
 	}
 	g.shared = http.HandlerFunc(g.route)
@@ -67,26 +79,34 @@ func WithPrefix(prefix string) Option {
 	return func(o *options) { o.prefix = strings.TrimSuffix(path.Clean("/"+prefix), "/") }
 }
 
-// WithMaxBody bounds a request's body, in bytes. Default 4 MiB.
+// WithMaxBody bounds a request's body, in bytes. Default 4 MiB, which 0 stands
+// for; it panics on a negative size.
 func WithMaxBody(bytes int64) Option {
-	return func(o *options) { o.maxBody = bytes }
+	return func(o *options) {
+		o.maxBody = cmp.Or(misuse.NotNegative("gateway: WithMaxBody", bytes), defaultMaxBody)
+	}
 }
 
 // WithMaxMetadata bounds what comes as metadata in headers, in bytes: keys,
-// values, and four for each pair, apart from a trace's. Default 8 KiB.
+// values, and four for each pair, apart from a trace's. Default 8 KiB. 0
+// allows none; it panics on a negative size.
 func WithMaxMetadata(bytes int) Option {
-	return func(o *options) { o.maxMetadata = bytes }
+	return func(o *options) { o.maxMetadata = misuse.NotNegative("gateway: WithMaxMetadata", bytes) }
 }
 
 // WithMaxInFlight bounds the requests that are read or run at once; one more gets
-// 429. Their bodies may take this times the largest body. Default 1024.
+// 429. Their bodies may take this times the largest body. Default 1024, which 0
+// stands for; it panics on a negative number.
 func WithMaxInFlight(n int) Option {
-	return func(o *options) { o.maxInFlight = max(n, 1) }
+	return func(o *options) {
+		o.maxInFlight = cmp.Or(misuse.NotNegative("gateway: WithMaxInFlight", n), defaultMaxInFlight)
+	}
 }
 
-// WithReadTimeout bounds the time that a body may take to arrive. Default 30 s.
+// WithReadTimeout bounds the time that a body may take to arrive. Default 30 s; 0: no
+// bound. It panics on a negative time.
 func WithReadTimeout(d time.Duration) Option {
-	return func(o *options) { o.readTimeout = d }
+	return func(o *options) { o.readTimeout = misuse.NotNegative("gateway: WithReadTimeout", d) }
 }
 
 // WithHosts allows only requests for these hosts, names or addresses without a

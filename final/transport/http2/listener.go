@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/misuse"
 )
 
 // Listener is an http.Handler whose requests are the connections that its Accept
@@ -131,8 +133,10 @@ func readSmallBody(w http.ResponseWriter, r *http.Request) {
 // end 15 s later, and after 30 s without a byte that could be written) and that
 // frames stay small, so that streams take turns and an idle one costs a client
 // 16 KiB, not 512. hs.ReadHeaderTimeout becomes 10 s if it is not set.
-// ReadTimeout and WriteTimeout do not apply to the Listener's requests.
+// ReadTimeout and WriteTimeout do not apply to the Listener's requests. It panics
+// if hs is nil.
 func Configure(hs *http.Server) {
+	misuse.NotNil("http2: Configure", "server", hs)
 	if hs.Protocols == nil {
 		hs.Protocols = new(http.Protocols)
 		hs.Protocols.SetHTTP1(true)
