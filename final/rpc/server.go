@@ -532,12 +532,13 @@ func (s *Server) wait() {
 // stop moves the state on and closes the listeners.
 func (s *Server) stop(state State) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.state == Serving {
 		close(s.stopping)
 	}
 	s.state = max(s.state, state)
-	for ln := range s.listeners {
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	s.mu.Unlock()
+	for _, ln := range listeners { // not under the lock: it may be a user's
 		ln.Close()
 	}
 }
