@@ -182,7 +182,7 @@ func first(t reflect.Type, results int) reflect.Type {
 // isData reports whether values of t can travel at all.
 func isData(t reflect.Type) bool {
 	switch withoutPointers(t).Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Pointer:
 		return false
 	}
 	return true
@@ -196,12 +196,17 @@ func newOf(t reflect.Type) func() any {
 	return func() any { return reflect.New(t).Interface() }
 }
 
+// withoutPointers returns what t points to in the end. A pointer to itself (type P *P)
+// stays one.
 func withoutPointers(t reflect.Type) reflect.Type {
-	for t.Kind() == reflect.Pointer {
+	for n := 0; t.Kind() == reflect.Pointer && n < maxPointers; n++ {
 		t = t.Elem()
 	}
 	return t
 }
+
+// maxPointers bounds how many pointers may lead from one to the next.
+const maxPointers = 100
 
 // reflectHandler calls fn with what its signature asks for.
 func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, returns, fails bool) Handler {

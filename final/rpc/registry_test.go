@@ -163,7 +163,10 @@ func TestMethod_HandlerThatReturnsNothingIsInternal(t *testing.T) {
 	})
 }
 
-type clockwork struct{}
+type (
+	clockwork   struct{}
+	pointerRing *pointerRing
+)
 
 func (*clockwork) Tick(context.Context) error { return nil }
 
@@ -173,6 +176,8 @@ func TestRegister_SaysWhatWouldBeRight(t *testing.T) {
 		"and/or one value and returns something; *rpc.clockwork has: register a pointer")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Nil", (func(int) int)(nil)), "func(int) int is nil or not a function")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Chan", func(chan int) error { return nil }), "a chan int cannot travel: want data")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Ring", func(pointerRing) error { return nil }), "a rpc.pointerRing cannot travel: want data")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Ring", func() pointerRing { return nil }), "a rpc.pointerRing cannot travel: want data")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Func", func(int) func() { return nil }), "a func() cannot travel: want data")
 	assert.ErrorContains(t, checkStock.Handle(srv, nil), "the function is nil")
 	assert.EqualError(t, new(Server).RegisterFunc("T.Fn", func(int) error { return nil }), "rpc: a Server is made by NewServer")
