@@ -29,7 +29,7 @@ func (o *options) explainDial(t target, err error) error {
 	case errors.As(err, &coded) && coded.Remote() && coded.Code == rpc.Unimplemented:
 		return hint(err, "the server does not offer this codec; every server has -codec json")
 	case errors.As(err, &coded) && !coded.Remote() && coded.Code == rpc.FailedPrecondition: // package auth's
-		return hint(err, "-tls; or -H @FILE, which sends metadata over any connection")
+		return hint(err, "-tls; or -H @FILE with authorization=Bearer TOKEN, which is sent over any connection; or no token: unset "+tokenVariable)
 	case t.http && !t.tls && errors.Is(err, io.EOF):
 		return hint(err, "it hung up: no HTTP/2 there, or one with TLS (https://)?")
 	}

@@ -18,13 +18,10 @@ import (
 // server ignores them, so a misspelt one would look like one that was left out.
 // What it cannot know, it lets pass, and the types of values it leaves to the server.
 func checkFields(d *introspect.DescribeReply, params json.RawMessage, asMessage bool) error {
-	dec := json.NewDecoder(bytes.NewReader(params))
-	dec.UseNumber()
-	var value any
-	if err := dec.Decode(&value); err != nil {
+	value, err := parseValue(json.NewDecoder(bytes.NewReader(params)))
+	if err != nil {
 		return usagef("params are not JSON: %w", err)
 	}
-	err := error(nil)
 	if desc := paramsMessage(d, asMessage); desc != nil {
 		err = checkMessage(desc, "", value)
 	} else {
@@ -59,22 +56,26 @@ type fieldChecker struct {
 	types map[string]*introspect.Type
 }
 
+// maxPointers bounds how far a chain of pointers is followed: a server can describe
+// one that leads back to itself.
+const maxPointers = 100
+
 // check looks at the value at path, which is to become a type of that name.
 func (c *fieldChecker) check(name, path string, value any) error {
 	t := c.types[name]
+	for n := 0; t.GetKind() == "pointer" && n < maxPointers; n++ {
+		t = c.types[t.GetElem()]
+	}
 	if t.GetJsonEncoding() != "" {
 		return nil // the type's own code reads it
 	}
 	switch t.GetKind() {
-	case "pointer":
-		return c.check(t.GetElem(), path, value)
 	case "slice", "array":
 		return eachElement(path, value, func(path string, v any) error { return c.check(t.GetElem(), path, v) })
 	case "map":
 		return eachMember(path, value, func(_, path string, v any) error { return c.check(t.GetElem(), path, v) })
 	case "struct":
-		known := map[string]string{}
-		c.members(t, known, map[string]bool{})
+		known := fieldTypes(c.types, t)
 		return eachMember(path, value, func(key, path string, v any) error {
 			field, ok := foldKey(known, key)
 			if !ok {
@@ -86,23 +87,57 @@ func (c *fieldChecker) check(name, path string, value any) error {
 	return nil
 }
 
-// members adds a struct's fields and the types that they have, with those of
-// embedded structs, to known.
-func (c *fieldChecker) members(t *introspect.Type, known map[string]string, inside map[string]bool) {
-	if inside[t.GetName()] {
-		return
-	}
-	inside[t.GetName()] = true
-	for _, f := range t.GetFields() {
-		switch {
-		case f.GetInline():
-			c.members(c.types[strings.TrimPrefix(f.GetType(), "*")], known, inside)
-		case f.GetName() != "":
-			if _, outer := known[f.GetName()]; !outer {
-				known[f.GetName()] = f.GetType()
+// fieldTypes returns a struct's fields in JSON and the names of their types, with
+// those of embedded structs. Of two with one name the less deeply embedded counts.
+func fieldTypes(types map[string]*introspect.Type, t *introspect.Type) map[string]string {
+	known := map[string]string{}
+	seen := map[*introspect.Type]bool{t: true}
+	for level := []*introspect.Type{t}; len(level) > 0; {
+		var next []*introspect.Type
+		here := map[string][]*introspect.Field{}
+		for _, t := range level {
+			for _, f := range t.GetFields() {
+				if f.GetInline() {
+					if inner := embedded(types, f); inner != nil && !seen[inner] {
+						seen[inner] = true
+						next = append(next, inner)
+					}
+				} else if f.GetName() != "" {
+					here[f.GetName()] = append(here[f.GetName()], f)
+				}
 			}
 		}
+		for name, fields := range here {
+			if _, outer := known[name]; !outer {
+				known[name] = dominant(fields)
+			}
+		}
+		level = next
 	}
+	return known
+}
+
+// dominant returns the type of the field that JSON takes of several with one name
+// and depth. Only encoding/json sees whether a tag repeats the Go name: where that
+// decides, the type is "", and any value passes.
+func dominant(fields []*introspect.Field) string {
+	if len(fields) > 1 {
+		fields = slices.DeleteFunc(fields, func(f *introspect.Field) bool { return f.GetName() == f.GetGoName() })
+	}
+	if len(fields) != 1 {
+		return ""
+	}
+	return fields[0].GetType()
+}
+
+// embedded returns the struct that an inline field is, or points to; nil if it was
+// not described.
+func embedded(types map[string]*introspect.Type, f *introspect.Field) *introspect.Type {
+	t := types[f.GetType()]
+	if t.GetKind() == "pointer" {
+		return types[t.GetElem()]
+	}
+	return t
 }
 
 // foldKey finds a key as encoding/json does: exactly, else whatever its case.
@@ -157,12 +192,56 @@ func jsonNames(desc protoreflect.MessageDescriptor) (names []string) {
 	return names
 }
 
-// eachMember calls f for the members of a JSON object, sorted, with their paths.
+// A member is one of a JSON object, which is a []member, so that the first of two
+// with one name is looked at as well: JSON reads both.
+type member struct {
+	key   string
+	value any
+}
+
+// parseValue reads a JSON value: a []member, a []any, or nil, since nothing else
+// has fields.
+func parseValue(dec *json.Decoder) (any, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	var members []member
+	var elements []any
+	for (token == json.Delim('{') || token == json.Delim('[')) && dec.More() {
+		var key any
+		if token == json.Delim('{') {
+			if key, err = dec.Token(); err != nil {
+				return nil, err
+			}
+		}
+		value, err := parseValue(dec)
+		if err != nil {
+			return nil, err
+		}
+		if name, named := key.(string); named {
+			members = append(members, member{name, value})
+		} else {
+			elements = append(elements, value)
+		}
+	}
+	switch token {
+	case json.Delim('{'):
+		_, err = dec.Token() // its end
+		return members, err
+	case json.Delim('['):
+		_, err = dec.Token()
+		return elements, err
+	}
+	return nil, nil
+}
+
+// eachMember calls f for the members of a JSON object, in order, with their paths.
 // Anything else has none.
 func eachMember(path string, value any, f func(key, path string, v any) error) error {
-	object, _ := value.(map[string]any)
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		if err := f(key, strings.TrimPrefix(path+"."+key, "."), object[key]); err != nil {
+	members, _ := value.([]member)
+	for _, m := range members {
+		if err := f(m.key, strings.TrimPrefix(path+"."+m.key, "."), m.value); err != nil {
 			return err
 		}
 	}
@@ -171,8 +250,8 @@ func eachMember(path string, value any, f func(key, path string, v any) error) e
 
 // eachElement is eachMember for arrays.
 func eachElement(path string, value any, f func(path string, v any) error) error {
-	array, _ := value.([]any)
-	for i, v := range array {
+	elements, _ := value.([]any)
+	for i, v := range elements {
 		if err := f(path+"["+strconv.Itoa(i)+"]", v); err != nil {
 			return err
 		}

@@ -33,6 +33,18 @@ type (
 		Country string `json:"country"`
 	}
 	nothing struct{}
+	// shadow's own Mark hides the one of shaded, which stands before it.
+	shadow struct {
+		shaded
+		Mark Origin
+	}
+	shaded struct{ Mark pin }
+	// clash has two fields called Mark at one depth: which one counts, a description does not tell.
+	clash struct {
+		shaded
+		Other
+	}
+	Other struct{ Mark Origin }
 )
 
 // described returns what a server says of a method that fn is.
@@ -107,4 +119,26 @@ func checkFieldsError(t *testing.T, d *introspect.DescribeReply, params string, 
 	}
 	assert.ErrorContains(t, err, "params of Test.It: "+want, params)
 	assert.True(t, isUsage(err), params)
+}
+
+func TestCheckFields_ReadsEmbeddedFieldsAsJSONDoes(t *testing.T) {
+	d := described(t, func(shadow) error { return nil })
+	checkFieldsError(t, d, `{"Mark":{"country":"nl"}}`, false, "")
+	checkFieldsError(t, d, `{"Mark":{"X":1}}`, false, `unknown field "X" (Mark.X): rpccmd.Origin has country`)
+	checkFieldsError(t, described(t, func(clash) error { return nil }), `{"Mark":{"ever":1}}`, false, "")
+}
+
+// What a server describes need not be a type that Go has.
+func TestCheckFields_EndsForTypesThatPointToThemselves(t *testing.T) {
+	d := &introspect.DescribeReply{
+		Method: &introspect.Method{Name: "Test.It", Params: "a"},
+		Types:  []*introspect.Type{{Name: "a", Kind: "pointer", Elem: "b"}, {Name: "b", Kind: "pointer", Elem: "a"}},
+	}
+	checkFieldsError(t, d, `{"a":[{}]}`, false, "")
+}
+
+// Of a member that is there twice JSON reads both.
+func TestCheckFields_LooksAtEachOfTwoMembersOfOneName(t *testing.T) {
+	d := described(t, func(basket) error { return nil })
+	checkFieldsError(t, d, `{"next":{"ownr":1},"next":{"owner":"ann"}}`, false, `unknown field "ownr" (next.ownr)`)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/rpc"
 	"example.com/rpc-from-scratch/final/transport/http2"
 )
@@ -43,8 +44,9 @@ func (o *options) addUnknownFlag(flags *pflag.FlagSet) {
 
 var codecs = map[string]rpc.Codec{"json": rpc.JSON, "gob": rpc.Gob, "protobuf": protobuf.Codec}
 
-// clientOptions turns the flags into those of a client; its errors are usage errors.
-func (o *options) clientOptions(t target) ([]rpc.ClientOption, error) {
+// clientOptions turns the flags into those of a client whose calls have ctx; its
+// errors are usage errors.
+func (o *options) clientOptions(ctx context.Context, t target) ([]rpc.ClientOption, error) {
 	codec, known := codecs[o.codec]
 	if !known {
 		return nil, usagef("unknown codec %q: want json, gob or protobuf", o.codec)
@@ -72,7 +74,8 @@ func (o *options) clientOptions(t target) ([]rpc.ClientOption, error) {
 	if err != nil {
 		return nil, err
 	}
-	if token != "" {
+	// An authorization of the user's own is sent instead, over any connection.
+	if _, own := rpc.OutgoingMetadata(ctx)[auth.MetadataKey]; token != "" && !own {
 		list = append(list, sendToken(cfg != nil || t.tls, token, dial))
 	}
 	return list, nil
@@ -145,7 +148,7 @@ func (o *options) dial(ctx context.Context, addr string) (*rpc.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := o.clientOptions(t)
+	list, err := o.clientOptions(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -100,11 +100,10 @@ func (s *sampler) fields(t *introspect.Type) []string {
 	for _, f := range t.GetFields() {
 		switch {
 		case f.GetInline():
-			inner := strings.TrimPrefix(f.GetType(), "*")
-			if embedded := s.types[inner]; embedded != nil && !s.inside[inner] {
-				s.inside[inner] = true
-				members = append(members, s.fields(embedded)...)
-				delete(s.inside, inner)
+			if inner := embedded(s.types, f); inner != nil && !s.inside[inner.GetName()] {
+				s.inside[inner.GetName()] = true
+				members = append(members, s.fields(inner)...)
+				delete(s.inside, inner.GetName())
 			}
 		case f.GetName() != "":
 			members = append(members, quote(f.GetName())+":"+s.member(f))
