@@ -40,9 +40,10 @@
 // context keeps its place, and its client's slot, until then.
 //
 // Whatever a peer sends, memory and goroutines stay within the bounds that the
-// options set, except with [Gob], which is for trusted peers. Each connection is
-// read by one goroutine that waits for nothing else, so cancels and pings are seen
-// while handlers hang and clients do not read.
+// options set, except with [Gob], which is for trusted peers. Reading a connection
+// waits for no peer to read and for little of your code: Authorize hooks, what
+// decodes gob, and [NonBlocking] methods. Cancels and pings are seen while other
+// handlers hang and clients do not read.
 //
 // The package logs nothing but panics of your code, which [WithPanicHandler] takes
 // over; [WithErrorHandler] is told why connections were closed. The wire format is

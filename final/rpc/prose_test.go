@@ -1,10 +1,12 @@
 package rpc_test
 
 import (
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // What pages and comments claim, and a machine can look up.
@@ -151,4 +155,52 @@ func TestREADME_MiddlewareHasExamples(t *testing.T) {
 		assert.Contains(t, readText(t, "..", filepath.FromSlash(folder[1]), "example_test.go"), "func Example", folder[1])
 	}
 	assert.Equal(t, 10, rows)
+}
+
+// PROTOCOL.md: "A server checks a request in this order and answers with the first
+// thing that is wrong". Each call here has all the faults that come later in it.
+func TestPROTOCOL_RequestsAreCheckedInItsOrder(t *testing.T) {
+	text := strings.Join(strings.Fields(readText(t, "..", "PROTOCOL.md")), " ")
+	require.Contains(t, text, "its frame, its ID, its metadata, its method, the calls in flight on the connection, "+
+		"authorisation, the calls on the whole server, its params.")
+	running := make(chan struct{})
+	srv := rpc.NewServer(rpc.WithMaxHandlers(1), rpc.WithMaxMetadata(32), rpc.WithAuthorize(func(_ context.Context, method string) (string, error) {
+		if method == "Test.Denied" {
+			return "", rpc.PermissionDenied
+		}
+		return "", nil
+	}))
+	defer srv.Close()
+	double := func(n int) int { return 2 * n }
+	require.NoError(t, srv.RegisterFunc("Test.Denied", double))
+	require.NoError(t, srv.RegisterFunc("Test.Double", double))
+	require.NoError(t, srv.RegisterFunc("Test.Hang", func(ctx context.Context) error {
+		close(running)
+		<-ctx.Done()
+		return ctx.Err()
+	}))
+	here, there := net.Pipe()
+	go srv.ServeConn(there)
+	client := rpc.NewClient(here, rpc.WithMaxAttempts(1))
+	defer client.Close()
+	require.ErrorIs(t, client.Call(t.Context(), "Test.Double", "no number", nil), rpc.InvalidArgument)
+	ctx, cancel := context.WithCancel(t.Context())
+	hung := client.Go(ctx, "Test.Hang", nil, nil)
+	<-running
+
+	long := rpc.WithMetadata(t.Context(), rpc.Metadata{"key": strings.Repeat("x", 32)})
+	for _, c := range []struct {
+		ctx    context.Context
+		method string
+		want   string
+	}{
+		{long, "Test.Nope", "resource_exhausted: metadata of "},
+		{t.Context(), "Test.Nope", "unimplemented: method not found"},
+		{t.Context(), "Test.Denied", "permission_denied"},
+		{t.Context(), "Test.Double", "resource_exhausted: more than 1 calls are running on this server"},
+	} {
+		assert.ErrorContains(t, client.Call(c.ctx, c.method, "no number", nil), c.want, c.method)
+	}
+	cancel()
+	<-hung.Done()
 }
