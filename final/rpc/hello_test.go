@@ -120,11 +120,10 @@ func TestMetadata_NumberOfPairsIsBounded(t *testing.T) {
 	})
 }
 
-// perConn returns the bytes of heap that each of many connections holds, after
+// perConn returns the bytes of heap that each of so many connections holds, after
 // open has made one and settle has let them become quiet. What is shared, such as
 // pooled buffers, is not counted.
-func perConn(open, settle func()) int {
-	const many = 12
+func perConn(many int, open, settle func()) int {
 	for range 2 {
 		open()
 	}
@@ -164,7 +163,7 @@ func TestHello_AStrangerHoldsLittleMemory(t *testing.T) {
 			largest[key] = strings.Repeat("v", (8<<10-pairsSize(manyPairs(maxPairs)))/maxPairs)
 		}
 		var conns []net.Conn
-		held := perConn(func() {
+		held := perConn(12, func() {
 			near, far := net.Pipe()
 			go srv.ServeConn(far)
 			near.Write((&clientHello{codec: "json", maxMessage: 4096, metadata: largest}).append(nil))

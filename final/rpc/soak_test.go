@@ -333,9 +333,9 @@ func TestCall_LargeMessagesBothWaysDoNotDeadlock(t *testing.T) {
 		var wg sync.WaitGroup
 		for g := range 64 {
 			wg.Go(func() {
-				for i := range 3 {
+				for i := range 2 {
 					id := fmt.Sprint(g, "-", i)
-					method := []Method[soakRequest, soakReply]{soakCall, soakFast}[i%2]
+					method := []Method[soakRequest, soakReply]{soakCall, soakFast}[i]
 					reply, err := method.Call(t.Context(), client, &soakRequest{ID: id, Payload: payload})
 					if assert.NoError(t, err) {
 						assert.Equal(t, id, reply.ID)
