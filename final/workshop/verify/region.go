@@ -10,6 +10,7 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
+	"example.com/rpc-from-scratch/final/workshop/seam"
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
@@ -22,12 +23,14 @@ func (c *Course) region(p *Page, r *lesson.Region) (string, error) {
 			return "", err
 		}
 		return c.changedRegion(s)
+	case r.Words[0] == seam.Region && p.Station != nil:
+		return seam.Text(c.Root, *p.Station, r.Words[1:])
 	case len(r.Words) == 1 && r.Words[0] == "steps":
 		return stationsRegion(p, course.Stations), nil
 	case len(r.Words) == 1 && r.Words[0] == "checkpoints" && p.Station != nil:
 		return stationsRegion(p, course.OfStep(p.Station.Step)), nil
 	}
-	return "", fmt.Errorf("no region is called %q: there are <!-- changed STATION -->, <!-- steps --> and, in a step, <!-- checkpoints -->",
+	return "", fmt.Errorf("no region is called %q: there are <!-- changed STATION -->, <!-- steps --> and, in a step, <!-- checkpoints --> and <!-- seams NAME... -->",
 		strings.Join(r.Words, " "))
 }
 

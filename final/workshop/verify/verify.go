@@ -28,6 +28,7 @@ var Checks = []Check{
 	{"time", "minutes are those of course/station.go, and schedules add up", checkTime},
 	{"template", "lessons have their parts in order, their length, and terms of the glossary", checkTemplate},
 	{"same", "a declaration is the same at each station, or the lesson names it", checkSame},
+	{"seams", "what tests call of unexported code is listed as a seam", checkSeams},
 	{"hints", "each new test has hints, and each hint a test", checkHints},
 	{"diffs", "testdata/diffs is up to date", checkDiffs},
 	{"console", "commands print what lessons say", checkConsole},

@@ -1,0 +1,89 @@
+package seam
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
+)
+
+// write writes files below a new folder.
+func write(t *testing.T, files map[string]string) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(root, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o777))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+	}
+	return root
+}
+
+const code = `package rpc
+
+type Server struct{ open map[int]bool }
+
+func (s *Server) serve(n int) {}
+
+// readLine reads.
+func readLine(text string,
+	max int) error { return nil }
+
+const maxLine = 5
+`
+
+const tests = `package rpc
+
+import "testing"
+
+func helper() {}
+
+func TestX(t *testing.T) {
+	helper()
+	maxLine := maxLine
+	_ = readLine("", maxLine)
+	missing()
+	new(Server).serve(1)
+}
+`
+
+func station(t *testing.T, name string) course.Station {
+	t.Helper()
+	s, err := course.Find(name)
+	require.NoError(t, err)
+	return s
+}
+
+func TestAll_AreThoseOfTheLessonsSoFar(t *testing.T) {
+	root := write(t, map[string]string{
+		"step01-tcp-server/README.md":          "# 01\n\n<!-- seams readLine Server.gone -->\n<!-- end -->\n",
+		"step02-json-protocol/README.md":       "# 02\n\n<!-- seams Server.serve -->\n<!-- end -->\n",
+		"step02-json-protocol/rpc/a.go":        code,
+		"step02-json-protocol/rpc/a_test.go":   tests,
+		"step03-client/README.md":              "# 03\n\n<!-- seams later -->\n<!-- end -->\n",
+		"step02-json-protocol/rpc/naive.txtar": "",
+	})
+	all, err := All(root, station(t, "02"))
+	require.NoError(t, err)
+	assert.Equal(t, []Seam{
+		{Name: "readLine", Text: "func readLine(text string, max int) error", Type: "func(string, int) error", File: "rpc/a.go", Station: "01", Callable: true},
+		{Name: "Server.serve", Text: "func (s *Server) serve(n int)", Type: "func(int)", File: "rpc/a.go", Station: "02", Callable: true},
+	}, all)
+
+	text, err := Text(root, station(t, "02"), []string{"readLine", "maxLine"})
+	require.NoError(t, err)
+	assert.Contains(t, text, "\n- `func readLine(text string, max int) error` in `rpc/a.go`\n- `const maxLine` in `rpc/a.go`\n")
+	_, err = Text(root, station(t, "02"), []string{"lost"})
+	assert.EqualError(t, err, "the code of 02 declares no lost")
+}
+
+func TestUsed(t *testing.T) {
+	root := write(t, map[string]string{"rpc/a.go": code, "rpc/a_test.go": tests, "rpc/naive_test.go": "package rpc\n\nvar _ = nothing\n"})
+	used, err := Used(root)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"maxLine", "readLine"}, used)
+}
