@@ -36,18 +36,20 @@ type Report struct {
 	Broken     []string   // mistakes of packages without tests that do not compile
 	Doubts     []Doubt    // of go vet
 	RedIsRight string     // why code that does not compile is as it should be; ""
+	Help       []string   // what else helps with mistakes
 }
 
-// ToDo returns the names of the tests that did not pass.
-func (r *Report) ToDo() []string { return r.names(func(s Status) bool { return s != Passed }) }
+// ToDo returns the names of the tests that are not done.
+func (r *Report) ToDo() []string { return r.names(func(s Status) bool { return !s.done() }) }
 
 // NotCompiled returns the names of the tests whose package does not compile.
 func (r *Report) NotCompiled() []string {
 	return r.names(func(s Status) bool { return s == NotCompiled })
 }
 
-// Passed returns the names of the tests that passed.
-func (r *Report) Passed() []string { return r.names(func(s Status) bool { return s == Passed }) }
+// Passed returns the names of the tests that are done: those that passed, and the
+// pins whose limit is lifted.
+func (r *Report) Passed() []string { return r.names(Status.done) }
 
 func (r *Report) names(want func(Status) bool) []string {
 	var names []string
@@ -83,8 +85,11 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if err := report.compile(ctx, there, tmp, o.Race); err != nil {
 		return nil, err
 	}
-	report.runAll(ctx, o)
-	return report, ctx.Err()
+	err = report.runAll(ctx, o)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return report, err
 }
 
 // plan fills r.Results with the tests to run, and returns the folders of their
@@ -164,7 +169,8 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 		})
 	}
 	if mistakes := r.Mistakes(); len(mistakes) > 0 {
-		r.RedIsRight = redIsRight(r.Target, lines(mistakes))
+		all := lines(mistakes)
+		r.RedIsRight, r.Help = redIsRight(r.Target, all), explain(r.Target, all)
 		return ctx.Err()
 	}
 	var err error

@@ -48,7 +48,7 @@ func compile(ctx context.Context, dir, name, tmp string, race bool) (*Package, e
 func (p *Package) list(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary, "-test.list", "^Test")
+	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary, "-test.list", "^(Test|Fuzz)")
 	cmd.Env = testEnv()
 	var out bounded
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -10,83 +10,80 @@ import (
 type Failure struct {
 	Test     string   // the subtest's name, "" for the test itself
 	Place    string   // "rpc/client_test.go:66"
-	What     []string // in the test's words, where Expected and Came do not say it all
+	What     []string // in the test's words, where Expected and Got do not say it all
 	Expected string   // "" where the assertion names none
-	Came     string
+	Got      string
 	More     []string // testify's diff, without its headings; what the script did before
 	Message  string   // what the test adds to its assertion
+
+	asserted bool // by testify
 }
 
-var (
-	failLine = regexp.MustCompile(`^( *)--- FAIL: (\S+) \(`)
-	logLine  = regexp.MustCompile(`^( +)([^\s:]+\.go):(\d+): ?(.*)$`)
-)
+var logLine = regexp.MustCompile(`^ {4}([^\s:]+\.go):(\d+): ?(.*)$`)
 
-// failures reads the output of one top-level test of the package in folder pkg,
-// as the testing package writes it without -v: "--- FAIL" lines, and below each,
-// indented by four more, what was logged.
-func failures(pkg, output string) []Failure {
+// failures returns what one top-level test of the package in folder pkg found
+// wrong, or logged on its way there. What subtests that pass have logged is left
+// out.
+func failures(pkg string, events []event) []Failure {
 	var found []Failure
-	sub, indent := "", 0
-	for _, entry := range entries(output) {
-		if m := failLine.FindStringSubmatch(entry[0]); m != nil {
-			_, sub, _ = strings.Cut(m[2], "/")
-			indent = len(m[1]) + 4
-			continue
-		}
-		m := logLine.FindStringSubmatch(entry[0])
-		if m[2] == "testing.go" || indent == 0 {
+	for _, e := range entries(events) {
+		m := logLine.FindStringSubmatch(e.lines[0])
+		if m[1] == "testing.go" {
 			continue // what the race detector and panics add is told elsewhere
 		}
-		if len(m[1]) < indent { // back in an outer test
-			sub, indent = outer(sub, (indent-len(m[1]))/4), len(m[1])
-		}
-		entry[0] = m[4]
-		f := Failure{Test: sub, Place: path.Join(pkg, m[2]) + ":" + m[3]}
+		e.lines[0] = m[3]
+		_, sub, _ := strings.Cut(e.test, "/")
+		f := Failure{Test: sub, Place: path.Join(pkg, m[1]) + ":" + m[2]}
 		switch {
-		case m[2] == "testscript.go":
-			f.readScript(pkg, entry)
-		case isTestify(entry):
-			f.readTestify(entry)
+		case m[1] == "testscript.go":
+			f.readScript(pkg, e.lines)
+		case isTestify(e.lines):
+			f.readTestify(e.lines)
 		default:
-			f.What = dedent(entry)
+			f.What = dedent(e.lines)
 		}
 		found = append(found, f)
 	}
 	return found
 }
 
-// entries splits output into its "--- FAIL" lines and what was logged, each with
-// the lines that go on below it.
-func entries(output string) [][]string {
-	var all [][]string
+// An entry is what a test has logged at once: the first line names the place.
+type entry struct {
+	test  string
+	lines []string
+}
+
+// entries returns what was logged by tests that do not pass.
+func entries(events []event) []entry {
+	well := map[string]bool{}
+	for _, e := range events {
+		if e.Action == "pass" || e.Action == "skip" {
+			well[e.Test] = true
+		}
+	}
+	var all []entry
 	within := false
-	for line := range strings.Lines(output) {
-		line = strings.TrimRight(line, "\r\n")
+	for _, e := range events {
+		line := strings.TrimRight(e.Output, "\r\n")
 		switch {
-		case failLine.MatchString(line) || logLine.MatchString(line):
-			all = append(all, []string{line})
+		case e.Action != "output" || well[e.Test] || line == "":
+		case logLine.MatchString(line):
+			all = append(all, entry{e.Test, []string{line}})
 			within = true
-		case within && strings.HasPrefix(line, "    "):
-			all[len(all)-1] = append(all[len(all)-1], line)
-		case line != "": // FAIL, a panic
+		case within && strings.HasPrefix(line, "    ") && all[len(all)-1].test == e.Test:
+			all[len(all)-1].lines = append(all[len(all)-1].lines, line)
+		default: // FAIL, a panic, what the code under test prints
 			within = false
 		}
 	}
 	return all
 }
 
-// outer takes the last n parts off a subtest's name.
-func outer(name string, n int) string {
-	parts := strings.Split(name, "/")
-	return strings.Join(parts[:max(0, len(parts)-n)], "/")
-}
-
 // dedent takes the testing package's indentation off all lines but the first,
 // and empty lines off the end.
 func dedent(lines []string) []string {
 	for i := 1; i < len(lines); i++ {
-		lines[i] = strings.TrimLeft(lines[i], " ")
+		lines[i] = strings.TrimPrefix(lines[i], "        ")
 	}
 	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
 		lines = lines[:len(lines)-1]

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -32,7 +33,7 @@ func (m Mistake) what() string {
 	return name + " does not compile"
 }
 
-// Mistakes returns what has to be mended before tests can run, one for each
+// Mistakes returns what has to be fixed before tests can run, one for each
 // folder that a line names: a package that does not compile breaks all that use
 // it.
 func (r *Report) Mistakes() []Mistake {
@@ -94,13 +95,22 @@ func codeFirst(lines []string) []string {
 	return lines
 }
 
-// mistakes prints what has to be mended first.
+// Explained returns what is known of the mistakes beyond the compiler's words.
+func (r *Report) Explained() []string {
+	if r.RedIsRight == "" {
+		return r.Help
+	}
+	return append([]string{r.RedIsRight}, r.Help...)
+}
+
+// mistakes prints what has to be fixed first.
 func (p *Printer) mistakes(r *Report) {
 	for i, m := range r.Mistakes() {
 		p.mistakesOf(title(r, m, i), m.Lines)
 	}
-	if r.RedIsRight != "" {
-		p.paragraph(r.RedIsRight)
+	for _, text := range r.Explained() {
+		fmt.Fprintln(p.W)
+		p.Paragraph(text)
 	}
 }
 
@@ -108,7 +118,7 @@ func (p *Printer) mistakes(r *Report) {
 func title(r *Report, m Mistake, i int) string {
 	title := m.what()
 	switch {
-	case len(m.Stops) == 0: // no test is held up
+	case len(m.Stops) == 0: // it stops no test
 	case !slices.ContainsFunc(r.Results, func(result Result) bool { return result.Status.ran() }):
 		title += ", so no test can run"
 	default:
@@ -118,9 +128,9 @@ func title(r *Report, m Mistake, i int) string {
 	case r.RedIsRight != "":
 		return title + ":"
 	case i == 0:
-		return title + ". Mend this first:"
+		return title + ". Fix this first:"
 	}
-	return title + ". Mend this, too:"
+	return title + ". Fix this, too:"
 }
 
 // lines returns those of all mistakes.

@@ -1,10 +1,12 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
@@ -18,27 +20,38 @@ func learner(t *testing.T, target Target) Target {
 	return target
 }
 
-// testifyOutput is what testify 1.12 and testing print, with its tabs as ⇥.
-var testifyOutput = strings.ReplaceAll(`--- FAIL: TestX (0.00s)
-    --- FAIL: TestX/a_b (0.00s)
-        x_test.go:9: a log line
-        x_test.go:10: 
-            ⇥Error Trace:⇥/tmp/rpc/x_test.go:10
-            ⇥            ⇥⇥⇥⇥/tmp/rpc/helpers_test.go:3
-            ⇥Error:      ⇥Not equal: 
-            ⇥            ⇥expected: "a\nb"
-            ⇥            ⇥actual  : "a\nX"
-            ⇥            ⇥
-            ⇥            ⇥Diff:
-            ⇥            ⇥--- Expected
-            ⇥            ⇥+++ Actual
-            ⇥            ⇥@@ -1,2 +1,2 @@
-            ⇥            ⇥ a
-            ⇥            ⇥-b
-            ⇥            ⇥+X
-            ⇥Test:       ⇥TestX/a_b
-            ⇥Messages:   ⇥what is
-    x_test.go:12: 
+// output returns events of a test that print these lines, with tabs for ⇥.
+func output(test, text string) []event {
+	var events []event
+	for line := range strings.Lines(strings.ReplaceAll(text, "⇥", "\t")) {
+		events = append(events, event{"output", test, line})
+	}
+	return events
+}
+
+// testifyOutput is what testify 1.12 and testing print.
+var testifyOutput = slices.Concat(
+	output("TestX/a_b", `    x_test.go:9: a log line
+    x_test.go:10: 
+        ⇥Error Trace:⇥/tmp/rpc/x_test.go:10
+        ⇥            ⇥⇥⇥⇥/tmp/rpc/helpers_test.go:3
+        ⇥Error:      ⇥Not equal: 
+        ⇥            ⇥expected: "a\nb"
+        ⇥            ⇥actual  : "a\nX"
+        ⇥            ⇥
+        ⇥            ⇥Diff:
+        ⇥            ⇥--- Expected
+        ⇥            ⇥+++ Actual
+        ⇥            ⇥@@ -1,2 +1,2 @@
+        ⇥            ⇥ a
+        ⇥            ⇥-b
+        ⇥            ⇥+X
+        ⇥Test:       ⇥TestX/a_b
+        ⇥Messages:   ⇥what is
+--- FAIL: TestX/a_b (0.00s)
+`), []event{{Action: "fail", Test: "TestX/a_b"}},
+	output("TestX/good", "    x_test.go:11: a log line of a subtest that passes\n"), []event{{Action: "pass", Test: "TestX/good"}},
+	output("TestX", `    x_test.go:12: 
         ⇥Error Trace:⇥/tmp/rpc/x_test.go:12
         ⇥Error:      ⇥Received unexpected error:
         ⇥            ⇥rpc: Dial is yours to write (step 03)
@@ -53,48 +66,60 @@ var testifyOutput = strings.ReplaceAll(`--- FAIL: TestX (0.00s)
         ⇥Error Trace:⇥/tmp/rpc/x_test.go:14
         ⇥Error:      ⇥An error is expected but got nil.
         ⇥Test:       ⇥TestX
+what the code under test prints
     x_test.go:15: 
         ⇥Error Trace:⇥/tmp/rpc/x_test.go:15
         ⇥Error:      ⇥"abc" does not contain "x"
         ⇥Test:       ⇥TestX
     x_test.go:16: first
-        second
+          second
     testing.go:1712: race detected during execution of test
 FAIL
-`, "⇥", "\t")
+`))
 
 func TestFailures_OfTestify(t *testing.T) {
 	want := []Failure{
 		{Test: "a_b", Place: "rpc/x_test.go:9", What: []string{"a log line"}},
-		{Test: "a_b", Place: "rpc/x_test.go:10", Expected: `"a\nb"`, Came: `"a\nX"`, More: []string{" a", "-b", "+X"}, Message: "what is"},
-		{Place: "rpc/x_test.go:12", Expected: "no error", Came: "rpc: Dial is yours to write (step 03)"},
-		{Place: "rpc/x_test.go:13", What: []string{"Target error should be in err chain:"}, Expected: `"EOF"`, Came: `"rpc: closed"`},
-		{Place: "rpc/x_test.go:14", Expected: "an error", Came: "none"},
-		{Place: "rpc/x_test.go:15", What: []string{`"abc" does not contain "x"`}},
-		{Place: "rpc/x_test.go:16", What: []string{"first", "second"}},
+		{Test: "a_b", Place: "rpc/x_test.go:10", Expected: `"a\nb"`, Got: `"a\nX"`, More: []string{" a", "-b", "+X"}, Message: "what is", asserted: true},
+		{Place: "rpc/x_test.go:12", Expected: "no error", Got: "rpc: Dial is yours to write (step 03)", asserted: true},
+		{Place: "rpc/x_test.go:13", What: []string{"Target error should be in err chain:"}, Expected: `"EOF"`, Got: `"rpc: closed"`, asserted: true},
+		{Place: "rpc/x_test.go:14", Expected: "an error", Got: "none", asserted: true},
+		{Place: "rpc/x_test.go:15", What: []string{`"abc" does not contain "x"`}, asserted: true},
+		{Place: "rpc/x_test.go:16", What: []string{"first", "  second"}},
 	}
 	assert.Equal(t, want, failures("rpc", testifyOutput))
-	assert.Equal(t, want, failures("rpc", strings.ReplaceAll(testifyOutput, "\n", "\r\n")))
+	for i, e := range testifyOutput {
+		testifyOutput[i].Output = strings.ReplaceAll(e.Output, "\n", "\r\n")
+	}
+	assert.Equal(t, want, failures("rpc", testifyOutput))
 }
 
 func TestFailures_OfAScript(t *testing.T) {
-	const output = `--- FAIL: TestScripts (0.00s)
-    --- FAIL: TestScripts/call (0.08s)
-        testscript.go:609: # The client makes one call. (0.052s)
-            > exec client
-            # What the server refuses. (0.020s)
-            > exec client -addr $ADDR ''
-            [stderr]
-            client: invalid request
-            FAIL: ../testdata/script/call.txtar:10: unexpected command failure
-            
-FAIL
-`
+	events := output("TestScripts/call", `    testscript.go:609: # The client makes one call. (0.052s)
+        > exec client
+        # What the server refuses. (0.020s)
+        > exec client -addr $ADDR ''
+        [stderr]
+        client: invalid request
+        FAIL: ../testdata/script/call.txtar:10: unexpected command failure
+        
+--- FAIL: TestScripts/call (0.08s)
+`)
 	assert.Equal(t, []Failure{{
 		Place: "testdata/script/call.txtar:10",
 		What:  []string{"unexpected command failure"},
 		More:  []string{"# What the server refuses. (0.020s)", "> exec client -addr $ADDR ''", "[stderr]", "client: invalid request"},
-	}}, failures("cmd", output))
+	}}, failures("cmd", events))
+}
+
+// Long lines come in parts, and a flood costs no more than its bound.
+func TestEvents_AreWholeLines(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	got, err := newConverter(t.Context(), ".").events(t.Context(), "\x16=== RUN   TestA\n    a_test.go:1: "+long+"\n\x16--- FAIL: TestA (0.00s)\n\x16FAIL\n")
+	require.NoError(t, err)
+	assert.Contains(t, got, event{"output", "TestA", "    a_test.go:1: " + long + "\n"})
+	assert.Contains(t, got, event{"fail", "TestA", ""})
+	assert.Equal(t, "    a_test.go:1: "+long+"\n--- FAIL: TestA (0.00s)\nFAIL\n", text(got))
 }
 
 func TestGoroutines_ShowTheLearnersCode(t *testing.T) {
@@ -111,34 +136,65 @@ example.com/mine/rpc.TestDeadlock.func1(0xc00001cd88?)
 	/home/me/mine/rpc/s_test.go:3 +0x39
 created by example.com/mine/rpc.TestLeak.func1 in goroutine 5
 	/home/me/mine/rpc/s_test.go:4 +0x9a
+
+goroutine 11 [select, 2 minutes]:
+net.(*pipe).read(0xc00001cd88)
+	/usr/local/go/src/net/pipe.go:1 +0x39
+bufio.(*Reader).ReadSlice(0xc00001cd88)
+	/usr/local/go/src/bufio/bufio.go:1 +0x39
+example.com/mine/rpc.(*Server).serve(...)
+	/home/me/mine/rpc/s.go:9
+
+goroutine 12 [select, 3 minutes]:
+net.(*pipe).read(0xc00001cd99)
+	/usr/local/go/src/net/pipe.go:1 +0x39
+bufio.(*Reader).ReadSlice(0xc00001cd99)
+	/usr/local/go/src/bufio/bufio.go:1 +0x39
+example.com/mine/rpc.(*Server).serve(...)
+	/home/me/mine/rpc/s.go:9
 `
-	assert.Equal(t, []Goroutine{{
-		State: "chan receive (durable), synctest bubble 1",
-		Own: []string{
+	assert.Equal(t, []Goroutine{
+		{State: "chan receive", Count: 1, Own: []string{
 			"rpc/s.go:4 in (*Server).Wait",
 			"rpc/s_test.go:3 in TestDeadlock.func1",
 			"rpc/s_test.go:4 in TestLeak.func1, where it was started",
-		},
-	}}, goroutines("/home/me/mine", output))
+		}},
+		{State: "select", Calls: "(*Reader).ReadSlice", Count: 2, Own: []string{"rpc/s.go:9 in (*Server).serve"}},
+	}, goroutines("/home/me/mine", output), "equal ones are counted")
 	assert.Empty(t, goroutines("/home/you", output))
 }
 
 func TestStuck(t *testing.T) {
-	ended := Goroutine{"running", []string{"rpc/server_test.go:15 in TestX"}}
-	client := Goroutine{"chan receive", []string{"rpc/server_test.go:17 in TestX.func1"}}
-	accepts := Goroutine{"select", []string{"rpc/helpers_test.go:81 in (*pipeListener).Accept", "rpc/server.go:43 in (*Server).Serve"}}
-	closes := Goroutine{"sync.WaitGroup.Wait", []string{"rpc/server.go:90 in (*Server).Close", "rpc/server_test.go:20 in TestX.func2"}}
-	spins := Goroutine{"running", []string{"rpc/server.go:3 in (*Server).Spin"}}
+	ended := Goroutine{State: "running", Own: []string{"rpc/server_test.go:15 in TestX"}}
+	client := Goroutine{State: "chan receive", Own: []string{"rpc/server_test.go:17 in TestX.func1"}}
+	accepts := Goroutine{State: "select", Own: []string{"rpc/helpers_test.go:81 in (*pipeListener).Accept", "rpc/server.go:43 in (*Server).Serve"}}
+	reads := Goroutine{State: "select", Calls: "(*Reader).ReadSlice", Own: []string{"rpc/line.go:9 in readLine"}}
+	socket := Goroutine{State: "IO wait", Calls: "(*conn).Read", Own: []string{"rpc/line.go:9 in readLine"}}
+	closes := Goroutine{State: "sync.WaitGroup.Wait", Own: []string{"rpc/server.go:90 in (*Server).Close", "rpc/server_test.go:20 in TestX.func2"}}
+	locks := Goroutine{State: "sync.Mutex.Lock", Own: []string{"rpc/server.go:80 in (*Server).track"}}
+	sends := Goroutine{State: "chan send", Own: []string{"rpc/client.go:80 in (*Client).readLoop"}}
+	calls := Goroutine{State: "select", Own: []string{"rpc/client.go:30 in (*Client).Call"}}
+	spins := Goroutine{State: "running", Own: []string{"rpc/server.go:3 in (*Server).Spin"}}
 	for _, c := range []struct{ all, want []Goroutine }{
 		{[]Goroutine{ended, client, accepts}, []Goroutine{accepts}},
 		{[]Goroutine{ended, accepts, closes}, []Goroutine{closes, accepts}},
 		{[]Goroutine{accepts, spins}, []Goroutine{spins, accepts}},
+		{[]Goroutine{reads, socket, accepts, calls, locks, sends, closes}, []Goroutine{locks, sends, closes, calls, reads, socket, accepts}},
 		{[]Goroutine{ended, client}, []Goroutine{client}},
 		{[]Goroutine{ended}, []Goroutine{ended}},
 		{nil, nil},
 	} {
 		assert.Equal(t, c.want, stuck(c.all))
 	}
+}
+
+func TestAdvice_OfLocksLooksAtAllGoroutines(t *testing.T) {
+	r := Result{Status: Hung, Stacks: []Goroutine{
+		{State: "sync.WaitGroup.Wait", Own: []string{"rpc/a.go:1 in a"}}, {State: "chan send", Own: []string{"rpc/a.go:2 in b"}},
+		{State: "chan send", Own: []string{"rpc/a.go:3 in c"}}, {State: "chan send", Own: []string{"rpc/a.go:4 in d"}},
+		{State: "sync.RWMutex.RLock", Own: []string{"rpc/a.go:5 in e"}},
+	}}
+	assert.Contains(t, advice(r), "holds this lock")
 }
 
 func TestBounded_KeepsBothEnds(t *testing.T) {

@@ -95,6 +95,14 @@ func (s *Server) Spin() {
 		s.n++
 	}
 }
+
+func (s *Server) Serve(l interface{ Accept() error }) {
+	for {
+		if l.Accept() != nil {
+			continue
+		}
+	}
+}
 `
 
 const planted = `package rpc
@@ -141,6 +149,27 @@ func TestHang(t *testing.T) {
 
 func TestSpin(t *testing.T) { new(Server).Spin() }
 
+type closed struct{}
+
+//go:noinline
+func (closed) Accept() error { return os.ErrClosed }
+
+func TestSpinAccept(t *testing.T) { new(Server).Serve(closed{}) }
+
+func TestLimit_Gone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { t.Skip("lifted: 5b") })
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("good")
+	f.Add("bad")
+	f.Fuzz(func(t *testing.T, s string) {
+		if s == "bad" {
+			t.Error("a bad seed")
+		}
+	})
+}
+
 func TestExit(t *testing.T) {
 	fmt.Println("good bye")
 	os.Exit(3)
@@ -178,7 +207,7 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 			"init/init_test.go": "package init\n\nimport \"testing\"\n\nfunc TestInit(t *testing.T) {}\n",
 		})
 	// Only those that hang have little time: any other may be slow on a busy machine.
-	report := run(t, target, Options{Race: race, Timeout: time.Minute, Run: regexp.MustCompile("Good|First|Panic|Deadlock|Leak|Exit|Chatter|Race|Cmd|Init")})
+	report := run(t, target, Options{Race: race, Timeout: time.Minute, Run: regexp.MustCompile("Good|First|Panic|Deadlock|Leak|Exit|Chatter|Race|Cmd|Init|Limit|Fuzz")})
 	hanging := run(t, target, Options{Timeout: time.Second, Run: regexp.MustCompile("TestHang|TestSpin")})
 	report.Results = append(report.Results, hanging.Results...)
 
@@ -188,7 +217,8 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 	}
 	want := map[string]Status{
 		"TestFirst": Failed, "TestGood": Passed, "TestPanic": Panicked, "TestPanicElsewhere": Panicked,
-		"TestDeadlock": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung,
+		"TestDeadlock": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung, "TestSpinAccept": Hung,
+		"TestLimit_Gone": Lifted, "FuzzRead": Failed,
 		"TestExit": Failed, "TestChatter": Failed, "TestRace": Passed,
 		"TestCmd": NotCompiled, "TestInit": NotCompiled,
 	}
@@ -212,6 +242,10 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestDeadlock").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestLeak").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:12 in (*Server).Lock", stuck(result(t, report, "TestHang").Stacks)[0].Own[0])
+	assert.Equal(t, "rpc/server.go:28", result(t, report, "TestSpinAccept").Spins)
+	assert.Equal(t, "5b", result(t, report, "TestLimit_Gone").Lifted)
+	assert.NotContains(t, report.ToDo(), "TestLimit_Gone")
+	assert.Equal(t, "a bad seed", result(t, report, "FuzzRead").Failures[0].What[0])
 	assert.Contains(t, result(t, report, "TestExit").Failures[0].What, "good bye")
 	assert.Less(t, len(result(t, report, "TestChatter").Output), 3*boundedHalf)
 	assert.Equal(t, []string{"at last"}, result(t, report, "TestChatter").Failures[0].What)
@@ -243,6 +277,32 @@ func TestRun_SaysWhereRedIsRight(t *testing.T) {
 	report = run(t, target, Options{})
 	assert.Empty(t, report.RedIsRight, "this mistake is the learner's own")
 	assert.Contains(t, report.Packages[0].Errors[0], "rpc/server.go:7:22: too many return values")
+}
+
+func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
+	const ours = "package rpc\n\nfunc readLine(text string, max int) (string, error) { return text, nil }\n"
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { readLine(\"\", 1) }\n\nfunc connect() {}\n"
+	for name, c := range map[string]struct {
+		mine string
+		want []string
+	}{
+		"missing": {"package rpc\n", []string{
+			"The tests call these by name. Their names and signatures are given, their bodies are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)"}},
+		"another signature": {"package rpc\n\nfunc readLine(s string) (string, error) { return s, nil }\n", []string{
+			"The tests call these by name. Their names and signatures are given, their bodies are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)\n" +
+				"  yours: func readLine(s string) (string, error)"}},
+		"other names": {"package rpc\n\nfunc readLine(s string, n int) (_ string, _ error) { return s, nil }\n", nil},
+		"a helper's name": {ours + "\nfunc connect() {}\n", []string{
+			"connect is also a helper of the tests, rpc/a_test.go:7:6. Give yours, at rpc/line.go:5, another name."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := plant(t, map[string]string{"rpc/line.go": ours}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test},
+				map[string]string{"rpc/line.go": c.mine, "rpc/a_test.go": test})
+			writeFiles(t, filepath.Join(target.Root, "step01-tcp-server"), map[string]string{"README.md": "# 01\n\n<!-- seams readLine -->\n<!-- end -->\n"})
+			report := run(t, target, Options{})
+			assert.Equal(t, c.want, report.Help)
+		})
+	}
 }
 
 func TestRun_TellsWhatIsLost(t *testing.T) {
@@ -300,7 +360,7 @@ func TestRun_WhatGoTestRefusesIsToDo(t *testing.T) {
 	}
 }
 
-func TestRun_NamesTheFolderToMend(t *testing.T) {
+func TestRun_NamesTheFolderToFix(t *testing.T) {
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { missing() }\n"
 	files := map[string]string{"rpc/a_test.go": test}
 	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, files, map[string]string{
@@ -314,7 +374,7 @@ func TestRun_NamesTheFolderToMend(t *testing.T) {
 	require.Len(t, report.Mistakes(), 1)
 	assert.Equal(t, "rpc does not compile: "+mistake, report.Mistakes()[0].String())
 	text := printed(report, Printer{})
-	assert.Contains(t, text, "rpc does not compile, so no test can run. Mend this first:\n  "+mistake+"\n\n")
+	assert.Contains(t, text, "rpc does not compile, so no test can run. Fix this first:\n  "+mistake+"\n")
 	assert.NotContains(t, text, "missing", "that a test does not compile either may come of it")
 	assert.NotContains(t, text, "TestFirst")
 	assert.Contains(t, text, "New in 02\n  to do   1 test, not compiled\n")

@@ -6,28 +6,31 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/fatih/color"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
-// A Printer writes reports.
+// A Printer writes reports for people.
 type Printer struct {
 	W       io.Writer
-	Verbose bool                     // the whole output of a test that fails, in place of what matters of it
-	Hint    func(test string) string // its first hint, or ""
+	Width   int                      // columns to fit into; 0: as many as it takes
+	Verbose bool                     // the whole output of the test that is explained
+	Hint    func(test string) string // its first hint, or ""; nil: there are none
 }
 
 // What is shown of a report at most, so that it can be taken in: the rest is
 // counted.
 const (
-	maxDetailed = 8   // tests with details
 	maxFailures = 2   // failures of a test
 	maxLines    = 16  // lines of a diff, a session, a text
 	maxStacks   = 3   // goroutines that wait
 	maxFrames   = 5   // of a stack
 	maxErrors   = 15  // lines about a package's mistakes
 	maxWidth    = 400 // characters of a value
+	maxCause    = 300 // characters of a cause in the list
 )
 
 var (
@@ -37,67 +40,143 @@ var (
 	faint = color.New(color.Faint).SprintFunc()
 )
 
-// Print writes the report: what does not compile, then the tests.
-func (p *Printer) Print(r *Report) {
-	p.mistakes(r)
-	detailed := 0
-	p.group("New in "+r.Target.Station.Name, r, true, &detailed)
-	p.group("Carried over", r, false, &detailed)
-	p.doubts(r)
+// Header says what is checked.
+func (p *Printer) Header(t Target) {
+	p.Paragraph(fmt.Sprintf("%s %s: %s", t.Station.Name, t.Station.Title, t.Dir))
+}
+
+// Print writes the report: the tests, what does not compile, and last, where the
+// eye is, the first failure with all that is known of it. It returns the name of
+// the test whose hint it has shown, "" if none.
+func (p *Printer) Print(r *Report) (hinted string) {
+	p.section("New in "+r.Target.Station.Name, r, true)
+	p.section("Carried over", r, false)
 	p.leftOut(r)
-	if detailed > maxDetailed {
-		fmt.Fprintf(p.W, "Only %d are explained here: go tool workshop check -run NAME explains another.\n\n", maxDetailed)
+	fmt.Fprintf(p.W, "%d of %s.\n", len(r.Passed()), plural(len(r.Results), "test passes", "tests pass"))
+	p.doubts(r)
+	p.mistakes(r)
+	if len(r.Mistakes()) > 0 {
+		return "" // fixed first
 	}
-	done, all := len(r.Passed()), len(r.Results)
-	fmt.Fprintf(p.W, "%d of %s.\n", done, plural(all, "test passes", "tests pass"))
+	return p.first(r)
 }
 
-// mistakesOf prints lines, some of which go on below, under a title.
-func (p *Printer) mistakesOf(title string, lines []string) {
-	fmt.Fprintln(p.W, bold(title))
-	p.lines("  ", strings.Split(strings.Join(lines, "\n"), "\n"), maxErrors)
-	fmt.Fprintln(p.W)
+// First returns the test to look at first: the first that failed, but rather one
+// with a hint. Nil if all have passed, or none has run.
+func (r *Report) First(hint func(test string) string) *Result {
+	var first *Result
+	for i := range r.Results {
+		result := &r.Results[i]
+		switch {
+		case result.Status.done() || !result.Status.ran():
+		case hint == nil || hint(result.Test.Name) != "":
+			return result
+		case first == nil:
+			first = result
+		}
+	}
+	return first
 }
 
-func (p *Printer) paragraph(text string) { fmt.Fprintf(p.W, "%s\n\n", text) }
+// first explains one failure.
+func (p *Printer) first(r *Report) (hinted string) {
+	first := r.First(p.Hint)
+	if first == nil {
+		return ""
+	}
+	fmt.Fprintf(p.W, "\n%s\n", bold("Begin with "+first.Test.Name))
+	p.details(*first)
+	p.field("hint", advice(*first))
+	if p.Hint == nil {
+		return ""
+	}
+	hint := p.Hint(first.Test.Name)
+	if hint == "" {
+		return ""
+	}
+	p.field("hint", hint)
+	return first.Test.Name
+}
 
-// group prints the tests that are new, or those that are not: of the latter,
+// section prints the tests that are new, or those that are not: of the latter,
 // those that pass are only counted, as are all that could not run.
-func (p *Printer) group(title string, r *Report, added bool, detailed *int) {
-	var of []Result
+func (p *Printer) section(title string, r *Report, added bool) {
+	var of, failed []Result
+	count := map[Status]int{}
 	for _, result := range r.Results {
 		if result.New == added {
 			of = append(of, result)
+			count[result.Status]++
 		}
 	}
 	if len(of) == 0 {
 		return
 	}
 	fmt.Fprintln(p.W, bold(title))
-	passed, notCompiled, leftOut := 0, 0, 0
 	for _, result := range of {
 		switch {
-		case result.Status == Passed && !added:
-			passed++
-		case result.Status == NotCompiled:
-			notCompiled++
-		case result.Status == LeftOut:
-			leftOut++
-		case result.Status != Missing:
-			p.result(result, detailed)
+		case result.Status == Passed && added:
+			p.entry(green("passed"), result.Test.Name)
+		case result.Status == Lifted:
+			p.entry(green("lifted"), result.Test.Name+": "+lifted(r.Target.Station, result.Lifted))
+		case result.Status.ran() && !result.Status.done():
+			failed = append(failed, result)
 		}
 	}
+	for _, g := range groups(failed) {
+		p.group(g)
+	}
 	p.missing(of)
-	if notCompiled > 0 {
-		fmt.Fprintf(p.W, "  %s   %s, not compiled\n", red("to do"), plural(notCompiled, "test", "tests"))
-	}
-	if leftOut > 0 {
-		fmt.Fprintf(p.W, "  %s   %s, not run\n", red("to do"), plural(leftOut, "test", "tests"))
-	}
-	if passed > 0 {
-		fmt.Fprintf(p.W, "  %s  %s\n", green("passed"), plural(passed, "test", "tests"))
+	p.counted(red("to do "), count[NotCompiled], "not compiled")
+	p.counted(red("to do "), count[LeftOut], "not run")
+	if !added {
+		p.counted(green("passed"), count[Passed], "")
 	}
 	fmt.Fprintln(p.W)
+}
+
+// group prints tests that failed for one reason.
+func (p *Printer) group(g group) {
+	cause := string([]rune(g.cause)[:min(len([]rune(g.cause)), maxCause)])
+	if cause != g.cause {
+		cause += "…"
+	}
+	if len(g.results) == 1 {
+		p.entry(red("to do "), g.results[0].Test.Name+": "+cause)
+		return
+	}
+	p.entry(red("to do "), fmt.Sprintf("%d tests: %s", len(g.results), cause))
+	var names []string
+	for _, r := range g.results {
+		names = append(names, r.Test.Name)
+	}
+	p.wrapped("          ", "          ", faint, strings.Join(names, " "))
+}
+
+// counted says how many tests ended in one way.
+func (p *Printer) counted(label string, n int, how string) {
+	if n == 0 {
+		return
+	}
+	text := plural(n, "test", "tests")
+	if how != "" {
+		text += ", " + how
+	}
+	p.entry(label, text)
+}
+
+// entry prints a line of the list: a label of six letters, and a text.
+func (p *Printer) entry(label, text string) {
+	p.wrapped("  "+label+"  ", "          ", fmt.Sprint, text)
+}
+
+// lifted says what it means that a pin's limit is gone.
+func lifted(at course.Station, by string) string {
+	s, err := course.Find(by)
+	if err == nil && course.Index(s) > course.Index(at) {
+		return "your code does what " + by + " adds, so you are ahead"
+	}
+	return "your code no longer has this limit"
 }
 
 // leftOut says why tests have not been run.
@@ -105,7 +184,7 @@ func (p *Printer) leftOut(r *Report) {
 	isLeftOut := func(s Status) bool { return s == LeftOut }
 	if n := len(r.names(isLeftOut)); n > 0 {
 		hang := len(r.names(func(s Status) bool { return s == Hung }))
-		p.paragraph(fmt.Sprintf("%d tests hang, probably for the same reason; %s not been run (go tool workshop check -run NAME runs one).",
+		p.Paragraph(fmt.Sprintf("%d tests hang, probably for the same reason; %s not been run (go tool workshop check -run NAME runs one).",
 			hang, plural(n, "other has", "others have")))
 	}
 }
@@ -119,41 +198,15 @@ func (p *Printer) missing(of []Result) {
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(gone)) {
-		fmt.Fprintf(p.W, "  %s   %s of %s, not in your folder any more: the course's own file has %s\n",
-			red("to do"), plural(gone[file], "test", "tests"), file, them(gone[file]))
-	}
-}
-
-func them(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
-}
-
-func (p *Printer) result(r Result, detailed *int) {
-	if r.Status == Passed {
-		fmt.Fprintf(p.W, "  %s  %s\n", green("passed"), r.Test.Name)
-		return
-	}
-	fmt.Fprintf(p.W, "  %s   %s\n", red("to do"), r.Test.Name)
-	if *detailed++; *detailed > maxDetailed {
-		return
-	}
-	p.details(r)
-	p.field("hint", advice(r))
-	if p.Hint == nil {
-		return
-	}
-	if hint := p.Hint(r.Test.Name); hint != "" {
-		p.field("hint", hint)
+		p.entry(red("to do "), fmt.Sprintf("%s of %s, not in your folder any more: go tool workshop update brings the file back",
+			plural(gone[file], "test", "tests"), file))
 	}
 }
 
 // details prints why a test did not pass.
 func (p *Printer) details(r Result) {
 	if p.Verbose {
-		p.lines("      ", strings.Split(strings.TrimRight(r.Output, "\n"), "\n"), 1<<20)
+		p.lines("  ", strings.Split(strings.TrimRight(r.Output, "\n"), "\n"), 1<<20)
 		return
 	}
 	for i, f := range r.Failures {
@@ -174,9 +227,10 @@ func (p *Printer) failure(f Failure) {
 	}
 	p.field("at", place)
 	p.field("", strings.Join(f.What, "\n"))
-	p.field("expected", f.Expected)
-	p.field("came", f.Came)
-	p.field("", strings.Join(f.More, "\n"))
+	expected, got := window(f.Expected, f.Got, maxWidth)
+	p.field("expected", expected)
+	p.field("got", got)
+	p.field("", strings.Join(pairs(f.More), "\n"))
 	p.field("message", f.Message)
 }
 
@@ -214,15 +268,22 @@ func deadlock(text string) string {
 	return "every goroutine waits, and nothing can wake one"
 }
 
-// waiting shows where goroutines stand: those that wait in the learner's code, or
+// waiting shows where goroutines are: those that wait in the learner's code, or
 // else the test's own.
 func (p *Printer) waiting(all []Goroutine, none string) {
 	shown := stuck(all)
 	for _, g := range shown[:min(len(shown), maxStacks)] {
-		state, _, _ := strings.Cut(g.State, ", synctest bubble")
-		p.field("in", strings.TrimSuffix(state, " (durable)")+"\n"+firstFrames(g))
+		state := g.State
+		if g.Count > 1 {
+			state = fmt.Sprintf("%d goroutines: %s", g.Count, state)
+		}
+		p.field("in", state+"\n"+firstFrames(g))
 	}
-	switch more := len(shown) - maxStacks; {
+	more := 0
+	for _, g := range shown[min(len(shown), maxStacks):] {
+		more += g.Count
+	}
+	switch {
 	case len(shown) == 0:
 		p.field("", none)
 	case more > 0:
@@ -234,15 +295,32 @@ func firstFrames(g Goroutine) string {
 	return strings.Join(g.Own[:min(len(g.Own), maxFrames)], "\n")
 }
 
+// mistakesOf prints lines, some of which go on below, under a title.
+func (p *Printer) mistakesOf(title string, lines []string) {
+	fmt.Fprintln(p.W)
+	p.wrapped("", "", bold, title)
+	p.lines("  ", strings.Split(strings.Join(lines, "\n"), "\n"), maxErrors)
+}
+
+// Paragraph writes a text, whose lines may be too long, and an empty line.
+func (p *Printer) Paragraph(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		p.wrapped(indent, indent, fmt.Sprint, line[len(indent):])
+	}
+	fmt.Fprintln(p.W)
+}
+
 // field prints a label and a text of some lines beside it; nothing if the text is
 // empty.
 func (p *Printer) field(label, text string) {
 	if text == "" {
 		return
 	}
+	const indent = "            "
 	lines := strings.Split(text, "\n")
-	fmt.Fprintf(p.W, "            %s %s\n", faint(fmt.Sprintf("%-9s", label)), short(lines[0]))
-	p.lines(strings.Repeat(" ", 22), lines[1:], maxLines)
+	p.wrapped("  "+faint(fmt.Sprintf("%-10s", label)), indent, fmt.Sprint, lines[0])
+	p.lines(indent, lines[1:], maxLines)
 }
 
 // lines prints the first n lines, and says how many are left out.
@@ -252,16 +330,22 @@ func (p *Printer) lines(indent string, lines []string, n int) {
 			fmt.Fprintf(p.W, "%s… %s\n", indent, plural(len(lines)-n, "more line", "more lines"))
 			return
 		}
-		fmt.Fprintf(p.W, "%s%s\n", indent, short(line))
+		p.wrapped(indent, indent, fmt.Sprint, short(line))
 	}
 }
 
-// short cuts a line that is too long to be read, at a character's end.
-func short(line string) string {
-	if utf8.RuneCountInString(line) <= maxWidth {
-		return line
+// wrapped prints a line that may take several: first stands before the first of
+// them, rest before the others.
+func (p *Printer) wrapped(first, rest string, paint func(...any) string, line string) {
+	line = clean(line)
+	if width := p.Width - ansi.StringWidth(rest); p.Width > 0 {
+		line = ansi.Wrap(line, max(width, 20), "")
 	}
-	return string([]rune(line)[:maxWidth]) + "…"
+	indent := first
+	for part := range strings.SplitSeq(line, "\n") {
+		fmt.Fprintln(p.W, strings.TrimRight(indent+paint(part), " "))
+		indent = rest
+	}
 }
 
 // plural counts things.

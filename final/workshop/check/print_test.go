@@ -1,10 +1,16 @@
 package check
 
 import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
@@ -21,20 +27,24 @@ func test(name string) course.Test {
 	return course.Test{Name: name, Package: "rpc", File: "rpc/a_test.go"}
 }
 
+// failed returns the result of a new test that failed.
+func failed(name string, failures ...Failure) Result {
+	return Result{Test: test(name), New: true, Status: Failed, Failures: failures}
+}
+
+var stubbed = Failure{Place: "rpc/helpers_test.go:7", What: []string{"the server serves no longer"}, Message: "Serve returned: rpc: Server.Serve is yours to write (step 03)"}
+
 func TestPrint(t *testing.T) {
 	report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{
 		{Test: test("TestA"), New: true, Status: Passed},
-		{Test: test("TestB"), New: true, Status: Failed, Failures: []Failure{
-			{Test: "empty", Place: "rpc/a_test.go:5", Expected: "1", Came: "2", More: []string{"-1", "+2"}, Message: "the count"},
-			{Place: "rpc/a_test.go:6", What: []string{"Should be true"}},
-			{Place: "rpc/a_test.go:7"}, {Place: "rpc/a_test.go:8"},
-		}},
-		{Test: test("TestC"), New: true, Status: Hung, Panic: "test timed out after 20s", Stacks: []Goroutine{
-			{"chan receive (durable), synctest bubble 1", []string{"rpc/a_test.go:9 in TestC"}},
-			{"sync.Mutex.Lock", []string{"rpc/server.go:3 in (*Server).Close", "rpc/a_test.go:4 in TestC"}},
-		}},
-		{Test: test("TestD"), New: true, Status: Deadlocked, Panic: "deadlock: main bubble goroutine has exited but blocked goroutines remain",
-			Stacks: []Goroutine{{"select (durable)", []string{"rpc/server.go:3 in serve"}}}},
+		{Test: test("TestLimit_L"), New: true, Status: Lifted, Lifted: "5b"},
+		{Test: test("TestLimit_M"), New: true, Status: Lifted, Lifted: "03"},
+		failed("TestS", stubbed),
+		failed("TestB",
+			Failure{Test: "empty", Place: "rpc/a_test.go:5", Expected: "1", Got: "2", More: []string{"-1", "+2"}, Message: "the count"},
+			Failure{Place: "rpc/a_test.go:6", What: []string{"Should be true"}},
+			Failure{Place: "rpc/a_test.go:7"}, Failure{Place: "rpc/a_test.go:8"}),
+		failed("TestT", stubbed),
 		{Test: test("TestE"), Status: Passed},
 		{Test: test("TestF"), Status: Passed},
 		{Test: test("TestG"), Status: NotCompiled},
@@ -42,47 +52,105 @@ func TestPrint(t *testing.T) {
 		{Test: test("TestI"), Status: Raced, Race: []string{"read at rpc/server.go:1 in a", "write at rpc/server.go:2 in b"}},
 	}}
 	hint := func(name string) string {
-		return map[string]string{"TestB": "Count from one.\nNot from zero.", "TestC": "Lock and unlock."}[name]
+		return map[string]string{"TestB": "Count from one.\nNot from zero.", "TestI": "Lock and unlock."}[name]
 	}
 	assert.Equal(t, `New in 03
   passed  TestA
-  to do   TestB
-            at        rpc/a_test.go:5 in empty
-            expected  1
-            came      2
-                      -1
-                      +2
-            message   the count
-            at        rpc/a_test.go:6
-                      Should be true
-                      and 2 more: go tool workshop check -run TestB -v shows all
-            hint      Count from one.
-                      Not from zero.
-  to do   TestC
-            hung      it was still running when its time was over (20s)
-            in        sync.Mutex.Lock
-                      rpc/server.go:3 in (*Server).Close
-                      rpc/a_test.go:4 in TestC
-            hint      Somebody holds this lock and never gives it back: look for a way out without Unlock, or for a wait with the lock held.
-            hint      Lock and unlock.
-  to do   TestD
-            stuck     the test has ended, but a goroutine that it started waits for ever
-            in        select
-                      rpc/server.go:3 in serve
-            hint      The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?
+  lifted  TestLimit_L: your code does what 5b adds, so you are ahead
+  lifted  TestLimit_M: your code no longer has this limit
+  to do   2 tests: Server.Serve is yours to write
+          TestS TestT
+  to do   TestB: expected 1, got 2: the count
 
 Carried over
-  to do   TestI
-            race      two goroutines use the same memory at once, and one of them writes:
-                      read at rpc/server.go:1 in a
-                      write at rpc/server.go:2 in b
-            hint      Both lines use the same variable. Which lock guards it, and which of the two does not take it?
-  to do   1 test of rpc/a_test.go, not in your folder any more: the course's own file has it
+  to do   TestI: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b
+  to do   1 test of rpc/a_test.go, not in your folder any more: go tool workshop update brings the file back
   to do   1 test, not compiled
   passed  2 tests
 
-3 of 9 tests pass.
+5 of 11 tests pass.
+
+Begin with TestB
+  at        rpc/a_test.go:5 in empty
+  expected  1
+  got       2
+            -1
+            +2
+  message   the count
+  at        rpc/a_test.go:6
+            Should be true
+            and 2 more: go tool workshop check -run TestB -v shows all
+  hint      Count from one.
+            Not from zero.
 `, printed(report, Printer{Hint: hint}))
+
+	narrow := printed(report, Printer{Hint: hint, Width: 60})
+	for line := range strings.Lines(narrow) {
+		assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 60, line)
+	}
+	assert.Contains(t, narrow, "  to do   TestI: data race: read at rpc/server.go:1 in a,\n          write at rpc/server.go:2 in b\n")
+}
+
+func TestPrint_ExplainsHowATestEnded(t *testing.T) {
+	for _, c := range []struct {
+		result Result
+		want   string
+	}{
+		{Result{Status: Hung, Panic: "test timed out after 20s", Stacks: []Goroutine{
+			{State: "chan receive", Own: []string{"rpc/a_test.go:9 in TestC"}, Count: 1},
+			{State: "select", Own: []string{"rpc/server.go:9 in (*Server).serveConn"}, Calls: "(*Reader).ReadSlice", Count: 12},
+			{State: "sync.Mutex.Lock", Own: []string{"rpc/server.go:3 in (*Server).Close", "rpc/a_test.go:4 in TestC"}, Count: 2},
+		}}, `  to do   TestC: hangs: sync.Mutex.Lock at rpc/server.go:3 in (*Server).Close
+
+0 of 1 test passes.
+
+Begin with TestC
+  hung      it was still running when its time was over (20s)
+  in        2 goroutines: sync.Mutex.Lock
+            rpc/server.go:3 in (*Server).Close
+            rpc/a_test.go:4 in TestC
+  in        12 goroutines: select
+            rpc/server.go:9 in (*Server).serveConn
+  hint      A goroutine holds this lock and never gives it back. Look for a return without Unlock, or for a wait while the lock is held.
+`},
+		{Result{Status: Hung, Panic: "test timed out after 20s", Spins: "rpc/server.go:3", Stacks: []Goroutine{
+			{State: "runnable", Own: []string{"rpc/server.go:4 in (*Server).Serve"}, Count: 1}}},
+			`  to do   TestC: hangs: the loop at rpc/server.go:3 goes on when Accept fails
+
+0 of 1 test passes.
+
+Begin with TestC
+  hung      it was still running when its time was over (20s)
+  in        runnable
+            rpc/server.go:4 in (*Server).Serve
+  hint      Accept fails each time, as it does once the listener is closed, and the loop at rpc/server.go:3 goes on. It has to return the error.
+`},
+		{Result{Status: Deadlocked, Panic: "deadlock: main bubble goroutine has exited but blocked goroutines remain",
+			Stacks: []Goroutine{{State: "select", Own: []string{"rpc/server.go:3 in serve"}, Count: 1}}},
+			`  to do   TestC: the test has ended, but a goroutine that it started waits for ever: select at rpc/server.go:3 in serve
+
+0 of 1 test passes.
+
+Begin with TestC
+  stuck     the test has ended, but a goroutine that it started waits for ever
+  in        select
+            rpc/server.go:3 in serve
+  hint      The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?
+`},
+		{Result{Status: Panicked, Panic: "assignment to entry in nil map", Stacks: []Goroutine{{State: "running", Own: []string{"rpc/server.go:3 in serve"}, Count: 1}}},
+			`  to do   TestC: panics: assignment to entry in nil map, at rpc/server.go:3 in serve
+
+0 of 1 test passes.
+
+Begin with TestC
+  panic     assignment to entry in nil map
+  in        rpc/server.go:3 in serve
+`},
+	} {
+		c.result.Test, c.result.New = test("TestC"), true
+		report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{c.result}}
+		assert.Equal(t, "New in 03\n"+c.want, printed(report, Printer{}))
+	}
 }
 
 func TestPrint_IsBounded(t *testing.T) {
@@ -95,9 +163,33 @@ func TestPrint_IsBounded(t *testing.T) {
 	text := printed(report, Printer{})
 	assert.Less(t, len(text), 20_000)
 	assert.Contains(t, text, "… 4984 more lines")
-	assert.Contains(t, text, "x…\n")
-	assert.Contains(t, text, "Only 8 are explained here: go tool workshop check -run NAME explains another.")
-	assert.Contains(t, printed(report, Printer{Verbose: true}), "      whole\n")
+	assert.Contains(t, text, "x… (1048176 characters more)\n")
+	assert.Contains(t, text, "  to do   100 tests: expected x")
+	assert.Contains(t, printed(report, Printer{Verbose: true}), "  whole\n")
+}
+
+func TestPrint_NeverCutsBeforeTheFirstDifference(t *testing.T) {
+	same := strings.Repeat("same", 300)
+	r := failed("TestA", Failure{Place: "rpc/a_test.go:5", Expected: `"` + same + `this"`, Got: `"` + same + `that"`,
+		More: []string{"-" + same + "this", "+" + same + "that"}})
+	report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{r}}
+	text := printed(report, Printer{})
+	for _, want := range []string{
+		"to do   TestA: expected (1183 characters the same) …", `samethis", got (1183`,
+		"expected  (1163 characters the same) …", `samethis"` + "\n", `samethat"` + "\n",
+		"            -(1162 characters the same) …", "samethis\n", "samethat\n",
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.Contains(t, report.Problems()[0].Message, `samethis", got (1163`)
+	assert.Regexp(t, `samethat"$`, report.Problems()[0].Message)
+}
+
+func TestPrint_WhatIsPrintedMovesNoCursor(t *testing.T) {
+	report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{failed("TestA", Failure{Place: "rpc/a_test.go:5", What: []string{"a\x1b[2Jb\rc\td"}})}}
+	text := printed(report, Printer{})
+	assert.Contains(t, text, `a\x1b[2Jb\rc    d`)
+	assert.NotContains(t, text, "\x1b")
 }
 
 func TestPrint_OneMistakeIsToldOnce(t *testing.T) {
@@ -105,12 +197,86 @@ func TestPrint_OneMistakeIsToldOnce(t *testing.T) {
 	report := &Report{Target: Target{Station: find(t, "03")}, RedIsRight: "Red is right here.", Packages: []*Package{
 		{Name: "cmd", Errors: []string{mistake}}, {Name: "rpc", Errors: []string{mistake, "rpc/a.go:1:1: y"}},
 	}}
-	assert.Equal(t, `rpc does not compile, so no test can run:
+	assert.Equal(t, `0 of 0 tests pass.
+
+rpc does not compile, so no test can run:
   rpc/server.go:3:1: undefined: x
   rpc/a.go:1:1: y
 
 Red is right here.
 
-0 of 0 tests pass.
 `, printed(report, Printer{}))
+}
+
+func TestPlain_IsALineForEachProblem(t *testing.T) {
+	report := &Report{
+		Target: Target{Station: find(t, "03"), Dir: t.TempDir()},
+		Doubts: []Doubt{{"printf", "rpc/a.go:5:24: bad"}},
+		Results: []Result{
+			{Test: test("TestA"), Status: Passed},
+			failed("TestB", Failure{Place: "rpc/a_test.go:5", Expected: "1", Got: "2\n3"}, Failure{Place: "rpc/a_test.go:6", What: []string{"first:", "second"}}),
+			{Test: test("TestC"), Status: Raced, Race: []string{"read at rpc/server.go:1 in a", "write at rpc/server.go:2 in b"}},
+			{Test: test("TestD"), Status: Hung, Stacks: []Goroutine{{State: "chan send", Own: []string{"rpc/server.go:9 in b"}}}},
+			{Test: test("TestE"), Status: Missing},
+		},
+	}
+	var b strings.Builder
+	Plain(&b, report)
+	assert.Equal(t, `rpc/a_test.go:5:1: TestB: expected 1, got 2 3
+rpc/a_test.go:6:1: TestB: first: second
+rpc/server.go:1:1: TestC: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b
+rpc/server.go:9:1: TestD: hangs: chan send at rpc/server.go:9 in b
+rpc/a_test.go:1:1: TestE: not in the folder any more: go tool workshop update brings it back
+rpc/a.go:5:24: go vet: bad
+1 of 5 tests pass.
+`, b.String())
+}
+
+// The schema and what is written have the same fields.
+func TestJSON_IsAsItsSchemaSays(t *testing.T) {
+	var schema struct {
+		Required   []string
+		Properties map[string]struct{ OneOf []struct{ Const Status } }
+	}
+	require.NoError(t, json.Unmarshal(Schema, &schema))
+	var fields, required []string
+	for f := range reflect.TypeFor[exported]().Fields() {
+		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields = append(fields, name)
+		if option == "" {
+			required = append(required, name)
+		}
+	}
+	assert.ElementsMatch(t, fields, slices.Collect(maps.Keys(schema.Properties)))
+	assert.ElementsMatch(t, required, schema.Required)
+	var statuses []Status
+	for _, s := range schema.Properties["status"].OneOf {
+		statuses = append(statuses, s.Const)
+	}
+	assert.ElementsMatch(t, []Status{Passed, Lifted, Failed, Panicked, Deadlocked, Hung, Raced, NotCompiled, LeftOut, Missing}, statuses)
+}
+
+func TestJSONAndJUnit(t *testing.T) {
+	report := &Report{Target: Target{Station: find(t, "03"), Dir: t.TempDir()}, Results: []Result{
+		{Test: test("TestA"), Status: Passed, New: true, Time: 1234 * time.Millisecond},
+		{Test: test("TestLimit_B"), Status: Lifted, Lifted: "5b"},
+		failed("TestC", stubbed),
+		{Test: test("TestD"), Status: Missing},
+	}}
+	var out strings.Builder
+	require.NoError(t, JSON(&out, report))
+	assert.Equal(t, `{"version":1,"station":"03","test":"TestA","package":"rpc","file":"rpc/a_test.go","new":true,"done":true,"status":"passed","seconds":1.234,"problems":[]}
+{"version":1,"station":"03","test":"TestLimit_B","package":"rpc","file":"rpc/a_test.go","new":false,"done":true,"status":"lifted","lifted":"5b","seconds":0,"problems":[]}
+{"version":1,"station":"03","test":"TestC","package":"rpc","file":"rpc/a_test.go","new":true,"done":false,"status":"failed","seconds":0,"cause":"Server.Serve is yours to write","problems":[{"place":"rpc/helpers_test.go:7:1","message":"TestC: the server serves no longer: Serve returned: rpc: Server.Serve is yours to write (step 03)"}]}
+{"version":1,"station":"03","test":"TestD","package":"rpc","file":"rpc/a_test.go","new":false,"done":false,"status":"missing","seconds":0,"problems":[{"place":"rpc/a_test.go:1:1","message":"TestD: not in the folder any more: go tool workshop update brings it back"}]}
+`, out.String())
+
+	out.Reset()
+	require.NoError(t, JUnit(&out, report))
+	for _, want := range []string{
+		`<testsuite name="rpc" tests="4" failures="1" errors="1" id="0"`, `<testcase name="TestA" classname="rpc" time="1.234">`,
+		`<failure message="rpc/helpers_test.go:7:1: TestC: the server serves no longer`, `<error message="rpc/a_test.go:1:1: TestD: not in`,
+	} {
+		assert.Contains(t, out.String(), want)
+	}
 }

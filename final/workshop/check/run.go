@@ -13,18 +13,22 @@ import (
 // Status is how a test ended.
 type Status string
 
-// How a test can end. All but Passed are to do.
+// How a test can end. All but Passed and Lifted are to do.
 const (
 	Passed      Status = "passed"
+	Lifted      Status = "lifted" // a pin whose limit the code does not have any more
 	Failed      Status = "failed"
 	Panicked    Status = "panicked"
 	Deadlocked  Status = "deadlocked"   // all goroutines of its synctest bubble wait
 	Hung        Status = "hung"         // still running when its time was over
-	Raced       Status = "raced"        // the race detector spoke up
+	Raced       Status = "raced"        // the race detector has found a data race
 	NotCompiled Status = "not compiled" // its package does not
 	LeftOut     Status = "left out"     // too many tests hung before its turn
 	Missing     Status = "missing"      // the lesson's test is not in the folder
 )
+
+// done reports whether nothing is left to do.
+func (s Status) done() bool { return s == Passed || s == Lifted }
 
 // ran reports whether the test ran at all.
 func (s Status) ran() bool { return s != NotCompiled && s != LeftOut && s != Missing }
@@ -34,30 +38,61 @@ type Result struct {
 	Test     course.Test
 	New      bool // the station adds it
 	Status   Status
+	Lifted   string // of a pin that is lifted: the station whose code lifts it
+	Time     time.Duration
 	Failures []Failure
 	Panic    string      // what it panicked with
 	Stacks   []Goroutine // of a panic, a deadlock or a hang: those in the learner's code
+	Spins    string      // of a hang: the place of a loop that goes on when Accept fails
 	Race     []string    // the two places of a data race
 	Output   string      // all of it
 }
 
 // runTest runs one test in a process of its own: whatever it does, it hides no
-// other test's result.
-func runTest(ctx context.Context, dir string, p *Package, t course.Test, timeout time.Duration) Result {
+// other test's result. Its error is of the machine.
+func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Options, c *converter) (Result, error) {
+	begin := time.Now()
+	output, failed := runBinary(ctx, dir, p, t, o.Timeout, nil)
+	r := Result{Test: t, Status: Passed, Time: time.Since(begin), Output: output}
+	if failed == nil {
+		if m := liftedLine.FindStringSubmatch(output); m != nil {
+			r.Status, r.Lifted = Lifted, m[1]
+		}
+		return r, nil
+	}
+	if strings.Contains(output, "goroutine running on other thread; stack unavailable") {
+		// Where it spins can only be seen if nothing else runs at the same time.
+		if again, err := runBinary(ctx, dir, p, t, min(o.Timeout, againTimeout), []string{"GOMAXPROCS=1"}); err != nil {
+			output, failed = again, err
+		}
+	}
+	events, err := c.events(ctx, output)
+	if err != nil {
+		return r, err
+	}
+	r.explain(dir, p.Name, events, failed)
+	return r, nil
+}
+
+// runBinary runs one test of p, and returns what it prints.
+func runBinary(ctx context.Context, dir string, p *Package, t course.Test, timeout time.Duration, env []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+killAfter)
 	defer cancel()
-	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary,
+	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary, "-test.v=test2json",
 		"-test.run", pattern(t.Name), "-test.timeout", timeout.String(), "-test.paniconexit0")
-	cmd.Env = testEnv()
+	cmd.Env = append(testEnv(), env...)
 	var out bounded
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	r := Result{Test: t, Status: Passed, Output: out.String()}
-	if err != nil {
-		r.explain(dir, p.Name, err)
-	}
-	return r
+	return out.String(), err
 }
+
+// againTimeout is how long a test that spins is run again.
+const againTimeout = 3 * time.Second
+
+// liftedLine is what a pin says when it skips, since the weakness that it shows
+// is gone. In a synctest bubble, a test that skips ends as one that passes.
+var liftedLine = regexp.MustCompile(`(?m)^ {4}[^\s:]+_test\.go:\d+: lifted: (\w+)`)
 
 // killAfter is how much longer than its -test.timeout a test is waited for: it
 // then prints its goroutines.
@@ -74,10 +109,11 @@ func pattern(name string) string {
 
 var panicLine = regexp.MustCompile(`(?m)^(?:panic|fatal error): (.*)$`)
 
-// explain fills r for a test that did not pass, from its output.
-func (r *Result) explain(dir, pkg string, err error) {
+// explain fills r for a test that did not pass, from what its process did.
+func (r *Result) explain(dir, pkg string, events []event, err error) {
 	r.Status = Failed
-	r.Failures = failures(pkg, r.Output)
+	r.Output = text(events)
+	r.Failures = failures(pkg, events)
 	traces := r.Output
 	if at := panicLine.FindStringSubmatchIndex(r.Output); at != nil {
 		r.Panic = strings.TrimSuffix(r.Output[at[2]:at[3]], " [recovered, repanicked]")
@@ -96,6 +132,7 @@ func (r *Result) explain(dir, pkg string, err error) {
 	}
 	if r.Panic != "" {
 		r.Stacks = goroutines(dir, traces)
+		r.Spins = acceptLoop(dir, r.Stacks)
 	} else if len(r.Failures) == 0 && r.Race == nil {
 		r.Failures = []Failure{{What: append([]string{"The test's process ended with " + err.Error() + "."}, lastLines(r.Output, 5)...)}}
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 )
@@ -12,17 +13,19 @@ const maxHung = 3
 
 // A runner runs tests, as many at a time as there are processors.
 type runner struct {
-	report  *Report
-	options Options
+	report    *Report
+	options   Options
+	converter *converter
 
 	mu    sync.Mutex
 	ended int // tests
 	all   int
 	hung  int
+	err   error // of the machine
 }
 
 // runAll runs the tests whose packages compile.
-func (r *Report) runAll(ctx context.Context, o Options) {
+func (r *Report) runAll(ctx context.Context, o Options) error {
 	var runnable []*Result
 	for i := range r.Results {
 		result := &r.Results[i]
@@ -30,7 +33,7 @@ func (r *Report) runAll(ctx context.Context, o Options) {
 			runnable = append(runnable, result)
 		}
 	}
-	run := &runner{report: r, options: o, all: len(runnable)}
+	run := &runner{report: r, options: o, converter: newConverter(ctx, r.Target.Dir), all: len(runnable)}
 	free := make(chan struct{}, runtime.NumCPU())
 	var wg sync.WaitGroup
 	for _, result := range runnable {
@@ -41,6 +44,7 @@ func (r *Report) runAll(ctx context.Context, o Options) {
 		})
 	}
 	wg.Wait()
+	return run.err
 }
 
 // one runs one test, unless it is too late for that.
@@ -52,10 +56,10 @@ func (run *runner) one(ctx context.Context, result *Result) {
 		result.Status = LeftOut
 		return
 	}
-	added := result.New
-	*result = runTest(ctx, run.report.Target.Dir, run.report.packageOf(result.Test), result.Test, run.options.Timeout)
-	result.New = added
-	run.end(result.Status)
+	r, err := runTest(ctx, run.report.Target.Dir, run.report.packageOf(result.Test), result.Test, run.options, run.converter)
+	r.New = result.New
+	*result = r
+	run.end(r.Status, err)
 }
 
 func (run *runner) tooManyHang() bool {
@@ -65,10 +69,11 @@ func (run *runner) tooManyHang() bool {
 }
 
 // end counts a test that has ended, and tells of it.
-func (run *runner) end(s Status) {
+func (run *runner) end(s Status, err error) {
 	run.mu.Lock()
 	defer run.mu.Unlock()
 	run.ended++
+	run.err = errors.Join(run.err, err)
 	if s == Hung {
 		run.hung++
 	}

@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// A Goroutine is what a stack trace says of one: what it waits for, and where it
-// stands in the learner's own code, innermost first.
+// A Goroutine is what a stack trace says of one, or of several that are the same:
+// what it waits for, and where it is in the learner's own code, innermost first.
 type Goroutine struct {
-	State string   // "chan receive, 2 minutes"
+	State string   // "chan receive"
 	Own   []string // "rpc/client.go:40 in (*Client).Call"
+	Calls string   // what Own[0] has called, outside the learner's code: "(*Reader).ReadSlice"; "" if nothing
+	Count int
 }
 
 var (
@@ -20,8 +22,8 @@ var (
 	funcArgs      = regexp.MustCompile(`\([^()]*\)$`)
 )
 
-// goroutines reads the stack traces in output. Frames outside dir are left out,
-// and goroutines that have none inside.
+// goroutines reads the stack traces in output, and counts those that are the
+// same. Frames outside dir are left out, and goroutines that have none inside.
 func goroutines(dir, output string) []Goroutine {
 	var found []Goroutine
 	lines := strings.Split(output, "\n")
@@ -34,12 +36,54 @@ func goroutines(dir, output string) []Goroutine {
 		for end < len(lines) && strings.TrimSpace(lines[end]) != "" {
 			end++
 		}
-		if own := ownFrames(dir, lines[i+1:end]); len(own) > 0 {
-			found = append(found, Goroutine{m[1], own})
+		if g := goroutine(dir, m[1], lines[i+1:end]); len(g.Own) > 0 {
+			found = fold(found, g)
 		}
 		i = end
 	}
 	return found
+}
+
+// goroutine reads one: its state without how long it has waited, and its frames.
+func goroutine(dir, state string, lines []string) Goroutine {
+	state, _, _ = strings.Cut(state, ", ")
+	g := Goroutine{State: strings.TrimSuffix(state, " (durable)"), Own: ownFrames(dir, lines), Count: 1}
+	if len(lines) < 2 {
+		return g
+	}
+	if m := frameLine.FindStringSubmatch(strings.TrimRight(lines[1], "\r")); m != nil {
+		if _, own := below(dir, m[1]); !own {
+			g.Calls = calls(dir, lines)
+		}
+	}
+	return g
+}
+
+// calls returns the outermost of the frames above the learner's own.
+func calls(dir string, lines []string) string {
+	last := ""
+	for i := 1; i < len(lines); i++ {
+		m := frameLine.FindStringSubmatch(strings.TrimRight(lines[i], "\r"))
+		if m == nil {
+			continue
+		}
+		if _, own := below(dir, m[1]); own {
+			break
+		}
+		last = funcName(lines[i-1])
+	}
+	return last
+}
+
+// fold adds g to all, or counts it with one that is the same.
+func fold(all []Goroutine, g Goroutine) []Goroutine {
+	for i := range all {
+		if all[i].State == g.State && all[i].Calls == g.Calls && slices.Equal(all[i].Own, g.Own) {
+			all[i].Count += g.Count
+			return all
+		}
+	}
+	return append(all, g)
 }
 
 // ownFrames returns the frames of a trace that stand in files below dir. A frame
@@ -102,27 +146,57 @@ func isTestFrame(frame string) bool {
 }
 
 // stuck returns the goroutines to show for a test that waits for ever: those with
-// a frame in the code under test, first those that stand in it themselves and not
-// in what a test has lent it. If there are none, one that stands in the test.
+// a frame in the code under test. Those that wait for a lock, a channel send or a
+// WaitGroup come first, since they are what is wrong; those that wait for a
+// connection's bytes come last, since they are as they should be. If there are
+// none, it is one that is in the test.
 func stuck(all []Goroutine) []Goroutine {
-	var standing, passing, inTest []Goroutine
+	var inCode, inTest []Goroutine
 	for _, g := range all {
 		switch {
-		case !isTestFrame(g.Own[0]):
-			standing = append(standing, g)
 		case slices.ContainsFunc(g.Own, isCodeFrame):
-			passing = append(passing, g)
+			inCode = append(inCode, g)
 		case g.State != "running": // the one that runs is that which ended the test
 			inTest = append(inTest, g)
 		}
 	}
-	if inCode := append(standing, passing...); len(inCode) > 0 {
+	if len(inCode) > 0 {
+		slices.SortStableFunc(inCode, func(a, b Goroutine) int { return a.rank() - b.rank() })
 		return inCode
 	}
 	if len(inTest) == 0 {
 		inTest = all
 	}
 	return inTest[:min(len(inTest), 1)]
+}
+
+// rank is how late g is shown: what blocks others, what runs, what waits for
+// others, what waits for bytes.
+func (g Goroutine) rank() int {
+	lent := isTestFrame(g.Own[0]) // it is in what a test has lent the code, such as a listener
+	switch {
+	case g.waitsForLock(), g.State == "chan send", strings.HasPrefix(g.State, "sync.WaitGroup."), strings.HasPrefix(g.State, "sync.Cond."):
+		return 0
+	case g.State == "running", g.State == "runnable", g.State == "syscall":
+		return 1
+	case g.State == "IO wait", idles(g.Calls), lent && idles(g.Own[0]):
+		return 4
+	case lent:
+		return 3
+	}
+	return 2
+}
+
+// idles reports whether a function waits for what the other end of a connection
+// does next.
+func idles(function string) bool {
+	name := function[strings.LastIndexByte(function, '.')+1:]
+	return strings.HasPrefix(name, "Read") || strings.HasPrefix(name, "Accept") || name == "Scan" || name == "Decode" || name == "Peek" || name == "Discard" || name == "Copy"
+}
+
+// waitsForLock reports whether g waits for a sync.Mutex or a sync.RWMutex.
+func (g Goroutine) waitsForLock() bool {
+	return strings.HasPrefix(g.State, "sync.Mutex.") || strings.HasPrefix(g.State, "sync.RWMutex.")
 }
 
 func isCodeFrame(frame string) bool { return !isTestFrame(frame) }

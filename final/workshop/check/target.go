@@ -38,7 +38,7 @@ func Find(dir string) (Target, error) {
 
 func ofLearner(root string, rootErr error, p *progress.Progress) (Target, error) {
 	if rootErr != nil {
-		return Target{}, fmt.Errorf("%s: its go.work names no clone of the course (was the clone moved?): mend the line that ends in final/workshop", p.Dir())
+		return Target{}, fmt.Errorf("%s: its go.work names no clone of the course (was the clone moved?): fix the line that ends in final/workshop", p.Dir())
 	}
 	s, err := course.Find(p.Station)
 	return Target{Root: root, Dir: p.Dir(), Station: s, Progress: p}, err

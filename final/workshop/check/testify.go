@@ -18,6 +18,7 @@ func isTestify(lines []string) bool {
 
 // readTestify reads an assertion that failed.
 func (f *Failure) readTestify(lines []string) {
+	f.asserted = true
 	labels := map[string][]string{}
 	label := ""
 	for _, line := range lines {
@@ -50,7 +51,7 @@ func (f *Failure) readError(lines []string) {
 		}
 		switch {
 		case isActual:
-			f.Came = text
+			f.Got = text
 		case strings.TrimSpace(line) != "":
 			f.What = append(f.What, strings.TrimSpace(line))
 		}
@@ -58,7 +59,7 @@ func (f *Failure) readError(lines []string) {
 	f.plainWords()
 }
 
-// plainWords puts what testify says about errors as expected and came, and leaves
+// plainWords puts what testify says about errors as expected and got, and leaves
 // out words that the two say already.
 func (f *Failure) plainWords() {
 	if len(f.What) == 0 {
@@ -66,9 +67,9 @@ func (f *Failure) plainWords() {
 	}
 	switch first := f.What[0]; {
 	case first == "Received unexpected error:":
-		f.Expected, f.Came, f.What = "no error", strings.Join(f.What[1:], "\n"), nil
+		f.Expected, f.Got, f.What = "no error", strings.Join(f.What[1:], "\n"), nil
 	case first == "An error is expected but got nil.":
-		f.Expected, f.Came, f.What = "an error", "none", nil
+		f.Expected, f.Got, f.What = "an error", "none", nil
 	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
 		f.What = append([]string(nil), f.What[1:]...)
 	}

@@ -102,7 +102,7 @@ func (p *Printer) doubts(r *Report) {
 		}
 	}
 	if len(blocking) > 0 {
-		p.mistakesOf("go vet objects, so that go test refuses to run. Mend this, too:", blocking)
+		p.mistakesOf("go vet objects, so that go test refuses to run. Fix this, too:", blocking)
 	}
 	if len(other) > 0 {
 		p.mistakesOf("go vet has doubts (go test runs all the same)", other)

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/rpc-from-scratch/final/workshop/check"
+	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
 	"example.com/rpc-from-scratch/final/workshop/hint"
 	"example.com/rpc-from-scratch/final/workshop/progress"
@@ -30,8 +33,10 @@ func newCheck() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	c.flags(cmd)
+	cmd.Flags().BoolVar(&c.json, "json", false, "a JSON object for each test, a line each; check/result.schema.json describes it")
+	cmd.Flags().StringVar(&c.junit, "junit", "", "write the results to `FILE` as JUnit's XML, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c.out, c.meter = cmd.OutOrStdout(), newMeter(cmd.ErrOrStderr())
+		c.open(cmd)
 		target, err := check.Find(dirOf(args))
 		if err != nil {
 			return err
@@ -61,11 +66,15 @@ func dirOf(args []string) string {
 type checking struct {
 	out     io.Writer
 	meter   *meter
+	width   int // of out, if it is a terminal
 	run     string
 	verbose bool
 	race    bool
 	timeout time.Duration
-	told    bool // that there is no race detector
+	plain   bool
+	json    bool
+	junit   string // a file; "": none
+	told    bool   // that there is no race detector
 }
 
 func (c *checking) flags(cmd *cobra.Command) {
@@ -73,6 +82,18 @@ func (c *checking) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&c.verbose, "verbose", "v", false, "the whole output of tests that fail")
 	cmd.Flags().BoolVar(&c.race, "race", true, "with the race detector, where there is one")
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 20*time.Second, "how long one test may take")
+	cmd.Flags().BoolVar(&c.plain, "plain", false, "a line for each problem, file:line:col: message, as editors read it; so it is in a pipe, too (-plain=false: not)")
+}
+
+// open prepares the output: in a pipe it is plain, unless the user says otherwise.
+func (c *checking) open(cmd *cobra.Command) {
+	c.out = cmd.OutOrStdout()
+	terminal := isTerminal(c.out)
+	if !cmd.Flags().Changed("plain") {
+		c.plain = !terminal
+	}
+	c.width = widthOf(c.out)
+	c.meter = newMeter(cmd.ErrOrStderr(), c.plain)
 }
 
 // check runs the tests once, and returns an error while something is to do.
@@ -91,21 +112,42 @@ func (c *checking) check(ctx context.Context, t check.Target) error {
 	if len(report.Results) == 0 {
 		return fmt.Errorf("no test's name matches %q: without -run, all are run", c.run)
 	}
-	fmt.Fprintf(c.out, "%s %s: %s\n\n", t.Station.Name, t.Station.Title, t.Dir)
-	printer := check.Printer{W: c.out, Verbose: c.verbose, Hint: c.firstHint(t)}
-	printer.Print(report)
-	if options.Run == nil {
-		if err := record(report); err != nil {
-			return err
-		}
+	hinted, err := c.print(report)
+	if err != nil {
+		return err
+	}
+	if err := record(report, options.Run == nil, hinted); err != nil {
+		return err
 	}
 	if !report.Done() {
 		return toDo(report)
 	}
-	if options.Run != nil || t.Progress == nil {
+	if options.Run != nil || t.Progress == nil || c.json {
 		return nil
 	}
 	return c.afterLast(t)
+}
+
+// print writes the report in the form that the flags name, and returns the test
+// whose first hint is in it, "" if none.
+func (c *checking) print(r *check.Report) (hinted string, err error) {
+	if c.junit != "" {
+		var xml bytes.Buffer
+		if err := errors.Join(check.JUnit(&xml, r), os.WriteFile(c.junit, xml.Bytes(), 0o666)); err != nil {
+			return "", err
+		}
+	}
+	switch {
+	case c.json:
+		return "", check.JSON(c.out, r)
+	case c.plain:
+		check.Plain(c.out, r)
+		return "", nil
+	}
+	printer := c.printer()
+	printer.Hint = c.firstHint(r.Target)
+	printer.Header(r.Target)
+	return printer.Print(r), nil
 }
 
 // options turns the flags into the check's options. That there is no race
@@ -128,7 +170,7 @@ func (c *checking) options(ctx context.Context, dir string) (check.Options, erro
 	}
 	o.Race = false
 	if !c.told {
-		fmt.Fprintf(c.out, "Without the race detector: %s.\n\n", why)
+		fmt.Fprintf(c.meter.w, "Without the race detector: %s.\n", why)
 		c.told = true
 	}
 	return o, nil
@@ -137,7 +179,7 @@ func (c *checking) options(ctx context.Context, dir string) (check.Options, erro
 // firstHint returns what to show of a test's hints.
 func (c *checking) firstHint(t check.Target) func(string) string {
 	return func(test string) string {
-		found, err := hint.For(t.Station, test)
+		found, err := hintsOf(t, test)
 		if err != nil || len(found) == 0 {
 			return "" // verify tells about pages that cannot be read
 		}
@@ -145,10 +187,11 @@ func (c *checking) firstHint(t check.Target) func(string) string {
 	}
 }
 
-// record keeps what the report says in the learner's folder. It is read again,
-// since hint may have written to it while the tests ran.
-func record(r *check.Report) error {
-	if r.Target.Progress == nil {
+// record keeps in the learner's folder what a check of all tests saw, and that a
+// hint was shown. The file is read again, since hint may have written to it while
+// the tests ran.
+func record(r *check.Report, all bool, hinted string) error {
+	if r.Target.Progress == nil || !all && hinted == "" {
 		return nil
 	}
 	p, err := progress.Open(r.Target.Dir)
@@ -158,51 +201,84 @@ func record(r *check.Report) error {
 	if p.Station != r.Target.Station.Name {
 		return nil // the learner has gone on meanwhile
 	}
-	p.Record(r.Passed(), r.ToDo(), r.Done())
-	if mistakes := r.Mistakes(); len(mistakes) > 0 {
-		p.RecordMistake(strings.Join(mistakes[0].Lines, "\n"), r.NotCompiled())
+	if hinted != "" && p.Hints[hinted] == 0 {
+		p.ShowHint(hinted)
+	}
+	if all {
+		p.Record(r.Passed(), r.ToDo(), r.Done())
+		mistake := ""
+		if mistakes := r.Mistakes(); len(mistakes) > 0 {
+			mistake = strings.Join(mistakes[0].Lines, "\n")
+		}
+		p.RecordMistake(mistake, r.NotCompiled())
 	}
 	return p.Save()
 }
 
-// toDo is the error of a report with something to do: what comes first.
+// toDo is the error of a report with something to do.
 func toDo(r *check.Report) error {
 	if mistakes := r.Mistakes(); len(mistakes) > 0 {
 		return errors.New(mistakes[0].String())
 	}
 	todo := r.ToDo()
 	if len(todo) == 0 {
-		return errors.New("all tests pass, but go test refuses to run: mend what go vet names above")
+		return errors.New("all tests pass, but go test refuses to run: fix what go vet names above")
 	}
 	if r.Target.Progress == nil {
 		return fmt.Errorf("%d to do", len(todo))
 	}
-	return fmt.Errorf(`%d to do, %s first: "go tool workshop hint" helps`, len(todo), todo[0])
+	return fmt.Errorf(`%d to do: "go tool workshop hint" helps`, len(todo))
 }
 
 // afterLast tells a learner who has finished a station what changed, asks its
 // question, and says how to go on.
 func (c *checking) afterLast(t check.Target) error {
-	s := t.Station
-	fmt.Fprintf(c.out, "\nYou have finished %s.\n", s.Name)
+	s, p := t.Station, c.printer()
+	fmt.Fprintln(c.out)
+	p.Paragraph("You have finished " + s.Name + ".")
 	if previous, ok := s.Previous(); ok {
 		d, err := diff.Between(t.Root, previous, s)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "\nWhat changed, in our code: go tool workshop diff %s %s\n%s", previous.Name, s.Name, d.Stat())
+		p.Paragraph(fmt.Sprintf("What changed, in our code: go tool workshop diff %s %s\n%s", previous.Name, s.Name, strings.TrimSuffix(d.Stat(), "\n")))
 	}
 	page, err := hint.Load(s)
 	if err != nil {
 		return err
 	}
 	if page.Question != "" {
-		fmt.Fprintf(c.out, "\nCan you say it? %s\nWhen you have tried: go tool workshop hint -answer\n", page.Question)
+		p.Paragraph(fmt.Sprintf("Can you say it? %s\nWhen you have tried: go tool workshop hint -answer", page.Question))
 	}
-	if next, ok := s.Next(); ok {
-		fmt.Fprintf(c.out, "\nNext is %s, %s: go tool workshop next\n", next.Name, next.Adds)
-		return nil
-	}
-	fmt.Fprintln(c.out, "\nThat was the last. What a framework adds is in final: final/README.md is a tour of it.")
+	p.Paragraph(onward(s))
 	return nil
+}
+
+// printer returns one for people.
+func (c *checking) printer() *check.Printer {
+	p := &check.Printer{W: c.out, Verbose: c.verbose}
+	if !c.plain {
+		p.Width = c.width
+	}
+	return p
+}
+
+// onward says what is next.
+func onward(s course.Station) string {
+	next, ok := s.Next()
+	if !ok {
+		return "That was the last. What a framework adds is in final: final/README.md is a tour of it."
+	}
+	text := fmt.Sprintf("Next is %s, %s: go tool workshop next", next.Name, next.Adds)
+	if !next.Side {
+		return text
+	}
+	core, ok := next, true
+	for ok && core.Side {
+		core, ok = core.Next()
+	}
+	if !ok {
+		return text + "\nIt is a side trip, and the core path ends here: final/README.md is a tour of what a framework adds."
+	}
+	return text + fmt.Sprintf("\nIt is a side trip. To go on without it, with our code for it: go tool workshop start -solve %s .", core.Name)
 }

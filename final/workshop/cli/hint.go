@@ -15,6 +15,7 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/hint"
 	"example.com/rpc-from-scratch/final/workshop/progress"
+	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
 func init() { commands = append(commands, newHint) }
@@ -41,8 +42,7 @@ func newHint() *cobra.Command {
 			return err
 		}
 		if slices.Contains(target.Progress.NotRun, test) {
-			sayWhyItDidNotRun(cmd.OutOrStdout(), target.Progress, test)
-			return nil
+			return nextCompilerHint(cmd.OutOrStdout(), target, test)
 		}
 		return nextHint(cmd.OutOrStdout(), target, test)
 	}
@@ -97,7 +97,7 @@ func testFor(t check.Target, args []string) (string, error) {
 // first of all.
 func firstWithHints(t check.Target) string {
 	for _, test := range t.Progress.ToDo {
-		if found, err := hint.For(t.Station, test); err == nil && len(found) > 0 {
+		if found, err := hintsOf(t, test); err == nil && len(found) > 0 {
 			return test
 		}
 	}
@@ -128,25 +128,54 @@ func findTest(t check.Target, part string) (string, error) {
 	return "", fmt.Errorf("which one? %s", strings.Join(found, ", "))
 }
 
-// sayWhyItDidNotRun takes a hint's place where no test is to blame.
-func sayWhyItDidNotRun(w io.Writer, p *progress.Progress, test string) {
-	what := test + " has not run"
-	if len(p.NotRun) == len(p.ToDo) && len(p.Passed[p.Station]) == 0 {
-		what = "no test has run"
+// hintsOf returns the hints of a test. For one that is carried over they begin
+// with what has changed since, unless the learner's station has hints of its own.
+func hintsOf(t check.Target, test string) ([]string, error) {
+	found, from, err := hint.For(t.Station, test)
+	if err != nil || len(found) == 0 || from.Name == t.Station.Name {
+		return found, err
 	}
-	fmt.Fprintf(w, "Your code does not compile, so %s. The compiler says:\n\n  %s\n\nMend that, then check again.\n",
-		what, strings.ReplaceAll(p.Mistake, "\n", "\n  "))
+	first, err := sinceBefore(t, from)
+	if err != nil {
+		return nil, err
+	}
+	hints := []string{first}
+	for _, h := range found {
+		hints = append(hints, "As "+from.Name+" said: "+h)
+	}
+	return hints, nil
+}
+
+// sinceBefore says what the learner's station changes in the package that the
+// tests of from are about.
+func sinceBefore(t check.Target, from course.Station) (string, error) {
+	text := fmt.Sprintf("This test is carried over from %s.", from.Name)
+	changes, err := starter.ChangesIn(t.Root, t.Station, t.Dir)
+	if err != nil {
+		return "", err
+	}
+	var edited []string
+	for _, c := range changes {
+		if strings.HasPrefix(c.File, "rpc/") && len(c.Edited) > 0 {
+			edited = append(edited, fmt.Sprintf("%s in %s", strings.Join(c.Edited, ", "), c.File))
+		}
+	}
+	if len(edited) > 0 {
+		text += fmt.Sprintf(" If it passed before, look at what %s has you change: %s.", t.Station.Name, strings.Join(edited, "; "))
+	}
+	previous, _ := t.Station.Previous()
+	return text + fmt.Sprintf(" Our change: go tool workshop diff %s %s.", previous.Name, t.Station.Name), nil
 }
 
 // nextHint shows the first hint of a test that has not been shown, or all of them
 // again when there is no other.
 func nextHint(w io.Writer, t check.Target, test string) error {
-	found, err := hint.For(t.Station, test)
+	found, err := hintsOf(t, test)
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(w, "There are no hints for %s: what it wants stands in its own text.\n", test)
+		fmt.Fprintf(w, "There are no hints for %s: read what the test itself does.\n", test)
 		return sayThatSolutionsAreThere(w, t)
 	}
 	if t.Progress.Hints[test] >= len(found) {

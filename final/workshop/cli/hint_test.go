@@ -22,7 +22,7 @@ func TestNextHint_TheLastNamesOurCode(t *testing.T) {
 	p, err := progress.Create(t.TempDir(), station.Name)
 	require.NoError(t, err)
 	target := check.Target{Root: root, Dir: p.Dir(), Station: station, Progress: p}
-	found, err := hint.For(station, test)
+	found, _, err := hint.For(station, test)
 	require.NoError(t, err)
 
 	for i := range found {

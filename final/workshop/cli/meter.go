@@ -13,7 +13,7 @@ type meter struct {
 	live bool // w is a terminal
 }
 
-func newMeter(w io.Writer) *meter { return &meter{w, isTerminal(w)} }
+func newMeter(w io.Writer, plain bool) *meter { return &meter{w, isTerminal(w) && !plain} }
 
 // start says that the wait has begun, and how long it may be.
 func (m *meter) start(timeout time.Duration) {

@@ -26,9 +26,8 @@ func newWatch() *cobra.Command {
 	cmd.Flags().BoolVar(&w.options.Poll, "poll", false, "look every second in place of waiting for the system's notice")
 	untilEOF := cmd.Flags().Bool("until-eof", false, "end when the standard input does")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		w.screen = cmd.OutOrStdout()
-		w.err = cmd.ErrOrStderr()
-		w.meter = newMeter(w.err)
+		w.open(cmd)
+		w.screen, w.err = w.out, cmd.ErrOrStderr()
 		ctx := cmd.Context()
 		if *untilEOF {
 			var cancel context.CancelFunc
@@ -98,7 +97,7 @@ func (w *watching) once(ctx context.Context, dir string, changes <-chan struct{}
 
 // show writes a check's output, on an empty screen if it is a terminal.
 func (w *watching) show(out []byte, err error) {
-	if isTerminal(w.screen) {
+	if isTerminal(w.screen) && !w.plain {
 		fmt.Fprint(w.screen, "\x1b[H\x1b[2J\x1b[3J")
 	}
 	w.screen.Write(out)

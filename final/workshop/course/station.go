@@ -5,6 +5,7 @@ package course
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -105,6 +106,11 @@ func unknown(name string) error {
 		names = append(names, s.Name)
 	}
 	return fmt.Errorf("no step or checkpoint %q: there are %s", name, strings.Join(names, " "))
+}
+
+// Index returns the place of s in Stations.
+func Index(s Station) int {
+	return slices.IndexFunc(Stations, func(o Station) bool { return o.Name == s.Name })
 }
 
 // Previous returns the station before s; false for the first.

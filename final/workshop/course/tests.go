@@ -13,10 +13,10 @@ import (
 	"strings"
 )
 
-// A Test is a top-level test of a station, or a script of its testdata/script,
-// which TestScripts runs as a subtest.
+// A Test is a top-level test of a station, a fuzz test, which runs its seeds, or a
+// script of its testdata/script, which TestScripts runs as a subtest.
 type Test struct {
-	Name    string // "TestServer_AnswersEachLine", "TestScripts/echo"
+	Name    string // "TestServer_AnswersEachLine", "FuzzReadRequest", "TestScripts/echo"
 	Package string // the folder of its package, below the station's: "rpc"
 	File    string // where it stands, below the station's folder, with slashes: "rpc/server_test.go", "testdata/script/echo.txtar"
 }
@@ -154,9 +154,12 @@ func (f Files) scripts(pkg string) []Test {
 	return tests
 }
 
-// isTest reports whether the go command runs f as a test.
+// isTest reports whether the go command runs f as a test, or the seeds of f.
 func isTest(f *ast.FuncDecl) bool {
 	name, ok := strings.CutPrefix(f.Name.Name, "Test")
+	if !ok {
+		name, ok = strings.CutPrefix(f.Name.Name, "Fuzz")
+	}
 	return ok && f.Recv == nil && f.Name.Name != "TestMain" && !strings.HasPrefix(name, "_") &&
 		(name == "" || strings.ToUpper(name[:1]) == name[:1]) && f.Type.Params.NumFields() == 1
 }

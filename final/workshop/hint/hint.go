@@ -46,19 +46,19 @@ func load(files fs.FS, s course.Station) (*Page, error) {
 	return p, nil
 }
 
-// For returns the hints of a test for a learner who is at s: the page of s, or of
-// the latest station before it, that has some.
-func For(s course.Station, test string) ([]string, error) {
-	for ok := true; ok; s, ok = s.Previous() {
-		p, err := Load(s)
+// For returns the hints of a test for a learner who is at s: those of s, or of
+// the latest station before it that has some, and which that is.
+func For(s course.Station, test string) (found []string, from course.Station, err error) {
+	for at, ok := s, true; ok; at, ok = at.Previous() {
+		p, err := Load(at)
 		if err != nil {
-			return nil, err
+			return nil, s, err
 		}
 		if found := p.Of(test); found != nil {
-			return found, nil
+			return found, at, nil
 		}
 	}
-	return nil, nil
+	return nil, s, nil
 }
 
 // Parse reads a page. Its errors name the heading that is not as it should be.
@@ -118,7 +118,7 @@ func (r *reader) heading(node *ast.Heading) error {
 		return nil
 	}
 	name := strings.Trim(r.text(node), "`")
-	if node.Level > 2 || !strings.HasPrefix(name, "Test") || strings.ContainsAny(name, " \t") {
+	if node.Level > 2 || !strings.HasPrefix(name, "Test") && !strings.HasPrefix(name, "Fuzz") || strings.ContainsAny(name, " \t") {
 		return fmt.Errorf("heading %q: it has to be ## and the name of a test alone", name)
 	}
 	if _, twice := r.hints[name]; twice {

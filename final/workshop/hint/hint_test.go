@@ -110,13 +110,15 @@ func TestLoad(t *testing.T) {
 func TestFor_LooksAtTheStationsBefore(t *testing.T) {
 	station, err := course.Find("4b")
 	require.NoError(t, err)
-	own, err := For(station, "TestServer_RegistersWhileItServes")
+	own, from, err := For(station, "TestServer_RegistersWhileItServes")
 	require.NoError(t, err)
+	assert.Equal(t, "4b", from.Name)
 	assert.GreaterOrEqual(t, len(own), 2)
-	earlier, err := For(station, "TestServer_CallsARegisteredMethod") // of 4a
+	earlier, from, err := For(station, "TestServer_CallsARegisteredMethod")
 	require.NoError(t, err)
+	assert.Equal(t, "4a", from.Name)
 	assert.GreaterOrEqual(t, len(earlier), 2)
-	none, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5e
+	none, _, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5e
 	require.NoError(t, err)
 	assert.Empty(t, none)
 }

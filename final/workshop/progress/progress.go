@@ -95,11 +95,13 @@ func (p *Progress) Save() error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(p.dir, File+".tmp")
+	// With the mode of any new file: who may read the code may read this.
+	name := filepath.Join(p.dir, fmt.Sprintf("%s.tmp%d", File, os.Getpid()))
+	tmp, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // gone already if all went well
+	defer os.Remove(name) // gone already if all went well
 	if _, err = tmp.Write(append(data, '\n')); err != nil {
 		return errors.Join(err, tmp.Close())
 	}
@@ -114,16 +116,22 @@ func (p *Progress) Record(passed, todo []string, done bool) {
 	}
 	p.Passed[p.Station] = passed
 	p.ToDo = todo
-	p.Mistake, p.NotRun = "", nil
 	if done && !p.IsFinished(p.Station) {
 		p.Finished = append(p.Finished, p.Station)
 	}
 }
 
-// RecordMistake notes, after Record, which tests could not run, and why.
+// RecordMistake notes which tests could not run, and why; "" if all could. Hints
+// about another mistake begin anew.
 func (p *Progress) RecordMistake(mistake string, tests []string) {
+	if mistake != p.Mistake {
+		delete(p.Hints, CompilerHints)
+	}
 	p.Mistake, p.NotRun = mistake, tests
 }
+
+// CompilerHints is what hints about code that does not compile are counted under.
+const CompilerHints = "compiler"
 
 // IsFinished reports whether all tests of that station have passed once.
 func (p *Progress) IsFinished(station string) bool {

@@ -30,6 +30,14 @@ func TestOpen_FindsWhatWasSavedFromBelow(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 2, "the file and cmd: nothing temporary stays")
+
+	other := filepath.Join(dir, "other")
+	require.NoError(t, os.WriteFile(other, nil, 0o666))
+	want, err := os.Stat(other)
+	require.NoError(t, err)
+	info, err := os.Stat(filepath.Join(dir, File))
+	require.NoError(t, err)
+	assert.Equal(t, want.Mode(), info.Mode(), "who may read the code may read how far it is")
 }
 
 func TestRecord_AFinishedStationStaysFinished(t *testing.T) {
@@ -81,7 +89,11 @@ func TestRecordMistake_IsForgottenByTheNextCheck(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, p, saved)
 
-	saved.Record(nil, []string{"TestA"}, false)
+	saved.ShowHint(CompilerHints)
+	saved.RecordMistake("rpc/line.go:3:8: wrong", []string{"TestA"})
+	assert.Equal(t, 1, saved.Hints[CompilerHints])
+	saved.RecordMistake("", nil)
 	assert.Empty(t, saved.Mistake)
 	assert.Empty(t, saved.NotRun)
+	assert.Empty(t, saved.Hints, "hints about another mistake begin anew")
 }

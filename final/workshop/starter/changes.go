@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"path"
 	"slices"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
@@ -48,6 +49,65 @@ func Changes(root string, s course.Station) ([]Change, error) {
 		}
 	}
 	return changes, nil
+}
+
+// ChangesIn is Changes for a learner's folder, where code may be in other files
+// than ours: what a learner has moved is named where it is now.
+func ChangesIn(root string, s course.Station, dir string) ([]Change, error) {
+	changes, err := Changes(root, s)
+	if err != nil {
+		return nil, err
+	}
+	have, err := learnersCode(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []Change
+	add := func(file string, list func(*Change) *[]string, name string) {
+		i := slices.IndexFunc(found, func(c Change) bool { return c.File == file })
+		if i < 0 {
+			i = len(found)
+			found = append(found, Change{File: file})
+		}
+		names := list(&found[i])
+		*names = append(*names, name)
+	}
+	for _, c := range changes {
+		if c.Gone {
+			if _, ok := have[c.File]; ok {
+				found = append(found, c)
+			}
+			continue
+		}
+		for _, name := range c.New {
+			add(fileWith(have, c.File, name), func(c *Change) *[]string { return &c.New }, name)
+		}
+		for _, name := range c.Edited {
+			add(fileWith(have, c.File, name), func(c *Change) *[]string { return &c.Edited }, name)
+		}
+		for _, name := range c.Cut {
+			add(fileWith(have, c.File, name), func(c *Change) *[]string { return &c.Cut }, name)
+		}
+	}
+	return found, nil
+}
+
+// fileWith returns the file of a learner's package that declares name: ours if it
+// does, or if none does.
+func fileWith(have course.Files, ours, name string) string {
+	if declares(have, ours, name) {
+		return ours
+	}
+	for _, file := range have.Names() {
+		if path.Dir(file) == path.Dir(ours) && declares(have, file, name) {
+			return file
+		}
+	}
+	return ours
+}
+
+func declares(have course.Files, file, name string) bool {
+	return len(have[file]) > 0 && names(have[file])[name]
 }
 
 // changeOf returns how a file's declarations differ. Imports and the package

@@ -98,6 +98,7 @@ func (m *Move) Do(p *progress.Progress) error {
 		return err
 	}
 	p.Station, p.ToDo = m.To.Name, nil
+	p.RecordMistake("", nil)
 	return p.Save()
 }
 

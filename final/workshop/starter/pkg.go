@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"maps"
 	"path"
 	"strings"
 
@@ -57,32 +58,39 @@ func (p *pkg) add(decl ast.Decl, here bool) {
 
 // declared returns the names of all that the other files beside name declare.
 func declared(files course.Files, name string) map[string]bool {
-	names := map[string]bool{}
+	all := map[string]bool{}
 	for other, src := range files {
-		if other == name || path.Dir(other) != path.Dir(name) || !course.IsCode(other) {
-			continue
+		if other != name && path.Dir(other) == path.Dir(name) && course.IsCode(other) {
+			maps.Copy(all, names(src))
 		}
-		file, _ := parser.ParseFile(token.NewFileSet(), other, src, parser.SkipObjectResolution)
-		if file == nil {
-			continue
-		}
-		for _, decl := range file.Decls {
-			switch decl := decl.(type) {
-			case *ast.FuncDecl:
-				if decl.Name.Name != "init" && decl.Name.Name != "main" {
-					names[funcName(decl)] = true
-				}
-			case *ast.GenDecl:
-				for _, spec := range decl.Specs {
-					for _, n := range specNames(spec) {
-						names[n] = true
-					}
+	}
+	return all
+}
+
+// names returns what a file declares. A file that does not parse has what stands
+// before its mistake.
+func names(src []byte) map[string]bool {
+	found := map[string]bool{}
+	file, _ := parser.ParseFile(token.NewFileSet(), "", src, parser.SkipObjectResolution)
+	if file == nil {
+		return found
+	}
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			if decl.Name.Name != "init" && decl.Name.Name != "main" {
+				found[funcName(decl)] = true
+			}
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				for _, n := range specNames(spec) {
+					found[n] = true
 				}
 			}
 		}
 	}
-	delete(names, "_")
-	return names
+	delete(found, "_")
+	return found
 }
 
 // functions returns the source of each function of a folder's files, comments

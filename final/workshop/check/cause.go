@@ -1,0 +1,124 @@
+package check
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A group is tests that failed for the same reason.
+type group struct {
+	cause   string
+	results []Result
+}
+
+// groups sorts results by what went wrong, in the order in which each first did.
+func groups(results []Result) []group {
+	var all []group
+	at := map[string]int{}
+	for _, r := range results {
+		cause := cause(r)
+		i, known := at[cause]
+		if !known {
+			i = len(all)
+			at[cause] = i
+			all = append(all, group{cause: cause})
+		}
+		all[i].results = append(all[i].results, r)
+	}
+	return all
+}
+
+// yours is what a stub says, wherever it comes out.
+var yours = regexp.MustCompile(`([\w.]+) is yours to write`)
+
+// cause says in a line why a test did not pass. Tests with the same line most
+// likely fail for the same reason.
+func cause(r Result) string {
+	switch r.Status {
+	case Hung:
+		return "hangs" + whereStuck(r)
+	case Deadlocked:
+		if len(r.Failures) == 0 {
+			return deadlock(r.Panic) + whereStuck(r)
+		}
+	case Panicked:
+		return "panics: " + r.Panic + whereStuck(r)
+	case Raced:
+		return "data race: " + strings.Join(r.Race, ", ")
+	}
+	for _, f := range r.Failures {
+		if m := yours.FindString(f.message(maxWidth)); m != "" {
+			return m
+		}
+	}
+	return r.main().message(inList)
+}
+
+// whereStuck names the place that explains a hang, a deadlock or a panic.
+func whereStuck(r Result) string {
+	shown := r.Stacks
+	if r.Status != Panicked {
+		shown = stuck(r.Stacks)
+	}
+	switch {
+	case r.Spins != "":
+		return ": the loop at " + r.Spins + " goes on when Accept fails"
+	case len(shown) == 0:
+		return ""
+	case r.Status == Panicked:
+		return ", at " + shown[0].codeFrame()
+	}
+	return ": " + shown[0].State + " at " + shown[0].codeFrame()
+}
+
+// codeFrame is the innermost frame in the code under test, or else in the test.
+func (g Goroutine) codeFrame() string {
+	for _, frame := range g.Own {
+		if isCodeFrame(frame) {
+			return frame
+		}
+	}
+	return g.Own[0]
+}
+
+// main returns the failure that says most: an assertion's, not what a test has
+// logged before it.
+func (r Result) main() Failure {
+	for _, f := range r.Failures {
+		if f.Expected != "" || f.Got != "" || f.asserted {
+			return f
+		}
+	}
+	if len(r.Failures) == 0 {
+		return Failure{What: []string{string(r.Status)}}
+	}
+	return r.Failures[0]
+}
+
+// inList is how many characters of a value the list of causes shows.
+const inList = 60
+
+// message is the failure in one line, with at most width characters of a value.
+func (f Failure) message(width int) string {
+	var parts []string
+	add := func(format, text string) {
+		if text = strings.Join(strings.Fields(text), " "); text != "" {
+			parts = append(parts, fmt.Sprintf(format, text))
+		}
+	}
+	expected, got := window(f.Expected, f.Got, width)
+	add("%s", strings.TrimSuffix(strings.Join(f.What, " "), ":"))
+	switch {
+	case expected != "" && got != "":
+		parts = append(parts, fmt.Sprintf("expected %s, got %s", flat(expected), flat(got)))
+	default:
+		add("expected %s", expected)
+		add("got %s", got)
+	}
+	add("%s", f.Message)
+	return clean(strings.Join(parts, ": "))
+}
+
+// flat puts a text into one line.
+func flat(text string) string { return strings.Join(strings.Split(text, "\n"), " ") }

@@ -1,0 +1,128 @@
+package check
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A Problem is one thing to fix, as editors and graders read it.
+type Problem struct {
+	Place   string `json:"place"` // "rpc/server.go:43:1"
+	Message string `json:"message"`
+}
+
+func (p Problem) String() string { return p.Place + ": " + p.Message }
+
+// Problems returns what is wrong, mistakes first, then tests in their order.
+func (r *Report) Problems() []Problem {
+	var all []Problem
+	for _, m := range r.Mistakes() {
+		for _, line := range m.Lines {
+			all = append(all, problemOf(line))
+		}
+	}
+	for _, result := range r.Results {
+		if result.Status.ran() || result.Status == Missing {
+			all = append(all, r.ProblemsOf(result)...)
+		}
+	}
+	for _, d := range r.Doubts {
+		p := problemOf(d.Text)
+		p.Message = "go vet: " + p.Message
+		all = append(all, p)
+	}
+	return all
+}
+
+// problemOf reads a line of the compiler or of vet, which may go on below.
+func problemOf(line string) Problem {
+	line = clean(strings.Join(strings.Fields(line), " "))
+	place, text, ok := strings.Cut(line, ": ")
+	if !ok || !placeOf.MatchString(place) {
+		return Problem{"go.mod:1:1", line}
+	}
+	return Problem{withColumn(place), text}
+}
+
+// withColumn adds the column to "rpc/server.go:43".
+func withColumn(place string) string {
+	if strings.Count(place[strings.LastIndexByte(place, '.'):], ":") < 2 {
+		place += ":1"
+	}
+	return place
+}
+
+// ProblemsOf returns why one test is not done; nothing if it is.
+func (r *Report) ProblemsOf(result Result) []Problem {
+	add := func(place, message string) Problem {
+		if place == "" {
+			place = placeOfTest(r.Target.Dir, result)
+		}
+		return Problem{withColumn(place), result.Test.Name + ": " + message}
+	}
+	switch result.Status {
+	case Passed, Lifted:
+		return nil
+	case NotCompiled:
+		return []Problem{add("", "not compiled: "+mistakeOf(r, result))}
+	case LeftOut:
+		return []Problem{add("", "not run, since too many tests hang")}
+	case Missing:
+		return []Problem{add("", "not in the folder any more: go tool workshop update brings it back")}
+	}
+	if message := cause(result); result.Status != Failed && (result.Status != Deadlocked || len(result.Failures) == 0) {
+		return []Problem{add(guilty(result), message)}
+	}
+	var all []Problem
+	for _, f := range result.Failures {
+		all = append(all, add(f.Place, f.message(maxWidth)))
+	}
+	return all
+}
+
+// mistakeOf returns what keeps a test from being compiled.
+func mistakeOf(r *Report, result Result) string {
+	for _, m := range r.Mistakes() {
+		for _, pkg := range m.Stops {
+			if pkg == result.Test.Package {
+				return problemOf(m.Lines[0]).String()
+			}
+		}
+	}
+	return "its package"
+}
+
+// guilty returns the place in the learner's code that a race, a hang or a panic
+// is about, "" if there is none.
+func guilty(r Result) string {
+	frame := ""
+	switch shown := stuck(r.Stacks); {
+	case r.Spins != "":
+		return r.Spins
+	case r.Status == Raced:
+		_, frame, _ = strings.Cut(r.Race[0], " at ")
+	case r.Status == Panicked && len(r.Stacks) > 0:
+		frame = r.Stacks[0].codeFrame()
+	case len(shown) > 0:
+		frame = shown[0].codeFrame()
+	}
+	place, _, _ := strings.Cut(frame, " ")
+	if !placeOf.MatchString(place) {
+		return ""
+	}
+	return place
+}
+
+// placeOfTest returns where a test begins.
+func placeOfTest(dir string, r Result) string {
+	if !r.Test.IsScript() {
+		text, _ := os.ReadFile(filepath.Join(dir, filepath.FromSlash(r.Test.File)))
+		if at := bytes.Index(text, []byte("\nfunc "+r.Test.Name+"(")); at >= 0 {
+			return r.Test.File + ":" + strconv.Itoa(bytes.Count(text[:at+1], []byte("\n"))+1)
+		}
+	}
+	return r.Test.File + ":1"
+}

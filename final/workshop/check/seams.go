@@ -1,0 +1,80 @@
+package check
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/seam"
+)
+
+// explain returns what helps with mistakes in tests: most are about a name that
+// the learner's code and the tests have to agree on.
+func explain(t Target, mistakes []string) []string {
+	var all []string
+	if text := collisions(mistakes); text != "" {
+		all = append(all, text)
+	}
+	if text := seamsOf(t, mistakes); text != "" {
+		all = append(all, text)
+	}
+	return all
+}
+
+var (
+	redeclared = regexp.MustCompile(`^(\S+\.go):\d+(?::\d+)?: (?:(\w+) redeclared in this block|method (\S+) already declared)`)
+	otherPlace = regexp.MustCompile(`(\S+\.go):\d+`)
+)
+
+// collisions explains names that the learner's code declares, and a helper of the
+// tests, too.
+func collisions(mistakes []string) string {
+	var lines []string
+	for _, text := range mistakes {
+		m := redeclared.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		other := otherPlace.FindString(text[len(m[0]):])
+		code, test := text[:strings.Index(text, ": ")], other
+		if inTest(text) {
+			code, test = other, code
+		}
+		if inTest(test+": ") && other != "" {
+			lines = append(lines, fmt.Sprintf("%s%s is also a helper of the tests, %s. Give yours, at %s, another name.", m[2], m[3], short(test), short(code)))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// seamsOf lists the seams that mistakes in tests are about, with what the
+// learner's code has in their place.
+func seamsOf(t Target, mistakes []string) string {
+	all, err := seam.All(t.Root, t.Station)
+	if err != nil {
+		return "" // verify says what is wrong with the page
+	}
+	var tests []string
+	for _, m := range mistakes {
+		if inTest(m) {
+			tests = append(tests, m)
+		}
+	}
+	own := seam.Declared(t.Dir)
+	var lines []string
+	for _, s := range all {
+		mine, has := own[s.Name]
+		if has && mine.Type == s.Type || !mentions(tests, s.Name) {
+			continue
+		}
+		line := fmt.Sprintf("  %s    (%s)", s.Text, s.File)
+		if has {
+			line += "\n  yours: " + mine.Text
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "The tests call these by name. Their names and signatures are given, their bodies are yours:\n" + strings.Join(lines, "\n")
+}
