@@ -198,7 +198,7 @@ func (p *Printer) missing(of []Result) {
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(gone)) {
-		p.entry(red("to do "), fmt.Sprintf("%s of %s, not in your folder any more: go tool workshop update brings the file back",
+		p.entry(red("to do "), fmt.Sprintf("%s of %s, not in your folder any more: the course has the file",
 			plural(gone[file], "test", "tests"), file))
 	}
 }

@@ -64,7 +64,7 @@ func TestPrint(t *testing.T) {
 
 Carried over
   to do   TestI: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b
-  to do   1 test of rpc/a_test.go, not in your folder any more: go tool workshop update brings the file back
+  to do   1 test of rpc/a_test.go, not in your folder any more: the course has the file
   to do   1 test, not compiled
   passed  2 tests
 
@@ -226,7 +226,7 @@ func TestPlain_IsALineForEachProblem(t *testing.T) {
 rpc/a_test.go:6:1: TestB: first: second
 rpc/server.go:1:1: TestC: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b
 rpc/server.go:9:1: TestD: hangs: chan send at rpc/server.go:9 in b
-rpc/a_test.go:1:1: TestE: not in the folder any more: go tool workshop update brings it back
+rpc/a_test.go:1:1: TestE: not in the folder any more: the course has it
 rpc/a.go:5:24: go vet: bad
 1 of 5 tests pass.
 `, b.String())
@@ -268,7 +268,7 @@ func TestJSONAndJUnit(t *testing.T) {
 	assert.Equal(t, `{"version":1,"station":"03","test":"TestA","package":"rpc","file":"rpc/a_test.go","new":true,"done":true,"status":"passed","seconds":1.234,"problems":[]}
 {"version":1,"station":"03","test":"TestLimit_B","package":"rpc","file":"rpc/a_test.go","new":false,"done":true,"status":"lifted","lifted":"5b","seconds":0,"problems":[]}
 {"version":1,"station":"03","test":"TestC","package":"rpc","file":"rpc/a_test.go","new":true,"done":false,"status":"failed","seconds":0,"cause":"Server.Serve is yours to write","problems":[{"place":"rpc/helpers_test.go:7:1","message":"TestC: the server serves no longer: Serve returned: rpc: Server.Serve is yours to write (step 03)"}]}
-{"version":1,"station":"03","test":"TestD","package":"rpc","file":"rpc/a_test.go","new":false,"done":false,"status":"missing","seconds":0,"problems":[{"place":"rpc/a_test.go:1:1","message":"TestD: not in the folder any more: go tool workshop update brings it back"}]}
+{"version":1,"station":"03","test":"TestD","package":"rpc","file":"rpc/a_test.go","new":false,"done":false,"status":"missing","seconds":0,"problems":[{"place":"rpc/a_test.go:1:1","message":"TestD: not in the folder any more: the course has it"}]}
 `, out.String())
 
 	out.Reset()

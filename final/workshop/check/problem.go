@@ -71,7 +71,7 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 	case LeftOut:
 		return []Problem{add("", "not run, since too many tests hang")}
 	case Missing:
-		return []Problem{add("", "not in the folder any more: go tool workshop update brings it back")}
+		return []Problem{add("", "not in the folder any more: the course has it")}
 	}
 	if message := cause(result); result.Status != Failed && (result.Status != Deadlocked || len(result.Failures) == 0) {
 		return []Problem{add(guilty(result), message)}

@@ -270,15 +270,8 @@ func onward(s course.Station) string {
 		return "That was the last. What a framework adds is in final: final/README.md is a tour of it."
 	}
 	text := fmt.Sprintf("Next is %s, %s: go tool workshop next", next.Name, next.Adds)
-	if !next.Side {
-		return text
+	if next.Side {
+		text += "\nIt is a side trip: the core path goes on without it."
 	}
-	core, ok := next, true
-	for ok && core.Side {
-		core, ok = core.Next()
-	}
-	if !ok {
-		return text + "\nIt is a side trip, and the core path ends here: final/README.md is a tour of what a framework adds."
-	}
-	return text + fmt.Sprintf("\nIt is a side trip. To go on without it, with our code for it: go tool workshop start -solve %s .", core.Name)
+	return text
 }

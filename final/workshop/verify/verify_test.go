@@ -146,12 +146,15 @@ var drifts = []drift{
 	{"comment drifts between stations", "same", "step02-two/rpc/two.go", "// One returns 1.", "// One is 1.",
 		[]string{third + ": One of rpc/two.go is not what it was before 2b, and the lesson does not name it: make the two the same, or say why it changes"}},
 
+	{"seam not listed", "seams", first, "<!-- seams unit -->", "<!-- seams One -->",
+		[]string{first + ": the tests of 01 use unit: write <!-- seams unit -->", second + ": the tests of 2a use unit", third + ": the tests of 2b use unit"}},
+
 	{"hints missing", "hints", "step01-one/rpc/one_test.go", "func TestOne(", "func TestUno(t *testing.T) {}\n\nfunc TestOne(",
 		[]string{"final/workshop/hints/01.md: 0 hints for TestUno of rpc/one_test.go: write at least 2"}},
 	{"one hint only", "hints", "final/workshop/hints/2a.md", "2. `return 2`\n", "",
 		[]string{"final/workshop/hints/2a.md: 1 hints for TestTwo"}},
-	{"hint for no test", "hints", "final/workshop/hints/2b.md", "## TestThree", "## TestTwo",
-		[]string{"hints/2b.md: 0 hints for TestThree", "hints/2b.md: TestTwo is no new test of 2b"}},
+	{"hint for no test", "hints", "final/workshop/hints/2b.md", "## TestThree", "## TestFour",
+		[]string{"hints/2b.md: 0 hints for TestThree", "hints/2b.md: TestFour is no test of 2b"}},
 	{"question without answer", "hints", "final/workshop/hints/01.md", "Answer: because.", "",
 		[]string{"hints/01.md: it has to begin with a paragraph Question: … and one Answer: …"}},
 
