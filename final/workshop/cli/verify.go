@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/fatih/color"
@@ -25,6 +26,7 @@ func newVerify() *cobra.Command {
 	}
 	list := cmd.Flags().Bool("list", false, "list the checks")
 	lessons := cmd.Flags().StringSlice("lesson", nil, "look only at these `lessons`: a station's name, or a page's path below the root")
+	figures := cmd.Flags().Bool("figures", false, "print what was measured, one line per page")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		checks, err := verify.Select(args)
 		if err != nil {
@@ -45,6 +47,9 @@ func newVerify() *cobra.Command {
 		problems := 0
 		for _, check := range checks {
 			found := check.Run(cmd.Context(), c)
+			if *figures {
+				fmt.Fprint(cmd.OutOrStdout(), lines(found.Figures))
+			}
 			printFindings(cmd.OutOrStdout(), check.Name, found)
 			problems += len(found.Problems)
 		}
@@ -82,4 +87,13 @@ func counted(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// lines returns each text with a newline.
+func lines(texts []string) string {
+	var b strings.Builder
+	for _, text := range texts {
+		b.WriteString(text + "\n")
+	}
+	return b.String()
 }

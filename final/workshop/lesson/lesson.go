@@ -22,6 +22,8 @@ type Lesson struct {
 	Regions  []*Region
 	Tables   []*Table
 	Anchors  []string // what a link's #anchor can name
+
+	Sentences []Sentence // of prose, tables and headings
 }
 
 // A Section is a heading and what stands below it, until the next heading.

@@ -140,3 +140,17 @@ func TestParse_RegionsMustEnd(t *testing.T) {
 		assert.EqualError(t, err, want)
 	}
 }
+
+func TestParse_Sentences(t *testing.T) {
+	l := parse(t, "# One. Two\n\nGo 1.26 is new, e.g. `a. B` here. `c` is\nnext! (Is it?) \"Yes.\" and so on\n\n- item\n\n```\nNo. None.\n```\n\n| a | b |\n|---|---|\n| A cell. Two. | |\n")
+	assert.Equal(t, []Sentence{
+		{"One. Two", "One. Two", 1, 2, InHeading},
+		{"Go 1.26 is new, e.g. a. B here.", "Go 1.26 is new, e.g. ………… here.", 3, 8, InProse},
+		{"c is next!", "… is next!", 3, 3, InProse},
+		{"(Is it?)", "(Is it?)", 4, 2, InProse},
+		{"\"Yes.\" and so on", "\"Yes.\" and so on", 4, 4, InProse},
+		{"item", "item", 6, 1, InProse},
+		{"a", "a", 12, 1, InTable}, {"b", "b", 12, 1, InTable},
+		{"A cell.", "A cell.", 14, 2, InTable}, {"Two.", "Two.", 14, 1, InTable},
+	}, l.Sentences)
+}

@@ -133,6 +133,7 @@ func (p *parsing) visit(n ast.Node, entering bool) (ast.WalkStatus, error) {
 	if !entering {
 		return ast.WalkContinue, nil
 	}
+	p.addSentences(n)
 	switch n := n.(type) {
 	case *ast.Heading:
 		p.addSection(n)

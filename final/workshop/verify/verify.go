@@ -27,6 +27,7 @@ var Checks = []Check{
 	{"names", "tests that are named exist, and pins name what lifts them", checkNames},
 	{"time", "minutes are those of course/station.go, and schedules add up", checkTime},
 	{"template", "lessons have their parts in order, their length, and terms of the glossary", checkTemplate},
+	{"prose", "pages read well: short sentences, named actors, no habit that makes a reader read twice", checkProse},
 	{"same", "a declaration is the same at each station, or the lesson names it", checkSame},
 	{"seams", "what tests call of unexported code is listed as a seam", checkSeams},
 	{"hints", "each new test has hints, and each hint a test", checkHints},
@@ -74,6 +75,7 @@ func (k Check) Run(ctx context.Context, c *Course) *Findings {
 type Findings struct {
 	Problems []*Problem
 	Notes    []string // what was not looked at, and why
+	Figures  []string // what was measured, one line per page
 	Took     time.Duration
 
 	mu sync.Mutex

@@ -141,6 +141,23 @@ var drifts = []drift{
 	{"term not explained", "template", first, "A **frame** is", "A **packet** is",
 		[]string{first + `:{A **packet}: "packet" is in bold as a term, and not in glossary.md`}},
 
+	{"sentence too long", "prose", first, "What is one?", "Is it one?\nIt\nis" + strings.Repeat(" very", 38) + " long, in `a.go` too. One. Two.",
+		[]string{first + ":{It\nis}: 44 words in a sentence, at most 40: It is very very"}},
+	{"sentences long on average", "prose", "final/workshop/tour/reader.md", "# A stop\n", "# A stop\n\nOne two three.\n\n- " + strings.Repeat("very ", 34) + "long.\n",
+		[]string{"final/workshop/tour/reader.md:{- very}: 19.0 words a sentence, at most 17; the longest, 35 words: very very"}},
+	{"actor not named", "prose", first, "What is one?", "Nobody knows, nor does `anybody` in code.",
+		[]string{first + ":{Nobody}: 1 of nobody, somebody, anybody and whoever in"}},
+	{"actor not named in a table", "prose", "final/workshop/guide/INSTRUCTOR.md", "| break | 5 | |", "| break | 5 | whoever wants |",
+		[]string{"final/workshop/guide/INSTRUCTOR.md:{| break}: 1 of nobody, somebody, anybody and whoever in 15 words, at most one in 1000: name the actor: whoever wants"}},
+	{"habit", "prose", first, "What is one?", "It holds\nthe server up. It **Mends** it. So it is. What it does is done. See `just.go`, e.g. Now. Well!",
+		[]string{first + `:{It holds}: "holds the server up": write "block" or "delay": It holds the server up.`,
+			first + `:{the server up}: "Mends": write "fix": It Mends it.`,
+			first + `:{the server up}: "So it is.": write a sentence that begins with its subject: So it is.`,
+			first + `:{the server up}: "What it does is": write a sentence that begins with its subject: What it does is done.`,
+			first + `:{the server up}: "!": write a full stop: Well!`}},
+	{"habit in a heading", "prose", first, "### Without", "### Simply without",
+		[]string{first + `:{### Simply}: "Simply": write nothing: Simply without`}},
+
 	{"drift between stations", "same", "step02-two/rpc/one_test.go", `"got %d"`, `"is %d"`,
 		[]string{third + ": TestOne of rpc/one_test.go is not what it was before 2b, and the lesson does not name it"}},
 	{"comment drifts between stations", "same", "step02-two/rpc/two.go", "// One returns 1.", "// One is 1.",
@@ -251,6 +268,18 @@ func TestSelect(t *testing.T) {
 	assert.Len(t, all, len(Checks))
 	_, err = Select([]string{"code", "codes"})
 	assert.EqualError(t, err, `no check "codes": -list lists them`)
+}
+
+func TestProse_TheListOfPagesNotYetEditedOnlyShrinks(t *testing.T) {
+	defer func(list []string) { notYetEdited = list }(notYetEdited)
+	root := copyCourse(t)
+	replace(t, root, third, "All tests pass.", "Nobody fails.")
+	notYetEdited = []string{third, first, "step09/README.md"}
+	f := run(t, root, "prose")
+	require.Len(t, f.Problems, 2)
+	assert.Equal(t, first+": it reads as it should: take it out of the list of pages not yet edited, in verify/prosestats.go", f.Problems[0].Error())
+	assert.Equal(t, "step09/README.md: there is no such page: take it out of the list of pages not yet edited, in verify/prosestats.go", f.Problems[1].Error())
+	assert.Contains(t, f.Figures, third+": 45 words, 6.6 a sentence, the longest 18, 1 vague, 0 habits")
 }
 
 func TestNew_OneLesson(t *testing.T) {

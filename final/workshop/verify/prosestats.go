@@ -1,0 +1,207 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/lesson"
+)
+
+const (
+	meanWords    = 17   // a sentence's, over a page
+	mostWords    = 40   // of any sentence
+	wordsAVague  = 1000 // of a page, for each of the vague words in it
+	vagueCounted = "nobody, somebody, anybody and whoever"
+)
+
+// notYetEdited are the pages that do not read as they should yet. A page leaves
+// the list when it is edited, and none joins it.
+var notYetEdited = []string{
+	"step01-tcp-server/README.md",
+	"step02-json-protocol/README.md",
+	"step02-json-protocol/EXERCISES.md",
+	"step03-client/README.md",
+	"step03-client/EXERCISES.md",
+	"step04-registry/4a-functions/README.md",
+	"step04-registry/4b-receivers/README.md",
+	"step04-registry/EXERCISES.md",
+	"step05-context-timeouts/5a-identity/README.md",
+	"step05-context-timeouts/5b-in-flight/README.md",
+	"step05-context-timeouts/5c-contexts/README.md",
+	"step05-context-timeouts/5d-cancel/README.md",
+	"step05-context-timeouts/5e-shutdown/README.md",
+	"step05-context-timeouts/README.md",
+	"step05-context-timeouts/STATES.md",
+	"step06-gob-codec/6a-codec/README.md",
+	"step06-gob-codec/6b-gob/README.md",
+	"step06-gob-codec/6c-hello/README.md",
+	"step06-gob-codec/EXERCISES.md",
+	"step06-gob-codec/README.md",
+	"step07-inventory-app/README.md",
+	"step07-inventory-app/EXERCISES.md",
+	"README.md",
+	"final/README.md",
+	"final/PROTOCOL.md",
+	"final/bench/README.md",
+	"final/workshop/README.md",
+	"final/workshop/tour/01-frame.md",
+	"final/workshop/tour/02-hello.md",
+	"final/workshop/tour/03-codecs.md",
+	"final/workshop/tour/04-life-of-a-call.md",
+	"final/workshop/tour/05-bounds-and-cancel-floods.md",
+	"final/workshop/tour/07-interceptors-and-metadata.md",
+	"final/workshop/tour/08-go-away-and-drain.md",
+	"final/workshop/tour/09-pool.md",
+	"final/workshop/tour/README.md",
+	"final/workshop/bridge/README.md",
+	"final/workshop/bridge/frames/README.md",
+	"final/workshop/bridge/interceptors/README.md",
+	"final/workshop/bridge/pool/README.md",
+	"final/workshop/museum/README.md",
+	"final/workshop/museum/blockedwriters/README.md",
+	"final/workshop/museum/fourgib/README.md",
+	"final/workshop/museum/interleaved/README.md",
+	"final/workshop/museum/leak/README.md",
+	"final/workshop/museum/readahead/README.md",
+	"final/workshop/museum/wrongcaller/README.md",
+	"final/workshop/guide/INSTRUCTOR.md",
+	"final/workshop/guide/glossary.md",
+	"final/workshop/guide/prerequisites.md",
+	"final/workshop/guide/trouble.md",
+	"final/workshop/hints/01.md",
+	"final/workshop/hints/02.md",
+	"final/workshop/hints/03.md",
+	"final/workshop/hints/07.md",
+	"final/workshop/hints/4a.md",
+	"final/workshop/hints/4b.md",
+	"final/workshop/hints/5b.md",
+	"final/workshop/hints/5c.md",
+	"final/workshop/hints/5d.md",
+	"final/workshop/hints/5e.md",
+	"final/workshop/hints/6a.md",
+	"final/workshop/hints/6b.md",
+	"final/workshop/hints/6c.md",
+	"final/workshop/hints/README.md",
+}
+
+var vague = regexp.MustCompile(`(?i)\b(nobody|somebody|anybody|whoever)\b`)
+
+// A habit is a way to put things that must not occur.
+type habit struct {
+	found   *regexp.Regexp
+	instead string
+}
+
+var habits = []habit{
+	{regexp.MustCompile(`(?i)\b(tells?|telling|told) of\b`), `"reports", or the noun itself`},
+	{regexp.MustCompile(`(?i)\bcame\b`), `"got", "arrived" or "was"`},
+	{regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`), `"fix"`},
+	{regexp.MustCompile(`(?i)\b(hold|holds|held|holding)( \w+){0,2} up\b`), `"block" or "delay"`},
+	{regexp.MustCompile(`(?i)\b(take|takes|taking|took) leave\b`), `"close" or "leave"`},
+	{regexp.MustCompile(`(?i)\bstands? (in|by)\b`), `"is in"`},
+	{regexp.MustCompile(`(?i)\b(simply|just|obviously)\b`), "nothing"},
+	{regexp.MustCompile(`(?i)\b(thanks to|last but one|long gone|after what time|for a rare guest)\b`), "the actor and the verb"},
+	{regexp.MustCompile(`(?i)\ba (goroutine|line|test|page|file) an? (connection|file|test|call|method|station|step)\b`), `"one … per …"`},
+	{regexp.MustCompile(`!\W*$`), "a full stop"},
+}
+
+// inversions are sentences that are no question and do not begin with their
+// subject, by the parts in which they are looked for: a heading may be one.
+var inversions = map[lesson.Part][]habit{
+	lesson.InProse: {{regexp.MustCompile(`^(So|Of an?|What)\b[^?]*$`), "a sentence that begins with its subject"}},
+}
+
+// checkProse measures how pages read, and looks for habits that make a reader
+// read twice. What sync writes is not looked at.
+func checkProse(_ context.Context, c *Course, f *Findings) error {
+	for _, p := range c.pages {
+		figures, problems := measure(p)
+		f.Figures = append(f.Figures, fmt.Sprintf("%s: %s", p.Path, figures))
+		switch {
+		case !slices.Contains(notYetEdited, p.Path):
+			f.Problems = append(f.Problems, problems...)
+		case len(problems) == 0:
+			f.page(p, 0, "it reads as it should: take it out of the list of pages not yet edited, in verify/prosestats.go")
+		}
+	}
+	for _, name := range notYetEdited {
+		if !exists(c.Root, name) {
+			f.file(name, 0, "there is no such page: take it out of the list of pages not yet edited, in verify/prosestats.go")
+		}
+	}
+	return nil
+}
+
+// figures are a page's.
+type figures struct {
+	words, sentences int // of prose alone, without tables and headings
+	longest          int
+	vague            int
+	all              int // words, with those of tables and headings
+	habits           int
+}
+
+func (s figures) mean() float64 { return float64(s.words) / float64(max(s.sentences, 1)) }
+
+func (s figures) String() string {
+	return fmt.Sprintf("%d words, %.1f a sentence, the longest %d, %d vague, %d habits",
+		s.all, s.mean(), s.longest, s.vague, s.habits)
+}
+
+// measure returns a page's figures, and where they are beyond the bounds.
+func measure(p *Page) (s figures, problems []*Problem) {
+	report := func(l lesson.Sentence, format string, args ...any) {
+		problems = append(problems, problem(p, l.Line, "%s: %s", fmt.Sprintf(format, args...), l.Text))
+	}
+	var vagueOnes []lesson.Sentence
+	var longest lesson.Sentence
+	for _, l := range p.Sentences {
+		if p.RegionAt(l.Line) != nil {
+			continue
+		}
+		s.add(l)
+		if l.Part != lesson.InHeading && l.Words > longest.Words {
+			longest = l
+		}
+		if l.Part != lesson.InHeading && l.Words > mostWords {
+			report(l, "%d words in a sentence, at most %d", l.Words, mostWords)
+		}
+		for _, h := range slices.Concat(habits, inversions[l.Part]) {
+			if said := h.found.FindString(l.Said); said != "" {
+				s.habits++
+				report(l, "%q: write %s", opening(said), h.instead)
+			}
+		}
+		if vague.MatchString(l.Said) {
+			vagueOnes = append(vagueOnes, l)
+		}
+	}
+	s.longest = longest.Words
+	if s.mean() > meanWords {
+		report(longest, "%.1f words a sentence, at most %d; the longest, %d words", s.mean(), meanWords, s.longest)
+	}
+	if s.vague*wordsAVague > s.all {
+		for _, l := range vagueOnes {
+			report(l, "%d of %s in %d words, at most one in %d: name the actor", s.vague, vagueCounted, s.all, wordsAVague)
+		}
+	}
+	return s, problems
+}
+
+func (s *figures) add(l lesson.Sentence) {
+	s.all += l.Words
+	s.vague += len(vague.FindAllString(l.Said, -1))
+	if l.Part == lesson.InProse {
+		s.words += l.Words
+		s.sentences++
+	}
+}
+
+// opening returns the first words of what was found, which may be all of a sentence.
+func opening(said string) string {
+	words := strings.Fields(said)
+	return strings.Join(words[:min(len(words), 4)], " ")
+}
