@@ -45,6 +45,7 @@ func TestNaive_OneReadIsNotOneLine(t *testing.T) {
 				}
 			}()
 			got, _ := io.ReadAll(client)
+			t.Logf("sent %.16q, got %.16q", test.writes, got)
 			assert.Equal(t, test.want, string(got))
 		})
 	}
