@@ -27,6 +27,7 @@ func newVerify() *cobra.Command {
 	list := cmd.Flags().Bool("list", false, "list the checks")
 	lessons := cmd.Flags().StringSlice("lesson", nil, "look only at these `lessons`: a station's name, or a page's path below the root")
 	figures := cmd.Flags().Bool("figures", false, "print what was measured, one line per page")
+	long := cmd.Flags().Bool("long", false, "mutants: try each variant at all stations that it fits, not at its first alone")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		checks, err := verify.Select(args)
 		if err != nil {
@@ -44,6 +45,7 @@ func newVerify() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		c.Long = *long
 		problems := 0
 		for _, check := range checks {
 			found := check.Run(cmd.Context(), c)
@@ -74,6 +76,9 @@ func printFindings(w io.Writer, name string, f *verify.Findings) {
 	}
 	for _, note := range f.Notes {
 		fmt.Fprintf(w, "%s: not checked: %s\n", name, note)
+	}
+	for _, report := range f.Reports {
+		fmt.Fprintf(w, "%-10s %s\n", name, report)
 	}
 	result := color.GreenString("ok")
 	if len(f.Problems) > 0 {

@@ -16,11 +16,13 @@ func TestPrintFindings(t *testing.T) {
 	printFindings(&out, "code", &verify.Findings{
 		Problems: []*verify.Problem{{File: "README.md", Line: 3, Text: "wrong"}, {File: "a.md", Text: "missing"}},
 		Notes:    []string{"there is no glossary"},
+		Reports:  []string{"01: 3 blocks"},
 	})
 	assert.Equal(t, `links      ok (1.5s)
 README.md:3: wrong
 a.md: missing
 code: not checked: there is no glossary
+code       01: 3 blocks
 code       2 problems (0.0s)
 `, out.String())
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,12 +95,7 @@ func changed(file, diff string) (overlay string, err error) {
 	if err := os.WriteFile(copied, []byte(broken), 0o666); err != nil {
 		return "", err
 	}
-	list, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
-	if err != nil {
-		return "", err
-	}
-	overlay = filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, list, 0o666)
+	return writeOverlay(dir, map[string]string{file: copied})
 }
 
 // breaks checks that a test passes, and fails with the overlay.

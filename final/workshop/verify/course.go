@@ -18,6 +18,7 @@ import (
 // and kept. It may be used concurrently.
 type Course struct {
 	Root string
+	Long bool     // variants are tried at each station that they fit
 	only []string // the lessons that are looked at; empty: all
 
 	mu    sync.Mutex
@@ -48,10 +49,14 @@ func named(name string, paths []string) []string {
 	case err != nil:
 		return []string{path.Clean(strings.ReplaceAll(name, `\`, "/"))}
 	case s.Name == name:
-		return []string{s.Page()}
+		return slices.DeleteFunc([]string{s.Page(), mutantsOf(s)}, func(p string) bool { return p != s.Page() && !slices.Contains(paths, p) })
+	}
+	var mutants []string
+	for _, s := range course.OfStep(s.Step) {
+		mutants = append(mutants, mutantsOf(s))
 	}
 	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool {
-		return !strings.HasPrefix(p, s.Step+"/") || path.Base(p) == "EXERCISES.md"
+		return path.Base(p) == "EXERCISES.md" || !strings.HasPrefix(p, s.Step+"/") && !slices.Contains(mutants, p)
 	})
 }
 

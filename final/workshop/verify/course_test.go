@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		{Name: "2b", Step: "step02-two", Folder: "step02-two", Title: "three", Adds: "3", Minutes: 15, Side: true},
 	}
 	notYetEdited = nil
+	leastRight = 1
 	lessonWords, checkpointWords = [2]int{20, 100}, [2]int{20, 100}
 	dir, err := os.MkdirTemp("", "course")
 	if err == nil {

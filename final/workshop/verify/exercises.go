@@ -184,27 +184,38 @@ func (c *Course) rooms(step string) []string {
 	return packages
 }
 
-// apply makes the change in the step's copy at dir. A diff of nothing but new
-// lines makes a new file.
+// apply makes the change in the step's copy at dir.
 func (ch change) apply(dir string) error {
 	file := filepath.Join(dir, filepath.FromSlash(ch.file))
-	text := ch.text
-	if ch.diff {
-		old, err := os.ReadFile(file)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			text, err = newFile(ch.text)
-		case err == nil:
-			text, err = patch.Apply(strings.ReplaceAll(string(old), "\r\n", "\n"), ch.text)
-		}
-		if err != nil {
-			return err
-		}
+	text, err := ch.of(file)
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return err
 	}
 	return os.WriteFile(file, []byte(text), 0o666)
+}
+
+// of returns the text of file with the change. A diff of nothing but new lines
+// makes a new file.
+func (ch change) of(file string) (string, error) {
+	if !ch.diff {
+		return ch.text, nil
+	}
+	old, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return newFile(ch.text)
+	case err != nil:
+		return "", err
+	}
+	text := strings.ReplaceAll(string(old), "\r\n", "\n")
+	changed, err := patch.Apply(text, ch.text)
+	if err == nil && changed == text {
+		err = errors.New("it changes nothing")
+	}
+	return changed, err
 }
 
 // newFile returns the text of a diff that adds every line.

@@ -46,7 +46,7 @@ func (p *Page) Base() string {
 }
 
 // folders hold pages at any depth.
-var folders = []string{"final/workshop/tour", "final/workshop/bridge", "final/workshop/museum", "final/workshop/guide", "final/workshop/hints"}
+var folders = []string{"final/workshop/tour", "final/workshop/bridge", "final/workshop/museum", "final/workshop/guide", "final/workshop/hints", mutantsFolder}
 
 // singles are pages that stand alone.
 var singles = []string{"README.md", "final/README.md", "final/PROTOCOL.md", "final/bench/README.md",

@@ -17,7 +17,7 @@ var labels = []string{"type", "copy", "read"}
 
 // isQuote reports whether a block quotes code that it names.
 func isQuote(b *lesson.Block) bool {
-	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && !isBreak(b) && !isCure(b)
+	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && !isBreak(b) && !isCure(b) && !isVariant(b)
 }
 
 // isCure reports whether a block mends a program of the museum, whose own tests

@@ -35,6 +35,7 @@ var Checks = []Check{
 	{"console", "commands print what lessons say", checkConsole},
 	{"break", "each change that is said to turn a test red does", checkBreak},
 	{"exercises", "solutions of exercises apply, and pass all tests", checkExercises},
+	{"mutants", "tests reject wrong variants of the code, and accept right ones", checkMutants},
 	{"red", "a station's new tests fail on what start gives, and pass with its code", checkRed},
 }
 
@@ -76,6 +77,7 @@ type Findings struct {
 	Problems []*Problem
 	Notes    []string // what was not looked at, and why
 	Figures  []string // what was measured, one line per page
+	Reports  []string // what was looked at, where a check says so
 	Took     time.Duration
 
 	mu sync.Mutex
@@ -101,6 +103,12 @@ func (f *Findings) note(format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
+}
+
+func (f *Findings) report(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Reports = append(f.Reports, fmt.Sprintf(format, args...))
 }
 
 // lessons returns the stations' lessons.

@@ -39,6 +39,8 @@ const (
 	entrance = "step02-two/README.md"
 	second   = "step02-two/2a-two/README.md"
 	third    = "step02-two/2b-three/README.md"
+	ones     = "final/workshop/mutants/01.md"
+	threes   = "final/workshop/mutants/2b.md"
 )
 
 var drifts = []drift{
@@ -214,6 +216,21 @@ var drifts = []drift{
 	{"solution that turns nothing red", "exercises", "step01-one/EXERCISES.md", "`TestMinus` passes.", "`TestMinus` passes, and `TestOne` is red.",
 		[]string{`the solution of "1. Minus one": it turns none of these red, of which the exercise speaks: TestMinus, TestOne`}},
 
+	{"wrong variant survives", "mutants", ones, "+\treturn 2\n", "+\treturn +1\n",
+		[]string{ones + ":{```diff wrong}: 01: \"Wrong: one too many\" survives: it has to fail in TestOne"}},
+	{"right variant is rejected", "mutants", ones, "3 - 2", "3 - 1",
+		[]string{ones + ":{```diff right}: 01: \"Right: a difference\" is rejected:\n--- FAIL: "}},
+	{"variant that does not apply", "mutants", "step02-two/2a-two/rpc/one.go", "return 1", "return +1",
+		[]string{ones + ":{```diff right}: 2a: \"Right: a difference\" does not apply: rpc/one.go: these lines stand 0 times"}},
+	{"variant of a test that is gone", "mutants", ones, "wrong TestOne", "wrong TestUno",
+		[]string{ones + ":{```diff wrong}: 01: \"Wrong: one too many\" has to fail in TestUno, and there is no such test"}},
+	{"variant of a subtest that is gone", "mutants", ones, "wrong TestOne", "wrong TestOne/x",
+		[]string{ones + ":{```diff wrong}: 01: \"Wrong: one too many\" has to fail in TestOne/x, and there is no such test"}},
+	{"variant that does not compile", "mutants", ones, "+\treturn 2\n", "+\treturn two\n",
+		[]string{ones + ":{```diff wrong}: 01: \"Wrong: one too many\" does not compile:\n"}},
+	{"too few right variants", "mutants", ones, "right until=2a", "right",
+		[]string{"final/workshop/mutants/2a.md: 0 right variants for 2a: write at least 1"}},
+
 	{"green before the code", "red", "step02-two/rpc/three_test.go", "Three() != 3", "Three() == 2",
 		[]string{"step02-two: TestThree of rpc/three_test.go passes on what start gives: make it fail"}},
 	{"red with the code", "red", "step02-two/rpc/three.go", "return 3", "return 4",
@@ -285,12 +302,13 @@ func TestProse_TheListOfPagesNotYetEditedOnlyShrinks(t *testing.T) {
 
 func TestNew_OneLesson(t *testing.T) {
 	root := copyCourse(t)
-	assert.Equal(t, []string{second, third, entrance}, paths(open(t, root, "02")), "all pages of a step")
+	assert.Equal(t, []string{second, third, entrance, threes}, paths(open(t, root, "02")), "all pages of a step")
+	assert.Equal(t, []string{second}, paths(open(t, root, "2a")), "a checkpoint's own page")
 	replace(t, root, second, "<!-- changed 2a -->", "<!-- changed 2a -->\n<!-- changed 2a -->")
 	c := open(t, root, "01", "final/workshop/tour/reader.md")
-	assert.Len(t, c.pages, 2)
-	assert.Equal(t, []string{third}, paths(open(t, root, "2b")), "a checkpoint's own page")
-	assert.Equal(t, []string{first}, paths(open(t, root, "1")), "without its exercises")
+	assert.Len(t, c.pages, 3)
+	assert.Equal(t, []string{third, threes}, paths(open(t, root, "2b")), "with the variants of its code")
+	assert.Equal(t, []string{first, ones}, paths(open(t, root, "1")), "without its exercises")
 	_, err := New(root)
 	assert.ErrorContains(t, err, second+":")
 	_, err = New(root, "README.txt")
