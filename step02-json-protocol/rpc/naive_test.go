@@ -46,6 +46,7 @@ func TestNaive_OneReadIsNotOneRequest(t *testing.T) {
 				defer io.WriteString(client, test.writes[1]) // nobody reads it any more
 			}
 			got, _ := io.ReadAll(client)
+			t.Logf("sent %#.60q, got %#.60q", test.writes, got)
 			assert.Equal(t, test.want, string(got))
 		})
 	}

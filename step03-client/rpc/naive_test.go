@@ -49,6 +49,7 @@ func TestNaive_ALongResultIsCutOff(t *testing.T) {
 func TestNaive_AnIntBecomesAFloat(t *testing.T) {
 	result, err := naiveAnswer(t, respond(`"result":9007199254740993`))
 	require.NoError(t, err)
+	t.Logf("the server sent 9007199254740993, the caller got %.0f", result)
 	assert.Panics(t, func() { _ = result.(int) })
 	assert.Equal(t, float64(9007199254740992), result, "and one has been lost")
 }
