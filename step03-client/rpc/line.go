@@ -25,11 +25,13 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		if err == nil {
 			line = line[:len(line)-1]
 		}
-		if len(line) > maxLine {
+		switch {
+		case len(line) > maxLine:
 			return nil, errLineTooLong
-		}
-		if err != bufio.ErrBufferFull {
-			return line, err
+		case err == nil:
+			return line, nil
+		case err != bufio.ErrBufferFull:
+			return nil, err
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestServer_WaitsASecondForAClientThatHasFinishedSendingAndIsDeaf(t *testing
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		sent, end := io.Pipe()
-		newEchoServer(t).ln.conns <- half{server, sent}
+		newEchoServer(t).accept(t, half{server, sent})
 		io.WriteString(end, `{"id":1,"method":"M"}`+"\n")
 		synctest.Wait() // the response is being written
 		start := time.Now()
@@ -98,7 +98,7 @@ func TestServer_AnswersASlowCallOfAClientThatHasFinishedSending(t *testing.T) {
 		newServer(t, &Server{Handle: handle(func(req Request) Response {
 			<-time.After(time.Minute) // of the bubble's clock
 			return echo(req)
-		})}).ln.conns <- half{server, strings.NewReader(`{"id":1,"method":"M"}` + "\n")}
+		})}).accept(t, half{server, strings.NewReader(`{"id":1,"method":"M"}` + "\n")})
 		checkRepliesAfterEnd(t, read(t, client), 1)
 		<-time.After(time.Hour) // long enough for the method to return
 	})

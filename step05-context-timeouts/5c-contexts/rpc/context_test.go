@@ -97,7 +97,7 @@ func TestServer_AClientThatHasFinishedSendingIsGone(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
 		sent, end := io.Pipe()
-		srv.ln.conns <- half{server, sent}
+		srv.accept(t, half{server, sent})
 		go io.WriteString(end, `{"id":1,"method":"Test.Quick"}`+"\n"+`{"id":2,"method":"Test.Wait"}`+"\n")
 		synctest.Wait() // the one has its result, the other waits
 		require.Empty(t, reasons)

@@ -293,7 +293,7 @@ func TestServer_WritesOneResponseAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
-		newEchoServer(t).ln.conns <- &soloConn{Conn: server}
+		newEchoServer(t).accept(t, &soloConn{Conn: server})
 		write(t, client, `{"id":1,"method":"M"}`+"\n"+`{"id":2,"method":"M"}`+"\n")
 		synctest.Wait() // both have their results
 		for range 2 {
@@ -307,7 +307,7 @@ func TestServer_EndsAConnectionThatItCannotWriteTo(t *testing.T) {
 		client, server := net.Pipe()
 		broken := &soloConn{Conn: server}
 		broken.busy.Store(true) // for ever
-		newEchoServer(t).ln.conns <- broken
+		newEchoServer(t).accept(t, broken)
 		write(t, client, `{"id":1,"method":"M"}`+"\n")
 		_, err := client.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF)

@@ -148,15 +148,23 @@ func newServer(t *testing.T, srv *Server) *testServer {
 func (s *testServer) connect(t *testing.T) net.Conn {
 	t.Helper()
 	client, server := net.Pipe()
+	t.Cleanup(func() { client.Close() })
+	s.accept(t, server)
+	return client
+}
+
+// accept makes conn the server's end of a new connection.
+func (s *testServer) accept(t *testing.T, conn net.Conn) {
+	t.Helper()
 	select {
-	case s.ln.conns <- server:
+	case s.ln.conns <- conn:
 	case <-s.ln.closed:
 		require.FailNow(t, "the listener is closed")
 	case err := <-s.served:
 		require.FailNow(t, "the server serves no longer", "Serve returned: %v", err)
+	case <-time.After(patience):
+		require.FailNow(t, "the server accepts no connection")
 	}
-	t.Cleanup(func() { client.Close() })
-	return client
 }
 
 type pipeListener struct {
