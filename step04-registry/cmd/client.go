@@ -42,6 +42,6 @@ func call(addr, method string, params any) error {
 	if err := client.Call(method, params, &result); err != nil {
 		return err
 	}
-	fmt.Printf("%s\n", result)
+	fmt.Println(plain(string(result)))
 	return nil
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bufio"
 	"flag"
 	"io"
 	"net"
@@ -30,6 +31,26 @@ func talk(addr string, in io.Reader, out io.Writer) error {
 		// Only our direction ends: the last answers may still be on their way.
 		conn.(*net.TCPConn).CloseWrite()
 	}()
-	_, err = io.Copy(out, conn)
-	return err
+	return show(conn, out)
+}
+
+// show copies what arrives from in to out, with everything but newlines and tabs
+// as plain writes it, until in ends.
+func show(in io.Reader, out io.Writer) error {
+	for r := bufio.NewReader(in); ; {
+		c, _, err := r.ReadRune()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text := string(c)
+		if c != '\n' && c != '\t' {
+			text = plain(text)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			return err
+		}
+	}
 }

@@ -85,7 +85,7 @@ func parse(flags *flag.FlagSet, least, most int) {
 // exit ends the program: with status 0, or with err on standard error and 1.
 func exit(program string, err error) {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", program, plain(err.Error()))
 		os.Exit(1)
 	}
 	os.Exit(0)

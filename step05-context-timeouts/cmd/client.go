@@ -47,6 +47,6 @@ func call(ctx context.Context, addr, method string, params any) error {
 	if err := client.Call(ctx, method, params, &result); err != nil {
 		return err
 	}
-	fmt.Printf("%s\n", result)
+	fmt.Println(plain(string(result)))
 	return nil
 }

@@ -55,7 +55,7 @@ func call(ctx context.Context, addr, method string, params any) error {
 	if err := client.Call(ctx, method, params, &result); err != nil {
 		return err
 	}
-	fmt.Printf("%s\n", result)
+	fmt.Println(plain(string(result)))
 	return nil
 }
 
@@ -86,5 +86,10 @@ func callGob(ctx context.Context, addr, method, text string) error {
 	if err := client.Call(ctx, method, params, result); err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(result)
+	data, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	fmt.Println(plain(string(data)))
+	return nil
 }

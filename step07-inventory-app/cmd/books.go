@@ -69,7 +69,7 @@ func (b *books) print(w io.Writer, items []inventory.Item) {
 	}
 	fmt.Fprintf(w, "%-8s %6s %6s\n", "item", "sold", "left")
 	for _, item := range items {
-		fmt.Fprintf(w, "%-8s %6d %6d\n", item.ID, item.Reserved, item.Left)
+		fmt.Fprintf(w, "%-8s %6d %6d\n", plain(item.ID), item.Reserved, item.Left)
 	}
 	if b.check(items) == nil {
 		fmt.Fprintln(w, "books balance")
