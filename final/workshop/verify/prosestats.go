@@ -28,8 +28,6 @@ var notYetEdited = []string{
 	"step05-context-timeouts/5c-contexts/README.md",
 	"step05-context-timeouts/5d-cancel/README.md",
 	"step05-context-timeouts/5e-shutdown/README.md",
-	"step05-context-timeouts/README.md",
-	"step05-context-timeouts/STATES.md",
 	"step06-gob-codec/6a-codec/README.md",
 	"step06-gob-codec/6b-gob/README.md",
 	"step06-gob-codec/6c-hello/README.md",
@@ -54,7 +52,6 @@ var notYetEdited = []string{
 	"final/workshop/hints/6a.md",
 	"final/workshop/hints/6b.md",
 	"final/workshop/hints/6c.md",
-	"final/workshop/hints/README.md",
 }
 
 var vague = regexp.MustCompile(`(?i)\b(nobody|somebody|anybody|whoever)\b`)
