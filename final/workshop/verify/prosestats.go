@@ -32,7 +32,6 @@ var notYetEdited = []string{
 	"step06-gob-codec/6b-gob/README.md",
 	"step06-gob-codec/6c-hello/README.md",
 	"step06-gob-codec/EXERCISES.md",
-	"step06-gob-codec/README.md",
 	"step07-inventory-app/README.md",
 	"step07-inventory-app/EXERCISES.md",
 	"final/README.md",
