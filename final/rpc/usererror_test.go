@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -312,6 +314,27 @@ func TestServer_PanicsArePrintedUnlessThereIsAHandler(t *testing.T) {
 		assert.Equal(t, Internal, CodeOf(err))
 		assert.Empty(t, printed.String())
 	})
+}
+
+func TestServer_APrintedPanicIsNoCommandForATerminal(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	const words = "\x1b[31m\a\r\u009b2J\u202e\nforged\xff"
+	for _, value := range []any{words, errors.New(words), []string{words}, struct{ string }{words}} {
+		printed.Reset()
+		srv := NewServer()
+		require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(value) }))
+		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		assert.Equal(t, Internal, CodeOf(err))
+		first, _, _ := strings.Cut(printed.String(), "\ngoroutine ")
+		assert.Contains(t, first, "[31m   2J  forged", "%T", value)
+		assert.False(t, strings.ContainsFunc(printed.String(), func(r rune) bool {
+			return unicode.IsControl(r) && r != '\n' && r != '\t' || r == '\u202e' || r == utf8.RuneError
+		}), "%q", printed.String())
+		assert.NotContains(t, printed.String(), "\nforged")
+		require.NoError(t, srv.Close())
+	}
 }
 
 // loudObserver panics whatever it hears.
