@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/fatih/color"
+
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 )
 
 var (
@@ -41,7 +43,7 @@ func Print(w io.Writer, r Result) {
 	paint := map[Verdict]*color.Color{OK: okColor, Fail: failColor, Skipped: skipColor}[r.Verdict]
 	fmt.Fprintf(w, "%s %s", paint.Sprintf("%-7s", r.Verdict), r.Rule.Name)
 	if r.Why != "" {
-		fmt.Fprintf(w, ": %s", r.Why)
+		fmt.Fprintf(w, ": %s", plaintext.Line(r.Why))
 	}
 	fmt.Fprintln(w)
 	if r.Failure != nil {
@@ -51,8 +53,8 @@ func Print(w io.Writer, r Result) {
 
 func printFailure(w io.Writer, r Rule, f *Failure) {
 	line := func(what, text string) {
-		if text != "" {
-			fmt.Fprintf(w, "        %-8s  %s\n", what, text)
+		if text != "" { // which may hold a peer's words
+			fmt.Fprintf(w, "        %-8s  %s\n", what, plaintext.Line(text))
 		}
 	}
 	line("rule", r.Says)
@@ -119,5 +121,10 @@ func PrintJSON(w io.Writer, r Result) error {
 		line.Expected = hex.EncodeToString(f.Expected)
 		line.Received = hex.EncodeToString(f.Received)
 	}
-	return json.NewEncoder(w).Encode(line)
+	data, err := json.Marshal(line)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, plaintext.Line(string(data)))
+	return err
 }
