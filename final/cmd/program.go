@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -41,16 +42,24 @@ func newServerFlags(program, addr string) serverFlags {
 // newServer returns a server that says on standard error what goes wrong, and
 // tells callers what it can do and how it is: see the program rpc.
 func newServer(program string, opts ...rpc.ServerOption) (*rpc.Server, error) {
-	logger := log.New(os.Stderr, program+": ", log.LstdFlags|log.Lmsgprefix)
-	srv := rpc.NewServer(append([]rpc.ServerOption{
-		rpc.WithErrorHandler(func(err error) { logger.Print(err) }),
-		rpc.WithPanicHandler(func(_ context.Context, value any, stack []byte) { logger.Printf("panic: %v\n%s", value, stack) }),
-	}, opts...)...)
+	srv := rpc.NewServer(append(logTo(os.Stderr, program), opts...)...)
 	h, err := health.Register(srv)
 	if err != nil {
 		return nil, err
 	}
 	return srv, introspect.Register(srv, h)
+}
+
+// logTo returns the options of a server that logs to w. An error or a panic may
+// hold what a peer has sent: it is one line of text.
+func logTo(w io.Writer, program string) []rpc.ServerOption {
+	logger := log.New(w, program+": ", log.LstdFlags|log.Lmsgprefix)
+	return []rpc.ServerOption{
+		rpc.WithErrorHandler(func(err error) { logger.Print(plaintext.Line(err.Error())) }),
+		rpc.WithPanicHandler(func(_ context.Context, value any, stack []byte) {
+			logger.Printf("panic: %s\n%s", plaintext.Line(fmt.Sprint(value)), stack)
+		}),
+	}
 }
 
 // drain is how long running calls may take to end once a server is told to.
@@ -117,8 +126,19 @@ func usageError(flags *flag.FlagSet, format string, args ...any) {
 // exit ends the program: with status 0, or with err on standard error and 1.
 func exit(program string, err error) {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		printError(os.Stderr, program, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// printError prints err on one line, and joined errors on a line each.
+func printError(w io.Writer, program string, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && err.Error() == errors.Join(joined.Unwrap()...).Error() {
+		for _, one := range joined.Unwrap() {
+			printError(w, program, one)
+		}
+		return
+	}
+	plaintext.Fprintf(w, "%s: %s\n", program, err.Error())
 }
