@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -72,11 +73,12 @@ func serve(srv *rpc.Server, addr string, ctx context.Context, l *listing, listen
 	if err != nil {
 		return err
 	}
-	if err := l.begin(context.WithoutCancel(ctx), ln.Addr().String()); err != nil {
+	at := dialAddr(ln.Addr())
+	if err := l.begin(context.WithoutCancel(ctx), at); err != nil {
 		ln.Close()
 		return err
 	}
-	fmt.Println("listening on", ln.Addr())
+	fmt.Println("listening on", at)
 	for _, f := range listening {
 		f()
 	}
@@ -90,6 +92,14 @@ func serve(srv *rpc.Server, addr string, ctx context.Context, l *listing, listen
 		return err
 	}
 	return <-stopped
+}
+
+// dialAddr returns a listener's address as rpc.Dial takes it.
+func dialAddr(addr net.Addr) string {
+	if addr.Network() == "unix" {
+		return "unix:" + addr.String()
+	}
+	return addr.String()
 }
 
 // ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
