@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,12 +84,12 @@ func (r *result) print(w io.Writer, what string) error {
 	out := columns(w)
 	n := r.latencies.TotalCount()
 	fmt.Fprintf(out, "%s, for %v%s\n\n", what, readable(r.took), r.ending())
-	fmt.Fprintf(out, "calls\t%d\n", n)
-	fmt.Fprintf(out, "calls/s\t%.0f\n", float64(n)/r.took.Seconds())
-	fmt.Fprintf(out, "failed\t%d\n", r.failures())
+	fmt.Fprintf(out, "calls\t%s\n", number(n))
+	fmt.Fprintf(out, "calls/s\t%s\n", number(int64(math.Round(float64(n)/r.took.Seconds()))))
+	fmt.Fprintf(out, "failed\t%s\n", number(int64(r.failures())))
 	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
 		text := strings.TrimPrefix(r.example[code].Error(), "rpc: ")
-		plaintext.Fprintf(out, "  %d\t%s\n", r.failed[code], text)
+		plaintext.Fprintf(out, "  %s\t%s\n", number(int64(r.failed[code])), text)
 	}
 	if n > 0 {
 		r.printLatencies(out)
@@ -113,7 +115,7 @@ func (r *result) printLatencies(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  max\t%v\n\n", readable(time.Duration(h.Max())))
 	for _, b := range bars(h) {
-		fmt.Fprintf(w, "  ≤ %v\t%d\t%s\n", readable(b.to), b.calls, b.blocks())
+		fmt.Fprintf(w, "  ≤ %v\t%s\t%s\n", readable(b.to), number(b.calls), b.blocks())
 	}
 }
 
@@ -167,5 +169,14 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%s %ss", number(int64(n)), what)
+}
+
+// number writes n, which is not negative, with a comma at each thousand.
+func number(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

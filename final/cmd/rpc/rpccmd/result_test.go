@@ -51,6 +51,24 @@ latency
 	assert.EqualError(t, one.failure(), "3 calls failed")
 }
 
+func TestResult_LargeCountsHaveSeparators(t *testing.T) {
+	r := newResult()
+	require.NoError(t, r.latencies.RecordValues(int64(100*time.Microsecond), 1234567))
+	r.failed[rpc.Unavailable] = 1000
+	r.example[rpc.Unavailable] = rpc.Unavailable
+	r.took = time.Second
+
+	var out bytes.Buffer
+	require.NoError(t, r.print(&out, count(65536, "caller")))
+	assert.Contains(t, out.String(), "65,536 callers, for 1s\n")
+	assert.Contains(t, out.String(), "calls    1,234,567\ncalls/s  1,234,567\nfailed   1,000\n  1,000  unavailable")
+	assert.Contains(t, out.String(), "≤ 128µs  1,234,567  █")
+	assert.EqualError(t, r.failure(), "1,000 calls failed")
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 999999: "999,999", 1000000: "1,000,000"} {
+		assert.Equal(t, want, number(n))
+	}
+}
+
 func TestResult_WithoutCallsHasNoLatencies(t *testing.T) {
 	r := newResult()
 	r.took = time.Second
