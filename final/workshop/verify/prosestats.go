@@ -22,7 +22,6 @@ const (
 var notYetEdited = []string{
 	"step04-registry/4a-functions/README.md",
 	"step04-registry/4b-receivers/README.md",
-	"step04-registry/EXERCISES.md",
 	"step05-context-timeouts/5a-identity/README.md",
 	"step05-context-timeouts/5b-in-flight/README.md",
 	"step05-context-timeouts/5c-contexts/README.md",
@@ -31,9 +30,7 @@ var notYetEdited = []string{
 	"step06-gob-codec/6a-codec/README.md",
 	"step06-gob-codec/6b-gob/README.md",
 	"step06-gob-codec/6c-hello/README.md",
-	"step06-gob-codec/EXERCISES.md",
 	"step07-inventory-app/README.md",
-	"step07-inventory-app/EXERCISES.md",
 	"final/README.md",
 	"final/PROTOCOL.md",
 	"final/bench/README.md",
