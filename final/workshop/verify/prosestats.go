@@ -34,7 +34,6 @@ var notYetEdited = []string{
 	"final/README.md",
 	"final/PROTOCOL.md",
 	"final/bench/README.md",
-	"final/workshop/README.md",
 	"final/workshop/hints/01.md",
 	"final/workshop/hints/02.md",
 	"final/workshop/hints/03.md",
