@@ -33,7 +33,6 @@ var notYetEdited = []string{
 	"step07-inventory-app/README.md",
 	"final/README.md",
 	"final/PROTOCOL.md",
-	"final/bench/README.md",
 	"final/workshop/hints/01.md",
 	"final/workshop/hints/02.md",
 	"final/workshop/hints/03.md",
