@@ -17,7 +17,7 @@ const (
 // it must not. Their server's bytes are sent.
 var clientReplays = []replay{
 	{file: callsFile, section: "a call", says: "Each side says hello once, the client first."},
-	{file: goAwayFile, section: "client: a ping from the server", says: "Whoever gets a ping answers with a pong of the same ID"},
+	{file: goAwayFile, section: "client: a ping from the server", says: "The receiver of a ping answers with a pong of the same ID"},
 	{file: clientBadFile, section: "client: bad: hello of another protocol", says: "it does not begin with the magic"},
 	{file: clientBadFile, section: "client: bad: hello of another version", says: "the version is not the client's"},
 	{file: clientBadFile, section: "client: bad: hello cut short", says: "fields that do not fit the length"},
@@ -41,7 +41,7 @@ var clientReplays = []replay{
 	{file: clientBadFile, section: "client: bad: fields on a pong", says: "cancel, ping, pong: nothing, their length is 10"},
 	{file: clientBadFile, section: "client: bad: go-away without fields", says: "`client: bad: go-away without fields`"},
 	{file: clientBadFile, section: "client: bad: the end within a frame", says: "`client: bad: the end within a frame`"},
-	{file: clientBadFile, section: "client: bad: the end", says: "not bad, but without a go-away nobody knows which calls ran"},
+	{file: clientBadFile, section: "client: bad: the end", says: "not bad, but without a go-away the client does not know which calls ran"},
 	{file: clientBadFile, section: "client: a result that is not JSON", says: "A result that does not decode fails its one call with internal"},
 }
 

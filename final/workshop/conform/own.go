@@ -19,7 +19,7 @@ var ownRules = []Rule{
 	{Name: "bytes: one by one", Says: "The transport is a reliable stream of bytes", test: bytesOneByOne},
 	{Name: "bytes: frames that end in the next write", Says: "The transport is a reliable stream of bytes", test: bytesAcross},
 	{Name: "bytes: many frames in one write", Says: "A server takes requests that come right behind the client's hello all the same.", test: bytesAtOnce},
-	{Name: "ping: one pong each", Says: "Whoever gets a ping answers with a pong of the same ID", test: onConn(hello, pings)},
+	{Name: "ping: one pong each", Says: "The receiver of a ping answers with a pong of the same ID", test: onConn(hello, pings)},
 	{Name: "replies: exactly one each", Says: "Each request is answered by one response or one error, a cancelled one too, and only that frees its place.", test: onConn(hello, repliesOnce)},
 	{Name: "cancel: one reply", Says: "Each request is answered by one response or one error, a cancelled one too, and only that frees its place.", test: onConn(hello, cancelOnce)},
 	{Name: "cancel: after the reply", Says: "A cancel for a call that is not in flight means nothing: its reply may have crossed it.", test: onConn(hello, cancelLate)},
