@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,14 +18,20 @@ import (
 func init() { commands = append(commands, newNext) }
 
 func newNext() *cobra.Command {
+	n := &nexting{}
 	cmd := &cobra.Command{
 		Use:   "next",
 		Short: "Go on to the next step or checkpoint, with your code",
 		Long: "Next brings the files and tests of the next step or checkpoint into your folder. It edits none of your code:\n" +
-			"it prints what the lesson will change. A test that you have changed is kept as FILE.mine.",
-		Args: cobra.NoArgs,
+			"it prints what the lesson will change. A test that you have changed is kept as FILE.mine.\n\n" +
+			"With -solve it catches up: our code of the station at which you are takes the place of yours first, and no test\n" +
+			"is run. Each file of yours that gives its place away, or does not compile with ours, is kept as FILE.mine, or\n" +
+			"FILE.mine2 if there is one already. Save your files before. At the last station, -solve puts our code in.",
+		Example: "  go tool workshop next\n  go tool workshop next -solve",
+		Args:    cobra.NoArgs,
 	}
-	force := cmd.Flags().Bool("force", false, "go on although tests fail")
+	cmd.Flags().BoolVar(&n.force, "force", false, "go on although tests fail")
+	cmd.Flags().BoolVar(&n.solve, "solve", false, "put our code in the place of yours first; yours is kept as FILE.mine")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := progress.Open(".")
 		if err != nil {
@@ -33,41 +41,113 @@ func newNext() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		move, err := starter.Next(root, p)
+		move, err := n.plan(root, p)
 		if err != nil {
 			return err
 		}
-		green := p.IsFinished(p.Station) && len(p.ToDo) == 0 // by the last check; what was green once need not be now
-		if !green && !*force {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Running the tests of %s…\n", p.Station)
-			green = testsPass(cmd.Context(), p.Dir())
-		}
-		if !green && !*force {
-			if cmd.Context().Err() != nil {
-				return errors.New("interrupted: nothing has changed")
-			}
-			return fmt.Errorf("not all tests of %s pass yet: \"go tool workshop check\" says which, and \"go tool workshop next -force\" goes on all the same", p.Station)
+		if err := n.ready(cmd, p); err != nil {
+			return err
 		}
 		if err := move.Do(p); err != nil {
 			return err
 		}
-		out := cmd.OutOrStdout()
-		fmt.Fprintf(out, "You are at %s, %s:\n%s.\n", move.To.Name, move.To.Title, move.To.Adds)
-		for _, name := range move.Kept {
-			fmt.Fprintf(out, "\nYou have a file %s already: it stays as it is.\nThe course's: go tool workshop solution %[1]s\n", name)
-		}
-		for _, name := range move.Saved {
-			fmt.Fprintf(out, "\nYou have changed %s: what you had is in %[1]s.mine now.\n", name)
-		}
-		changes, err := starter.Changes(root, move.To)
-		if err != nil {
-			return err
-		}
-		printWork(out, starter.Lesson(root, move.To), move.Stubs, changes)
-		fmt.Fprintf(out, "\n%s go tool workshop check\n", heading("Then:"))
-		return nil
+		return arrived(cmd.OutOrStdout(), root, move, n.solve)
 	}
 	return cmd
+}
+
+// nexting is next with its flags.
+type nexting struct{ force, solve bool }
+
+func (n *nexting) plan(root string, p *progress.Progress) (*starter.Move, error) {
+	if !n.solve {
+		return starter.Next(root, p)
+	}
+	at, err := course.Find(p.Station)
+	if err != nil {
+		return nil, err
+	}
+	if to, ok := at.Next(); ok {
+		return starter.CatchUp(root, p, to)
+	}
+	return starter.Finish(root, p)
+}
+
+// ready returns an error while tests of the present station fail, unless they need
+// not pass.
+func (n *nexting) ready(cmd *cobra.Command, p *progress.Progress) error {
+	green := p.IsFinished(p.Station) && len(p.ToDo) == 0 // by the last check; what was green once need not be now
+	if green || n.force || n.solve {
+		return nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "Running the tests of %s…\n", p.Station)
+	switch {
+	case testsPass(cmd.Context(), p.Dir()):
+		return nil
+	case cmd.Context().Err() != nil:
+		return errors.New("interrupted: nothing has changed")
+	}
+	return fmt.Errorf("not all tests of %s pass yet: \"go tool workshop check\" says which, and \"go tool workshop next -force\" goes on all the same; "+
+		"-solve puts our code in the place of yours first", p.Station)
+}
+
+// arrived tells a learner what a move has done, and what is to do now.
+func arrived(out io.Writer, root string, m *starter.Move, solved bool) error {
+	if solved {
+		printSolved(out, m)
+	}
+	if m.Last {
+		fmt.Fprintf(out, "%s is the last: go on with the tour of the whole framework, %s\n", m.To.Name, starter.Tour(root))
+		return nil
+	}
+	fmt.Fprintf(out, "You are at %s, %s:\n%s.\n", m.To.Name, m.To.Title, m.To.Adds)
+	for _, name := range m.Kept {
+		fmt.Fprintf(out, "\nYou have a file %s already: it stays as it is.\nThe course's: go tool workshop solution %[1]s\n", name)
+	}
+	if !solved {
+		for _, b := range m.Saved {
+			fmt.Fprintf(out, "\nYou have changed %s: what you had is in %s now.\n", b.Name, b.As)
+		}
+	}
+	changes, err := starter.Changes(root, m.To)
+	if err != nil {
+		return err
+	}
+	if solved {
+		changes = slices.DeleteFunc(changes, isGone)
+	}
+	printWork(out, starter.Lesson(root, m.To), m.Stubs, changes)
+	fmt.Fprintf(out, "\n%s go tool workshop check\n", heading("Then:"))
+	return nil
+}
+
+// printSolved says what has become of the learner's code.
+func printSolved(out io.Writer, m *starter.Move) {
+	fmt.Fprintf(out, "%s\n", heading(solvedText(m)))
+	for _, b := range m.Saved {
+		fmt.Fprintf(out, "  %s is now %s\n", b.Name, b.As)
+		if b.Why != "" {
+			fmt.Fprintf(out, "    %s\n", b.Why)
+		}
+	}
+	if len(m.Saved) > 0 {
+		fmt.Fprintf(out, "If your editor still shows the old text of a file, reload it.\n")
+	}
+	fmt.Fprintln(out)
+}
+
+func solvedText(m *starter.Move) string {
+	text := "Your folder is as start makes it for " + m.To.Name + "."
+	if previous, ok := m.To.Previous(); ok {
+		text = "Our code of " + previous.Name + " is in your folder."
+	}
+	if m.Last {
+		text = "Our code of " + m.To.Name + " is in your folder."
+	}
+	if len(m.Saved) == 0 {
+		return text + " There was no work of yours to keep."
+	}
+	return text + " What you had is kept:"
 }
 
 // testsPass runs the tests of a learner's folder.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,54 +13,126 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/progress"
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
 func init() { commands = append(commands, newStart) }
 
 func newStart() *cobra.Command {
-	return &cobra.Command{
-		Use:   "start STATION DIR",
+	cmd := &cobra.Command{
+		Use:   "start STATION DIR | start -solve STATION [DIR]",
 		Short: "Make a folder for your code, at any step or checkpoint",
 		Long: "Start makes the folder DIR for a learner at a step or checkpoint, such as 01 or 5a: the code before it, stubs\n" +
-			"for what is yours to write, and the tests. DIR may be inside of the clone or outside; it must be new or empty.",
-		Example: "  go tool workshop start 01 ../mine",
+			"for what is yours to write, and the tests. DIR may be inside of the clone or outside; it must be new or empty.\n\n" +
+			"With -solve, DIR may be the folder in which you work, and is the current one if you name none: it becomes what\n" +
+			"start makes for that station. Each file of yours that gives its place away, or does not compile with ours, is\n" +
+			"kept as FILE.mine, or FILE.mine2 if there is one already. Save your files before.",
+		Example: "  go tool workshop start 01 ../mine\n  go tool workshop start -solve 5a",
 		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			root, err := course.Root(".")
-			if err != nil {
-				return err
-			}
-			s, err := course.FindFirst(args[0])
-			if err != nil {
-				return err
-			}
-			if err := starter.Write(root, s, args[1]); err != nil {
-				return err
-			}
-			dir, err := filepath.Abs(args[1])
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			if err := starter.Fetch(cmd.Context(), dir); err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "workshop: the folder is made, but its modules are not all here: "+
-					"go there once with network, and run \"go test ./...\" and \"go tool workshop\"\n%v\n", err)
-			}
-			fmt.Fprintf(out, "%s is ready for %s, %s:\n%s.\n", dir, s.Name, s.Title, s.Adds)
-			stubs, err := starter.Stubs(root, s)
-			if err != nil {
-				return err
-			}
-			changes, err := starter.Changes(root, s)
-			if err != nil {
-				return err
-			}
-			printWork(out, starter.Lesson(root, s), stubs, slices.DeleteFunc(changes, isGone))
-			fmt.Fprintf(out, "\n%s\n  cd %s\n  go tool workshop check\n", heading("Now:"), quoted(args[1]))
-			return nil
-		},
 	}
+	solve := cmd.Flags().Bool("solve", false, "go on at STATION in the folder in which you work; your code is kept as FILE.mine")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if *solve && len(args) == 1 {
+			return nil
+		}
+		return cobra.ExactArgs(2)(cmd, args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir := "."
+		if len(args) == 2 {
+			dir = args[1]
+		}
+		if *solve {
+			p, err := learner(dir, len(args) == 2)
+			if err != nil {
+				return err
+			}
+			if p != nil {
+				return skipTo(cmd, p, args[0])
+			}
+		}
+		return start(cmd, args[0], dir)
+	}
+	return cmd
+}
+
+// start makes a folder.
+func start(cmd *cobra.Command, station, arg string) error {
+	root, err := course.Root(".")
+	if err != nil {
+		return err
+	}
+	s, err := course.FindFirst(station)
+	if err != nil {
+		return err
+	}
+	if err := starter.Write(root, s, arg); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(arg)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if err := starter.Fetch(cmd.Context(), dir); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "workshop: the folder is made, but its modules are not all here: "+
+			"go there once with network, and run \"go test ./...\" and \"go tool workshop\"\n%v\n", err)
+	}
+	fmt.Fprintf(out, "%s is ready for %s, %s:\n%s.\n", dir, s.Name, s.Title, s.Adds)
+	stubs, err := starter.Stubs(root, s)
+	if err != nil {
+		return err
+	}
+	changes, err := starter.Changes(root, s)
+	if err != nil {
+		return err
+	}
+	printWork(out, starter.Lesson(root, s), stubs, slices.DeleteFunc(changes, isGone))
+	fmt.Fprintf(out, "\n%s\n  cd %s\n  go tool workshop check\n", heading("Now:"), quoted(arg))
+	return nil
+}
+
+// learner returns the progress in dir, if it is a learner's folder. A folder that is
+// named has to be all of it; the current one may be inside.
+func learner(dir string, named bool) (*progress.Progress, error) {
+	p, err := progress.Open(dir)
+	switch {
+	case err == nil && named && !sameFolder(p.Dir(), dir):
+		return nil, nil
+	case named && errors.Is(err, progress.ErrNone):
+		return nil, nil
+	}
+	return p, err
+}
+
+func sameFolder(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// skipTo takes a learner to a station in the folder that there is.
+func skipTo(cmd *cobra.Command, p *progress.Progress, station string) error {
+	root, err := course.Root(p.Dir())
+	if err != nil {
+		return err
+	}
+	to, err := course.FindFirst(station)
+	if err != nil {
+		return err
+	}
+	move, err := starter.CatchUp(root, p, to)
+	if err != nil {
+		return err
+	}
+	if err := move.Do(p); err != nil {
+		return err
+	}
+	return arrived(cmd.OutOrStdout(), root, move, true)
 }
 
 // quoted returns a path as shells want it.

@@ -3,6 +3,9 @@
 package progress
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +35,8 @@ type Progress struct {
 	Mistake  string              `json:"mistake,omitempty"`  // why tests did not run at the last check, in the compiler's words
 	NotRun   []string            `json:"notrun,omitempty"`   // those of ToDo that did not run because of it
 	Hints    map[string]int      `json:"hints,omitempty"`    // by test: how many hints have been shown
+	Solved   []string            `json:"solved,omitempty"`   // stations at which the course's code was put in, before all tests had passed
+	Given    map[string]string   `json:"given,omitempty"`    // by file, with slashes: the Sum of what the course last put there
 
 	dir string
 }
@@ -132,6 +137,30 @@ func (p *Progress) RecordMistake(mistake string, tests []string) {
 
 // CompilerHints is what hints about code that does not compile are counted under.
 const CompilerHints = "compiler"
+
+// RecordSolved notes that the course's code of a station was put in. A station that
+// is finished stays so.
+func (p *Progress) RecordSolved(station string) {
+	if !p.IsFinished(station) && !slices.Contains(p.Solved, station) {
+		p.Solved = append(p.Solved, station)
+	}
+}
+
+// Give notes files as what the course has put into the folder.
+func (p *Progress) Give(files map[string][]byte) {
+	if p.Given == nil {
+		p.Given = map[string]string{}
+	}
+	for name, text := range files {
+		p.Given[name] = Sum(text)
+	}
+}
+
+// Sum returns what tells a text from others, whatever its line ends are.
+func Sum(text []byte) string {
+	sum := sha256.Sum256(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")))
+	return hex.EncodeToString(sum[:16])
+}
 
 // IsFinished reports whether all tests of that station have passed once.
 func (p *Progress) IsFinished(station string) bool {

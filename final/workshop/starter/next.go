@@ -13,24 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/rpc-from-scratch/final/internal/durable"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
-
-// A Move is a learner's way from one station to the next, and what it does to
-// the learner's folder. It edits no code of the learner's.
-type Move struct {
-	To    course.Station
-	Stubs []string // files of code that it adds
-	Kept  []string // files that it would have added, but the learner has them
-	Saved []string // tests that the learner has changed: they go to FILE.mine, and the course's take their place
-
-	dir    string
-	write  course.Files
-	remove []string
-}
 
 // Next plans the move of a learner to the station after the present one.
 func Next(root string, p *progress.Progress) (*Move, error) {
@@ -40,10 +26,9 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 	}
 	to, ok := from.Next()
 	if !ok {
-		return nil, fmt.Errorf("%s is the last: go on with the tour of the whole framework, %s",
-			from.Name, filepath.Join(root, "final", "README.md"))
+		return nil, fmt.Errorf("%s is the last: go on with the tour of the whole framework, %s", from.Name, Tour(root))
 	}
-	m := &Move{To: to, dir: p.Dir(), write: course.Files{}}
+	m := newMove(p, from, to)
 	have, err := learnersCode(p.Dir())
 	if err != nil {
 		return nil, err
@@ -67,6 +52,10 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 	return m, m.replaceTests(before.tests, now.tests)
 }
 
+func newMove(p *progress.Progress, from, to course.Station) *Move {
+	return &Move{From: from, To: to, dir: p.Dir(), given: p.Given, write: course.Files{}}
+}
+
 // parses returns an error that names the first of the learner's files that is no
 // Go: what it declares could only be guessed.
 func parses(have course.Files) error {
@@ -75,31 +64,10 @@ func parses(have course.Files) error {
 			continue
 		}
 		if _, err := parser.ParseFile(token.NewFileSet(), name, have[name], parser.SkipObjectResolution); err != nil {
-			return fmt.Errorf("%w: mend it first", err)
+			return fmt.Errorf("%w: fix it first, or put our code in its place with \"go tool workshop next -solve\"", err)
 		}
 	}
 	return nil
-}
-
-// Do carries the move out.
-func (m *Move) Do(p *progress.Progress) error {
-	for _, name := range m.Saved {
-		// On the disk before anything takes the name: it is the learner's own work.
-		if err := durable.Rename(m.path(name), m.free(name)); err != nil {
-			return err
-		}
-	}
-	for _, name := range m.remove {
-		if err := os.Remove(m.path(name)); err != nil {
-			return err
-		}
-	}
-	if err := writeFiles(m.dir, m.write); err != nil {
-		return err
-	}
-	p.Station, p.ToDo = m.To.Name, nil
-	p.RecordMistake("", nil)
-	return p.Save()
 }
 
 // addCode adds the station's stubs and the data that its code embeds.
@@ -126,69 +94,78 @@ func (m *Move) addCode(h handout) {
 
 // replaceTests puts the station's tests in the place of those before. What the
 // learner has changed is recognised by its difference from what was given.
-func (m *Move) replaceTests(given, now course.Files) error {
-	all := maps.Clone(given)
+func (m *Move) replaceTests(before, now course.Files) error {
+	all := maps.Clone(before)
 	maps.Copy(all, now)
 	for _, name := range all.Names() {
 		mine, err := readLF(m.path(name))
 		if err != nil {
 			return err
 		}
-		was, had := given[name]
+		was, had := before[name]
 		is, has := now[name]
-		changed := mine != nil && !(had && bytes.Equal(mine, was))
+		changed := mine != nil && !(had && bytes.Equal(mine, was)) && !m.isGiven(name, mine)
+		same := had && has && bytes.Equal(was, is) && m.solved == nil
 		switch {
-		case has && had && bytes.Equal(was, is) && mine != nil: // nothing new: the learner's stays, changed or not
-		case has && bytes.Equal(mine, is):
-		case !has && mine == nil:
-		case name == noteName && changed: // the learner's own notes
+		case has && mine != nil && bytes.Equal(mine, is), !has && mine == nil:
+		case changed && (same || name == noteName): // the learner's stays
 		default:
-			if changed {
-				m.Saved = append(m.Saved, name)
-			}
-			if has {
-				m.write[name] = is
-			} else if !changed {
-				m.remove = append(m.remove, name)
-			}
+			m.replace(name, changed, is, has)
 		}
 	}
 	return nil
 }
 
-func (m *Move) path(name string) string { return filepath.Join(m.dir, filepath.FromSlash(name)) }
-
-// free returns a path for what a learner has changed that is not taken: go does
-// not look at a name that ends so.
-func (m *Move) free(name string) string {
-	path := m.path(name) + ".mine"
-	for n := 2; exists(path); n++ {
-		path = fmt.Sprintf("%s.mine%d", m.path(name), n)
+// replace puts text in the place of a file, or nothing if there is none. What is
+// the learner's is saved.
+func (m *Move) replace(name string, learners bool, text []byte, has bool) {
+	if learners {
+		m.Saved = append(m.Saved, Backup{Name: name})
 	}
-	return path
+	if has {
+		m.write[name] = text
+	} else if !learners {
+		m.remove = append(m.remove, name)
+	}
+}
+
+// ignored reports whether go does not look at files and folders of that name. Some
+// editors keep a file such as .#server.go while another one is not saved.
+func ignored(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata"
 }
 
 // learnersCode reads the code in a learner's folder.
-func learnersCode(dir string) (course.Files, error) {
+func learnersCode(dir string) (course.Files, error) { return learnersFiles(dir, course.IsCode) }
+
+// learnersFiles reads the files of a learner's module whose names is accepts.
+func learnersFiles(dir string, is func(name string) bool) (course.Files, error) {
 	files := course.Files{}
 	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			if file != dir && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+			if file != dir && (ignored(entry.Name()) || exists(filepath.Join(file, "go.mod"))) {
 				return fs.SkipDir
 			}
+			return nil
+		}
+		if ignored(entry.Name()) {
 			return nil
 		}
 		rel, err := filepath.Rel(dir, file)
 		if err != nil {
 			return err
 		}
-		if name := filepath.ToSlash(rel); course.IsCode(name) {
-			files[name], err = os.ReadFile(file)
+		if name := filepath.ToSlash(rel); is(name) {
+			text, err := readLF(file)
+			if text != nil {
+				files[name] = text
+			}
+			return err
 		}
-		return err
+		return nil
 	})
 	return files, err
 }

@@ -34,3 +34,6 @@ The files that end with _test.go, and testdata, are the course's; all else is yo
 func Lesson(root string, s course.Station) string {
 	return filepath.Join(root, filepath.FromSlash(s.Page()))
 }
+
+// Tour returns the path of the page that follows the last station.
+func Tour(root string) string { return filepath.Join(root, "final", "README.md") }

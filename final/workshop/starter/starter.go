@@ -53,8 +53,12 @@ func Write(root string, s course.Station, dir string) error {
 	if err := writeFiles(dir, files); err != nil {
 		return err
 	}
-	_, err = progress.Create(dir, s.Name)
-	return err
+	p, err := progress.Create(dir, s.Name)
+	if err != nil {
+		return err
+	}
+	p.Give(files)
+	return p.Save()
 }
 
 // Solve puts a station's own code into a learner's folder: what it has there is
@@ -124,7 +128,7 @@ func refuse(root, dir string) error {
 	}
 	for _, entry := range entries {
 		if entry.Name() != ".git" { // a learner may keep a history
-			return fmt.Errorf("%s is not empty, and start overwrites nothing: name a new folder, or go on in that one with \"go tool workshop next\"", dir)
+			return fmt.Errorf("%s is not empty, and start overwrites nothing: name a new folder, or go on in that one with \"go tool workshop next\"; \"go tool workshop start -solve STATION\" skips ahead in it", dir)
 		}
 	}
 	return nil

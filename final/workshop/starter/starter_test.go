@@ -185,6 +185,6 @@ func TestNext_RefusesCodeThatDoesNotParse(t *testing.T) {
 		require.NoError(t, err)
 		_, err = Next(root, p)
 		assert.ErrorContains(t, err, "rpc/half.go:3", half)
-		assert.ErrorContains(t, err, "mend it first", half)
+		assert.ErrorContains(t, err, "fix it first", half)
 	}
 }
