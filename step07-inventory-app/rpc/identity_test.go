@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,7 +58,6 @@ func TestClient_CallEndsWithItsContext(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.EqualError(t, err, "rpc: Slow: context deadline exceeded")
 		assert.Equal(t, 50*time.Millisecond, time.Since(start), "of the bubble's clock")
-		assert.Empty(t, c.pending)
 	})
 }
 
@@ -142,17 +142,16 @@ func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
 	})
 }
 
-// A slowContext keeps a call from its wait for the response, which is the second
-// time that a call asks for Done.
+// A slowContext makes its call slow: from the second time on, the call gets Done
+// only after a minute.
 type slowContext struct {
 	context.Context
-	asked   int
-	release chan struct{}
+	asked atomic.Int64
 }
 
 func (c *slowContext) Done() <-chan struct{} {
-	if c.asked++; c.asked == 2 {
-		<-c.release
+	if c.asked.Add(1) > 1 {
+		<-time.After(time.Minute) // of the bubble's clock
 	}
 	return c.Context.Done()
 }
@@ -160,17 +159,68 @@ func (c *slowContext) Done() <-chan struct{} {
 func TestClient_SlowCallerHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
-		ctx := &slowContext{Context: t.Context(), release: make(chan struct{})}
 		slow := make(chan error, 1)
-		go func() { slow <- c.Call(ctx, "Slow", nil, nil) }()
-		echoTo(t, server, readRequestFrom(t, server))
+		go func() { slow <- c.Call(&slowContext{Context: t.Context()}, "Slow", nil, nil) }()
+		req := readRequestFrom(t, server)
+		start := time.Now()
+		echoTo(t, server, req)
 
 		next := goEcho(t, c, "Next")
 		echoTo(t, server, readRequestFrom(t, server))
 		<-next
-		close(ctx.release)
+		assert.Zero(t, time.Since(start), "the next call had to wait for the slow caller")
 		assert.NoError(t, <-slow)
-		assert.Equal(t, 2, ctx.asked)
+		<-time.After(time.Hour) // for what still asks for Done
+	})
+}
+
+// A slowResult takes a minute to be decoded.
+type slowResult struct{}
+
+func (*slowResult) UnmarshalJSON([]byte) error {
+	<-time.After(time.Minute) // of the bubble's clock
+	return nil
+}
+
+func TestClient_AResultThatIsSlowToDecodeHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, newEchoServer(t))
+		slow := goCall(c, "Slow", nil, &slowResult{})
+		synctest.Wait() // it is being decoded
+		start := time.Now()
+		<-goEcho(t, c, "Next")
+		assert.Zero(t, time.Since(start), "a result is decoded by its caller, not by the one reader")
+		assert.NoError(t, <-slow)
+	})
+}
+
+// heap returns how many bytes the program holds.
+func heap() int64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+func TestClient_ForgetsCallsThatEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 1000
+		c, server := playServer(t)
+		go io.Copy(io.Discard, server)
+		var before int64
+		for i := range 2 * calls { // the first half warms up
+			if i == calls {
+				before = heap()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.DeadlineExceeded)
+			cancel()
+		}
+		synctest.Wait()
+		assert.Less(t, (heap()-before)/calls, int64(100), "bytes that are held for each call that has ended")
+		runtime.KeepAlive(c)
 	})
 }
 
@@ -215,6 +265,69 @@ func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
 			assert.EqualError(t, <-d, "rpc: connection broken: EOF")
 		}
 	})
+}
+
+func TestClient_CloseAmongCallsEndsThemAll(t *testing.T) {
+	for range 50 { // the calls and Close meet in another order each time
+		synctest.Test(t, func(t *testing.T) {
+			c, server := playServer(t)
+			go io.Copy(io.Discard, server)
+			var done []<-chan error
+			for range 10 {
+				done = append(done, goCall(c, "M", nil, nil))
+			}
+			go c.Close()
+			for _, d := range done {
+				select {
+				case err := <-d:
+					require.ErrorIs(t, err, ErrClientClosed)
+				case <-time.After(patience):
+					require.FailNow(t, "a call waits for ever: it was noted after Close had ended all calls")
+				}
+			}
+		})
+	}
+}
+
+// A heldConn hands over what it has read once it is closed, as when Close is called
+// while replies are on their way to the reader.
+type heldConn struct {
+	net.Conn
+	closed context.Context
+	close  func()
+}
+
+func (c heldConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	<-c.closed.Done()
+	return n, err
+}
+
+func (c heldConn) Close() error {
+	c.close()
+	return c.Conn.Close()
+}
+
+func TestClient_RepliesThatArriveAfterCloseAreDropped(t *testing.T) {
+	for range 20 { // the callers and the reader meet in another order each time
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer server.Close()
+			closed, end := context.WithCancel(context.Background())
+			c := NewClient(heldConn{client, closed, end})
+			var replies strings.Builder
+			var done []<-chan error
+			for range 10 {
+				done = append(done, goCall(c, "M", nil, nil))
+				fmt.Fprintf(&replies, `{"id":%d,"result":null}`+"\n", readRequestFrom(t, server).ID)
+			}
+			write(t, server, replies.String())
+			require.NoError(t, c.Close())
+			for _, d := range done {
+				require.ErrorIs(t, <-d, ErrClientClosed)
+			}
+		})
+	}
 }
 
 func TestClient_ResponseWithoutIDBreaksTheConnection(t *testing.T) {
@@ -271,6 +384,21 @@ func TestServer_AnswersRequestsWithoutIDInOrder(t *testing.T) {
 		close(release)
 		assert.Equal(t, answer("Slow"), read(t, conn))
 		assert.Equal(t, answer("Quick"), read(t, conn))
+	})
+}
+
+func TestServer_ARequestWithoutIDIsAnsweredBeforeTheNextIsBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int64
+		conn := newServer(t, &Server{Handle: handle(func(req Request) Response {
+			begun.Add(1)
+			return echo(req)
+		})}).connect(t)
+		write(t, conn, request("First")+request("Second"))
+		synctest.Wait() // the first answer is being written, and its client does not read
+		assert.EqualValues(t, 1, begun.Load(), "requests begun: the second answer could overtake the first")
+		assert.Equal(t, answer("First"), read(t, conn))
+		assert.Equal(t, answer("Second"), read(t, conn))
 	})
 }
 

@@ -78,9 +78,10 @@ func TestLimit_HandlersUnbounded(t *testing.T) {
 func TestLimit_LostConnectionFailsEveryCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newStockServer(t)
-		c := newClient(t, srv)
+		conn := srv.connect(t)
+		c := clientOn(t, conn)
 		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
-		c.conn.Close() // a cable, a proxy, a restart: the server itself is well
+		conn.Close() // a cable, a proxy, a restart: the server itself is well
 		for range 3 {
 			assert.ErrorContains(t, call(c, "Inventory.CheckStock", "item1", nil), "rpc: connection broken: ")
 		}

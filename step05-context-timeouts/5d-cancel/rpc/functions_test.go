@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -120,19 +121,44 @@ func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
 		`rpc: register "Test.M": the name is taken: want another for each function`)
 }
 
+// Without a lock, the race detector notices: go test -race.
+func TestServer_RegistersAServiceWhileItServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		c := newClient(t, srv)
+		var registering sync.WaitGroup
+		for i := range 20 {
+			registering.Go(func() {
+				svc := NewService(fmt.Sprint("Test", i))
+				assert.NoError(t, svc.Register("M", func() {}))
+				assert.NoError(t, srv.RegisterService(svc))
+			})
+			require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+		}
+		registering.Wait()
+		assert.NoError(t, call(c, "Test19.M", nil, nil))
+	})
+}
+
 func TestServer_RegistersAllOfAServiceOrNothing(t *testing.T) {
-	srv := &Server{}
-	for _, name := range []string{"Test", "Other"} {
-		svc := NewService(name)
-		require.NoError(t, svc.Register("M", func() {}))
-		require.NoError(t, srv.RegisterService(svc))
-	}
-	again := NewService("Test")
-	for i := range 20 {
-		require.NoError(t, again.Register(fmt.Sprint("New", i), func() {}))
-	}
-	require.NoError(t, again.Register("M", func() {}))
-	assert.EqualError(t, srv.RegisterService(again),
-		`rpc: register "Test.M": the name is taken: want another for each function`)
-	assert.Len(t, srv.methods, 2, "what the first two services brought")
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		for _, name := range []string{"Test", "Other"} {
+			svc := NewService(name)
+			require.NoError(t, svc.Register("M", func() {}))
+			require.NoError(t, srv.RegisterService(svc))
+		}
+		again := NewService("Test")
+		for i := range 20 {
+			require.NoError(t, again.Register(fmt.Sprint("New", i), func() {}))
+		}
+		require.NoError(t, again.Register("M", func() {}))
+		assert.ErrorContains(t, srv.RegisterService(again), `"Test.M": the name is taken`)
+		c := newClient(t, srv)
+		for i := range 20 {
+			assert.ErrorContains(t, call(c, fmt.Sprint("Test.New", i), nil, nil), "method not found")
+		}
+		assert.NoError(t, call(c, "Test.M", nil, nil))
+		assert.NoError(t, call(c, "Other.M", nil, nil))
+	})
 }

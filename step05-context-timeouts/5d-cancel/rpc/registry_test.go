@@ -94,13 +94,15 @@ type base struct{}
 func (*base) Inherited(item string) int { return 0 }
 
 func TestServer_PublishesOnlyWhatTheReceiverDeclares(t *testing.T) {
-	srv := &Server{}
-	require.NoError(t, srv.Register("Shelf", &shelf{}))
-	var names []string
-	for name := range srv.methods {
-		names = append(names, name)
-	}
-	assert.Equal(t, []string{"Shelf.Count"}, names)
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		require.NoError(t, srv.Register("Shelf", &shelf{}))
+		c := newClient(t, srv)
+		assert.NoError(t, call(c, "Shelf.Count", "item1", nil))
+		for _, method := range []string{"Watch", "Clear", "Size", "count", "Inherited", "Lock", "TryLock", "Unlock", "Read"} {
+			assert.EqualError(t, call(c, "Shelf."+method, "item1", nil), "method not found: Shelf."+method)
+		}
+	})
 }
 
 func TestServer_SaysWhyAReceiverHasNoSuitableMethod(t *testing.T) {

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,5 +146,43 @@ func TestServer_ACancelledCallHasOneReply(t *testing.T) {
 			assert.Equal(t, 1, replies[fmt.Sprintf(`{"id":%d,"error":"canceled"}`+"\n", i+1)])
 		}
 		assert.Equal(t, 1, replies[`{"error":"method not found: no.such"}`+"\n"])
+	})
+}
+
+// A lateWriter takes a second to return from a write, also from one that fails.
+type lateWriter struct{ net.Conn }
+
+func (c lateWriter) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	<-time.After(time.Second) // of the bubble's clock
+	return n, err
+}
+
+func TestServer_AnIDIsFreeWhenItsReplyArrives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		srv := newEchoServer(t)
+		srv.accept(t, lateWriter{server})
+		for range 2 {
+			assert.Equal(t, `{"id":1,"result":"Echo: M"}`+"\n", exchange(t, client, `{"id":1,"method":"M"}`+"\n"))
+		}
+		require.NoError(t, srv.Close())
+		<-time.After(time.Minute) // what is left over ends now
+	})
+}
+
+func TestServer_CloseWaitsForTheRepliesBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		srv := newEchoServer(t)
+		srv.accept(t, lateWriter{server})
+		write(t, client, `{"id":1,"method":"M"}`+"\n")
+		synctest.Wait() // the reply is being written, and its client does not read
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		assert.GreaterOrEqual(t, time.Since(start), time.Second, "Close returned before the goroutine that writes")
+		<-time.After(time.Minute) // what is left over ends now, and only this test is red
 	})
 }
