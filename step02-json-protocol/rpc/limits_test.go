@@ -1,19 +1,29 @@
 package rpc
 
 // Green here means: this weakness exists; each names the step and the test that
-// lifts it.
+// lifts it. There it stays for a last time, and skips.
 
 import (
 	"testing"
 	"testing/synctest"
-
-	"github.com/stretchr/testify/assert"
 )
+
+// Lifted in step 02 by TestServer_RefusesWhatIsNotARequest.
+func TestLimit_AnyLineIsEchoed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		if exchange(t, conn, "complete nonsense\n") != "complete nonsense\n" {
+			t.Skip("lifted: 02")
+		}
+	})
+}
 
 // Lifted in step 04a by TestServer_RefusesUnknownMethods.
 func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newServer(t, &Server{}).connect(t)
-		assert.Equal(t, answer("Nobody.WroteThis"), exchange(t, conn, request("Nobody.WroteThis")))
+		if exchange(t, conn, request("Nobody.WroteThis")) != answer("Nobody.WroteThis") {
+			t.Skip("lifted: 4a")
+		}
 	})
 }

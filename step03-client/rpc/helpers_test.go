@@ -29,6 +29,11 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
+// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+func numbered(_ int, word string) string { return request(word) }
+
+func numberedAnswer(_ int, word string) string { return answer(word) }
+
 // lineOf returns a request of n bytes, its newline not counted, and its answer.
 func lineOf(n int) (request, answer string) {
 	const begin, end = `{"method":"long","params":"`, `"}`
@@ -69,6 +74,11 @@ func goCall(c *Client, method string, params, result any) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- call(c, method, params, result) }()
 	return done
+}
+
+// goCallWithin is goCall, for a caller that gives up after d if it can.
+func goCallWithin(_ time.Duration, c *Client, method string, params, result any) <-chan error {
+	return goCall(c, method, params, result)
 }
 
 // respond returns what a server sends as the response to a client's first call.

@@ -1,7 +1,7 @@
 package rpc
 
 // Green here means: this weakness exists; each names the step and the test that
-// lifts it.
+// lifts it. There it stays for a last time, and skips.
 
 import (
 	"os"
@@ -17,7 +17,9 @@ import (
 func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newServer(t, &Server{}).connect(t)
-		assert.Equal(t, answer("Nobody.WroteThis"), exchange(t, conn, request("Nobody.WroteThis")))
+		if exchange(t, conn, request("Nobody.WroteThis")) != answer("Nobody.WroteThis") {
+			t.Skip("lifted: 4a")
+		}
 	})
 }
 
@@ -25,12 +27,15 @@ func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 func TestLimit_NoAnswerHangsForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
-		done := goCall(c, "M", nil, nil)
+		done := goCallWithin(time.Hour, c, "M", nil, nil)
 		read(t, server)
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		synctest.Wait()
-		assert.Empty(t, done, "the call still waits")
-		require.NoError(t, c.Close())
+		if len(done) > 0 {
+			require.Error(t, <-done)
+			t.Skip("lifted: 5a")
+		}
+		require.NoError(t, c.Close()) // the call still waits: end it
 		<-done
 	})
 }
@@ -45,13 +50,17 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 			}
 			return echo(req)
 		})}).connect(t)
-		write(t, conn, request("Slow")+request("Quick"))
+		write(t, conn, numbered(1, "Slow")+numbered(2, "Quick"))
 		conn.SetReadDeadline(time.Now().Add(24 * time.Hour)) // of the bubble's clock
 		_, err := conn.Read(make([]byte, 1))
+		if err == nil { // the quick call has its answer
+			close(release)
+			t.Skip("lifted: 5b")
+		}
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the quick call waits for the slow one")
 		conn.SetReadDeadline(time.Time{})
 		close(release)
-		assert.Equal(t, answer("Slow"), read(t, conn))
-		assert.Equal(t, answer("Quick"), read(t, conn))
+		assert.Equal(t, numberedAnswer(1, "Slow"), read(t, conn))
+		assert.Equal(t, numberedAnswer(2, "Quick"), read(t, conn))
 	})
 }

@@ -34,6 +34,11 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
+// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+func numbered(_ int, word string) string { return request(word) }
+
+func numberedAnswer(_ int, word string) string { return answer(word) }
+
 // lineOf returns a request of n bytes, its newline not counted, and its answer.
 func lineOf(n int) (request, answer string) {
 	const begin, end = `{"method":"long","params":"`, `"}`
@@ -76,6 +81,11 @@ func goCall(c *Client, method string, params, result any) <-chan error {
 	return done
 }
 
+// goCallWithin is goCall, for a caller that gives up after d if it can.
+func goCallWithin(_ time.Duration, c *Client, method string, params, result any) <-chan error {
+	return goCall(c, method, params, result)
+}
+
 // respond returns what a server sends as the response to a client's first call.
 func respond(fields string) string { return "{" + fields + "}\n" }
 
@@ -112,6 +122,15 @@ func register(t *testing.T, srv *testServer, method string, fn any) {
 	svc := NewService("Test")
 	require.NoError(t, svc.Register(method, fn))
 	require.NoError(t, srv.RegisterService(svc))
+}
+
+// waitFor returns a method that waits for release, or until it is told that its
+// caller is gone, if it can be told. It closes returned when it returns.
+func waitFor(release <-chan struct{}, returned chan<- struct{}) any {
+	return func() {
+		defer close(returned)
+		<-release // nothing else could end the wait: the method has no context
+	}
 }
 
 // A testServer is a Server on a listener whose connections are net.Pipes:

@@ -164,17 +164,25 @@ func (c *Course) checkLifted(s course.Station, f *Findings) error {
 	return nil
 }
 
+// findPlace returns the station that a pin names: a step, or a checkpoint such as
+// "05a".
+func findPlace(where string) (course.Station, error) {
+	s, err := course.Find(where)
+	if err != nil {
+		s, err = course.Find(strings.TrimPrefix(where, "0"))
+	}
+	return s, err
+}
+
 // testsAt returns the names of the tests at a place that a pin names: a step, a
 // checkpoint such as "05a", or final.
 func (c *Course) testsAt(where string) ([]string, error) {
 	if where == "final" {
 		return testNames(filepath.Join(c.Root, "final"))
 	}
-	s, err := course.Find(where)
+	s, err := findPlace(where)
 	if err != nil {
-		if s, err = course.Find(strings.TrimPrefix(where, "0")); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	files, err := c.files(s, s.Module())
 	var names []string

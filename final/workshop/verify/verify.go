@@ -32,6 +32,7 @@ var Checks = []Check{
 	{"seams", "what tests call of unexported code is listed as a seam", checkSeams},
 	{"hints", "each new test has hints, and each hint a test", checkHints},
 	{"diffs", "testdata/diffs is up to date", checkDiffs},
+	{"pins", "a pin passes while its limit is there, and skips where the code lifts it", checkLimits},
 	{"console", "commands print what lessons say", checkConsole},
 	{"break", "each change that is said to turn a test red does", checkBreak},
 	{"exercises", "solutions of exercises apply, and pass all tests", checkExercises},

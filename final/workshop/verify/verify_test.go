@@ -102,7 +102,8 @@ var drifts = []drift{
 		[]string{"the link to ../../EXERCISES.md: it leaves the course"}},
 
 	{"test renamed", "names", "step02-two/2a-two/rpc/two_test.go", "func TestTwo", "func TestPair",
-		[]string{"step01-one/rpc/limits_test.go:{// Lifted}: there is no TestTwo in 02a: name the test that lifts the pin"}},
+		[]string{"step01-one/rpc/limits_test.go:{// Lifted}: there is no TestTwo in 02a: name the test that lifts the pin",
+			"step02-two/2a-two/rpc/limits_test.go:{// Lifted}: there is no TestTwo in 02a"}},
 	{"name misspelt", "names", second, "`TestTwo` fails", "`TestTow` fails",
 		[]string{second + ":{`TestTow}: there is no test TestTow"}},
 	{"exercise's test renamed", "names", "step01-one/EXERCISES.md", "`TestMinus` passes", "`TestMinusOne` passes",
@@ -182,6 +183,15 @@ var drifts = []drift{
 		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync"}},
 	{"kept diff of nothing", "diffs", "testdata/diffs/2b-03.diff", "", "x\n",
 		[]string{"testdata/diffs/2b-03.diff: out of date"}},
+
+	{"pin removed too early", "pins", "step02-two/2a-two/rpc/limits_test.go", "func TestLimit_NothingIsTwo", "func TestNothingIsTwo",
+		[]string{"step01-one/rpc/limits_test.go: TestLimit_NothingIsTwo is not at 2a: it stays until 2a has lifted it"}},
+	{"limit not lifted", "pins", "step02-two/2a-two/rpc/limits_test.go", "return Two()", "return One()",
+		[]string{"step02-two/2a-two/rpc/limits_test.go: TestLimit_NothingIsTwo passes with the code of 2a, and its comment means that it says lifted: 2a"}},
+	{"limit lifted too early", "pins", "step01-one/rpc/limits_test.go", "return One()", "return 2",
+		[]string{"step01-one/rpc/limits_test.go: TestLimit_NothingIsTwo says lifted: 2a with the code of 01, and its comment means that it passes"}},
+	{"pin that fails", "pins", "step01-one/rpc/limits_test.go", "return One()", "panic(0)",
+		[]string{"step01-one: a pin fails with the code of 01: it passes while its limit is there, and skips afterwards:"}},
 
 	{"output changed", "console", "step01-one/cmd/raw/main.go", `"raw: no server at"`, `"raw: nobody at"`,
 		[]string{first + ":{console\n$ go run ./cmd/raw\nraw}" + `: $ go run ./cmd/raw: prints "raw: nobody at 127.0.0.1:8080", not "raw: no server at 127.0.0.1:8080"`}},

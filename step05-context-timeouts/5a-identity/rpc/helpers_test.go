@@ -36,6 +36,15 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
+// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+func numbered(id int, word string) string {
+	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(request(word), "{")
+}
+
+func numberedAnswer(id int, word string) string {
+	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(answer(word), "{")
+}
+
 // lineOf returns a request of n bytes, its newline not counted, and its answer.
 func lineOf(n int) (request, answer string) {
 	const begin, end = `{"method":"long","params":"`, `"}`
@@ -75,6 +84,17 @@ func playServer(t *testing.T) (*Client, net.Conn) {
 func goCall(c *Client, method string, params, result any) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- call(c, method, params, result) }()
+	return done
+}
+
+// goCallWithin is goCall, for a caller that gives up after d if it can.
+func goCallWithin(d time.Duration, c *Client, method string, params, result any) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		done <- c.Call(ctx, method, params, result)
+	}()
 	return done
 }
 
@@ -120,6 +140,15 @@ func register(t *testing.T, srv *testServer, method string, fn any) {
 	svc := NewService("Test")
 	require.NoError(t, svc.Register(method, fn))
 	require.NoError(t, srv.RegisterService(svc))
+}
+
+// waitFor returns a method that waits for release, or until it is told that its
+// caller is gone, if it can be told. It closes returned when it returns.
+func waitFor(release <-chan struct{}, returned chan<- struct{}) any {
+	return func() {
+		defer close(returned)
+		<-release // nothing else could end the wait: the method has no context
+	}
 }
 
 // A testServer is a Server on a listener whose connections are net.Pipes:

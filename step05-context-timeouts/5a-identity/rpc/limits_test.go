@@ -1,7 +1,7 @@
 package rpc
 
 // Green here means: this weakness exists; each names the step and the test that
-// lifts it.
+// lifts it. There it stays for a last time, and skips.
 
 import (
 	"os"
@@ -13,6 +13,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Lifted in step 05a by TestClient_CallEndsWithItsContext.
+func TestLimit_NoAnswerHangsForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goCallWithin(time.Hour, c, "M", nil, nil)
+		read(t, server)
+		<-time.After(24 * time.Hour) // of the bubble's clock
+		synctest.Wait()
+		if len(done) > 0 {
+			require.Error(t, <-done)
+			t.Skip("lifted: 5a")
+		}
+		require.NoError(t, c.Close()) // the call still waits: end it
+		<-done
+	})
+}
+
 // Lifted in step 05b by TestServer_SlowCallHoldsUpNoOther.
 func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -23,14 +40,18 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 			}
 			return echo(req)
 		})}).connect(t)
-		write(t, conn, request("Slow")+request("Quick"))
+		write(t, conn, numbered(1, "Slow")+numbered(2, "Quick"))
 		conn.SetReadDeadline(time.Now().Add(24 * time.Hour)) // of the bubble's clock
 		_, err := conn.Read(make([]byte, 1))
+		if err == nil { // the quick call has its answer
+			close(release)
+			t.Skip("lifted: 5b")
+		}
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the quick call waits for the slow one")
 		conn.SetReadDeadline(time.Time{})
 		close(release)
-		assert.Equal(t, answer("Slow"), read(t, conn))
-		assert.Equal(t, answer("Quick"), read(t, conn))
+		assert.Equal(t, numberedAnswer(1, "Slow"), read(t, conn))
+		assert.Equal(t, numberedAnswer(2, "Quick"), read(t, conn))
 	})
 }
 
@@ -39,18 +60,14 @@ func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})
 		srv := newServer(t, &Server{})
-		register(t, srv, "Slow", func() string {
-			defer close(returned)
-			<-release // nothing else could end the wait: the method has no context
-			return "for nobody"
-		})
+		register(t, srv, "Slow", waitFor(release, returned))
 		conn := srv.connect(t)
-		write(t, conn, `{"method":"Test.Slow"}`+"\n")
+		write(t, conn, numbered(1, "Test.Slow"))
 		conn.Close()
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		select {
 		case <-returned:
-			assert.Fail(t, "the method has returned")
+			t.Skip("lifted: 5c")
 		default: // it works on, though its caller is long gone
 		}
 		close(release)

@@ -36,6 +36,15 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
+// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+func numbered(id int, word string) string {
+	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(request(word), "{")
+}
+
+func numberedAnswer(id int, word string) string {
+	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(answer(word), "{")
+}
+
 // lineOf returns a request of n bytes, its newline not counted, and its answer.
 func lineOf(n int) (request, answer string) {
 	const begin, end = `{"method":"long","params":"`, `"}`
@@ -72,6 +81,9 @@ func playServer(t *testing.T) (*Client, net.Conn) {
 	t.Cleanup(func() { server.Close() })
 	return clientOn(t, client), server
 }
+
+// speakCompactly makes a test's clients speak in as few bytes as they can.
+func speakCompactly(*testing.T) {}
 
 // goCall makes a call in a goroutine and returns where its error will arrive.
 func goCall(c *Client, method string, params, result any) <-chan error {
@@ -125,6 +137,18 @@ func register(t *testing.T, srv *testServer, method string, fn any) {
 	svc := NewService("Test")
 	require.NoError(t, svc.Register(method, fn))
 	require.NoError(t, srv.RegisterService(svc))
+}
+
+// waitFor returns a method that waits for release, or until it is told that its
+// caller is gone, if it can be told. It closes returned when it returns.
+func waitFor(release <-chan struct{}, returned chan<- struct{}) any {
+	return func(ctx context.Context) {
+		defer close(returned)
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // A testServer is a Server on a listener whose connections are net.Pipes:

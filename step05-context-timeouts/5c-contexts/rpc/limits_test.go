@@ -1,10 +1,12 @@
 package rpc
 
 // Green here means: this weakness exists; each names the step and the test that
-// lifts it.
+// lifts it. There it stays for a last time, and skips.
 
 import (
 	"context"
+	"io"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,30 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// Lifted in step 05c by TestServer_TellsTheMethodThatItsCallerIsGone.
+func TestLimit_HandlerIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, returned := make(chan struct{}), make(chan struct{})
+		srv := newServer(t, &Server{})
+		register(t, srv, "Slow", waitFor(release, returned))
+		conn := srv.connect(t)
+		write(t, conn, numbered(1, "Test.Slow"))
+		conn.Close()
+		<-time.After(24 * time.Hour) // of the bubble's clock
+		select {
+		case <-returned:
+			t.Skip("lifted: 5c")
+		default: // it works on, though its caller is long gone
+		}
+		close(release)
+		select {
+		case <-returned:
+		case <-time.After(time.Hour):
+			assert.Fail(t, "the method was never called")
+		}
+	})
+}
 
 // Lifted never: Go cannot stop a goroutine from outside. A context asks, and a
 // method has to look.
@@ -56,20 +82,28 @@ func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 		<-time.After(24 * time.Hour) // of the bubble's clock
-		assert.NoError(t, told.Err(), "the method waits on, for a result that no caller will read")
-		c.Close()
+		if told.Err() != nil {
+			t.Skip("lifted: 5d")
+		}
+		c.Close() // the method waits on, for a result that no caller will read
 		<-told.Done()
 	})
 }
 
 // Lifted in step 06b by TestGob_CarriesBytesAsTheyAre.
 func TestLimit_BytesGrowByAThird(t *testing.T) {
+	speakCompactly(t)
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
-		photo := make([]byte, 3000)
-		done := goCall(c, "M", photo, nil)
-		assert.Len(t, readRequestFrom(t, server).Params, 4000+len(`""`), "base64")
+		done := goCall(c, "M", make([]byte, 3000), nil)
+		server.SetReadDeadline(time.Now().Add(24 * time.Hour)) // of the bubble's clock
+		n, err := io.ReadFull(server, make([]byte, 10_000))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		server.Close()
 		<-done
+		if n < 4000 {
+			t.Skip("lifted: 6b")
+		}
+		assert.Less(t, n, 4100, "base64, and the names of the fields")
 	})
 }

@@ -85,6 +85,12 @@ func playServer(t *testing.T) (*Client, net.Conn) {
 	return clientOn(t, client), server
 }
 
+// speakCompactly makes a test's clients speak in as few bytes as they can.
+func speakCompactly(t *testing.T) {
+	t.Helper()
+	speak(t, "gob")
+}
+
 // goCall makes a call in a goroutine and returns where its error will arrive.
 func goCall(c *Client, method string, params, result any) <-chan error {
 	done := make(chan error, 1)

@@ -1,10 +1,12 @@
 package rpc
 
 // Green here means: this weakness exists; each names the step and the test that
-// lifts it.
+// lifts it. There it stays for a last time, and skips.
 
 import (
 	"context"
+	"io"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,24 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
+// Lifted in step 06b by TestGob_CarriesBytesAsTheyAre.
+func TestLimit_BytesGrowByAThird(t *testing.T) {
+	speakCompactly(t)
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		done := goCall(c, "M", make([]byte, 3000), nil)
+		server.SetReadDeadline(time.Now().Add(24 * time.Hour)) // of the bubble's clock
+		n, err := io.ReadFull(server, make([]byte, 10_000))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		server.Close()
+		<-done
+		if n < 4000 {
+			t.Skip("lifted: 6b")
+		}
+		assert.Less(t, n, 4100, "base64, and the names of the fields")
+	})
+}
+
 // Lifted in final by TestGob_FailedEncodeBeginsANewStream.
 func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
 	speak(t, "gob")
@@ -62,6 +82,9 @@ func TestLimit_NobodySaysWhichCodec(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := c.Call(ctx, "Inventory.CheckStock", "item1", nil)
+		if err == nil {
+			t.Skip("lifted: 6c")
+		}
 		assert.ErrorIs(t, err, context.DeadlineExceeded, "for gob { is a length, 123, and it waits for that many bytes")
 	})
 }

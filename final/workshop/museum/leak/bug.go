@@ -10,8 +10,9 @@ import (
 )
 
 func main() {
+	finish := make(chan struct{})
 	slow := func() string {
-		<-time.After(20 * time.Millisecond)
+		<-finish
 		return "done"
 	}
 	for range 1_000 {
@@ -19,7 +20,8 @@ func main() {
 		Call(ctx, slow)
 		cancel()
 	}
-	<-time.After(time.Second) // far more than any of them needs
+	close(finish)
+	<-time.After(time.Second) // far more than any of them needs now
 	fmt.Println("nothing runs any more; goroutines:", runtime.NumGoroutine())
 }
 
