@@ -51,7 +51,7 @@ func newNext() *cobra.Command {
 		if err := move.Do(p); err != nil {
 			return err
 		}
-		return arrived(cmd.OutOrStdout(), root, move, n.solve)
+		return arrived(cmd.OutOrStdout(), root, p.Dir(), move, n.solve)
 	}
 	return cmd
 }
@@ -92,7 +92,7 @@ func (n *nexting) ready(cmd *cobra.Command, p *progress.Progress) error {
 }
 
 // arrived tells a learner what a move has done, and what is to do now.
-func arrived(out io.Writer, root string, m *starter.Move, solved bool) error {
+func arrived(out io.Writer, root, dir string, m *starter.Move, solved bool) error {
 	if solved {
 		printSolved(out, m)
 	}
@@ -109,7 +109,7 @@ func arrived(out io.Writer, root string, m *starter.Move, solved bool) error {
 			fmt.Fprintf(out, "\nYou have changed %s: what you had is in %s now.\n", b.Name, b.As)
 		}
 	}
-	changes, err := starter.Changes(root, m.To)
+	changes, err := starter.ChangesIn(root, m.To, dir)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func skipTo(cmd *cobra.Command, p *progress.Progress, station string) error {
 	if err := move.Do(p); err != nil {
 		return err
 	}
-	return arrived(cmd.OutOrStdout(), root, move, true)
+	return arrived(cmd.OutOrStdout(), root, p.Dir(), move, true)
 }
 
 // quoted returns a path as shells want it.
