@@ -1,7 +1,6 @@
 package starter
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -165,5 +164,3 @@ func (m *Move) free(name string) string {
 	}
 	return as
 }
-
-var errLast = errors.New("the last")
