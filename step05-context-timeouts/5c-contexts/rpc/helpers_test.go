@@ -36,13 +36,9 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
-// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+// numbered is request, with an id where requests have one.
 func numbered(id int, word string) string {
 	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(request(word), "{")
-}
-
-func numberedAnswer(id int, word string) string {
-	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(answer(word), "{")
 }
 
 // lineOf returns a request of n bytes, its newline not counted, and its answer.
