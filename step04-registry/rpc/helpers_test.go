@@ -34,9 +34,10 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
-// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+// numbered is request, with an id where requests have one.
 func numbered(_ int, word string) string { return request(word) }
 
+// numberedAnswer is the answer to numbered.
 func numberedAnswer(_ int, word string) string { return answer(word) }
 
 // lineOf returns a request of n bytes, its newline not counted, and its answer.

@@ -36,11 +36,12 @@ func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
 
-// numbered is request, with an id where requests have one; numberedAnswer is its answer.
+// numbered is request, with an id where requests have one.
 func numbered(id int, word string) string {
 	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(request(word), "{")
 }
 
+// numberedAnswer is the answer to numbered.
 func numberedAnswer(id int, word string) string {
 	return fmt.Sprintf(`{"id":%d,`, id) + strings.TrimPrefix(answer(word), "{")
 }
