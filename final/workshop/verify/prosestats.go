@@ -30,7 +30,6 @@ var notYetEdited = []string{
 	"final/workshop/hints/02.md",
 	"final/workshop/hints/03.md",
 	"final/workshop/hints/07.md",
-	"final/workshop/hints/5e.md",
 	"final/workshop/hints/6a.md",
 	"final/workshop/hints/6b.md",
 	"final/workshop/hints/6c.md",
