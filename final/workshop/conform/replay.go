@@ -43,7 +43,7 @@ var replays = []replay{
 	{file: oddFile, section: "params that are null", says: "No bytes as params: the method's zero value, as `null` would be."},
 	{file: oddFile, section: "params that nobody wants", says: "Params to a method that takes none are not looked at."},
 	{file: oddFile, section: "fields that nobody knows", says: "unknown members are ignored"},
-	{file: oddFile, section: "metadata without pairs", says: "What is in brackets is there if flag 01 is set."},
+	{file: oddFile, section: "metadata without pairs", says: "A field in brackets is there if flag 01 is set."},
 	{file: oddFile, section: "metadata with a key twice", says: "of a key that comes twice the last value counts"},
 	{file: oddFile, section: "gob's flags without gob", says: "With other codecs it means nothing"},
 	{file: oddFile, section: "cancel for nobody", says: "A cancel for a call that is not in flight means nothing"},

@@ -24,7 +24,6 @@ func TestMain(m *testing.M) {
 		{Name: "2a", Step: "step02-two", Folder: "step02-two/2a-two", Title: "two", Adds: "2", Minutes: 10},
 		{Name: "2b", Step: "step02-two", Folder: "step02-two", Title: "three", Adds: "3", Minutes: 15, Side: true},
 	}
-	notYetEdited = nil
 	leastRight = 1
 	lessonWords, checkpointWords = [2]int{20, 100}, [2]int{20, 100}
 	dir, err := os.MkdirTemp("", "course")
