@@ -1,9 +1,6 @@
 package rpc
 
-import (
-	"math/rand/v2"
-	"slices"
-)
+import "math/rand/v2"
 
 // Balancing says how a [Pool] chooses among the connections that can take a call.
 type Balancing uint8
@@ -34,68 +31,53 @@ func (b Balancing) String() string {
 	return "least in flight"
 }
 
-// usable reports whether c can take a call of its pool now.
+// usable reports whether c can take a call now.
 func (c *Client) usable() bool {
-	return c.conn.Load() != nil && c.server.standing.Load() == admitted
+	return c.hasRoom() && c.server.standing.Load() == admitted
 }
 
-// hasRoom reports whether the server allows another call on c's connection.
+// hasRoom reports whether c is connected and has a free slot.
 func (c *Client) hasRoom() bool {
 	conn := c.conn.Load()
-	return conn != nil && int(c.calls.Load()) < conn.maxInFlight
+	return conn != nil && !conn.full.Load() && !conn.over.Load()
 }
 
-// reserve counts a call of c, if the server allows another one.
-func (c *Client) reserve() bool {
+// takeSlot returns c's connection, which has taken a slot for a call, or nil.
+func (c *Client) takeSlot() *clientConn {
 	conn := c.conn.Load()
-	for conn != nil {
-		n := c.calls.Load()
-		if int(n) >= conn.maxInFlight {
-			return false
-		}
-		if c.calls.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-	return false
-}
-
-// choose returns the member for a call, which it has counted; nil if none can take
-// one now. It is never one in tried while there is another.
-func (p *Pool) choose(members, tried []*Client) *Client {
-	if len(members) == 0 {
+	if conn == nil || !conn.acquire() {
 		return nil
 	}
-	if p.options.balancing == TwoChoices && len(tried) == 0 && len(members) > 1 {
-		if c := twoChoices(members); c != nil && c.reserve() {
-			return c
-		}
+	if ok, _ := c.mayTake(); !ok {
+		conn.release()
+		return nil
 	}
-	for {
-		c, full := p.search(members, tried)
-		switch {
-		case c == nil:
-			return nil
-		case full: // it waits there for its turn
-			c.calls.Add(1)
-			return c
-		case c.reserve():
-			return c
-		case c.conn.Load() == nil:
-			return nil
-		}
-	}
+	return conn
 }
 
-// twoChoices returns nil if one of the two cannot take a call: whoever then looks
-// at all members does what is to be done about that one.
+// choose returns the member for a call, never one in tried, or nil if none can
+// take it now.
+func (g *group) choose(members, tried []*Client) *Client {
+	switch {
+	case len(members) == 0:
+		return nil
+	case len(members) > 1 && len(tried) == 0 && g.options.balancing == TwoChoices:
+		if c := twoChoices(members); c != nil {
+			return c
+		}
+	}
+	return g.search(members, tried)
+}
+
+// twoChoices returns nil if one of the two cannot take a call: search then looks
+// at all members, and does what is to be done about that one.
 func twoChoices(members []*Client) *Client {
 	i, j := rand.IntN(len(members)), rand.IntN(len(members)-1)
 	if j >= i {
 		j++
 	}
 	a, b := members[i], members[j]
-	if !a.usable() || !b.usable() || !a.hasRoom() || !b.hasRoom() {
+	if !a.usable() || !b.usable() {
 		return nil
 	}
 	if b.calls.Load() < a.calls.Load() {
@@ -105,47 +87,34 @@ func twoChoices(members []*Client) *Client {
 }
 
 // search looks at all members. One whose server is to be tried again gets the
-// call. Those that are not connected begin to, in the background. full says that
-// the member has no room, and neither has any other.
-func (p *Pool) search(members, tried []*Client) (_ *Client, full bool) {
-	turn := p.next.Add(1)
+// call. Those that are not connected begin to, in the background.
+func (g *group) search(members, tried []*Client) *Client {
+	turn := g.next.Add(1) - 1
 	from := int(turn % uint32(len(members)))
-	var best, busy, resort *Client
-	roomy, promising := 0, false
+	var best *Client
+	usable := 0
 	for i := range members {
 		c := members[(from+i)%len(members)]
-		if len(tried) > 0 && slices.Contains(tried, c) {
-			continue
-		}
 		switch {
-		case c.usable() && c.hasRoom():
-			roomy++
+		case c.conn.Load() == nil:
+			c.connect(false)
+		case contains(tried, c) || !c.hasRoom():
+		case c.server.standing.Load() == admitted:
+			usable++
 			best = lessBusy(best, c)
-		case c.usable():
-			busy = lessBusy(busy, c)
-		case c.conn.Load() != nil && c.server.beginTrial():
-			return c, true
-		case c.conn.Load() != nil:
-			resort = c
-		case !c.backingOff():
-			c.connectSoon()
-			promising = promising || c.server.standing.Load() == admitted
+		case c.server.standing.Load() == onTrial:
+			return c
 		}
 	}
 	switch {
-	case best != nil && p.options.balancing == RoundRobin && roomy > 1:
-		return inTurn(members, tried, int(turn%uint32(roomy)), best), false
-	case best != nil:
-		return best, false
-	case busy != nil:
-		return busy, true
-	case promising:
-		return nil, false
+	case best == nil && g.desperate():
+		return lastResort(members, tried)
+	case g.options.balancing == RoundRobin && usable > 1:
+		return inTurn(members, tried, int(turn%uint32(usable)), best)
 	}
-	return resort, true // ejected, but there is no other
+	return best
 }
 
-// lessBusy returns the one with fewer calls in flight; a may be nil.
 func lessBusy(a, b *Client) *Client {
 	if a == nil || b.calls.Load() < a.calls.Load() {
 		return b
@@ -157,7 +126,7 @@ func lessBusy(a, b *Client) *Client {
 // fewer since they were counted it returns other.
 func inTurn(members, tried []*Client, skip int, other *Client) *Client {
 	for _, c := range members {
-		if !c.usable() || !c.hasRoom() || len(tried) > 0 && slices.Contains(tried, c) {
+		if !c.usable() || contains(tried, c) {
 			continue
 		}
 		if skip == 0 {
@@ -167,3 +136,17 @@ func inTurn(members, tried []*Client, skip int, other *Client) *Client {
 	}
 	return other
 }
+
+// lastResort returns a member whose server is left out, or nil.
+func lastResort(members, tried []*Client) (best *Client) {
+	for _, c := range members {
+		if c.hasRoom() && !contains(tried, c) {
+			best = lessBusy(best, c)
+		}
+	}
+	return best
+}
+
+// desperate reports whether servers that are left out have to take calls: no other
+// one is connected, or is about to be.
+func (g *group) desperate() bool { return g.nobodyBut(nil) }

@@ -2,55 +2,51 @@ package rpc
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Client makes calls over one connection, many at a time, and connects anew
-// when the connection is lost. All its methods may be called by many goroutines.
+// when the connection is lost. All its methods may be called by many goroutines,
+// and from every hook and function that was given to it.
 type Client struct {
 	options clientOptions
 	addr    string
-	redial  bool      // there is an address to connect to
-	caller  Caller    // the interceptors around invoke
-	records sync.Pool // *clientCall: they hold channels, so they are this Client's alone
+	redial  bool        // there is an address to connect to
+	fixed   *clientConn // else there is this connection
+	caller  Caller      // the interceptors around group.invoke
+	records sync.Pool   // *clientCall: they hold channels, so they are this Client's alone
+	group   *group      // it is the only member of, or a Pool's
+	server  *server     // what the group knows of addr
 
-	conn  atomic.Pointer[clientConn] // for new calls; nil while there is none
-	calls atomic.Int32               // in flight, for Pool to compare
+	conn     atomic.Pointer[clientConn] // that has said hello, for new calls; nil while there is none
+	calls    atomic.Int32               // in flight, to be compared
+	phase    atomic.Int32               // of connecting: see connect.go; set under mu
+	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
+	failures atomic.Int32               // attempts to connect that failed in a row; set under mu
 
-	waitingCalls atomic.Int64 // for a connection
-
-	server *server // Pool's; nil elsewhere
-
-	changed func() // Pool's: an attempt to connect has ended; nil elsewhere
-
-	mu       sync.Mutex
+	mu       sync.Mutex               // no foreign code runs under it
 	all      map[*clientConn]struct{} // with those that are going away
-	dialing  *dialing                 // nil: nobody connects
-	failures int                      // attempts to connect that failed in a row
 	notUntil time.Time                // the next attempt
-	lastErr  error                    // of the last attempt; nil if it did not fail
+	begun    time.Time                // the attempt under way
 	closed   bool
-	stop     context.CancelFunc // ends dialing
+	stop     context.CancelFunc // ends connecting
 	life     context.Context
 }
 
-// dialing is one attempt to connect, for which many calls may wait.
-type dialing struct {
-	done chan struct{}
-	err  error // set before done is closed
-}
-
 // Dial connects to a server at "host:port" or "unix:path", says hello under ctx
-// and returns. It makes one attempt. A connection that is lost later is made again,
-// with backoff, by the calls that need one: see [WithMaxWait]. An address that
-// cannot be parsed is InvalidArgument; a name that is not found is Unavailable.
+// and returns. It tries once: a server that is not there yet is better called
+// through a [Pool], which connects when first needed. A connection that is lost
+// later is made again, with backoff, by the calls that need one: see [WithMaxWait]. An
+// address that cannot be parsed is InvalidArgument; a name that is not found is
+// Unavailable.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o, err := newClientOptions(opts)
 	if err != nil {
@@ -58,7 +54,7 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 	}
 	c := newClient(o)
 	c.addr, c.redial = addr, true
-	if _, err := c.connectedOnce(ctx); err != nil {
+	if _, err := c.connected(ctx, true); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -80,18 +76,18 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
 	c := newClient(o)
-	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
-	c.all[made] = struct{}{}
-	c.conn.Store(made)
-	made.start()
+	c.fixed = newClientConn(conn, c)
+	c.fixed.start()
 	return c
 }
 
+// newClient makes a Client that is the one member of its group.
 func newClient(o clientOptions) *Client {
-	c := &Client{options: o, all: map[*clientConn]struct{}{}}
+	c := &Client{options: o, all: map[*clientConn]struct{}{}, server: new(server), group: &group{heard: true}}
+	c.group.init(&c.options, c)
 	c.records.New = func() any { return &clientCall{done: make(chan struct{}, 1)} }
 	c.life, c.stop = context.WithCancel(context.Background())
-	c.caller = chainCaller(CallerFunc(c.invoke), o.interceptors)
+	c.caller = chainCaller(CallerFunc(c.group.invoke), o.interceptors)
 	return c
 }
 
@@ -111,7 +107,7 @@ func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pend
 
 // Ping asks the server for a pong and waits for it.
 func (c *Client) Ping(ctx context.Context) error {
-	conn, err := c.connected(ctx)
+	conn, err := c.connected(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -121,42 +117,20 @@ func (c *Client) Ping(ctx context.Context) error {
 // Close fails the calls in flight with an error that is [ErrClientClosed] and
 // closes the connection. It may be called again.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.stop()
-	all := c.all
-	c.all = map[*clientConn]struct{}{}
-	c.mu.Unlock()
-	for conn := range all {
-		conn.fail(ErrClientClosed)
-	}
+	c.group.close()
+	c.shut()
 	return nil
 }
 
-// invoke is Call without interceptors: attempts until one succeeds or may not be
-// repeated. Connecting is no attempt.
-func (c *Client) invoke(ctx context.Context, method string, params, reply any) error {
-	ctx, cancel := c.options.withDefaultTimeout(ctx)
-	defer cancel()
-	mayHaveRun := false
-	for attempt := 1; ; attempt++ {
-		conn, err := c.connected(ctx)
-		if err != nil {
-			return afterAttempts(err, mayHaveRun)
-		}
-		if err = conn.call(ctx, method, params, reply); err == nil {
-			return nil
-		}
-		mayHaveRun = mayHaveRun || !NeverRan(err)
-		again := attempt < c.options.maxAttempts && ctx.Err() == nil
-		if pause, asked := askedToWait(ctx, err); again && asked {
-			again, err = c.options.wait(ctx, pause, err)
-		} else {
-			again = again && c.redial && mayRetry(ctx, err)
-		}
-		if !again {
-			return afterAttempts(err, mayHaveRun)
-		}
+// shut is Close for a member.
+func (c *Client) shut() {
+	c.mu.Lock()
+	c.closed = true
+	c.stop()
+	all := slices.Collect(maps.Keys(c.all))
+	c.mu.Unlock()
+	for _, conn := range all {
+		conn.fail(ErrClientClosed)
 	}
 }
 
@@ -205,294 +179,39 @@ func askedToWait(ctx context.Context, err error) (time.Duration, bool) {
 }
 
 // wait waits for a server that answered with refused. If that is too long, or
-// ctx ends first, it returns false and what the call fails with.
-func (o *clientOptions) wait(ctx context.Context, pause time.Duration, refused error) (bool, error) {
+// ctx ends first, it returns what the call fails with.
+func (o *clientOptions) wait(ctx context.Context, pause time.Duration, refused error) error {
 	if o.maxRetryAfter <= 0 || pause > o.maxRetryAfter {
-		return false, refused
+		return refused
 	}
 	pause += rand.N(pause/4 + 1)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
-		return false, refused
+		return refused
 	}
 	if err := sleep(ctx, pause); err != nil {
-		return false, unrun(contextError(err))
+		return unrun(contextError(err))
 	}
-	return true, nil
+	return nil
 }
 
-// connected returns a connection for new calls. Without one it waits for the first
-// attempt to connect that succeeds, for as long as a call may wait.
-func (c *Client) connected(ctx context.Context) (*clientConn, error) {
+// mayTryElsewhere reports whether another server may have room for a call that
+// this one had none for.
+func mayTryElsewhere(err error) bool {
+	return NeverRan(err) && remote(err) && CodeOf(err) == ResourceExhausted
+}
+
+func remote(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.remote
+}
+
+// connected returns a connection, and waits for one as a call does, or for one
+// attempt.
+func (c *Client) connected(ctx context.Context, once bool) (*clientConn, error) {
 	if conn := c.conn.Load(); conn != nil {
 		return conn, nil
 	}
-	if n := c.options.maxWaiting; c.waitingCalls.Add(1) > int64(n) {
-		c.waitingCalls.Add(-1)
-		return nil, unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", n))
-	}
-	defer c.waitingCalls.Add(-1)
-	waiting, cancel := c.options.waiting(ctx)
-	defer cancel()
-	for {
-		conn, err := c.connectedOnce(waiting)
-		switch {
-		case err == nil:
-			return conn, nil
-		case ctx.Err() != nil:
-			return nil, c.gaveUpConnecting(ctx)
-		case waiting.Err() != nil:
-			return nil, c.options.waitedTooLong(c.last())
-		case c.options.isHasty(ctx) || !mayPass(err):
-			return nil, err
-		}
-	}
-}
-
-// connectedOnce is connected for one attempt.
-func (c *Client) connectedOnce(ctx context.Context) (*clientConn, error) {
-	c.mu.Lock()
-	if conn := c.conn.Load(); conn != nil {
-		c.mu.Unlock()
-		return conn, nil
-	}
-	d, err := c.dialLocked()
-	c.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-d.done:
-	case <-ctx.Done():
-		return nil, c.gaveUpConnecting(ctx)
-	}
-	if d.err != nil {
-		return nil, d.err
-	}
-	if conn := c.conn.Load(); conn != nil {
-		return conn, nil
-	}
-	return nil, unrun(Errorf(Unavailable, "the connection was lost as soon as it was made"))
-}
-
-// last returns why the last attempt to connect failed, if it did.
-func (c *Client) last() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lastErr
-}
-
-// gaveUpConnecting is the error of a call whose context ended before there was a connection.
-func (c *Client) gaveUpConnecting(ctx context.Context) *Error {
-	c.mu.Lock()
-	last := c.lastErr
-	c.mu.Unlock()
-	e := contextError(ctx.Err())
-	e.Message = "connecting to " + c.addr + ": " + e.Message
-	if last != nil {
-		e.Message += "; the last attempt: " + last.Error()
-	}
-	return unrun(e)
-}
-
-// dialLocked returns the attempt under way, or starts one. Callers hold mu.
-func (c *Client) dialLocked() (*dialing, error) {
-	switch {
-	case c.closed:
-		return nil, unrun(Errorf(Canceled, "%w", ErrClientClosed))
-	case c.dialing == nil:
-		c.dialing = &dialing{done: make(chan struct{})}
-		go c.dial(c.dialing, time.Until(c.notUntil))
-	}
-	return c.dialing, nil
-}
-
-// dial makes one attempt to connect, after the pause that backoff asks for. The
-// connection is one for calls when the server has answered the hello.
-func (c *Client) dial(d *dialing, pause time.Duration) {
-	err := sleep(c.life, pause)
-	var conn net.Conn
-	if err == nil {
-		conn, err = c.open()
-	}
-	var made *clientConn
-	if err == nil {
-		made, err = c.greet(conn)
-	}
-	c.mu.Lock()
-	if err == nil {
-		made.born = time.Now()
-		c.useLocked(made)
-	} else {
-		c.backOffLocked(true)
-	}
-	c.dialing = nil
-	c.lastErr = nil
-	if err != nil {
-		d.err = dialError(c.addr, err)
-		c.lastErr = d.err
-	}
-	c.mu.Unlock()
-	close(d.done)
-	if c.changed != nil {
-		c.changed()
-	}
-}
-
-// greet says hello on conn and waits for the answer.
-func (c *Client) greet(conn net.Conn) (*clientConn, error) {
-	made := newClientConn(conn, &c.options, &c.records, c.dropped, c.gone)
-	c.mu.Lock()
-	closed := c.closed
-	if !closed {
-		c.all[made] = struct{}{}
-	}
-	c.mu.Unlock()
-	if closed {
-		conn.Close()
-		return nil, Errorf(Canceled, "%w", ErrClientClosed)
-	}
-	made.start()
-	return made, made.greeted()
-}
-
-func dialError(addr string, err error) *Error {
-	var coded *Error
-	if errors.As(err, &coded) {
-		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
-	}
-	code := Unavailable
-	if isBadAddr(err) {
-		code = InvalidArgument
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
-	}
-	return unrun(Errorf(code, "dial %s: %w", addr, err))
-}
-
-// backOffLocked sets when the next attempt to connect may begin. A connection that
-// ends soon counts like one that was not made: a server that breaks each one would
-// be connected to in a tight loop.
-func (c *Client) backOffLocked(failed bool) {
-	if !failed {
-		c.failures, c.notUntil = 0, time.Time{}
-		return
-	}
-	pause := backoff(c.options.backoffMin, c.options.backoffMax, c.failures)
-	c.failures++
-	c.notUntil = time.Now().Add(pause)
-}
-
-// backoff is the pause after a failure that came after so many others: doubled
-// each time, less up to half at random, so that not all come back together.
-func backoff(least, longest time.Duration, failures int) time.Duration {
-	pause := least
-	for range min(failures, 30) {
-		pause = min(2*pause, longest)
-	}
-	if pause > 1 {
-		pause -= rand.N(pause / 2)
-	}
-	return pause
-}
-
-// connectSoon starts an attempt to connect and does not wait for it.
-func (c *Client) connectSoon() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.conn.Load() == nil {
-		c.dialLocked()
-	}
-}
-
-// drain ends the client once the calls in flight are answered.
-func (c *Client) drain() {
-	c.mu.Lock()
-	c.closed = true
-	c.stop()
-	c.mu.Unlock()
-	if conn := c.conn.Load(); conn != nil {
-		conn.drain()
-	}
-}
-
-// backingOff reports whether the last attempt failed and the next is not due.
-func (c *Client) backingOff() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failures > 0 && time.Now().Before(c.notUntil)
-}
-
-// open connects and, with TLS, shakes hands.
-func (c *Client) open() (net.Conn, error) {
-	ctx := c.life
-	if d := c.options.handshakeTimeout; d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
-	dial := c.options.dial
-	if dial == nil {
-		dial = dialNet
-	}
-	conn, err := dial(ctx, c.addr)
-	if err != nil || c.options.tls == nil {
-		return conn, err
-	}
-	cfg := c.options.tls
-	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
-		cfg = cfg.Clone()
-		cfg.ServerName = hostOf(c.addr)
-	}
-	secure := tls.Client(conn, cfg)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secure, nil
-}
-
-// useLocked makes conn the connection for new calls. Callers hold mu.
-func (c *Client) useLocked(conn *clientConn) {
-	c.conn.Store(conn)
-	if conn.over.Load() { // it may have failed already
-		c.dropped(conn)
-	}
-}
-
-// dropped is told that no new call can be made on conn. Without a way to make
-// another one, conn stays, to say why.
-func (c *Client) dropped(conn *clientConn) {
-	if c.redial {
-		c.conn.CompareAndSwap(conn, nil)
-	}
-}
-
-// gone is told that conn has ended.
-func (c *Client) gone(conn *clientConn) {
-	c.mu.Lock()
-	delete(c.all, conn)
-	if c.redial && !conn.born.IsZero() {
-		c.backOffLocked(time.Since(conn.born) < c.options.backoffMax)
-	}
-	c.mu.Unlock()
-	if c.changed != nil {
-		c.changed()
-	}
-}
-
-// sleep waits, or returns the context's error if that comes first.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	w := &waitingCall{done: make(chan struct{}), ping: true, once: once}
+	err := c.group.wait(ctx, &tries{}, w)
+	return w.conn, err
 }

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"math"
 	"net"
 	"reflect"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,35 +21,34 @@ import (
 // with gob, the encoding are made in one critical section: the order on the
 // wire is the order of the IDs.
 type clientConn struct {
-	born time.Time // when it was made, for backoff; guarded by its Client's mu; zero until then
-
-	options *clientOptions
+	owner   *Client
+	options *clientOptions // the owner's
 	conn    net.Conn
 	codec   Codec
-	records *sync.Pool // *clientCall; the Client's
 	in      frameReader
 	out     writer
 	gobIn   gobDecoder
 	goAway  *Error            // the server's reason; the reader's
-	dropped func(*clientConn) // called once, when no new call can be made
-	gone    func(*clientConn) // called once, at the end
+	dropped func(*clientConn) // the owner's: called once, when no new call can be made
 
-	ready chan struct{} // closed when calls can be made, or when err is set
-	ended chan struct{} // closed at the end
-	over  atomic.Bool   // no new calls: going away, or err is set
-	fast  any           // fastpath.go's
+	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
+	ended  chan struct{} // closed at the end
+	over   atomic.Bool   // no new calls: going away, or err is set
+	full   atomic.Bool   // no slot is free; set under out.mu, to be seen without it
+	events connEvents
+	fast   any // fastpath.go's
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
 	err         error // why the connection is no more
 	pending     map[uint64]*clientCall
-	inFlight    int       // slots taken: pending calls and those about to be
-	lastID      uint64    // of the last call appended
-	leftID      uint64    // calls up to this one were handed to Write
-	waiting     list.List // of *slotWaiter, first come first served
-	maxInFlight int       // the server's bound
-	maxMessage  int       // the server's bound
-	compress    int       // bodies from here on are compressed; 0: the hellos did not agree upon it
+	greeted     bool   // the hellos are exchanged
+	inFlight    int    // slots taken: pending calls and those about to be
+	lastID      uint64 // of the last call appended
+	leftID      uint64 // calls up to this one were handed to Write
+	maxInFlight int    // the server's bound
+	maxMessage  int    // the server's bound
+	compress    int    // bodies from here on are compressed; 0: the hellos did not agree upon it
 	gobOut      gobEncoder
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
@@ -80,18 +77,19 @@ type callResult struct {
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
-// newClientConn returns a connection that start brings to life.
-func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped, gone func(*clientConn)) *clientConn {
+// newClientConn takes over conn. Nothing happens before start.
+func newClientConn(conn net.Conn, owner *Client) *clientConn {
+	o := &owner.options
 	c := &clientConn{
+		owner:   owner,
 		options: o,
 		conn:    conn,
 		codec:   o.codec,
-		records: records,
-		dropped: dropped,
-		gone:    gone,
+		dropped: owner.dropped,
 		ready:   make(chan struct{}),
 		ended:   make(chan struct{}),
 		pending: map[uint64]*clientCall{},
+		events:  connEvents{observer: o.observer},
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn)}
@@ -102,23 +100,11 @@ func newClientConn(conn net.Conn, o *clientOptions, records *sync.Pool, dropped,
 	return c
 }
 
-// start says hello in the background. It calls the observer, so no lock is held.
+// start says hello in the background.
 func (c *clientConn) start() {
-	if c.options.observer != nil {
-		c.options.observer.ConnOpened()
-	}
+	c.owner.adopt(c)
+	c.events.opened()
 	go c.run()
-}
-
-// greeted waits for the answer to the hello, and returns why there is none.
-func (c *clientConn) greeted() error {
-	<-c.ready
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	if c.err == nil {
-		return nil
-	}
-	return c.usableLocked()
 }
 
 // run says hello and then reads until the connection ends.
@@ -138,10 +124,23 @@ func (c *clientConn) run() {
 		if d := c.options.keepalive; d > 0 {
 			c.keepalive = time.AfterFunc(d, func() { c.keepAlive(0, false) })
 		}
-		close(c.ready)
+		c.greeted = true
 	}
 	c.out.mu.Unlock()
+	c.owner.greeted(c) // first: who waits for ready finds the owner connected
+	c.out.mu.Lock()
+	c.readyLocked()
+	c.out.mu.Unlock()
 	clientRead(c)
+}
+
+// readyLocked closes ready, once.
+func (c *clientConn) readyLocked() {
+	select {
+	case <-c.ready:
+	default:
+		close(c.ready)
+	}
 }
 
 // hello exchanges the hellos. Every error of it means that no call has run.
@@ -179,7 +178,7 @@ func (c *clientConn) hello() (serverHello, error) {
 	return hello, c.conn.SetDeadline(time.Time{})
 }
 
-// call makes one attempt on this connection.
+// call makes one attempt on this connection, in a slot that acquire has taken.
 func (c *clientConn) call(ctx context.Context, method string, params, reply any) error {
 	call, err := c.send(ctx, method, params, reply)
 	if err != nil {
@@ -190,7 +189,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	}
 	result := call.result
 	call.result, call.reply = callResult{}, nil
-	c.records.Put(call)
+	c.owner.records.Put(call)
 	if result.err == nil && c.codec != Gob {
 		if err := c.decode(&result, reply); err != nil {
 			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
@@ -230,25 +229,20 @@ func checkReply(method string, reply any) error {
 	return nil
 }
 
-// send waits for a slot and for room, and appends the request. All its errors
-// are about calls that never ran.
+// send appends the request. All its errors are about calls that never ran, and
+// give the slot back.
 func (c *clientConn) send(ctx context.Context, method string, params, reply any) (*clientCall, error) {
-	if err := checkReply(method, reply); err != nil {
-		return nil, err
-	}
-	if err := c.acquire(ctx); err != nil {
-		return nil, err
-	}
 	o := optionsFrom(ctx)
 	head := requestHead{method: method, metadata: o.metadata}
 	params = o.frozen.thaw(params)
 	body, flags, err := c.encode(&head, params)
-	call := c.records.Get().(*clientCall)
+	call := c.owner.records.Get().(*clientCall)
 	call.reply = reply
+	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
 
 	c.out.mu.Lock()
 	if err == nil {
-		err = c.appendCallLocked(ctx, call, &head, params, body, flags)
+		err = c.appendCallLocked(call, &head, params, body, flags)
 	}
 	if err != nil {
 		c.releaseLocked()
@@ -313,7 +307,7 @@ func (c *clientConn) encode(head *requestHead, params any) (body *buffer, flags 
 }
 
 // appendCallLocked gives the call its ID, its place in pending and its frame.
-func (c *clientConn) appendCallLocked(ctx context.Context, call *clientCall, head *requestHead, params any, body *buffer, flags uint8) error {
+func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) error {
 	if err := c.usableLocked(); err != nil {
 		return err
 	}
@@ -323,7 +317,7 @@ func (c *clientConn) appendCallLocked(ctx context.Context, call *clientCall, hea
 			return unrun(Errorf(InvalidArgument, "encode params: %w", err))
 		}
 	}
-	err := head.limit(ctx)
+	err := head.limit()
 	size := 0
 	if body != nil {
 		size = len(body.b)
@@ -347,12 +341,11 @@ func (c *clientConn) appendCallLocked(ctx context.Context, call *clientCall, hea
 
 // limit sets the timeout: what is left now, since clocks may differ. A deadline
 // that is less than a millisecond away cannot be met.
-func (h *requestHead) limit(ctx context.Context) error {
-	deadline, ok := ctx.Deadline()
-	if !ok {
+func (h *requestHead) limit() error {
+	if h.deadline.IsZero() {
 		return nil
 	}
-	h.timeout = time.Until(deadline).Truncate(time.Millisecond)
+	h.timeout = time.Until(h.deadline).Truncate(time.Millisecond)
 	if h.timeout <= 0 {
 		return unrun(Errorf(DeadlineExceeded, "no time is left to send the call: %w", context.DeadlineExceeded))
 	}
@@ -367,7 +360,7 @@ func (c *clientConn) usableLocked() error {
 }
 
 // unusable says why no call can be made. Callers hold out.mu.
-func (c *clientConn) unusable() error {
+func (c *clientConn) unusable() *Error {
 	var refused *Error
 	switch {
 	case errors.As(c.err, &refused) && refused.neverRan: // in the hello
@@ -611,32 +604,28 @@ func (c *clientConn) stopCalls() {
 
 // fail ends the connection, once: calls that were not handed to Write never ran.
 func (c *clientConn) fail(err error) {
+	c.out.mu.Lock()
+	if c.err == nil {
+		c.err = err // first: the calls that wait are told why
+	}
+	c.out.mu.Unlock()
 	c.stopCalls()
 	c.out.mu.Lock()
 	if c.pending == nil {
 		c.out.mu.Unlock()
 		return
 	}
-	if c.err == nil {
-		c.err = err
-	}
 	calls, leftID := c.pending, c.leftID
 	c.pending = nil
 	c.out.stopLocked(err)
 	c.stopKeepaliveLocked()
 	c.gobOut.end()
-	select {
-	case <-c.ready:
-	default:
-		close(c.ready)
-	}
+	c.readyLocked()
 	c.out.mu.Unlock()
 	c.conn.Close()
 	close(c.ended)
-	c.gone(c)
-	if c.options.observer != nil {
-		c.options.observer.ConnClosed()
-	}
+	c.owner.gone(c)
+	c.events.closed()
 	for id, call := range calls {
 		if call != abandoned {
 			lost := lostError(err)

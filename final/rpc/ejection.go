@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -15,12 +16,13 @@ import (
 //	tried    ── the call failed ───▶ ejected, for longer
 //	any      ── a call succeeded ──▶ admitted
 type server struct {
-	standing atomic.Int32 // changed under the Pool's mu, but for beginTrial and endTrial
+	standing atomic.Int32 // changed under the group's mu, but for beginTrial and endTrial
 	failures atomic.Int32 // since the last success
 
-	// Guarded by the Pool's mu.
-	ejections int // since the last success
-	round     int // of all ejections, so that an old pause ends nothing
+	// Guarded by the group's mu.
+	ejections int  // since the last success
+	round     int  // of all ejections, so that an old pause ends nothing
+	due       bool // the pause is over, and the next hello stands for the pong
 }
 
 // What a server may have.
@@ -37,22 +39,83 @@ func (s *server) beginTrial() bool { return s.standing.CompareAndSwap(onTrial, t
 // endTrial leaves the decision to another call.
 func (s *server) endTrial() { s.standing.CompareAndSwap(tried, onTrial) }
 
-// judge updates the server's state from a call's outcome. conn is nil if the call
-// says nothing about the server.
-func (p *Pool) judge(c *Client, conn *clientConn, err error) {
+// mayTake reports whether c may have a call, and whether that is the one that decides.
+func (c *Client) mayTake() (ok, trial bool) {
+	switch c.server.standing.Load() {
+	case admitted:
+		return true, false
+	case onTrial:
+		if c.server.beginTrial() {
+			return true, true
+		}
+	}
+	return c.group.desperate(), false
+}
+
+// judge updates what is known of c's server from the outcome of a call.
+func (g *group) judge(c *Client, conn *clientConn, err error) {
 	s := c.server
 	switch {
-	case p.options.ejectAfter <= 0:
+	case g.options.ejectAfter <= 0:
 	case err == nil || answered(err):
 		if s.failures.Load() != 0 || s.standing.Load() != admitted {
-			p.admit(s)
+			g.admit(s)
 		}
-	case conn != nil && conn.failed(err):
-		if s.failures.Add(1) >= int32(p.options.ejectAfter) || s.standing.Load() == tried {
-			p.eject(c)
-		}
+	case conn.failed(err):
+		g.failed(c)
 	default:
 		s.endTrial()
+	}
+}
+
+// failed counts a failure of c's server.
+func (g *group) failed(c *Client) {
+	s := c.server
+	if s.failures.Add(1) >= int32(g.options.ejectAfter) || s.standing.Load() == tried {
+		g.eject(c)
+		g.changed()
+	}
+}
+
+// blame counts a deadline that passed while a call waited, from begun on, against
+// the servers that have not said hello in all that time.
+func (g *group) blame(begun time.Time, ctxErr error) {
+	if g.options.ejectAfter <= 0 || !errors.Is(ctxErr, context.DeadlineExceeded) {
+		return
+	}
+	for _, c := range *g.members.Load() {
+		if c.tryingSince(begun) {
+			g.failed(c)
+			g.mu.Lock()
+			g.awaitHelloLocked(c) // it was left out for want of one
+			g.mu.Unlock()
+		}
+	}
+}
+
+// awaitHelloLocked lets the next hello, or one that has just been said, stand for
+// the pong.
+func (g *group) awaitHelloLocked(c *Client) {
+	s := c.server
+	s.due = s.standing.Load() == ejected
+	if s.due && c.conn.Load() != nil {
+		g.tryLocked(s)
+	}
+}
+
+// tryLocked gives an ejected server the one call that decides.
+func (g *group) tryLocked(s *server) {
+	s.due = false
+	s.round++
+	s.standing.Store(onTrial)
+}
+
+// heardFrom is called when c has said hello.
+func (g *group) heardFrom(c *Client) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := c.server; s.due && s.standing.Load() == ejected {
+		g.tryLocked(s)
 	}
 }
 
@@ -69,31 +132,31 @@ func (c *clientConn) failed(err error) bool {
 	case Unavailable:
 		return !c.over.Load() || !c.blamed.Swap(true)
 	case DeadlineExceeded:
-		return true // also of a call that waited for its turn: the server is stuck
+		return remote(err) || !NeverRan(err)
 	}
 	return false
 }
 
 // eject gives the server of c no calls for a while, if that leaves enough others.
-func (p *Pool) eject(c *Client) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (g *group) eject(c *Client) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch c.server.standing.Load() {
 	case tried:
-		p.ejectLocked(c)
+		g.ejectLocked(c)
 	case admitted:
-		enough := c.server.failures.Load() >= int32(p.options.ejectAfter) // still: a success may have come
-		if enough && p.ejectedLocked() < p.mostEjectedLocked() {
-			p.ejectLocked(c)
+		enough := c.server.failures.Load() >= int32(g.options.ejectAfter) // still: a success may have come
+		if enough && g.ejectedLocked() < g.mostEjectedLocked() {
+			g.ejectLocked(c)
 		}
 	}
 }
 
 // mostEjectedLocked is half of the servers: the others must be able to carry on.
-func (p *Pool) mostEjectedLocked() int { return len(p.servers) / 2 }
+func (g *group) mostEjectedLocked() int { return len(g.servers) / 2 }
 
-func (p *Pool) ejectedLocked() (n int) {
-	for _, s := range p.servers {
+func (g *group) ejectedLocked() (n int) {
+	for _, s := range g.servers {
 		if s.standing.Load() != admitted {
 			n++
 		}
@@ -102,64 +165,81 @@ func (p *Pool) ejectedLocked() (n int) {
 }
 
 // ejectLocked begins a pause, each longer than the one before.
-func (p *Pool) ejectLocked(c *Client) {
+func (g *group) ejectLocked(c *Client) {
 	s := c.server
-	if p.closed || p.servers[c.addr] != s {
+	if g.closed || g.servers[c.addr] != s {
 		return
 	}
 	s.standing.Store(ejected)
-	pause := backoff(p.options.ejectMin, p.options.ejectMax, s.ejections)
+	s.due = false
+	pause := backoff(g.options.ejectMin, g.options.ejectMax, s.ejections)
 	s.ejections++
 	s.round++
 	round := s.round
-	time.AfterFunc(pause, func() { p.ping(c, round) })
+	time.AfterFunc(pause, func() { g.ping(c, round) })
 }
 
 // ping asks an ejected server for a sign of life before a call is put at risk.
-func (p *Pool) ping(c *Client, round int) {
-	ctx, cancel := context.WithTimeout(c.life, p.options.ejectMin)
-	err := c.Ping(ctx)
-	cancel()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (g *group) ping(c *Client, round int) {
+	err := g.signOfLife(c)
+	g.mu.Lock()
 	s := c.server
 	switch {
 	case s.round != round || s.standing.Load() != ejected: // a call has succeeded meanwhile
+	case errors.Is(err, errNoHello):
+		g.awaitHelloLocked(c)
 	case err != nil:
-		p.ejectLocked(c)
+		g.ejectLocked(c)
 	default:
-		s.standing.Store(onTrial)
-		p.wake()
+		g.tryLocked(s)
 	}
+	g.mu.Unlock()
+	g.changed()
+}
+
+var errNoHello = errors.New("not connected")
+
+// signOfLife asks on any connection to the server of c.
+func (g *group) signOfLife(c *Client) error {
+	ctx, cancel := context.WithTimeout(c.life, g.options.ejectMin)
+	defer cancel()
+	for _, other := range *g.members.Load() {
+		if conn := other.conn.Load(); conn != nil && other.server == c.server {
+			return conn.ping(ctx)
+		}
+	}
+	c.connect(false)
+	return errNoHello
 }
 
 // admit forgets what a server has failed.
-func (p *Pool) admit(s *server) {
+func (g *group) admit(s *server) {
 	s.failures.Store(0)
 	if s.standing.Load() == admitted {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.admitLocked(s)
+	g.mu.Lock()
+	g.admitLocked(s)
+	g.mu.Unlock()
+	g.changed()
 }
 
-func (p *Pool) admitLocked(s *server) {
+func (g *group) admitLocked(s *server) {
 	s.ejections = 0
+	s.due = false
 	s.failures.Store(0)
 	s.standing.Store(admitted)
-	p.wake()
 }
 
 // admitSomeLocked lets servers back when others have left and too large a part of
 // the rest is ejected.
-func (p *Pool) admitSomeLocked() {
-	for _, s := range p.servers {
-		if p.ejectedLocked() <= p.mostEjectedLocked() {
+func (g *group) admitSomeLocked() {
+	for _, s := range g.servers {
+		if g.ejectedLocked() <= g.mostEjectedLocked() {
 			return
 		}
 		if s.standing.Load() != admitted {
-			p.admitLocked(s)
+			g.admitLocked(s)
 		}
 	}
 }

@@ -3,8 +3,8 @@ package rpc
 // PoolMember is one connection of a [Pool], or the place of one that is to be made.
 type PoolMember struct {
 	Addr       string
-	Connected  bool // calls can be made on it
-	BackingOff bool // the last attempt to connect failed, and the next is not due yet
+	Connected  bool // the hellos are exchanged: calls can be made on it
+	BackingOff bool // the last attempt to connect failed, or the connection broke at once, and the next attempt is not due yet
 	Ejected    bool // the server has failed too many calls in a row: see [WithEjection]
 	InFlight   int  // calls of the pool that it is busy with
 }

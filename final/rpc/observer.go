@@ -3,6 +3,8 @@ package rpc
 import (
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 )
 
 // ConnObserver hears of connections and of the bytes of their frames (not of
@@ -51,4 +53,47 @@ func guardObserver(obs ConnObserver, f func(ConnObserver)) {
 		}
 	}()
 	f(obs)
+}
+
+// connEvents tells an observer that a connection was opened and, after that, that
+// it was closed. The connection goes on while the observer is busy for long: it
+// may have made a call, which needs this connection.
+type connEvents struct {
+	observer ConnObserver
+	state    atomic.Uint32
+}
+
+const (
+	observerNotTold uint32 = iota
+	toldOpened
+	closedMeanwhile // ConnClosed waits for ConnOpened to return
+)
+
+// patience is for how long a connection waits for its observer.
+const patience = 10 * time.Millisecond
+
+func (e *connEvents) opened() {
+	if e.observer == nil {
+		return
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		e.observer.ConnOpened()
+		if !e.state.CompareAndSwap(observerNotTold, toldOpened) {
+			e.observer.ConnClosed()
+		}
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-told:
+	case <-timer.C:
+	}
+}
+
+func (e *connEvents) closed() {
+	if e.observer != nil && !e.state.CompareAndSwap(observerNotTold, closedMeanwhile) {
+		e.observer.ConnClosed()
+	}
 }

@@ -51,8 +51,8 @@ const (
 	defaultMaxHandlers   = 16384
 	defaultMaxConns      = 16384
 	defaultMaxMethodName = 128
-	defaultMaxWaiting    = 16384
 
+	defaultMaxWaiting = 16384
 	defaultBackoffMin = 20 * time.Millisecond
 	defaultBackoffMax = 5 * time.Second
 	defaultEjectMin   = time.Second
@@ -323,10 +323,10 @@ type clientOptions struct {
 	writeTimeout     time.Duration
 	keepalive        time.Duration
 	maxAttempts      int
-	maxRetryAfter    time.Duration
 	maxWait          time.Duration
 	maxWaiting       int
 	failFast         bool
+	maxRetryAfter    time.Duration
 	backoffMin       time.Duration
 	backoffMax       time.Duration
 	connsPerAddr     int
@@ -346,9 +346,9 @@ func defaultClientOptions() clientOptions {
 		writeTimeout:     30 * time.Second,
 		keepalive:        30 * time.Second,
 		maxAttempts:      4,
-		maxRetryAfter:    5 * time.Second,
 		maxWait:          30 * time.Second,
 		maxWaiting:       defaultMaxWaiting,
+		maxRetryAfter:    5 * time.Second,
 		backoffMin:       defaultBackoffMin,
 		backoffMax:       defaultBackoffMax,
 		connsPerAddr:     1,
@@ -441,11 +441,41 @@ func WithKeepalive(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.keepalive = o.duration("WithKeepalive", d) }
 }
 
-// WithMaxAttempts bounds how often one call is tried, the first time included.
-// Only calls that never ran, or are marked by [WithIdempotent], are tried again.
-// Default 4; 0 and 1 never try again. A negative number is refused.
+// WithMaxAttempts bounds how often one call is sent, the first time included.
+// Connecting and waiting for a server are no attempts: see [WithMaxWait]. Only
+// calls that never ran, or are marked by [WithIdempotent], are sent again. Default
+// 4; 0 and 1 never send again. A negative number is refused.
 func WithMaxAttempts(n int) ClientOption {
 	return func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) }
+}
+
+// WithMaxWait bounds how long a call without a deadline waits for a server that
+// can take it: one that is connected and has room. A call with a deadline waits
+// until that. Meanwhile attempts to connect are made, with backoff; see
+// [WithFailFast] for calls that are not to wait for those. Then the call fails with
+// Unavailable, and [NeverRan] is true of the error. Calls fail at once if all
+// servers refuse the client in their hello (its codec, its version, one connection
+// too many) or if certificates are not trusted. Default 30 s. 0: such calls wait for
+// an attempt to connect that is under way, not for more. A negative time is refused.
+func WithMaxWait(d time.Duration) ClientOption {
+	return func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) }
+}
+
+// WithMaxWaiting bounds the calls of a Client or a Pool that wait at once for a
+// server; one more fails at once with Unavailable. Default 16384; 0 is the default.
+// A negative number is refused.
+func WithMaxWaiting(n int) ClientOption {
+	return func(o *clientOptions) {
+		o.maxWaiting = o.number("WithMaxWaiting", n, math.MaxInt, defaultMaxWaiting)
+	}
+}
+
+// WithFailFast has calls fail with Unavailable as soon as the attempts to connect
+// have failed, as [Dial] does, instead of waiting for further ones until the
+// deadline or as long as [WithMaxWait] says. They still wait for an attempt that is
+// under way, and for a free slot on a server that is connected.
+func WithFailFast() ClientOption {
+	return func(o *clientOptions) { o.failFast = true }
 }
 
 // WithMaxRetryAfter bounds the pause that a server may ask for, see [RetryAfter],
@@ -455,30 +485,6 @@ func WithMaxAttempts(n int) ClientOption {
 // A negative time is refused.
 func WithMaxRetryAfter(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) }
-}
-
-// WithMaxWait bounds how long a call without a deadline waits for a connection, or
-// for its turn on one that has no room. A call with a deadline waits until that. Connecting is tried
-// again meanwhile, with backoff; a server that refuses this client, by its hello or
-// for a certificate, fails the call at once if there is no other. Default 30 s; 0:
-// only the attempts under way are waited for. A negative time is refused.
-func WithMaxWait(d time.Duration) ClientOption {
-	return func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) }
-}
-
-// WithMaxWaiting bounds how many calls wait for a connection at once, and how many
-// for their turn on a connection that has no room; beyond it they fail with Unavailable, and NeverRan is true of them. Default 16384;
-// 0 is the default. A negative number is refused.
-func WithMaxWaiting(n int) ClientOption {
-	return func(o *clientOptions) {
-		o.maxWaiting = o.number("WithMaxWaiting", n, math.MaxInt, defaultMaxWaiting)
-	}
-}
-
-// WithFailFast has calls fail with the attempts to connect that are under way, or
-// with the last one if the next is not due yet, whatever their deadline.
-func WithFailFast() ClientOption {
-	return func(o *clientOptions) { o.failFast = true }
 }
 
 // WithBackoff sets the least and the longest pause between attempts to connect;

@@ -146,6 +146,8 @@ func oddClientOptions() []odd[ClientOption] {
 	cases = append(cases, sizes("WithCompression", WithCompression, 0)...)
 	cases = append(cases, sizes("WithMaxReply", WithMaxReply, maxLength)...)
 	cases = append(cases, sizes("WithMaxAttempts", WithMaxAttempts, 0)...)
+	cases = append(cases, sizes("WithMaxWaiting", WithMaxWaiting, 0)...)
+	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
 	cases = append(cases, sizes("WithConnsPerAddr", WithConnsPerAddr, 65535)...)
 	cases = append(cases, sizes("WithEjection", func(n int) ClientOption { return WithEjection(n, 0, 0) }, math.MaxInt32)...)
 	cases = append(cases, times("WithClientHandshakeTimeout", WithClientHandshakeTimeout)...)
@@ -153,8 +155,6 @@ func oddClientOptions() []odd[ClientOption] {
 	cases = append(cases, times("WithClientWriteTimeout", WithClientWriteTimeout)...)
 	cases = append(cases, times("WithKeepalive", WithKeepalive)...)
 	cases = append(cases, times("WithMaxWait", WithMaxWait)...)
-	cases = append(cases, sizes("WithMaxWaiting", WithMaxWaiting, 0)...)
-	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
 	return append(cases, times("WithMaxRetryAfter", WithMaxRetryAfter)...)
 }
 

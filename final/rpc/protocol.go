@@ -186,6 +186,7 @@ func appendHeader(dst []byte, k kind, flags uint8, id uint64, size int) []byte {
 
 // requestHead is all of a request but its params.
 type requestHead struct {
+	deadline time.Time     // the caller's; zero: none
 	timeout  time.Duration // 0: none; else at least a millisecond
 	method   string
 	metadata Metadata // checked

@@ -28,8 +28,8 @@ func (c *curious) Resolve(ctx context.Context, update func([]string)) error {
 	return ctx.Err()
 }
 
-// Any public method may be called from any hook: no lock of ours is held there.
-func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
+// All hooks of one run call back, also while the pool, the client and the server end.
+func TestHooks_MayCallBackEachTime(t *testing.T) {
 	for name, end := range map[string]func(p *Pool, c *Client, s *Server){
 		"look":  func(*Pool, *Client, *Server) {},
 		"close": func(p *Pool, c *Client, s *Server) { p.Close(); c.Close(); go s.Close() },

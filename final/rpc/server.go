@@ -529,7 +529,8 @@ func (s *Server) wait() {
 	s.ending.Do(func() { close(s.ended) })
 }
 
-// stop moves the state on and closes the listeners.
+// stop moves the state on and closes the listeners, without the lock: a user's
+// listener may ask the server something.
 func (s *Server) stop(state State) {
 	s.mu.Lock()
 	if s.state == Serving {

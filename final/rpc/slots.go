@@ -1,80 +1,34 @@
 package rpc
 
-import (
-	"container/list"
-	"context"
-	"errors"
-	"fmt"
-)
+import "errors"
 
-// slotWaiter is a caller that waits until it may send.
-type slotWaiter struct {
-	ready   chan struct{}
-	granted bool
-}
+// A connection has as many slots as its server allows calls in flight. A call
+// takes one before it is encoded, and keeps it until the server's one reply.
 
-// acquire takes a slot when the server's bound and the bytes that wait to be
-// written allow it.
-func (c *clientConn) acquire(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unrun(contextError(err))
-	}
-	c.out.mu.Lock()
-	if c.maxInFlight == 0 && c.err == nil {
-		c.out.mu.Unlock()
-		select {
-		case <-c.ready:
-		case <-ctx.Done():
-			return unrun(contextError(ctx.Err()))
-		}
-		c.out.mu.Lock()
-	}
-	if err := c.usableLocked(); err != nil {
-		c.out.mu.Unlock()
-		return err
-	}
-	if c.waiting.Len() == 0 && c.freeLocked() {
-		c.inFlight++
-		c.out.mu.Unlock()
-		return nil
-	}
-	if n := c.options.maxWaiting; c.waiting.Len() >= n {
-		c.out.mu.Unlock()
-		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", n))
-	}
-	w := &slotWaiter{ready: make(chan struct{})}
-	place := c.waiting.PushBack(w)
-	c.out.mu.Unlock()
-	waiting, cancel := c.options.waiting(ctx)
-	defer cancel()
-	err := c.wait(waiting, w, place)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		full := fmt.Errorf("the connection has %d calls in flight, as many as the server allows", c.maxInFlight)
-		return c.options.waitedTooLong(full)
-	}
-	return err
-}
-
-func (c *clientConn) wait(ctx context.Context, w *slotWaiter, place *list.Element) error {
-	select {
-	case <-w.ready:
-	case <-ctx.Done():
-	}
+// acquire takes a slot if one is free. It does not wait: that is for callQueue.
+func (c *clientConn) acquire() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	switch err := ctx.Err(); {
-	case err == nil && w.granted:
-		return nil
-	case err == nil:
-		return c.usableLocked()
-	default:
-		if w.granted {
-			c.releaseLocked()
-		} else {
-			c.waiting.Remove(place)
-		}
-		return unrun(contextError(err))
+	ok := c.greeted && !c.over.Load() && c.freeLocked()
+	if ok {
+		c.inFlight++
 	}
+	c.noteRoomLocked()
+	return ok
+}
+
+// release gives back a slot that was not used.
+func (c *clientConn) release() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.releaseLocked()
+}
+
+// grant gives what is free to the calls that wait.
+func (c *clientConn) grant() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.grantLocked()
 }
 
 func (c *clientConn) freeLocked() bool {
@@ -86,23 +40,44 @@ func (c *clientConn) releaseLocked() {
 	c.grantLocked()
 }
 
-// grantLocked gives what is free to those who wait, and ends a connection that
-// is going away once nothing is in flight.
+// grantLocked gives what is free to the calls that wait, and ends a connection
+// that is going away once nothing is in flight.
 func (c *clientConn) grantLocked() {
-	for c.waiting.Len() > 0 {
-		over := c.over.Load()
-		if !over && !c.freeLocked() {
-			return
-		}
-		w := c.waiting.Remove(c.waiting.Front()).(*slotWaiter)
-		if w.granted = !over; w.granted {
-			c.inFlight++
-		}
-		close(w.ready)
+	queue := &c.owner.group.queue
+	for queue.n.Load() > 0 && c.greeted && !c.over.Load() && c.grantOneLocked(queue) {
 	}
+	c.noteRoomLocked()
 	if c.over.Load() && c.inFlight == 0 && c.err == nil {
 		c.err = errDrained
 		go c.fail(errDrained)
+	}
+}
+
+func (c *clientConn) grantOneLocked(queue *callQueue) bool {
+	ok, trial := c.owner.mayTake()
+	if !ok {
+		return false
+	}
+	w := queue.pop(c.owner, c.freeLocked())
+	if trial && (w == nil || w.ping) {
+		c.owner.server.endTrial()
+	}
+	if w == nil {
+		return false
+	}
+	if !w.ping {
+		c.inFlight++
+	}
+	w.conn = c
+	close(w.done)
+	return true
+}
+
+// noteRoomLocked lets those who choose a connection know, without the lock,
+// whether this one has room.
+func (c *clientConn) noteRoomLocked() {
+	if full := !c.freeLocked(); full != c.full.Load() {
+		c.full.Store(full)
 	}
 }
 

@@ -93,6 +93,47 @@ func TestPool_ServerThatNeverSaysHelloGetsNoCallsOverTCP(t *testing.T) {
 	}
 }
 
+// A deadline that passes while a call waits for a hello counts like any other.
+func TestPool_EjectsAServerThatNeverSaysHello(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["mute"], n.odd["dumb"] = mute, mute
+		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithEjection(5, time.Second, time.Second), WithClientHandshakeTimeout(time.Hour))
+		defer pool.Close()
+		for range 5 {
+			assert.Empty(t, ejectedOf(pool))
+			err := callFor(t, pool, 100*time.Millisecond)
+			assert.ErrorIs(t, err, DeadlineExceeded)
+			assert.ErrorContains(t, err, "connecting to mute, dumb")
+			assert.True(t, NeverRan(err))
+		}
+		assert.Len(t, ejectedOf(pool), 1, "never more than half")
+	})
+}
+
+// The hello is the sign of life that lets a server back which was left out for want of it.
+func TestPool_LateHelloEndsAnEjection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		inv := newInventory()
+		srv := inv.server(t)
+		defer srv.Close()
+		speak := make(chan struct{})
+		n.odd["late"] = func(conn net.Conn) { <-speak; srv.ServeConn(conn) }
+		n.odd["mute"] = mute
+		pool := NewPool(StaticResolver{"late", "mute"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour))
+		defer pool.Close()
+		assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
+		require.Len(t, ejectedOf(pool), 1)
+		close(speak)
+		synctest.Wait()
+		for range 3 {
+			assert.NoError(t, callFor(t, pool, time.Second))
+		}
+		assert.NotContains(t, ejectedOf(pool), "late")
+	})
+}
+
 func TestPool_ColdCallTakesTheFirstServerThatIsReady(t *testing.T) {
 	for name, slow := range map[string]func(context.Context, string) (net.Conn, error){
 		"no answer to connecting": func(ctx context.Context, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
@@ -107,10 +148,12 @@ func TestPool_ColdCallTakesTheFirstServerThatIsReady(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newNetwork()
 				shelves(t, n, "good")
+				var dials atomic.Int32
 				dial := func(ctx context.Context, addr string) (net.Conn, error) {
 					if addr != "good" {
 						return slow(ctx, addr)
 					}
+					dials.Add(1)
 					<-time.After(20 * time.Millisecond) // it is not the first to be connected to
 					return n.dial(ctx, addr)
 				}
@@ -121,6 +164,8 @@ func TestPool_ColdCallTakesTheFirstServerThatIsReady(t *testing.T) {
 					assert.Equal(t, 20*time.Millisecond, time.Since(begun), "as soon as one is there")
 					pool.Close()
 				}
+				<-time.After(time.Second)
+				assert.EqualValues(t, 100, dials.Load(), "one connection for each pool")
 			})
 		})
 	}
@@ -296,6 +341,34 @@ func TestPool_TakesAServerThatHasRoom(t *testing.T) {
 	}
 }
 
+// What waits takes the first place that is free, on whichever server.
+func TestPool_WaitingCallsTakeTheFirstFreePlace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		stuck, busy := newInventory(), newInventory()
+		for addr, srv := range map[string]*Server{"stuck": stuck.server(t, WithMaxInFlight(2)), "busy": busy.server(t, WithMaxInFlight(2))} {
+			defer srv.Close()
+			n.set(addr, srv)
+		}
+		pool := NewPool(StaticResolver{"stuck", "busy"}, WithDialer(n.dial))
+		defer pool.Close()
+		warm(t, pool)
+		var calls []*Pending
+		for range 10 {
+			calls = append(calls, pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil))
+		}
+		synctest.Wait()
+		assert.Equal(t, []int{2, 2}, runsOf([]*inventory{stuck, busy}, "held"))
+		close(busy.hold)
+		synctest.Wait()
+		assert.Equal(t, []int{2, 8}, runsOf([]*inventory{stuck, busy}, "held"))
+		close(stuck.hold)
+		for _, call := range calls {
+			assert.NoError(t, call.Wait())
+		}
+	})
+}
+
 func TestPool_CallsThatWaitAreServedInTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
@@ -408,11 +481,18 @@ func TestCall_WaitsNoLongerThanItMay(t *testing.T) {
 
 func TestDial_MakesOneAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		n := newNetwork()
-		begun := time.Now()
-		_, err := Dial(timeout(t, 10*time.Second), "nowhere", WithDialer(n.dial))
-		assert.EqualError(t, err, "rpc: unavailable: dial nowhere: connection refused")
-		assert.Zero(t, time.Since(begun))
+		n := newPeers()
+		n.odd["mute"] = mute
+		for _, ctx := range []context.Context{t.Context(), timeout(t, time.Hour)} {
+			begun := time.Now()
+			_, err := Dial(ctx, "nowhere", WithDialer(n.dial))
+			assert.EqualError(t, err, "rpc: unavailable: dial nowhere: connection refused")
+			assert.Zero(t, time.Since(begun))
+
+			_, err = Dial(ctx, "mute", WithDialer(n.dial))
+			assert.ErrorIs(t, err, Unavailable)
+			assert.Equal(t, 10*time.Second, time.Since(begun), "the handshake timeout")
+		}
 	})
 }
 
@@ -495,25 +575,37 @@ func TestCall_RequestsThatWereWrittenAreAttempts(t *testing.T) {
 	})
 }
 
-// A server that says hello and hangs up is not connected to in a tight loop.
+// A server that says hello and ends the connection is not connected to in a tight loop.
 func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		n := newPeers()
-		hellos := 0
-		n.odd["a"] = func(conn net.Conn) {
-			hellos++
-			readHello(conn, maxHello)
-			conn.Write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
-			conn.Close()
-		}
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Second))
-		defer pool.Close()
-		for begun := time.Now(); time.Since(begun) < time.Minute; {
-			assert.Error(t, callFor(t, pool, time.Second))
-			<-time.After(time.Millisecond)
-		}
-		assert.LessOrEqual(t, hellos, 130)
-	})
+	for name, end := range map[string]func(conn net.Conn){
+		"hangs up":  func(net.Conn) {},
+		"goes away": func(conn net.Conn) { conn.Write(appendGoAway(nil, 0, Errorf(Unavailable, "not now"))) },
+		"pings and hangs up": func(conn net.Conn) {
+			conn.Write(appendHeader(nil, kindPing, 0, 1, 0))
+			conn.Read(make([]byte, 64))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newPeers()
+				hellos := 0
+				n.odd["a"] = func(conn net.Conn) {
+					hellos++
+					readHello(conn, maxHello)
+					conn.Write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+					end(conn)
+					conn.Close()
+				}
+				pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Second))
+				defer pool.Close()
+				for begun := time.Now(); time.Since(begun) < time.Minute; {
+					assert.Error(t, callFor(t, pool, time.Second))
+					<-time.After(time.Millisecond)
+				}
+				assert.LessOrEqual(t, hellos, 130)
+			})
+		})
+	}
 }
 
 var errRegistry = errors.New("the registry is on fire")
@@ -619,5 +711,71 @@ func TestPool_PlacesAreNeverLost(t *testing.T) {
 		for _, call := range calls {
 			assert.NoError(t, call.Wait())
 		}
+	})
+}
+
+// panicking is a resolver that panics twice.
+type panicking struct{ times int }
+
+func (p *panicking) Resolve(ctx context.Context, update func([]string)) error {
+	if p.times++; p.times <= 2 {
+		panic("no registry")
+	}
+	update([]string{"a"})
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestPool_SurvivesAResolverAndADialerThatPanic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		shelves(t, n, "a")
+		dials := 0
+		pool := NewPool(new(panicking), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			switch dials++; dials {
+			case 1:
+				panic("no network")
+			case 2:
+				return nil, nil
+			case 3:
+				return (*net.TCPConn)(nil), nil
+			}
+			return n.dial(ctx, addr)
+		}))
+		defer pool.Close()
+		assert.NoError(t, callFor(t, pool, 10*time.Second))
+		assert.Equal(t, 4, dials)
+	})
+}
+
+// A server whose connection has ended while the call was elsewhere is still one to try.
+func TestPool_ConnectsAnewToAServerThatACallHasNotTried(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		var conns sync.Map // net.Conn by address
+		came := 0
+		for _, addr := range []string{"a", "b"} {
+			srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (string, error) {
+				if came++; came != 2 {
+					return "", nil
+				}
+				other, _ := conns.Load(map[string]string{"a": "b", "b": "a"}[addr])
+				other.(net.Conn).Close()
+				<-time.After(time.Second) // the pool notices
+				return "", askToWait("6000")
+			}))
+			defer srv.Close()
+			n.set(addr, srv)
+		}
+		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			conn, err := n.dial(ctx, addr)
+			conns.Store(addr, conn)
+			return conn, err
+		}))
+		defer pool.Close()
+		warm(t, pool)
+		<-time.After(time.Minute) // the connections have proved themselves
+		assert.NoError(t, callFor(t, pool, 3*time.Second))
+		assert.Equal(t, 3, came)
 	})
 }

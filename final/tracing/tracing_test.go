@@ -189,7 +189,7 @@ func TestTracing_ACallThatIsTriedAgainIsOneSpan(t *testing.T) {
 // A call without a server has the client's span only.
 func TestClient_NoConnection(t *testing.T) {
 	s := newSpans(t)
-	pool := rpc.NewPool(rpc.StaticResolver{"127.0.0.1:1"}, s.client(), rpc.WithMaxAttempts(1))
+	pool := rpc.NewPool(rpc.StaticResolver{"127.0.0.1:1"}, s.client(), rpc.WithFailFast())
 	defer pool.Close()
 	require.ErrorIs(t, pool.Call(t.Context(), "Test.Method", nil, nil), rpc.Unavailable)
 	assert.Equal(t, "unavailable", attributes(s.one(t, "Test.Method", trace.SpanKindClient))["error.type"])

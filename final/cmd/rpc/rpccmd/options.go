@@ -53,7 +53,8 @@ func (o *options) clientOptions(ctx context.Context, t target) ([]rpc.ClientOpti
 	}
 	list := []rpc.ClientOption{
 		rpc.WithCodec(codec),
-		rpc.WithMaxAttempts(1),            // the user tries again, not we
+		rpc.WithMaxAttempts(1), // the user tries again, not we
+		rpc.WithFailFast(),
 		rpc.WithClientHandshakeTimeout(0), // -timeout bounds it
 	}
 	cfg, err := o.tls.config()

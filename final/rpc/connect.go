@@ -1,0 +1,349 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"runtime/debug"
+	"time"
+)
+
+// A Client connects in a goroutine of its own, under no lock. Its conn is set once
+// the hellos are exchanged, so that no call is given to a server that takes
+// connections and says nothing.
+//
+//	idle ── a call needs it ─▶ trying ── hello ─▶ idle, conn is set
+//	trying ── failed, calls wait ─▶ pausing ── backoff ─▶ trying
+//	trying ── failed, none waits ─▶ idle
+const (
+	idle int32 = iota
+	trying
+	pausing
+)
+
+// connect has an attempt to connect made, unless there is a connection. After one
+// that failed it does so when backoff allows, if patient, or not at all.
+func (c *Client) connect(patient bool) {
+	if !c.redial || !patient && c.phase.Load() != idle {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pause := time.Until(c.notUntil)
+	if c.closed || c.phase.Load() != idle || c.conn.Load() != nil || pause > 0 && !patient {
+		return
+	}
+	c.enterLocked(pause)
+	go c.keepConnecting(pause)
+}
+
+// enterLocked enters the phase before or after a pause.
+func (c *Client) enterLocked(pause time.Duration) {
+	if pause > 0 {
+		c.phase.Store(pausing)
+		return
+	}
+	c.phase.Store(trying)
+	c.begun = time.Now()
+}
+
+// keepConnecting makes attempts until one succeeds or no call waits any more.
+func (c *Client) keepConnecting(pause time.Duration) {
+	for again := true; again; {
+		if sleep(c.life, pause) != nil {
+			return // closed for good
+		}
+		c.mu.Lock()
+		c.enterLocked(0)
+		c.mu.Unlock()
+		var failed *Error
+		if err := c.open(); err != nil {
+			failed = dialError(c.addr, err)
+		}
+		pause, again = c.attempted(failed)
+		c.group.changed()
+	}
+}
+
+// attempted notes how an attempt ended. It returns whether to make another one,
+// and after which pause.
+func (c *Client) attempted(failed *Error) (pause time.Duration, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastErr.Store(failed)
+	if failed != nil {
+		c.backOffLocked()
+	}
+	again = c.conn.Load() == nil && !c.closed && c.group.queue.n.Load() > 0
+	if !again {
+		c.phase.Store(idle)
+		return 0, false
+	}
+	pause = time.Until(c.notUntil)
+	c.enterLocked(pause)
+	return pause, true
+}
+
+// open makes one attempt to connect and returns when the hellos are exchanged.
+func (c *Client) open() error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	made := newClientConn(conn, c)
+	made.start()
+	<-made.ready
+	made.out.mu.Lock()
+	defer made.out.mu.Unlock()
+	if !made.greeted {
+		return made.unusable()
+	}
+	return nil
+}
+
+// adopt makes sure that Close finds conn.
+func (c *Client) adopt(conn *clientConn) {
+	c.mu.Lock()
+	c.all[conn] = struct{}{}
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		conn.fail(ErrClientClosed)
+	}
+}
+
+// greeted makes conn, which has said hello, the connection for new calls.
+func (c *Client) greeted(conn *clientConn) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.conn.Store(conn)
+	}
+	c.mu.Unlock()
+	switch {
+	case closed:
+		conn.fail(ErrClientClosed)
+	case conn.over.Load(): // it may have failed already
+		c.dropped(conn)
+	default:
+		c.group.heardFrom(c)
+		conn.grant()
+	}
+}
+
+// dropped is called when no new call can be made on conn. A connection that ends
+// soon delays the next one as a failed attempt would: a server that breaks each
+// one would be connected to in a tight loop.
+func (c *Client) dropped(conn *clientConn) {
+	c.mu.Lock()
+	if c.conn.CompareAndSwap(conn, nil) {
+		if time.Since(c.begun) >= c.options.backoffMax {
+			c.failures.Store(0)
+			c.notUntil = time.Time{}
+		} else {
+			c.backOffLocked()
+		}
+		if conn.in.reads.Load() == 0 {
+			c.lastErr.Store(dialError(c.addr, errBroke))
+		}
+	}
+	c.mu.Unlock()
+	c.group.changed()
+}
+
+var errBroke = errors.New("the connection broke right after its hello")
+
+// gone is called when conn has ended.
+func (c *Client) gone(conn *clientConn) {
+	c.mu.Lock()
+	delete(c.all, conn)
+	c.mu.Unlock()
+}
+
+// drain ends the client once the calls in flight are answered.
+func (c *Client) drain() {
+	c.mu.Lock()
+	c.closed = true
+	c.stop()
+	c.mu.Unlock()
+	if conn := c.conn.Load(); conn != nil {
+		conn.drain()
+	}
+}
+
+// hope returns what a call that waits can expect of c.
+func (c *Client) hope() hope {
+	failed := c.failure()
+	switch {
+	case c.conn.Load() != nil:
+		return hopeFull
+	case c.phase.Load() == trying || failed == nil: // or one will be made
+		return hopeConnecting
+	case failed != nil && (!c.redial || failed.refuses()):
+		return hopeNone
+	}
+	return hopeLater
+}
+
+// promising reports whether c may be connected soon: an attempt is under way, or
+// the next call begins one, and the ones before did not fail, nor the calls that
+// waited for it.
+func (c *Client) promising() bool {
+	phase, most := c.phase.Load(), int32(c.options.ejectAfter)
+	if c.lastErr.Load() != nil || most > 0 && c.server.failures.Load() >= most {
+		return false
+	}
+	return phase == trying || phase == idle && c.redial && c.failures.Load() == 0
+}
+
+// tryingSince reports whether an attempt to connect is under way since before t.
+func (c *Client) tryingSince(t time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase.Load() == trying && !c.begun.After(t)
+}
+
+// failure returns why there is no connection, as far as that is known.
+func (c *Client) failure() *Error {
+	if c.fixed == nil {
+		return c.lastErr.Load()
+	}
+	c.fixed.out.mu.Lock()
+	defer c.fixed.out.mu.Unlock()
+	if c.fixed.usableLocked() == nil {
+		return nil
+	}
+	return c.fixed.unusable()
+}
+
+// refuses reports whether the next attempt to connect will not fare better than
+// the one that failed with e: the server does not want this client, or one of
+// them does not trust the other's certificate.
+func (e *Error) refuses() bool {
+	switch e.Code {
+	case Unavailable:
+		return isCertificate(e)
+	case DeadlineExceeded, Canceled:
+		return false
+	}
+	return true
+}
+
+// isCertificate reports whether TLS has failed for good: this side has refused the
+// server's certificate, or has been told by an alert what the server has refused.
+func isCertificate(err error) bool {
+	var (
+		unverified *tls.CertificateVerificationError
+		invalid    x509.CertificateInvalidError
+		authority  x509.UnknownAuthorityError
+		host       x509.HostnameError
+		notTLS     tls.RecordHeaderError
+		alert      *net.OpError
+	)
+	return errors.As(err, &unverified) || errors.As(err, &invalid) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &notTLS) || errors.As(err, &alert) && alert.Op == "remote error"
+}
+
+func dialError(addr string, err error) *Error {
+	var coded *Error
+	if errors.As(err, &coded) {
+		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
+	}
+	code := Unavailable
+	if isBadAddr(err) {
+		code = InvalidArgument
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
+	}
+	return unrun(Errorf(code, "dial %s: %w", addr, err))
+}
+
+// backOffLocked sets when the next attempt may begin, after one that failed.
+func (c *Client) backOffLocked() {
+	c.notUntil = time.Now().Add(backoff(c.options.backoffMin, c.options.backoffMax, int(c.failures.Load())))
+	c.failures.Add(1)
+}
+
+// backingOff reports whether the last attempt failed and the next is not due.
+func (c *Client) backingOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failures.Load() > 0 && time.Now().Before(c.notUntil)
+}
+
+// backoff is the pause after a failure that came after so many others: doubled
+// each time, less up to half at random, so that not all come back together.
+func backoff(least, longest time.Duration, failures int) time.Duration {
+	pause := least
+	for range min(failures, 30) {
+		pause = min(2*pause, longest)
+	}
+	if pause > 1 {
+		pause -= rand.N(pause / 2)
+	}
+	return pause
+}
+
+// dial connects and, with TLS, shakes hands.
+func (c *Client) dial() (net.Conn, error) {
+	ctx := c.life
+	if d := c.options.handshakeTimeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	dial := c.options.dial
+	if dial == nil {
+		dial = dialNet
+	}
+	conn, err := guardDialer(dial, ctx, c.addr)
+	if err != nil || c.options.tls == nil {
+		return conn, err
+	}
+	cfg := c.options.tls
+	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
+		cfg = cfg.Clone()
+		cfg.ServerName = hostOf(c.addr)
+	}
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// guardDialer makes a panic of a user's dialer, and a nil connection, an attempt
+// that failed: it runs on a goroutine of ours.
+func guardDialer(dial func(context.Context, string) (net.Conn, error), ctx context.Context, addr string) (conn net.Conn, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			printPanic("in the dialer", p, debug.Stack())
+			err = errors.New("the dialer panicked")
+		}
+	}()
+	if conn, err = dial(ctx, addr); err == nil && isNil(conn) {
+		err = errors.New("the dialer returned no connection")
+	}
+	return conn, err
+}
+
+// sleep waits, or returns the context's error if that comes first.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

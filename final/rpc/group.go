@@ -1,0 +1,379 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// group makes the calls of a Client, which is its one member, or of a Pool, which
+// has many. Members connect in the background: see connect.go. A call takes a slot
+// on a member that is connected, or waits in the queue for the first one that is
+// free on any member. Connecting is no attempt to make the call.
+type group struct {
+	options *clientOptions
+	members atomic.Pointer[[]*Client] // replaced, never changed
+	next    atomic.Uint32             // where searching begins, so that equals take turns
+	queue   callQueue
+
+	mu         sync.Mutex         // no foreign code runs under it
+	servers    map[string]*server // of a Pool's members, by address
+	heard      bool               // the resolver has spoken; true for a Client
+	resolveErr error              // why the resolver returned, nil once it has spoken again
+	closed     bool
+}
+
+func (g *group) init(o *clientOptions, members ...*Client) {
+	g.options = o
+	g.queue.limit = o.maxWaiting
+	g.servers = map[string]*server{}
+	g.members.Store(&members)
+}
+
+// close lets no call begin or wait, and returns the members.
+func (g *group) close() []*Client {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.queue.dismiss(hopeNone, g.nobodyBut)
+	return *g.members.Swap(&[]*Client{})
+}
+
+// invoke is Call without interceptors: attempts until one succeeds or may not be repeated.
+func (g *group) invoke(ctx context.Context, method string, params, reply any) error {
+	if err := checkReply(method, reply); err != nil {
+		return err
+	}
+	ctx, cancel := g.options.withDefaultTimeout(ctx)
+	defer cancel()
+	var t tries
+	for {
+		conn, err := g.take(ctx, &t)
+		if err != nil {
+			return afterAttempts(err, t.mayHaveRun)
+		}
+		if err = g.attempt(ctx, conn, method, params, reply); err == nil {
+			return nil
+		}
+		if !g.mayGoOn(ctx, &t, conn.owner, err) {
+			return afterAttempts(err, t.mayHaveRun)
+		}
+	}
+}
+
+// attempt makes the call once, on a connection that has a slot for it.
+func (g *group) attempt(ctx context.Context, conn *clientConn, method string, params, reply any) error {
+	c := conn.owner
+	c.calls.Add(1)
+	err := conn.call(ctx, method, params, reply)
+	c.calls.Add(-1)
+	g.judge(c, conn, err)
+	return err
+}
+
+// tries is what became of the attempts at a call so far.
+type tries struct {
+	written    int // requests handed to Write
+	mayHaveRun bool
+	waited     time.Duration // for a slot, without a deadline
+
+	// A round is over when each member that can take the call has been tried.
+	tried   []*Client
+	refused error // one of them asked for a pause
+	pause   time.Duration
+}
+
+// mayGoOn notes that a call failed with err on c, and reports whether it may be
+// tried again.
+func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) bool {
+	t.mayHaveRun = t.mayHaveRun || !NeverRan(err)
+	if !NeverRan(err) || remote(err) {
+		t.written++
+	}
+	t.tried = append(t.tried, c)
+	pause, asked := askedToWait(ctx, err)
+	if asked && (t.refused == nil || pause < t.pause) {
+		t.refused, t.pause = err, pause
+	}
+	switch {
+	case ctx.Err() != nil || t.written >= g.options.maxAttempts:
+		return false
+	case asked:
+		return true
+	case mayRetry(ctx, err):
+		return c.redial // else there is no other connection
+	}
+	return mayTryElsewhere(err) && !g.nobodyBut(t.tried)
+}
+
+// nextRound begins another round, after the pause that a server asked for: see
+// [clientOptions.wait].
+func (t *tries) nextRound(ctx context.Context, o *clientOptions) error {
+	refused, pause := t.refused, t.pause
+	t.tried, t.refused = nil, nil
+	if refused == nil {
+		return nil
+	}
+	return o.wait(ctx, pause, refused)
+}
+
+// take returns a connection that has taken a slot for the call.
+func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, unrun(contextError(err))
+		}
+		if len(t.tried) > 0 && g.nobodyBut(t.tried) {
+			if err := t.nextRound(ctx, g.options); err != nil {
+				return nil, err
+			}
+		}
+		if conn := g.takeNow(t.tried); conn != nil {
+			return conn, nil
+		}
+		w := &waitingCall{done: make(chan struct{}), tried: t.tried}
+		if err := g.wait(ctx, t, w); err != nil || w.outcome != nobodyElse {
+			return w.conn, err
+		}
+	}
+}
+
+// takeNow returns a connection if one has room and nobody waits for it.
+func (g *group) takeNow(tried []*Client) *clientConn {
+	for g.queue.n.Load() == 0 {
+		c := g.choose(*g.members.Load(), tried)
+		if c == nil {
+			return nil
+		}
+		if conn := c.takeSlot(); conn != nil {
+			return conn
+		}
+	}
+	return nil
+}
+
+// nobodyBut reports whether no member but those in tried can take a call, now or
+// when the attempt to connect that is under way succeeds.
+func (g *group) nobodyBut(tried []*Client) bool {
+	for _, c := range *g.members.Load() {
+		if !contains(tried, c) && c.server.standing.Load() == admitted && (c.conn.Load() != nil || c.promising()) {
+			return false
+		}
+	}
+	return true
+}
+
+// wait waits until w is out of the queue. The call's deadline bounds that; without
+// one, WithMaxWait does.
+func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
+	begun := time.Now()
+	timeUp, stop := g.patience(ctx, t, w)
+	defer stop()
+	if !g.queue.push(w) {
+		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.queue.limit))
+	}
+	g.serve() // after the push: who frees a slot from now on sees it
+	g.queue.reconsider(w, g.hope(), g.nobodyBut)
+	out := g.queue.await(ctx, w, timeUp)
+	t.waited += time.Since(begun)
+	switch err := ctx.Err(); {
+	case err != nil:
+		w.giveBack()
+		g.blame(begun, err)
+		return g.gaveUp(err)
+	case !out:
+		return g.waitedTooLong()
+	case w.outcome == dismissed:
+		return g.unavailable()
+	}
+	return nil
+}
+
+// patience sets how much hope w needs, and returns what is closed when a call
+// without a deadline has waited for long enough.
+func (g *group) patience(ctx context.Context, t *tries, w *waitingCall) (timeUp chan struct{}, stop func() bool) {
+	w.needs, stop = hopeLater, func() bool { return false }
+	if g.options.failFast || w.once {
+		w.needs = hopeFull
+	}
+	_, bounded := ctx.Deadline()
+	switch {
+	case bounded, w.once:
+	case g.options.maxWait <= 0:
+		w.needs = hopeConnecting
+	default:
+		timeUp = make(chan struct{})
+		stop = time.AfterFunc(g.options.maxWait-t.waited, func() { close(timeUp) }).Stop
+	}
+	return timeUp, stop
+}
+
+// giveBack is for a call that has left when its slot was taken.
+func (w *waitingCall) giveBack() {
+	if w.conn != nil && !w.ping {
+		w.conn.owner.server.endTrial()
+		w.conn.release()
+	}
+	w.conn = nil
+}
+
+// serve gives the calls that wait what is free, and has the members connect.
+func (g *group) serve() {
+	for _, c := range *g.members.Load() {
+		if conn := c.conn.Load(); conn != nil {
+			conn.grant()
+		} else {
+			c.connect(true)
+		}
+	}
+}
+
+// changed is called when a member may be able to take a call that it could not
+// take before, or the other way round.
+func (g *group) changed() {
+	if g.queue.n.Load() > 0 {
+		g.serve()
+		g.queue.dismiss(g.hope(), g.nobodyBut)
+	}
+}
+
+// hope returns the most that a call can expect of any member.
+func (g *group) hope() hope {
+	members := *g.members.Load()
+	g.mu.Lock()
+	closed, unheard := g.closed, !g.heard && g.resolveErr == nil
+	g.mu.Unlock()
+	switch {
+	case closed:
+		return hopeNone
+	case unheard:
+		return hopeConnecting
+	case len(members) == 0:
+		return hopeLater
+	}
+	most := hopeNone
+	for _, c := range members {
+		most = max(most, c.hope())
+	}
+	return most
+}
+
+// contains is slices.Contains, for lists that are nearly always empty.
+func contains(list []*Client, c *Client) bool {
+	for _, other := range list {
+		if other == c {
+			return true
+		}
+	}
+	return false
+}
+
+// plight is why a group's calls wait: in words, and in errors as far as there are some.
+type plight struct {
+	words    string
+	last     *Error // of the last attempts to connect
+	resolver error
+	closed   bool
+}
+
+func (g *group) plight() plight {
+	members := *g.members.Load()
+	g.mu.Lock()
+	p := plight{closed: g.closed, resolver: g.resolveErr}
+	heard := g.heard
+	g.mu.Unlock()
+	addrs, connected := make([]string, 0, len(members)), false
+	for _, c := range members {
+		addrs = append(addrs, c.addr)
+		connected = connected || c.conn.Load() != nil
+		if e := c.failure(); e != nil && (p.last == nil || e.Code == Unavailable && p.last.Code != Unavailable) {
+			p.last = e
+		}
+	}
+	switch {
+	case len(members) == 0 && heard:
+		p.words = "the resolver knows no servers"
+	case len(members) == 0:
+		p.words = "waiting for the resolver"
+	case connected:
+		p.words = "all connections to " + some(addrs) + " have as many calls in flight as the servers allow"
+	default:
+		p.words = "connecting to " + some(addrs)
+	}
+	return p
+}
+
+// some returns a list in words that stays short.
+func some(addrs []string) string {
+	const most = 3
+	if len(addrs) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(addrs[:most], ", "), len(addrs)-most)
+	}
+	return strings.Join(addrs, ", ")
+}
+
+// unavailable is the error of a call that need not wait any longer, and why.
+func (g *group) unavailable() *Error {
+	p := g.plight()
+	switch {
+	case p.closed:
+		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
+	case p.resolver == nil && p.last != nil:
+		return p.last
+	}
+	return p.error("")
+}
+
+// waitedTooLong is the error of a call without a deadline that no member could take.
+func (g *group) waitedTooLong() *Error {
+	p := g.plight()
+	return p.error(fmt.Sprintf("; waited %v (WithMaxWait)", g.options.maxWait))
+}
+
+func (p *plight) error(suffix string) *Error {
+	e := &Error{Code: Unavailable, Message: p.words, neverRan: true}
+	var causes []error
+	if p.last != nil {
+		e.Message, causes = p.last.Message, append(causes, p.last)
+	}
+	if p.resolver != nil {
+		e.Message += "; the resolver: " + p.resolver.Error()
+		causes = append(causes, p.resolver)
+	}
+	e.Message += suffix
+	e.cause = errors.Join(causes...)
+	return e
+}
+
+// gaveUp is the error of a call whose context ended while it waited.
+func (g *group) gaveUp(ctxErr error) *Error {
+	p := g.plight()
+	e := unrun(contextError(ctxErr))
+	e.Message = p.words + ": " + e.Message
+	causes := []error{ctxErr}
+	if p.last != nil {
+		e.Message += "; the last attempt: " + p.last.Error()
+		causes = append(causes, withoutCode(p.last))
+	}
+	if p.resolver != nil {
+		e.Message += "; the resolver: " + p.resolver.Error()
+		causes = append(causes, p.resolver)
+	}
+	e.cause = errors.Join(causes...)
+	return e
+}
+
+// withoutCode returns what e is made from, down to an error that has no code: the
+// call that it becomes a cause of has its own.
+func withoutCode(e *Error) error {
+	for {
+		cause := e.cause
+		if !errors.As(cause, &e) {
+			return cause
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package rpc
+
+import (
+	"container/list"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// callQueue holds the calls that wait for a slot on a connection: on one that is
+// being made, or on one that is full. First come, first served.
+type callQueue struct {
+	n     atomic.Int32 // how many wait, for those who do not hold mu
+	limit int
+
+	mu    sync.Mutex // taken last: under a connection's lock
+	calls list.List  // of *waitingCall
+}
+
+// waitingCall is a call in the queue. Whoever takes it out says why in conn or
+// outcome, and then closes done.
+type waitingCall struct {
+	done    chan struct{}
+	place   *list.Element // nil once it is out; guarded by the queue's mu
+	conn    *clientConn   // has taken a slot for it
+	outcome waitOutcome
+
+	needs hope      // the least for which it waits
+	tried []*Client // which it does not go back to
+	ping  bool      // needs no slot
+	once  bool      // waits for one attempt to connect
+}
+
+// waitOutcome says why a call was taken out of the queue.
+type waitOutcome uint8
+
+const (
+	slotTaken  waitOutcome = iota
+	dismissed              // there is less hope than it needs
+	nobodyElse             // there is no member left that it has not tried
+)
+
+// hope is what a call that waits can expect of a member, the most it can expect last.
+type hope uint8
+
+const (
+	hopeNone       hope = iota // the server refuses this client, or all is closed
+	hopeLater                  // the last attempt to connect failed, and the next may not
+	hopeFull                   // it is connected and has no free slot
+	hopeConnecting             // an attempt to connect is under way
+)
+
+// push adds w. It returns false if too many wait.
+func (q *callQueue) push(w *waitingCall) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.calls.Len() >= q.limit {
+		return false
+	}
+	w.place = q.calls.PushBack(w)
+	q.n.Store(int32(q.calls.Len()))
+	return true
+}
+
+// pop takes out the first call that member can take, with a slot or without one.
+func (q *callQueue) pop(member *Client, slot bool) *waitingCall {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for place := q.calls.Front(); place != nil; place = place.Next() {
+		w := place.Value.(*waitingCall)
+		if (slot || w.ping) && !slices.Contains(w.tried, member) {
+			q.removeLocked(w)
+			return w
+		}
+	}
+	return nil
+}
+
+// remove takes w out. It returns false if it was out already.
+func (q *callQueue) remove(w *waitingCall) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.place == nil {
+		return false
+	}
+	q.removeLocked(w)
+	return true
+}
+
+func (q *callQueue) removeLocked(w *waitingCall) {
+	q.calls.Remove(w.place)
+	w.place = nil
+	q.n.Store(int32(q.calls.Len()))
+}
+
+// dismiss takes out the calls that wait in vain: those that need more hope than
+// there is, and those to which nobody is left.
+func (q *callQueue) dismiss(most hope, nobodyFor func(tried []*Client) bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for place := q.calls.Front(); place != nil; {
+		w := place.Value.(*waitingCall)
+		place = place.Next()
+		if w.inVain(most, nobodyFor) {
+			q.removeLocked(w)
+			close(w.done)
+		}
+	}
+}
+
+// reconsider is dismiss for one call.
+func (q *callQueue) reconsider(w *waitingCall, most hope, nobodyFor func(tried []*Client) bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.place != nil && w.inVain(most, nobodyFor) {
+		q.removeLocked(w)
+		close(w.done)
+	}
+}
+
+// inVain reports whether w need not wait, and sets its outcome.
+func (w *waitingCall) inVain(most hope, nobodyFor func(tried []*Client) bool) bool {
+	switch {
+	case w.needs > most:
+		w.outcome = dismissed
+	case len(w.tried) > 0 && nobodyFor(w.tried):
+		w.outcome = nobodyElse
+	default:
+		return false
+	}
+	return true
+}
+
+// await waits until w is taken out, ctx ends or the time is up, which is nil for
+// no bound. It returns false if w has no outcome.
+func (q *callQueue) await(ctx context.Context, w *waitingCall, timeUp <-chan struct{}) bool {
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+	case <-timeUp:
+	}
+	if q.remove(w) {
+		return false
+	}
+	<-w.done // it has been taken out just now, and its outcome is being written
+	return true
+}
