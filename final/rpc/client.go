@@ -200,6 +200,13 @@ func mayTryElsewhere(err error) bool {
 	return NeverRan(err) && remote(err) && CodeOf(err) == ResourceExhausted
 }
 
+// isAttempt reports whether the request of the call that failed with err was
+// handed to Write.
+func isAttempt(err error) bool {
+	e := toError(err)
+	return e.handed || e.remote || !e.neverRan
+}
+
 func remote(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.remote

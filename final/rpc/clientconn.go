@@ -59,6 +59,7 @@ type clientConn struct {
 // whoever takes it out of pending writes before the one send on done.
 type clientCall struct {
 	id     uint64
+	end    uint64 // of its frame, in all that was appended
 	reply  any
 	result callResult
 	done   chan struct{} // capacity 1
@@ -336,6 +337,7 @@ func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, param
 	call.id = c.lastID
 	c.pending[call.id] = call
 	c.out.appendLocked(func(dst []byte) []byte { return head.append(dst, flags, call.id, size) }, body)
+	call.end = c.out.appended
 	return nil
 }
 
@@ -602,7 +604,8 @@ func (c *clientConn) stopCalls() {
 	}
 }
 
-// fail ends the connection, once: calls that were not handed to Write never ran.
+// fail ends the connection, once. Calls that were not handed to Write never ran, nor
+// did those of which Write says that it has not taken all.
 func (c *clientConn) fail(err error) {
 	c.out.mu.Lock()
 	if c.err == nil {
@@ -616,6 +619,7 @@ func (c *clientConn) fail(err error) {
 		return
 	}
 	calls, leftID := c.pending, c.leftID
+	sent, known := c.out.sentLocked()
 	c.pending = nil
 	c.out.stopLocked(err)
 	c.stopKeepaliveLocked()
@@ -629,7 +633,8 @@ func (c *clientConn) fail(err error) {
 	for id, call := range calls {
 		if call != abandoned {
 			lost := lostError(err)
-			lost.neverRan = id > leftID
+			lost.handed = id <= leftID
+			lost.neverRan = !lost.handed || known && call.end > sent
 			call.result.err = lost
 			call.done <- struct{}{}
 		}

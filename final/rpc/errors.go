@@ -76,6 +76,7 @@ type Error struct {
 
 	remote   bool  // the peer sent it
 	neverRan bool  // the handler was certainly not started
+	handed   bool  // the request was handed to Write all the same, of a connection that was lost
 	cause    error // for Unwrap; does not travel
 }
 
@@ -145,7 +146,8 @@ func (e *Error) Is(target error) bool {
 func (e *Error) Remote() bool { return e != nil && e.remote }
 
 // NeverRan reports whether the call that failed with err was certainly not
-// started by any server, so that repeating it cannot do anything twice.
+// started by any server, so that repeating it cannot do anything twice. That is
+// known, among others, of a request that the connection's Write has not taken whole.
 func NeverRan(err error) bool {
 	if err == nil {
 		return false // without the allocation that e costs

@@ -91,7 +91,7 @@ type tries struct {
 // tried again.
 func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) bool {
 	t.mayHaveRun = t.mayHaveRun || !NeverRan(err)
-	if !NeverRan(err) || remote(err) {
+	if isAttempt(err) {
 		t.written++
 	}
 	t.tried = append(t.tried, c)

@@ -31,7 +31,8 @@ type writer struct {
 
 	mu        sync.Mutex // guards what follows and, beyond this type, its owner's state
 	out       batch      // appended, not taken yet
-	size      int        // bytes in out and on their way
+	appended  uint64     // all bytes that were ever appended
+	size      int        // of these, those in out and on their way
 	flushing  bool       // someone writes, or is about to
 	err       error      // why nothing is written any more
 	batchSize int        // of the largest batch lately, large bodies apart: a guess at the next one's
@@ -98,18 +99,26 @@ func (w *writer) appendLocked(head func(dst []byte) []byte, body *buffer) {
 		w.out.small = getBuffer(w.batchSize)
 	}
 	small := w.out.small
-	before := len(small.b)
+	grown := -len(small.b)
 	small.b = head(small.b)
 	switch {
 	case body == nil:
 	case len(body.b) >= largeBody:
 		w.out.cuts = append(w.out.cuts, cut{at: len(small.b), body: body})
-		w.size += len(body.b)
+		grown += len(body.b)
 	default:
 		small.b = append(small.b, body.b...)
 		putBuffer(body)
 	}
-	w.size += len(small.b) - before
+	grown += len(small.b)
+	w.appended += uint64(grown)
+	w.size += grown
+}
+
+// sentLocked returns how many of all bytes appended Write has taken. While a Write
+// is under way that is not known. Callers hold mu.
+func (w *writer) sentLocked() (n uint64, known bool) {
+	return w.appended - uint64(w.size), !w.flushing
 }
 
 // startLocked reports whether the caller has to see to it that what was
