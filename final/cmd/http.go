@@ -46,7 +46,13 @@ func (p *httpPage) serve(srv *rpc.Server) {
 	calls := gateway.New(srv, gateway.WithPage(p.recorder), gateway.WithHosts("*")) // OnlyHosts stands before all
 	mux.Handle("/rpc/", calls)
 	mux.Handle("/healthz", calls)
-	p.server = &http.Server{Handler: gateway.OnlyHosts(mux, p.hosts...), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	p.server = &http.Server{
+		Handler:           gateway.OnlyHosts(mux, p.hosts...),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second, // of what is no call: a gateway has its own for those
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
 	fmt.Printf("calls on http://%s/rpc/\n", p.ln.Addr())
 	go func() {
 		if err := p.server.Serve(p.ln); !errors.Is(err, http.ErrServerClosed) {

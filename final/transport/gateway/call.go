@@ -67,20 +67,25 @@ func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request, method strin
 	w.Write(append(result, '\n'))
 }
 
-// read understands a request, or says with which status it is refused. It sets a
-// deadline for the body and, once that has been read, takes it off: else its
-// passing would be taken for the client's leaving. A refused request keeps it,
-// since net/http reads what is left of the body before it answers.
-func (g *Gateway) read(w http.ResponseWriter, r *http.Request, method string) (c *call, status int, err error) {
-	if d := g.options.readTimeout; d > 0 {
-		control := http.NewResponseController(w)
-		control.SetReadDeadline(time.Now().Add(d)) // of a ResponseWriter that has none, so be it
-		defer func() {
-			if err == nil {
-				control.SetReadDeadline(time.Time{})
-			}
-		}()
+// limitBody sets the deadline for a request's body, before anything is decided: a
+// refused request keeps it, since net/http reads what is left of the body before it
+// answers, and would wait for the rest for ever.
+func (g *Gateway) limitBody(w http.ResponseWriter, r *http.Request) {
+	if g.options.readTimeout > 0 && r.ContentLength != 0 {
+		setReadDeadline(w, time.Now().Add(g.options.readTimeout))
 	}
+}
+
+// setReadDeadline sets the time by which a body has to be there. A ResponseWriter
+// that knows no deadlines goes without.
+func setReadDeadline(w http.ResponseWriter, t time.Time) {
+	http.NewResponseController(w).SetReadDeadline(t)
+}
+
+// read understands a request, or says with which status it is refused. Once the
+// body has been read, its deadline is taken off: else its passing would be taken
+// for the client's leaving.
+func (g *Gateway) read(w http.ResponseWriter, r *http.Request, method string) (c *call, status int, err error) {
 	if g.origins.Check(r) != nil {
 		return nil, http.StatusForbidden, rpc.Errorf(rpc.PermissionDenied, "a page of another site may not call")
 	}
@@ -95,6 +100,9 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, method string) (c
 		return nil, status, err
 	}
 	c.body, status, err = g.readBody(w, r)
+	if err == nil {
+		setReadDeadline(w, time.Time{})
+	}
 	return c, status, err
 }
 

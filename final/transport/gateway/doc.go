@@ -78,11 +78,12 @@
 // origins of WithCORS alone. Where the browser says itself that a page of another
 // site is asking, the answer is 403.
 //
-// A site can also make its own name point at the server (DNS rebinding):
-// WithHosts refuses names that are not the server's, and belongs wherever
-// there is no authorisation, on localhost most of all. The page refuses them at
-// loopback addresses without being told to, and OnlyHosts protects what is served
-// beside the gateway.
+// A site can also make its own name point at the server (DNS rebinding). At a
+// loopback address the gateway therefore answers only requests for localhost or a
+// loopback address, unless WithHosts names other hosts: a proxy on the same machine
+// that passes the outer name on needs it. At other addresses WithHosts belongs
+// wherever there is no authorisation. OnlyHosts protects what is served beside the
+// gateway.
 //
 // # A page to look at
 //

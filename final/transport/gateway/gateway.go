@@ -39,7 +39,7 @@ type options struct {
 	maxMetadata int
 	maxInFlight int
 	readTimeout time.Duration
-	hosts       hosts    // nil: any
+	hosts       hosts    // nil: any, over loopback this machine's
 	origins     []string // of pages of other sites that may call
 	page        *page    // nil: none
 }
@@ -110,15 +110,15 @@ func WithReadTimeout(d time.Duration) Option {
 }
 
 // WithHosts allows only requests for these hosts, names or addresses without a
-// port; "*" stands for any. Probes are answered whatever the host. Default: calls
-// for any, the page as [OnlyHosts] without hosts has it.
+// port; "*" stands for any. Probes are answered whatever the host. Default: any
+// host, but at a loopback address only this machine's own names, as [OnlyHosts]
+// without hosts has it. Behind a proxy on the same machine that passes the outer
+// name on, give that name: WithHosts("shop.example").
 func WithHosts(names ...string) Option {
 	return func(o *options) { o.hosts = newHosts(names) }
 }
 
-// WithPage adds the page. It shows what recorder has seen; nil: no figures. At a
-// loopback address the page is shown under the machine's names for itself only,
-// unless there is [WithHosts].
+// WithPage adds the page. It shows what recorder has seen; nil: no figures.
 func WithPage(recorder *Recorder) Option {
 	return func(o *options) { o.page = newPage(recorder) }
 }
@@ -127,10 +127,12 @@ func WithPage(recorder *Recorder) Option {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	g.limitBody(w, r)
 	switch {
 	case r.URL.Path == healthPath || r.URL.Path == g.options.prefix+healthPath: // a probe may know an address only
 		g.serveHealth(w, r)
-	case (g.options.hosts != nil || g.isPage(r)) && !g.options.hosts.allow(r):
+	case !g.options.hosts.allow(r):
+		hangUp(w)
 		g.refuse(w, r, http.StatusMisdirectedRequest, errHost(r))
 	default:
 		g.shared.ServeHTTP(w, r)

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -271,17 +272,76 @@ func TestCall_OnlySoManyAtOnce(t *testing.T) {
 func TestCall_SlowBody(t *testing.T) {
 	noLeaks(t)
 	_, target := serve(t, newInventory(), nil, WithReadTimeout(30*time.Millisecond))
+	answer := unfinished(t, target, "POST "+method)
+	assert.True(t, strings.HasPrefix(answer, "HTTP/1.1 408 "), "%s", answer)
+	assert.Contains(t, answer, "deadline_exceeded")
+}
+
+// A request that is refused unread does not keep its connection either.
+func TestCall_RefusedSlowBody(t *testing.T) {
+	noLeaks(t)
+	_, target := serve(t, newInventory(), nil, WithReadTimeout(30*time.Millisecond), WithPage(nil))
+	for request, status := range map[string]string{
+		"POST /rpc/":             "404",
+		"POST /rpc/%43lock.Tick": "404",
+		"PUT " + method:          "405",
+		"POST /rpc/healthz":      "405",
+		"GET /rpc/healthz":       "200",
+		"GET /rpc/":              "200",
+		"POST " + method + " | Content-Type: text/plain": "415",
+		"POST " + method + " | Origin: http://e/":        "403",
+	} {
+		assert.Contains(t, unfinished(t, target, request), "HTTP/1.1 "+status+" ", request)
+	}
+}
+
+// A request for another host is answered at once, and is its connection's last,
+// however long a body may take.
+func TestHosts_ARefusedRequestEndsItsConnection(t *testing.T) {
+	noLeaks(t)
+	srv := rpc.NewServer()
+	t.Cleanup(func() { srv.Close() })
+	for about, h := range map[string]http.Handler{
+		"by default":        New(srv, WithReadTimeout(0)),
+		"WithHosts":         New(srv, WithReadTimeout(time.Hour), WithHosts("shop.example"), WithPage(nil)),
+		"OnlyHosts":         OnlyHosts(New(srv)),
+		"OnlyHosts, a name": OnlyHosts(New(srv), "shop.example"),
+	} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			hs := httptest.NewServer(h)
+			defer hs.Close()
+			answer := unfinished(t, hs.URL, "POST "+method+" | Host: evil.example")
+			assert.True(t, strings.HasPrefix(answer, "HTTP/1.1 421 "), answer)
+			assert.Contains(t, answer, "\r\nConnection: close\r\n")
+			assert.Contains(t, answer, `this is not the server of \"evil.example\"`)
+		})
+	}
+}
+
+// unfinished sends a request, "METHOD /path" or "METHOD /path | Header: value", whose body
+// does not end, and returns what is received until the server closes the connection.
+func unfinished(t *testing.T, target, request string) string {
+	t.Helper()
 	u, err := url.Parse(target)
 	require.NoError(t, err)
 	conn, err := net.Dial("tcp", u.Host)
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = io.WriteString(conn, "POST "+method+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	request, special, _ := strings.Cut(request, " | ")
+	header := http.Header{"Host": {u.Host}, "Content-Type": {"application/json"}, "Content-Length": {"100"}}
+	if name, value, found := strings.Cut(special, ": "); found {
+		header.Set(name, value)
+	}
+	var sent bytes.Buffer
+	fmt.Fprintf(&sent, "%s HTTP/1.1\r\n", request)
+	require.NoError(t, header.Write(&sent))
+	sent.WriteString("\r\n{")
+	_, err = conn.Write(sent.Bytes())
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	assert.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")), "%s", answer)
-	assert.Contains(t, string(answer), "deadline_exceeded")
+	return string(answer)
 }
 
 // The time for reading the body is not the call's.

@@ -5,9 +5,14 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"example.com/rpc-from-scratch/final/rpc"
 )
+
+// lingerTime is how long a connection that is being closed reads on, so that the
+// client gets its answer: bytes left unread would reset the connection.
+const lingerTime = 250 * time.Millisecond
 
 // hosts are the names that a server goes by, in lower case. With nil it goes by
 // any, except on this machine alone: see [OnlyHosts].
@@ -60,8 +65,8 @@ func isLoopback(host string) bool {
 //
 // Without hosts it looks at requests that come in at a loopback address: they must
 // be for localhost or a loopback address, since a site whose name points there
-// (DNS rebinding) can otherwise read, in a browser on this machine, what only this
-// machine is to see. Behind a proxy on the same machine that passes the outer name
+// (DNS rebinding) can otherwise read and call, in a browser on this machine, what
+// only this machine is to see. Behind a proxy on the same machine that passes the outer name
 // on, give that name. It is for what is served beside a Gateway, metrics for
 // example: a Gateway has [WithHosts].
 func OnlyHosts(next http.Handler, names ...string) http.Handler {
@@ -71,11 +76,19 @@ func OnlyHosts(next http.Handler, names ...string) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allowed.allow(r) {
+			hangUp(w)
 			fail(w, http.StatusMisdirectedRequest, errHost(r))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hangUp makes the answer that follows the connection's last. It is sent at once,
+// and a body that has not arrived is not waited for.
+func hangUp(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	setReadDeadline(w, time.Now().Add(lingerTime))
 }
 
 func errHost(r *http.Request) *rpc.Error {

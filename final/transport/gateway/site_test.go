@@ -93,7 +93,7 @@ func TestCORS_RefusesWhatIsNoOrigin(t *testing.T) {
 }
 
 // On a machine alone, another site's name for it is an attack.
-func TestHosts_OverLoopbackThePageIsForLoopbacksNames(t *testing.T) {
+func TestHosts_OverLoopbackOnlyLoopbacksNames(t *testing.T) {
 	for _, c := range []struct {
 		about string
 		local net.Addr
@@ -108,10 +108,10 @@ func TestHosts_OverLoopbackThePageIsForLoopbacksNames(t *testing.T) {
 		{"loopback", loopback4, nil, "127.8.8.8", 200, 200},
 		{"loopback", loopback4, nil, "", 200, 200},
 		{"loopback", loopback6, nil, "[::1]:80", 200, 200},
-		{"loopback", loopback6, nil, "evil.example", 421, 200},
-		{"loopback", loopback4, nil, "evil.example:80", 421, 200},
-		{"loopback", loopback4, nil, "localhost.evil.example", 421, 200},
-		{"loopback", loopback4, nil, "10.0.0.1", 421, 200},
+		{"loopback", loopback6, nil, "evil.example", 421, 421},
+		{"loopback", loopback4, nil, "evil.example:80", 421, 421},
+		{"loopback", loopback4, nil, "localhost.evil.example", 421, 421},
+		{"loopback", loopback4, nil, "10.0.0.1", 421, 421},
 		{"another address", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, nil, "shop.example", 200, 200},
 		{"a socket", &net.UnixAddr{Name: "s"}, nil, "shop.example", 200, 200},
 		{"by name", loopback4, []Option{WithHosts("Shop.example")}, "shop.example:80", 200, 200},
