@@ -95,12 +95,13 @@ func subject(args []string, dash int) (addr string, command []string, err error)
 func runRules(cmd *cobra.Command, asJSON bool, run func(report func(conform.Result)) error) error {
 	out := cmd.OutOrStdout()
 	var sum conform.Summary
+	printer := conform.Printer{W: out, Width: fitWidth(out)}
 	err := run(func(r conform.Result) {
 		sum.Add(r)
 		if asJSON {
 			conform.PrintJSON(out, r)
 		} else {
-			conform.Print(out, r)
+			printer.Print(r)
 		}
 	})
 	switch {

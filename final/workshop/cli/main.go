@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
 // Main runs the tool with args and returns its exit status: 0 if all is well, 1
@@ -33,7 +35,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if strings.HasPrefix(err.Error(), "unknown command") && !strings.Contains(err.Error(), "\n") {
 			err = fmt.Errorf("%w: go tool workshop lists what there is", err)
 		}
-		fmt.Fprintln(stderr, "workshop:", err)
+		fmt.Fprintln(fitted(stderr), "workshop:", err)
 		return 1
 	}
 	return 0
@@ -58,6 +60,18 @@ func widthOf(w io.Writer) int {
 	}
 	return 80
 }
+
+// fitWidth returns the width that what is written to w is to fit into: that of the
+// terminal, else what COLUMNS says, else 0, for lines as long as they are.
+func fitWidth(w io.Writer) int {
+	if isTerminal(w) || os.Getenv("COLUMNS") != "" {
+		return widthOf(w)
+	}
+	return 0
+}
+
+// fitted returns a writer of texts that fit into w's width.
+func fitted(w io.Writer) io.Writer { return wrap.Writer{W: w, Width: fitWidth(w)} }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

@@ -25,6 +25,7 @@ type caller struct {
 	sent    []byte // last, to it
 
 	stdout bytes.Buffer
+	stderr tail
 	exited chan struct{} // closed when the program has; then err says how
 	err    error
 	stop   func() // ends the program, if it has not
@@ -42,7 +43,7 @@ func (s *server) startCaller() (*caller, error) {
 	cmd := exec.CommandContext(ctx, s.call[0], args...)
 	cmd.WaitDelay = time.Second
 	c := &caller{timeout: s.timeout, exited: make(chan struct{})}
-	cmd.Stdout = &c.stdout
+	cmd.Stdout, cmd.Stderr = &c.stdout, &c.stderr
 	if err := cmd.Start(); err != nil {
 		cancel()
 		return nil, err
@@ -241,5 +242,5 @@ func (c *caller) forCall(b []byte) []byte {
 }
 
 func (c *caller) failure(reason string, want, got []byte) *Failure {
-	return &Failure{Reason: reason, Sent: c.sent, Expected: want, Received: got}
+	return &Failure{Reason: reason, Sent: c.sent, Expected: want, Received: got, Stderr: c.stderr.since(0)}
 }

@@ -167,6 +167,24 @@ func (c *client) expectWithin(want []byte, timeout time.Duration) error {
 	}
 }
 
+// expectKind reads one message, which has to be of a kind.
+func (c *client) expectKind(kind frames.Kind) error {
+	got, err := c.read(c.timeout, nil)
+	var f *Failure
+	switch {
+	case err == io.EOF:
+		f = c.failure("the server ended the connection", nil, nil)
+	case err != nil:
+		return err
+	case frames.Kind(got[4]) == kind:
+		return nil
+	default:
+		f = c.failure("another answer", nil, got)
+	}
+	f.Want = "a " + kind.String()
+	return f
+}
+
 // crossed reports whether got is a reply that may come before a go-away that
 // ends the connection.
 func crossed(want, got []byte, hello bool) bool {

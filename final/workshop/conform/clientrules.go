@@ -67,7 +67,7 @@ func ClientRules(root string) ([]Rule, error) {
 		}
 		rules = append(rules, r.clientRule(sections[r.section]))
 	}
-	return append(rules, ownClientRules...), nil
+	return inOrderOfNeeds(append(rules, ownClientRules...)), nil
 }
 
 // clientRule makes the section a rule for clients: what a server sends there fails

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -20,17 +19,18 @@ const (
 
 // A program is a server that was started from here.
 type program struct {
-	addr  string
-	cmd   *exec.Cmd
-	stdin io.Closer
-	done  chan struct{} // closed when it has ended
+	addr   string
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr *tail
+	done   chan struct{} // closed when it has ended
 }
 
-// start runs a command and waits until it says where it listens. What it says on
-// standard error can be seen.
-func start(ctx context.Context, command []string) (*program, error) {
+// start runs a command and waits until it says where it listens. What it writes to
+// standard error goes to stderr.
+func start(ctx context.Context, command []string, stderr *tail) (*program, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = stderr
 	cmd.WaitDelay = time.Second // a child of its own may hold its output open
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -41,7 +41,7 @@ func start(ctx context.Context, command []string) (*program, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &program{cmd: cmd, stdin: stdin, done: make(chan struct{})}
+	p := &program{cmd: cmd, stdin: stdin, stderr: stderr, done: make(chan struct{})}
 	addr := make(chan string, 1)
 	go follow(stdout, addr)
 	go func() {
@@ -55,7 +55,7 @@ func start(ctx context.Context, command []string) (*program, error) {
 	}
 	if p.addr == "" {
 		p.kill()
-		return nil, fmt.Errorf("%s did not print \"listening on ADDR\"", command[0])
+		return nil, fmt.Errorf("%s did not print \"listening on ADDR\"%s", command[0], stderr.said())
 	}
 	return p, nil
 }
@@ -85,7 +85,7 @@ func (p *program) early(timeout time.Duration) error {
 	}
 	select {
 	case <-p.done:
-		return fmt.Errorf("the server ended while it was tested: %s", p.cmd.ProcessState)
+		return fmt.Errorf("the server ended while it was tested: %s%s", p.cmd.ProcessState, p.stderr.said())
 	case <-time.After(endTime):
 		return fmt.Errorf("the server does not listen any more: %w", err)
 	}

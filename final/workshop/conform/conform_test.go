@@ -40,28 +40,33 @@ func serveMini(t *testing.T, fault string) (addr string, end func() error) {
 	return ln.Addr().String(), func() error { cancel(); return nil }
 }
 
-// verdicts tests a server, or a client, and returns what failed, why, and what
-// was skipped. Only rules that are foretold to get no answer wait for a short
-// time: the others have all the time that a busy computer may need.
-func verdicts(t *testing.T, rules []Rule, s *server, foretold map[string]string) (failed map[string]string, skipped []string) {
-	failed = map[string]string{}
+// verdicts tests a server, or a client, and returns what failed, why, what was
+// skipped, and what depends on which failed rule. Only rules that are foretold to get no
+// answer wait for a short time: the others have all the time that a busy computer may
+// need.
+func verdicts(t *testing.T, rules []Rule, s *server, foretold string) (failed map[string]string, skipped []string, depend map[string]string) {
+	failed, depend = map[string]string{}, map[string]string{}
+	broken := broken{}
 	for _, r := range rules {
 		patient := *s
-		if patient.timeout = 30 * time.Second; strings.Contains(foretold[r.Name], "within ") {
+		if patient.timeout = 30 * time.Second; foretold == r.Name {
 			patient.timeout = time.Second
 		}
-		result := judge(r, &patient)
-		switch result.Verdict {
-		case Fail:
+		result := patient.result(r, broken)
+		broken.note(result)
+		switch {
+		case result.DependsOn != "":
+			depend[r.Name] = result.DependsOn
+		case result.Verdict == Fail:
 			failed[r.Name] = result.Failure.Reason
 			var b bytes.Buffer
-			Print(&b, result)
+			(&Printer{W: &b}).Print(result)
 			t.Log(b.String())
-		case Skipped:
+		case result.Verdict == Skipped:
 			skipped = append(skipped, r.Name)
 		}
 	}
-	return failed, skipped
+	return failed, skipped, depend
 }
 
 func TestConform_FinalKeepsTheRules(t *testing.T) {
@@ -76,7 +81,7 @@ func TestConform_FinalKeepsTheRules(t *testing.T) {
 		return ln.Addr().String(), func() error { cancel(); return <-served }, nil
 	}
 	addr, end, _ := start()
-	failed, skipped := verdicts(t, allRules(t), &server{addr: addr, restart: start}, nil)
+	failed, skipped, _ := verdicts(t, allRules(t), &server{addr: addr, restart: start}, "")
 	assert.Empty(t, failed)
 	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end"}, skipped)
 	require.NoError(t, end())
@@ -85,10 +90,10 @@ func TestConform_FinalKeepsTheRules(t *testing.T) {
 func TestConform_AnotherServerKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	addr, _ := serveMini(t, "")
-	failed, skipped := verdicts(t, allRules(t), &server{addr: addr, restart: func() (string, func() error, error) {
+	failed, skipped, _ := verdicts(t, allRules(t), &server{addr: addr, restart: func() (string, func() error, error) {
 		addr, end := serveMini(t, "")
 		return addr, end, nil
-	}}, nil)
+	}}, "")
 	assert.Empty(t, failed)
 	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end", "protobuf: a call", "compression: gzip", "compression: too much comes out"}, skipped)
 }

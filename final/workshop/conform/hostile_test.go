@@ -16,10 +16,10 @@ func TestPrint_APeersWordsAreText(t *testing.T) {
 	skipped := Result{Rule: Rule{Name: "a"}, Verdict: Skipped, Why: words}
 	failed := Result{Rule: Rule{Name: "a"}, Verdict: Fail, Failure: &Failure{Reason: words, Want: "b", Got: words}}
 	var out bytes.Buffer
-	Print(&out, skipped)
+	(&Printer{W: &out}).Print(skipped)
 	assert.Equal(t, "skipped a: "+text+"\n", out.String())
 	out.Reset()
-	Print(&out, failed)
+	(&Printer{W: &out}).Print(failed)
 	assert.Equal(t, "FAIL    a\n        failed    "+text+"\n        expected  b\n        received  "+text+"\n", out.String())
 	for _, r := range []Result{skipped, failed} {
 		out.Reset()

@@ -10,6 +10,14 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/frames"
 )
 
+// firstRules are those on which many others depend. The last two ask for what a whole
+// kind of rules has in common, in any of them.
+var firstRules = []Rule{
+	{Name: helloRule, Says: "Each side says hello once, the client first.", test: onConn(hello, nothing)},
+	{Name: goAwayRule, Says: "After input that it cannot go on from, a server sends a go-away with the reason", test: anyGoAway},
+	{Name: neverRanRule, Says: "the handler was never started: the call may be made again without doing anything twice", test: onConn(hello, anyRefusal)},
+}
+
 // ownRules are those that no capture can show: their bytes depend on what the
 // server announced, or it matters when they come, or on which connection.
 var ownRules = []Rule{
@@ -91,6 +99,47 @@ func onConn(begin, then func(*client) error) func(*server) error {
 
 func hello(c *client) error      { return c.hello() }
 func smallHello(c *client) error { return c.helloLimited(1024) }
+
+func nothing(*client) error { return nil }
+
+// anyGoAway sends frames that end a connection, and is content if one of them is
+// answered by a go-away, whatever its reason.
+func anyGoAway(s *server) error {
+	var err error
+	for _, bad := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, frame(frames.KindGoAway, 1).Bytes()} {
+		err = onConn(hello, func(c *client) error {
+			c.send(bad)
+			return c.expectKind(frames.KindGoAway)
+		})(s)
+		if err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// anyRefusal makes calls that are refused, and is content if the answer to one of them
+// says that it never ran, whatever its code.
+func anyRefusal(c *client) error {
+	c.request(frames.Request{ID: 1, Method: "Inventory.Nope", Params: []byte(item1)})
+	c.request(frames.Request{ID: 2, Method: checkStock, Params: []byte(`[1]`)})
+	var got []byte
+	for range 2 {
+		var err error
+		if got, err = c.read(c.timeout, nil); err == io.EOF {
+			err = c.failure("the server ended the connection", nil, nil)
+		}
+		if err != nil {
+			return err
+		}
+		if f, err := frames.ParseFrame(got); err == nil && f.Kind == frames.KindError && f.Flags&frames.FlagNeverRan != 0 {
+			return nil
+		}
+	}
+	f := c.failure("the answer does not say that the call never ran", nil, got)
+	f.Want = "an error, flags 08"
+	return f
+}
 
 // check makes one call, and expects its result.
 func (c *client) check(id uint64) error {

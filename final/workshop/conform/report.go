@@ -10,6 +10,7 @@ import (
 	"github.com/fatih/color"
 
 	"example.com/rpc-from-scratch/final/internal/plaintext"
+	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
 var (
@@ -19,7 +20,10 @@ var (
 )
 
 // A Summary counts verdicts.
-type Summary struct{ OK, Failed, Skipped int }
+type Summary struct {
+	OK, Failed, Skipped int
+	Depend              int // of those skipped: they depend on one that failed
+}
 
 // Add counts a result.
 func (s *Summary) Add(r Result) {
@@ -31,52 +35,90 @@ func (s *Summary) Add(r Result) {
 	default:
 		s.Skipped++
 	}
+	if r.DependsOn != "" {
+		s.Depend++
+	}
 }
 
 // String returns the counts in a line.
 func (s *Summary) String() string {
-	return fmt.Sprintf("%d ok, %d failed, %d skipped", s.OK, s.Failed, s.Skipped)
+	text := fmt.Sprintf("%d ok, %d failed, %d skipped", s.OK, s.Failed, s.Skipped)
+	if s.Depend > 0 {
+		text += fmt.Sprintf(", %d of them since they depend on what failed", s.Depend)
+	}
+	return text
+}
+
+// A Printer prints results for people.
+type Printer struct {
+	W     io.Writer
+	Width int // columns to fit into; 0: as many as it takes
 }
 
 // Print prints a result: a line, and below it what went wrong.
-func Print(w io.Writer, r Result) {
+func (p *Printer) Print(r Result) {
 	paint := map[Verdict]*color.Color{OK: okColor, Fail: failColor, Skipped: skipColor}[r.Verdict]
-	fmt.Fprintf(w, "%s %s", paint.Sprintf("%-7s", r.Verdict), r.Rule.Name)
+	text := r.Rule.Name
 	if r.Why != "" {
-		fmt.Fprintf(w, ": %s", plaintext.Line(r.Why))
+		text += ": " + plaintext.Line(r.Why)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintln(p.W, wrap.Words(paint.Sprintf("%-7s", r.Verdict)+" "+text, p.Width, indent))
 	if r.Failure != nil {
-		printFailure(w, r.Rule, r.Failure)
+		p.failure(r.Rule, r.Failure)
 	}
 }
 
-func printFailure(w io.Writer, r Rule, f *Failure) {
-	line := func(what, text string) {
-		if text != "" { // which may hold a peer's words
-			fmt.Fprintf(w, "        %-8s  %s\n", what, plaintext.Line(text))
-		}
+const (
+	indent     = "        "            // of what is below a verdict
+	textIndent = indent + "          " // of a line's text, after its label
+)
+
+// line prints a label and a text, which may hold a peer's words.
+func (p *Printer) line(what, text string) {
+	if text != "" {
+		fmt.Fprintln(p.W, wrap.Words(fmt.Sprintf("%s%-8s  %s", indent, what, plaintext.Line(text)), p.Width, textIndent))
 	}
-	line("rule", r.Says)
-	line("failed", f.Reason)
-	line("sent", row(f.Sent, 0))
-	line("expected", f.Want)
-	line("received", f.Got)
+}
+
+func (p *Printer) failure(r Rule, f *Failure) {
+	p.line("rule", r.Says)
+	p.line("failed", f.Reason)
+	p.bytes("sent", f.Sent, 0)
+	p.line("expected", f.Want)
+	p.line("received", f.Got)
+	p.difference(f)
+	for _, line := range f.Stderr {
+		p.line("stderr", "| "+line)
+	}
+}
+
+// difference prints the bytes that were received, and where they are not those that
+// were expected.
+func (p *Printer) difference(f *Failure) {
 	if len(f.Received) == 0 {
 		return
 	}
-	at := 0
-	if f.Expected != nil {
-		at = firstDifference(f.Expected, f.Received)
+	if f.Expected == nil {
+		p.bytes("received", f.Received, 0)
+		return
 	}
-	from := at / rowSize * rowSize
-	if f.Expected != nil {
-		line("expected", row(f.Expected, from))
+	at := firstDifference(f.Expected, f.Received)
+	from := at / p.rowSize() * p.rowSize()
+	p.bytes("expected", f.Expected, from)
+	p.bytes("received", f.Received, from)
+	fmt.Fprintln(p.W, textIndent+strings.Repeat(" ", len("0000  ")+3*(at-from))+fmt.Sprintf("^ byte %d", at))
+}
+
+// bytes prints a row of bytes, from an offset on.
+func (p *Printer) bytes(what string, b []byte, from int) { p.line(what, row(b, from, p.rowSize())) }
+
+// rowSize returns how many bytes fit into a row, beside its label and "… 99 more".
+func (p *Printer) rowSize() int {
+	if p.Width <= 0 {
+		return 24
 	}
-	line("received", row(f.Received, from))
-	if f.Expected != nil {
-		line("", strings.Repeat(" ", len("0000  ")+3*(at-from))+fmt.Sprintf("^ byte %d", at))
-	}
+	fit := (p.Width - len(textIndent) - len("0000  … 999 more")) / 3
+	return min(max(fit/8*8, 8), 24)
 }
 
 // firstDifference returns the first byte in which two messages differ.
@@ -89,17 +131,15 @@ func firstDifference(a, b []byte) int {
 	return min(len(a), len(b))
 }
 
-const rowSize = 24
-
-// row returns some bytes in hexadecimal, from an offset on.
-func row(b []byte, from int) string {
+// row returns size bytes in hexadecimal, from an offset on.
+func row(b []byte, from, size int) string {
 	if b == nil || from > len(b) {
 		return ""
 	}
-	part := b[from:min(len(b), from+rowSize)]
+	part := b[from:min(len(b), from+size)]
 	text := fmt.Sprintf("%04x  % x", from, part)
 	if left := len(b) - from - len(part); left > 0 {
-		text += fmt.Sprintf(" … %d bytes more", left)
+		text += fmt.Sprintf(" … %d more", left)
 	}
 	return text
 }
@@ -114,12 +154,16 @@ func PrintJSON(w io.Writer, r Result) error {
 		Sent     string  `json:"sent,omitempty"`
 		Expected string  `json:"expected,omitempty"`
 		Received string  `json:"received,omitempty"`
-	}{Rule: r.Rule.Name, Says: r.Rule.Says, Verdict: r.Verdict, Why: r.Why}
+		// What the program under test wrote to its standard error meanwhile.
+		Stderr    []string `json:"stderr,omitempty"`
+		DependsOn string   `json:"depends_on,omitempty"` // the broken rule for which it is skipped
+	}{DependsOn: r.DependsOn, Rule: r.Rule.Name, Says: r.Rule.Says, Verdict: r.Verdict, Why: r.Why}
 	if f := r.Failure; f != nil {
 		line.Why = f.Reason
 		line.Sent = hex.EncodeToString(f.Sent)
 		line.Expected = hex.EncodeToString(f.Expected)
 		line.Received = hex.EncodeToString(f.Received)
+		line.Stderr = f.Stderr
 	}
 	data, err := json.Marshal(line)
 	if err != nil {

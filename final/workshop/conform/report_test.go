@@ -3,8 +3,10 @@ package conform
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,14 +21,14 @@ func TestPrint_PointsAtTheFirstDifference(t *testing.T) {
 	s := &server{addr: addr, timeout: 5 * time.Second}
 	for _, r := range allRules(t) {
 		if r.Name == "request: unknown method" {
-			Print(&out, judge(r, s))
+			(&Printer{W: &out}).Print(judge(r, s))
 		}
 	}
 	assert.Equal(t, strings.TrimPrefix(`
 FAIL    request: unknown method
         rule      the handler was never started: the call may be made again without doing anything twice
         failed    another answer
-        sent      0000  00 00 00 2e 01 00 00 00 00 00 00 00 00 01 00 00 00 00 00 0e 49 6e 76 65 … 26 bytes more
+        sent      0000  00 00 00 2e 01 00 00 00 00 00 00 00 00 01 00 00 00 00 00 0e 49 6e 76 65 … 26 more
         expected  error 1 unimplemented, flags 08, "refused"
         received  error 1 not_found, flags 08, "refused"
         expected  0000  00 00 00 14 03 08 00 00 00 00 00 00 00 01 0c 00 07 72 65 66 75 73 65 64
@@ -46,23 +48,87 @@ func TestPrintJSON_HasTheBytes(t *testing.T) {
 	assert.JSONEq(t, `{"rule":"a","says":"b","verdict":"FAIL","why":"c","sent":"01","received":"ff00"}`, out.String())
 }
 
-// A server that takes connections and says nothing is not waited for by every rule.
-func TestRun_GivesUpOnASilentServer(t *testing.T) {
+// Of a server that takes connections and says nothing, one rule is reported as broken,
+// the first: all others depend on it.
+func TestRun_ReportsASilentServerOnce(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") // the system takes the connections
 	require.NoError(t, err)
 	defer ln.Close()
+	o := Options{Addr: ln.Addr().String(), Timeout: 20 * time.Millisecond}
 	var sum Summary
-	var last Result
-	rules := allRules(t)
-	require.NoError(t, Run(t.Context(), rules, Options{Addr: ln.Addr().String(), Timeout: 20 * time.Millisecond}, func(r Result) {
+	var results []Result
+	report := func(r Result) {
 		sum.Add(r)
-		last = r
-		if r.Verdict == Fail {
-			assert.Equal(t, "no answer within 20ms", r.Failure.Reason)
+		results = append(results, r)
+	}
+	rules := allRules(t)
+	require.NoError(t, Run(t.Context(), rules, o, report))
+	assert.Equal(t, "no answer within 20ms", results[0].Failure.Reason)
+	assert.Equal(t, Summary{Failed: 1, Skipped: len(rules) - 1, Depend: len(rules) - 1}, sum)
+	last := results[len(results)-1]
+	assert.Equal(t, "not checked: depends on hello: a good one is accepted", last.Why)
+	var out bytes.Buffer
+	require.NoError(t, PrintJSON(&out, last))
+	assert.Contains(t, out.String(), `"depends_on":"hello: a good one is accepted"`)
+
+	o.Only = regexp.MustCompile("^cancel twice$") // without the rules on which it depends
+	assert.ErrorContains(t, Run(t.Context(), rules, o, report), "the server does not say hello: no answer within 20ms")
+}
+
+// Of a server that ends, only the rule that ended it is reported, and no rule after it.
+func TestRun_StopsWhenTheServerDoes(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go (&mini{ctx: ctx}).serve(ln)
+	quits := Rule{Name: "it quits", test: func(*server) error { ln.Close(); return &Failure{Reason: "it did"} }}
+	for _, first := range []Rule{quits, {Name: "it quits", test: func(*server) error { ln.Close(); return nil }}} {
+		var names []string
+		rules := append([]Rule{first}, allRules(t)...)
+		o := Options{Addr: ln.Addr().String(), Timeout: time.Second, Only: regexp.MustCompile("^(it quits|cancel.*)$")}
+		s := &server{addr: o.Addr, timeout: o.Timeout}
+		err = s.each(t.Context(), rules, o.Only, func(r Result) { names = append(names, r.Rule.Name) })
+		assert.ErrorContains(t, err, `the server does not answer any more after the rule "it quits", so the rest is not checked: cannot connect`)
+		assert.Equal(t, []string{"it quits"}, names)
+	}
+}
+
+// A program's standard error is shown below the rule that failed, its last lines alone.
+func TestPrint_ShowsWhatTheProgramWrote(t *testing.T) {
+	said := &tail{}
+	for i := range 1000 {
+		fmt.Fprintf(said, "line %d\x1b[2J\n", i)
+	}
+	lines := said.since(0)
+	require.Len(t, lines, stderrLines+1)
+	assert.Equal(t, "…", lines[0])
+	assert.Equal(t, `line 999\u001b[2J`, lines[stderrLines])
+	assert.Empty(t, said.since(said.written()))
+	var out bytes.Buffer
+	r := Result{Rule: Rule{Name: "a"}, Verdict: Fail, Failure: &Failure{Reason: "b", Stderr: []string{"panic: c", ""}}}
+	(&Printer{W: &out}).Print(r)
+	assert.Equal(t, "FAIL    a\n        failed    b\n        stderr    | panic: c\n        stderr    | \n", out.String())
+	out.Reset()
+	require.NoError(t, PrintJSON(&out, r))
+	assert.Contains(t, out.String(), `"stderr":["panic: c",""]`)
+}
+
+// On a terminal, no line is wider than that.
+func TestPrint_FitsTheTerminal(t *testing.T) {
+	long := bytes.Repeat([]byte{7}, 200)
+	different := bytes.Clone(long)
+	different[30] = 8
+	r := Result{Rule: Rule{Name: "a", Says: strings.Repeat("word ", 30)}, Verdict: Fail,
+		Failure: &Failure{Reason: strings.Repeat("reason ", 30), Sent: long, Expected: long, Received: different}}
+	for _, width := range []int{60, 80, 100} {
+		var out bytes.Buffer
+		(&Printer{W: &out, Width: width}).Print(r)
+		for line := range strings.SplitSeq(out.String(), "\n") {
+			assert.LessOrEqual(t, len([]rune(line)), width, line)
 		}
-	}))
-	assert.Equal(t, Summary{Failed: hopeless, Skipped: len(rules) - hopeless}, sum)
-	assert.Equal(t, "5 rules before it got no answer at all", last.Why)
+		assert.Contains(t, out.String(), "^ byte 30")
+	}
 }
 
 func TestRun_NeedsAServer(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"example.com/rpc-from-scratch/final/workshop/frames"
@@ -34,6 +35,8 @@ type server struct {
 	// Nil if the server is not started from here.
 	restart func() (addr string, end func() error, err error)
 
+	stderr *tail // of the server, if it was started from here; else nil
+
 	call []string // in place of all this: the command of a client under test
 }
 
@@ -52,12 +55,14 @@ type Failure struct {
 	Expected []byte // and in bytes, where the received ones decide what is free; nil if nothing in particular
 	Got      string
 	Received []byte
+
+	Stderr []string // what the program under test wrote meanwhile: its last lines
 }
 
 func (f *Failure) Error() string { return f.Reason }
 
-// Rules returns all rules in the order in which they are tested. The captures
-// are read from testdata/wire below root.
+// Rules returns all rules in the order in which they are tested: each after those
+// on which it depends. The captures are read from testdata/wire below root.
 func Rules(root string) ([]Rule, error) {
 	captures := map[string]map[string]frames.Section{}
 	var rules []Rule
@@ -75,7 +80,7 @@ func Rules(root string) ([]Rule, error) {
 		}
 		rules = append(rules, r.rule(section))
 	}
-	return append(rules, ownRules...), nil
+	return inOrderOfNeeds(slices.Concat(firstRules, rules, ownRules)), nil
 }
 
 func readCapture(root, file string) (map[string]frames.Section, error) {

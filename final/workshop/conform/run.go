@@ -25,6 +25,8 @@ type Result struct {
 	Verdict Verdict
 	Why     string   // it was skipped
 	Failure *Failure // if it failed
+
+	DependsOn string // the broken rule for which it was skipped, "" if it was not
 }
 
 // Options say what is tested, and how.
@@ -36,25 +38,23 @@ type Options struct {
 	Slow    bool           // rules that wait for the server's own time limits, too
 }
 
-// hopeless is how many rules in a row may end without any answer before the rest
-// is skipped: each waits its time.
-const hopeless = 5
-
-// Run tests rules, in order, and hands each result to report when it is there. It
-// returns an error only if testing cannot begin, or ctx ends.
+// Run tests rules, in order, and hands each result to report when it is there. A rule
+// that depends on a broken one is skipped. It returns an error if testing cannot begin
+// or go on, since there is no server any more, or if ctx ends.
 func Run(ctx context.Context, rules []Rule, o Options, report func(Result)) error {
 	s := &server{addr: o.Addr, timeout: o.Timeout, slow: o.Slow}
 	if o.Addr != "" {
 		return s.test(ctx, rules, o.Only, report)
 	}
-	p, err := start(ctx, o.Command)
+	s.stderr = &tail{}
+	p, err := start(ctx, o.Command, s.stderr)
 	if err != nil {
 		return err
 	}
 	defer p.end()
 	s.addr = p.addr
 	s.restart = func() (string, func() error, error) {
-		p, err := start(ctx, o.Command)
+		p, err := start(ctx, o.Command, s.stderr)
 		if err != nil {
 			return "", nil, err
 		}
@@ -82,7 +82,8 @@ func RunClient(ctx context.Context, rules []Rule, o Options, report func(Result)
 
 // each tests the rules one after the other.
 func (s *server) each(ctx context.Context, rules []Rule, only *regexp.Regexp, report func(Result)) error {
-	silent := 0
+	broken := broken{}
+	last := "" // the rule before
 	for _, r := range rules {
 		if only != nil && !only.MatchString(r.Name) {
 			continue
@@ -90,14 +91,51 @@ func (s *server) each(ctx context.Context, rules []Rule, only *regexp.Regexp, re
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		result := Result{Rule: r, Verdict: Skipped, Why: fmt.Sprintf("%d rules before it got no answer at all", hopeless)}
-		if silent < hopeless {
-			result = judge(r, s)
+		result := s.result(r, broken)
+		broken.note(result)
+		err := s.stillThere(result, last)
+		if err == nil || !result.unanswered() {
+			report(result)
 		}
-		silent = stillSilent(silent, result)
-		report(result)
+		if err != nil {
+			return err
+		}
+		last = r.Name
 	}
 	return nil
+}
+
+// result tests a rule, unless it depends on a broken one.
+func (s *server) result(r Rule, broken broken) Result {
+	if cause := broken.cause(r.Name); cause != "" {
+		return Result{Rule: r, Verdict: Skipped, Why: "not checked: depends on " + cause, DependsOn: cause}
+	}
+	before := s.stderr.written()
+	result := judge(r, s)
+	if f := result.Failure; f != nil && s.restart != nil {
+		time.Sleep(stderrTime)
+		f.Stderr = s.stderr.since(before)
+	}
+	return result
+}
+
+// stillThere looks, after a rule failed, whether the server says hello, and returns an
+// error if it does not: the rules that follow would fail for that. last is the rule
+// before, after which the server may have gone.
+func (s *server) stillThere(r Result, last string) error {
+	if r.Failure == nil || s.call != nil || r.Rule.Name == helloRule {
+		return nil
+	}
+	again := judge(Rule{test: onConn(hello, nothing)}, s)
+	switch {
+	case again.Failure == nil:
+		return nil
+	case !r.unanswered():
+		last = r.Rule.Name
+	case last == "":
+		return fmt.Errorf("the server does not say hello: %s", again.Failure.Reason)
+	}
+	return fmt.Errorf("the server does not answer any more after the rule %q, so the rest is not checked: %s", last, again.Failure.Reason)
 }
 
 func judge(r Rule, s *server) Result {
@@ -112,13 +150,8 @@ func judge(r Rule, s *server) Result {
 	return Result{Rule: r, Verdict: Skipped, Why: err.Error()}
 }
 
-// stillSilent counts rules that failed since nothing came, not even a hello.
-func stillSilent(silent int, r Result) int {
-	switch {
-	case r.Verdict == Skipped:
-		return silent
-	case r.Failure != nil && (strings.HasPrefix(r.Failure.Want, "a hello") || strings.Contains(r.Failure.Reason, "not connect")) && r.Failure.Received == nil:
-		return silent + 1
-	}
-	return 0
+// unanswered reports whether the rule failed since nothing came, not even a hello.
+func (r Result) unanswered() bool {
+	return r.Failure != nil && len(r.Failure.Received) == 0 &&
+		(strings.HasPrefix(r.Failure.Want, "a hello") || strings.Contains(r.Failure.Reason, "cannot connect"))
 }

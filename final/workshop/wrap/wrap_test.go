@@ -1,0 +1,36 @@
+package wrap
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestText_BreaksBetweenWords(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"it fits":                 {"one two three four", "one two three four"},
+		"words":                   {"one two three four five", "one two three four\nfive"},
+		"each line by itself":     {"a b\none two three four five\n", "a b\none two three four\nfive\n"},
+		"a path stays whole":      {"see /home/you/a-long-folder/README.md now", "see\n/home/you/a-long-folder/README.md\nnow"},
+		"below the text":          {"  one two three four five", "  one two three four\n  five"},
+		"beside a label":          {"new:  one, two, three, four", "new:  one, two,\n      three, four"},
+		"a label of two words":    {"to do  one two three four", "to do  one two three\n       four"},
+		"code":                    {"    return fmt.Errorf(x, y, z)", "    return fmt.Errorf(x, y, z)"},
+		"colours have no width":   {"\x1b[31mone two three four\x1b[0m", "\x1b[31mone two three four\x1b[0m"},
+		"wide and accented runes": {"äöü äöü äöü äöü äöü äöü", "äöü äöü äöü äöü äöü\näöü"},
+	} {
+		assert.Equal(t, c.want, Text(c.text, 20), name)
+	}
+	assert.Equal(t, "one two three four five", Text("one two three four five", 0))
+}
+
+func TestWriter_WritesWholeLines(t *testing.T) {
+	var out bytes.Buffer
+	n, err := fmt.Fprintln(Writer{&out, 20}, "one two three four five")
+	require.NoError(t, err)
+	assert.Equal(t, len("one two three four five\n"), n)
+	assert.Equal(t, "one two three four\nfive\n", out.String())
+}
