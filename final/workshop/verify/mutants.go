@@ -24,6 +24,10 @@ const mutantsFolder = "final/workshop/mutants"
 // leastRight is how many right variants each station has at least.
 var leastRight = 5
 
+// sampleSize is how many variants of each page are tried when all pages are
+// checked: to try one takes seconds. They are spread over the page.
+const sampleSize = 6
+
 // A variant is another way to write a station's code: right, and all tests pass,
 // or wrong, and those that it names fail.
 type variant struct {
@@ -31,6 +35,8 @@ type variant struct {
 	block *lesson.Block
 	from  int // the first station that it fits, as an index of course.Stations
 	until int // the last one
+
+	sampled bool // tried also when all pages are checked
 
 	right   bool
 	race    bool     // only the race detector notices
@@ -42,8 +48,10 @@ type variant struct {
 // mutantsOf returns the path of a station's variants.
 func mutantsOf(s course.Station) string { return mutantsFolder + "/" + s.Name + ".md" }
 
-// checkMutants puts each variant in the place of the code of its first station, or
-// of all that it fits, and runs the tests. It has to apply to the others, too.
+// checkMutants puts variants in the place of the code of their first station, and
+// runs the tests: a sample of each page, or all of the lessons that are looked at.
+// The long form tries each at all stations that it fits. In any form, each has to
+// apply to all of them.
 func checkMutants(ctx context.Context, c *Course, f *Findings) error {
 	all := c.variants(f)
 	if len(c.only) == 0 {
@@ -54,7 +62,7 @@ func checkMutants(ctx context.Context, c *Course, f *Findings) error {
 		here := slices.DeleteFunc(slices.Clone(all), func(v variant) bool { return !v.fits(i) })
 		var wrong, right atomic.Int64
 		eachAtOnce(here, func(v variant) {
-			tried := c.Long || v.from == i
+			tried := c.Long || v.from == i && (v.sampled || len(c.only) > 0)
 			if tried && v.right {
 				right.Add(1)
 			} else if tried {
@@ -80,6 +88,7 @@ func isVariant(b *lesson.Block) bool {
 func (c *Course) variants(f *Findings) []variant {
 	var all []variant
 	for _, p := range c.pages {
+		var page []variant
 		for _, b := range p.Blocks {
 			if !isVariant(b) {
 				continue
@@ -89,10 +98,20 @@ func (c *Course) variants(f *Findings) []variant {
 				f.page(p, b.Line, "%v", err)
 				continue
 			}
-			all = append(all, v)
+			page = append(page, v)
 		}
+		sample(page)
+		all = append(all, page...)
 	}
 	return all
+}
+
+// sample marks sampleSize of a page's variants, the first and others at equal
+// distances; all if there are not as many.
+func sample(page []variant) {
+	for i := range page {
+		page[i].sampled = len(page) <= sampleSize || i*sampleSize%len(page) < sampleSize
+	}
 }
 
 func newVariant(p *Page, b *lesson.Block) (variant, error) {

@@ -41,6 +41,29 @@ func TestVariant_OfAProgramFitsNoCheckpoint(t *testing.T) {
 	assert.Equal(t, []bool{false, false, true}, []bool{v.fits(0), v.fits(1), v.fits(2)})
 }
 
+func TestVariant_ASampleIsSpreadOverThePage(t *testing.T) {
+	for _, test := range []struct {
+		variants int
+		want     []int
+	}{
+		{0, nil},
+		{5, []int{0, 1, 2, 3, 4}},
+		{6, []int{0, 1, 2, 3, 4, 5}},
+		{7, []int{0, 2, 3, 4, 5, 6}},
+		{30, []int{0, 5, 10, 15, 20, 25}},
+	} {
+		page := make([]variant, test.variants)
+		sample(page)
+		var got []int
+		for i, v := range page {
+			if v.sampled {
+				got = append(got, i)
+			}
+		}
+		assert.Equal(t, test.want, got)
+	}
+}
+
 func TestVariant_RefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, test := range []struct{ info, body, want string }{
 		{"diff wrong", oneChange, "name the test that rejects it, as in ```diff wrong TestServer_X"},
