@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,9 +22,47 @@ func TestServer_PanicIsAnInternalErrorAndALogLine(t *testing.T) {
 		c := newClient(t, srv)
 		assert.EqualError(t, call(c, "Test.Panic", nil, nil), "internal error")
 		assert.EqualError(t, call(c, "Test.Panic", nil, nil), "internal error", "the connection goes on")
-		assert.Contains(t, logged.String(), "rpc: panic in Test.Panic: the secret reason\n")
+		assert.Contains(t, logged.String(), "Test.Panic")
+		assert.Contains(t, logged.String(), "the secret reason")
 		assert.Contains(t, logged.String(), "registry_test.go", "the stack says where")
 	})
+}
+
+// hostile tries to write a log line of its own, to give a terminal a command and
+// to turn around the text behind it.
+const hostile = "a peer's words\nrpc: forged \x1b[2J \u009b \u202e"
+
+func TestServer_APanicsWordsForgeNoLogLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		srv := newServer(t, &Server{ErrorLog: log.New(&logged, "", 0)})
+		register(t, srv, "Panic", func(reason string) int { panic(reason) })
+		assert.EqualError(t, call(newClient(t, srv), "Test.Panic", hostile, nil), "internal error")
+		assertForgesNothing(t, logged.String())
+	})
+}
+
+func TestServer_AMethodsNameForgesNoLogLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		fail := handle(func(Request) Response { panic("the secret reason") })
+		srv := newServer(t, &Server{Handle: fail, ErrorLog: log.New(&logged, "", 0)})
+		assert.EqualError(t, call(newClient(t, srv), hostile, nil, nil), "internal error")
+		assertForgesNothing(t, logged.String())
+	})
+}
+
+// assertForgesNothing fails the test unless the log holds the hostile text, in a
+// form that is harmless.
+func assertForgesNothing(t *testing.T, logged string) {
+	t.Helper()
+	assert.Contains(t, logged, "a peer's words")
+	assert.NotContains(t, logged, "\nrpc: forged")
+	for _, r := range logged {
+		if r != '\n' && r != '\t' { // the stack's own
+			assert.True(t, unicode.IsPrint(r), "%q is in the log", r)
+		}
+	}
 }
 
 func TestServer_PanicNeedsNoLog(t *testing.T) {

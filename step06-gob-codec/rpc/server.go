@@ -190,7 +190,7 @@ func (s *Server) serveConn(conn net.Conn) {
 func (s *Server) handle(ctx context.Context, req Request) (resp Response) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.logf("rpc: panic in %s: %v\n%s", req.Method, v, debug.Stack())
+			s.logf("rpc: panic in %q: %q\n%s", req.Method, fmt.Sprint(v), debug.Stack())
 			resp = Response{Error: "internal error"}
 		}
 	}()

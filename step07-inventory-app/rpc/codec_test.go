@@ -103,8 +103,8 @@ func TestClient_WantsAPointerForTheResult(t *testing.T) {
 // A bomb panics in whatever encodes or decodes it.
 type bomb struct{ Fuse int }
 
-func (bomb) MarshalJSON() ([]byte, error)  { panic("json bomb") }
-func (*bomb) UnmarshalJSON(b []byte) error { panic("json bomb") }
+func (bomb) MarshalJSON() ([]byte, error)  { panic("json bomb: " + hostile) }
+func (*bomb) UnmarshalJSON(b []byte) error { panic("json bomb: " + hostile) }
 
 func TestServer_SurvivesAPanicInAValuesOwnCode(t *testing.T) {
 	for _, codec := range codecs {
@@ -119,6 +119,7 @@ func TestServer_SurvivesAPanicInAValuesOwnCode(t *testing.T) {
 			assert.Error(t, err)
 			assert.NotContains(t, err.Error(), "bomb")
 			assert.Contains(t, logged.String(), codec+" bomb")
+			assertForgesNothing(t, logged.String())
 
 			other := newClient(t, srv)
 			assert.NoError(t, call(other, "Test.Quick", nil, nil), "the server goes on")
@@ -159,7 +160,7 @@ func (c counted) MarshalJSON() ([]byte, error) { *c.n++; return []byte("1"), nil
 type failingCodec struct{ Codec }
 
 func (failingCodec) WriteRequest(Request) error   { return errors.New("half a message") }
-func (failingCodec) WriteResponse(Response) error { return errors.New("half a message") }
+func (failingCodec) WriteResponse(Response) error { return errors.New("half a message: " + hostile) }
 
 // speakFailing makes all codecs of this test failingCodecs.
 func speakFailing(t *testing.T) {
@@ -185,7 +186,8 @@ func TestServer_ACodecThatFailsEndsTheConnectionAndIsLogged(t *testing.T) {
 		write(t, conn, `{"id":1,"method":"M"}`+"\n")
 		_, err := conn.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF)
-		assert.Contains(t, logged.String(), "cannot be encoded: half a message")
+		assert.Contains(t, logged.String(), "half a message")
+		assertForgesNothing(t, logged.String())
 	})
 }
 

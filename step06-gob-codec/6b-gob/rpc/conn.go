@@ -167,12 +167,12 @@ func (c *serverConn) reply(req Request, resp Response) {
 func (c *serverConn) encode(resp Response) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.srv.logf("rpc: panic while a %T is encoded: %v\n%s", resp.value, v, debug.Stack())
+			c.srv.logf("rpc: panic while a %T is encoded: %q\n%s", resp.value, fmt.Sprint(v), debug.Stack())
 			err = c.codec.WriteResponse(Response{ID: resp.ID, Error: "internal error"})
 		}
 	}()
 	if err := c.codec.WriteResponse(resp); err != nil {
-		c.srv.logf("rpc: a %T cannot be encoded: %v", resp.value, err)
+		c.srv.logf("rpc: a %T cannot be encoded: %q", resp.value, err)
 		return err
 	}
 	return nil

@@ -170,8 +170,8 @@ func TestGob_GarbageEndsTheConnectionAlone(t *testing.T) {
 }
 
 // What a bomb does in JSON, it does in gob.
-func (bomb) GobEncode() ([]byte, error) { panic("gob bomb") }
-func (*bomb) GobDecode(b []byte) error  { panic("gob bomb") }
+func (bomb) GobEncode() ([]byte, error) { panic("gob bomb: " + hostile) }
+func (*bomb) GobDecode(b []byte) error  { panic("gob bomb: " + hostile) }
 
 // A dud can be sent, and panics in whoever decodes it.
 type dud struct{}
