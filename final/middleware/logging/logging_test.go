@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -69,6 +70,13 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
+}
+
+// text returns what was written so far.
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 // all returns the lines so far, without their times.
@@ -277,6 +285,53 @@ func TestText_NothingThatAPeerSaysForgesALine(t *testing.T) {
 		assert.Less(t, len(text), 1300)
 	})
 }
+
+// The texts that a peer chooses, on both sides, by slog's handlers and by one that
+// quotes nothing.
+func TestText_WhatAPeerSaysIsNoCommandForATerminal(t *testing.T) {
+	const hostile = "x\n\r\x1b[2J\a\x7f\u0085\u009b31m\u200f\u202e\u2066\u2028\u2029\ufeff\U000e0041\xffy"
+	for name, handler := range map[string]func(io.Writer) slog.Handler{
+		"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+		"bare": func(w io.Writer) slog.Handler { return bare{w} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log lines
+			l := logging.New(slog.New(handler(&log)), logging.WithPayloads(1<<10))
+			srv := rpc.NewServer(l.ServerOptions(), rpc.WithPanicHandler(func(context.Context, any, []byte) {}),
+				rpc.WithAuthorize(func(context.Context, string) (string, error) { return hostile, nil }))
+			defer srv.Close()
+			require.NoError(t, srv.RegisterFunc("Test.Echo", func(text string) map[string]string { return map[string]string{text: text} }))
+			require.NoError(t, srv.RegisterFunc("Test.Fail", func(text string) error { return errors.New(text) }))
+			require.NoError(t, srv.RegisterFunc("Test.Code", func(text string) error { return rpc.Errorf(rpc.NotFound, "%s", text) }))
+			require.NoError(t, srv.RegisterFunc("Test.Panic", func(text string) error { panic(errors.New(text)) }))
+			near, far := net.Pipe()
+			go srv.ServeConn(named{far, hostile})
+			c := rpc.NewClient(near, l.ClientOptions())
+			defer c.Close()
+			for _, method := range []string{"Test.Echo", "Test.Fail", "Test.Code", "Test.Panic", "Test.Nope" + strings.ToValidUTF8(hostile, "")} {
+				c.Call(t.Context(), method, hostile, new(any))
+			}
+			synctest.Wait()
+			text := log.text()
+			assert.GreaterOrEqual(t, strings.Count(text, "y"), 10, "%s: the texts are there", name)
+			if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsGraphic(r) }); i >= 0 {
+				assert.Fail(t, "not plain text", "%s: %q", name, text[max(0, i-80):i+8])
+			}
+			for line := range strings.Lines(text) {
+				assert.False(t, strings.HasPrefix(strings.TrimSpace(line), "y"), "%s: %q", name, line)
+			}
+		})
+	}
+}
+
+// named is a connection whose peer has chosen its address.
+type named struct {
+	net.Conn
+	name string
+}
+
+func (c named) RemoteAddr() net.Addr { return &net.UnixAddr{Name: c.name, Net: "unix"} }
 
 // bare is a slog handler that quotes nothing.
 type bare struct{ w io.Writer }
