@@ -127,7 +127,7 @@ func (d *demo) open(stock map[string]int) error {
 		}
 		d.servers = append(d.servers, p)
 	}
-	fmt.Fprintf(d.out, "inventory server on %s, %d order servers, %d customers\n", d.inventory.addr, orderServers, d.customers)
+	fmt.Fprintf(d.out, "inventory server on %s, %s order servers, %s customers\n", d.inventory.addr, figure(orderServers), figure(d.customers))
 	return nil
 }
 

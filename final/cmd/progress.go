@@ -67,7 +67,7 @@ func (l *lines) step() {
 	defer l.mu.Unlock()
 	l.done++
 	if l.done*10/l.orders != (l.done-1)*10/l.orders {
-		fmt.Fprintf(l.out, "%d of %d orders answered\n", l.done, l.orders)
+		fmt.Fprintf(l.out, "%s of %s orders answered\n", figure(l.done), figure(l.orders))
 	}
 }
 

@@ -3,9 +3,11 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/numbers"
 	"example.com/rpc-from-scratch/final/inventory"
 )
 
@@ -28,7 +30,7 @@ type partRow struct {
 }
 
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d orders in %s, %.0f a second\n", len(r.d.list), round(r.took), float64(len(r.d.list))/r.took.Seconds())
+	fmt.Fprintf(w, "\n%s orders in %s, %s a second\n", figure(len(r.d.list)), round(r.took), figure(float64(len(r.d.list))/r.took.Seconds()))
 	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.looked, r.scraped, r.stock} {
 		fmt.Fprintln(w)
 		table(w)
@@ -40,9 +42,24 @@ func (r *report) print(w io.Writer) {
 func row(w io.Writer, name string, figures ...any) {
 	fmt.Fprintf(w, "%-22s", name)
 	for _, f := range figures {
-		fmt.Fprintf(w, " %10v", f)
+		fmt.Fprintf(w, " %10s", figure(f))
 	}
 	fmt.Fprintln(w)
+}
+
+// figure writes a count with a comma at each thousand, and anything else as it is.
+func figure(v any) string {
+	switch n := v.(type) {
+	case int:
+		return numbers.Thousands(n)
+	case int64:
+		return numbers.Thousands(n)
+	case uint64:
+		return numbers.Thousands(n)
+	case float64:
+		return numbers.Thousands(int64(math.Round(n)))
+	}
+	return fmt.Sprint(v)
 }
 
 // answers says how many orders were placed, and why others were not.
@@ -100,15 +117,15 @@ func (r *report) saw(w io.Writer) {
 		row(w, p.name, p.saw.Calls, p.saw.Retries, p.saw.Reconnects)
 	}
 	row(w, "inventory, first life", "(what it saw is gone with it)")
-	fmt.Fprintf(w, "%-22s %10d calls, %d for orders that it knew, %d writes to the disk\n",
-		"inventory, second life", r.second.Calls, r.second.Repeated, r.second.Commits)
+	fmt.Fprintf(w, "%-22s %10s calls, %s for orders that it knew, %s writes to the disk\n",
+		"inventory, second life", figure(r.second.Calls), figure(r.second.Repeated), figure(r.second.Commits))
 }
 
 // looked says what cache and limit did for those who looked at the window.
 func (r *report) looked(w io.Writer) {
 	cached := r.window.answers.Stats()
 	row(w, "shop window", "answered", "by cache", "asked", "refused")
-	row(w, fmt.Sprintf("%d passers-by, cached", passersBy), r.window.looks.Load(), cached.Hits+cached.Shared, cached.Misses, "")
+	row(w, figure(passersBy)+" passers-by, cached", r.window.looks.Load(), cached.Hits+cached.Shared, cached.Misses, "")
 	row(w, "one who copies it", r.window.answered.Load(), "", r.window.answered.Load()+r.window.refused.Load(), r.window.refused.Load())
 	fmt.Fprintf(w, "(the cache keeps a list for %s, and the inventory lists its stock %d times a second)\n", freshFor, listsPerSecond)
 }
@@ -119,7 +136,7 @@ func (r *report) scraped(w io.Writer) {
 	for _, m := range r.metrics.methods {
 		row(w, m.name, m.ok, m.refused, round(m.mean))
 	}
-	fmt.Fprintf(w, "(%.0f KiB read, %.0f KiB written; scraped from %s)\n", r.metrics.read/1024, r.metrics.written/1024, r.metrics.url)
+	fmt.Fprintf(w, "(%s KiB read, %s KiB written; scraped from %s)\n", figure(r.metrics.read/1024), figure(r.metrics.written/1024), r.metrics.url)
 }
 
 // stock is the books, item by item.

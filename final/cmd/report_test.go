@@ -45,3 +45,28 @@ func TestLines_SayWhenATenthIsDone(t *testing.T) {
 	l.finish()
 	assert.Equal(t, "2 of 20 orders answered\n4 of 20 orders answered\nsomething happened\n", out.String())
 }
+
+func TestReport_CountsAreForPeople(t *testing.T) {
+	var out strings.Builder
+	row(&out, "calls", 0, 999, 10_000, int64(1_234_567), uint64(20_000), 1e6, 0.4, "", time.Second)
+	assert.Equal(t, []string{"calls", "0", "999", "10,000", "1,234,567", "20,000", "1,000,000", "0", "1s"}, strings.Fields(out.String()))
+
+	out.Reset()
+	l := &lines{out: &out, orders: 10_000}
+	for range 1000 {
+		l.step()
+	}
+	assert.Equal(t, "1,000 of 10,000 orders answered\n", out.String())
+
+	out.Reset()
+	r := &report{second: seen{Calls: 12_345, Repeated: 1_001, Commits: 6_789}}
+	r.saw(&out)
+	assert.Contains(t, out.String(), "12,345 calls, 1,001 for orders that it knew, 6,789 writes to the disk")
+
+	out.Reset()
+	r.metrics = &scraped{methods: []methodMetrics{{name: "Inventory.Reserve", ok: 2e6, refused: 1e3}}, read: 5 << 20, written: 1024}
+	r.scraped(&out)
+	assert.Contains(t, out.String(), " 2,000,000 ")
+	assert.Contains(t, out.String(), " 1,000 ")
+	assert.Contains(t, out.String(), "(5,120 KiB read, 1 KiB written")
+}

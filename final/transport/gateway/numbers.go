@@ -6,20 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// number writes n with a comma at each thousand: "195,444".
-func number(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
+	"example.com/rpc-from-scratch/final/internal/numbers"
+)
 
 // threeDigits writes v with three digits, or as many as a whole number has.
 func threeDigits(v float64) string {
@@ -30,7 +19,7 @@ func threeDigits(v float64) string {
 	case v < 99.95:
 		decimals = 1
 	default:
-		return number(int64(math.Round(v)))
+		return numbers.Thousands(int64(math.Round(v)))
 	}
 	text := strconv.FormatFloat(v, 'f', decimals, 64)
 	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
@@ -64,7 +53,7 @@ func span(d time.Duration) string {
 }
 
 func inTwo(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
-	text := number(int64(d/large)) + " " + largeName
+	text := numbers.Thousands(int64(d/large)) + " " + largeName
 	if rest := d % large / small; rest > 0 {
 		text += fmt.Sprintf(" %d %s", rest, smallName)
 	}

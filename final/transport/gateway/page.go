@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/numbers"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -39,7 +40,7 @@ func hashOf(text string) string {
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"duration": span,
-	"number":   number,
+	"number":   numbers.Thousands[int64],
 	"rate":     rate,
 }).Parse(pageHTML))
 

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"example.com/rpc-from-scratch/final/internal/numbers"
 	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -84,12 +84,12 @@ func (r *result) print(w io.Writer, what string) error {
 	out := columns(w)
 	n := r.latencies.TotalCount()
 	fmt.Fprintf(out, "%s, for %v%s\n\n", what, readable(r.took), r.ending())
-	fmt.Fprintf(out, "calls\t%s\n", number(n))
-	fmt.Fprintf(out, "calls/s\t%s\n", number(int64(math.Round(float64(n)/r.took.Seconds()))))
-	fmt.Fprintf(out, "failed\t%s\n", number(int64(r.failures())))
+	fmt.Fprintf(out, "calls\t%s\n", numbers.Thousands(n))
+	fmt.Fprintf(out, "calls/s\t%s\n", numbers.Thousands(int64(math.Round(float64(n)/r.took.Seconds()))))
+	fmt.Fprintf(out, "failed\t%s\n", numbers.Thousands(r.failures()))
 	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
 		text := strings.TrimPrefix(r.example[code].Error(), "rpc: ")
-		plaintext.Fprintf(out, "  %s\t%s\n", number(int64(r.failed[code])), text)
+		plaintext.Fprintf(out, "  %s\t%s\n", numbers.Thousands(r.failed[code]), text)
 	}
 	if n > 0 {
 		r.printLatencies(out)
@@ -115,7 +115,7 @@ func (r *result) printLatencies(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  max\t%v\n\n", readable(time.Duration(h.Max())))
 	for _, b := range bars(h) {
-		fmt.Fprintf(w, "  ≤ %v\t%s\t%s\n", readable(b.to), number(b.calls), b.blocks())
+		fmt.Fprintf(w, "  ≤ %v\t%s\t%s\n", readable(b.to), numbers.Thousands(b.calls), b.blocks())
 	}
 }
 
@@ -169,14 +169,5 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%s %ss", number(int64(n)), what)
-}
-
-// number writes n, which is not negative, with a comma at each thousand.
-func number(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
+	return fmt.Sprintf("%s %ss", numbers.Thousands(n), what)
 }
