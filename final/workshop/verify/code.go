@@ -22,11 +22,11 @@ func checkCode(_ context.Context, c *Course, f *Findings) error {
 var languages = []string{"go", "diff", "console", "text", "mermaid", "powershell"}
 
 func (c *Course) checkBlock(p *Page, b *lesson.Block, f *Findings) {
-	if isQuote(b) {
-		c.checkQuote(p, b, f)
-		return
-	}
 	switch {
+	case isQuote(b):
+		c.checkQuote(p, b, f)
+	case isBridge(b):
+		f.checkLead(p, b, "type", b.Word(2))
 	case !p.IsTold():
 	case !slices.Contains(languages, b.Word(0)):
 		f.page(p, b.Line, "a block begins with what it is: one of %s", strings.Join(languages, ", "))
@@ -44,12 +44,17 @@ func (c *Course) checkQuote(p *Page, b *lesson.Block, f *Findings) {
 	if line, ok := sameText(q.body, b.Body); !ok {
 		f.page(p, b.Line+line, "not as it is in %s: run go tool workshop sync %s", q.file.name, p.Path)
 	}
-	label := b.Word(1)
+	f.checkLead(p, b, b.Word(1), q.file.name)
+}
+
+// checkLead checks that the paragraph before a block says what its first line does:
+// a page does not show that.
+func (f *Findings) checkLead(p *Page, b *lesson.Block, label, file string) {
 	if !slices.ContainsFunc(b.Lead.Bold, func(bold string) bool { return hasWord(bold, label) }) {
 		f.page(p, b.Line, "the paragraph before the block does not say **%s%s**", strings.ToUpper(label[:1]), label[1:])
 	}
-	if !slices.ContainsFunc(b.Lead.Spans, func(span string) bool { return namesFile(span, q.file.name) }) {
-		f.page(p, b.Line, "the paragraph before the block does not name `%s`", q.file.name)
+	if !slices.ContainsFunc(b.Lead.Spans, func(span string) bool { return namesFile(span, file) }) {
+		f.page(p, b.Line, "the paragraph before the block does not name `%s`", file)
 	}
 }
 

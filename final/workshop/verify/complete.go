@@ -75,7 +75,7 @@ func keyOf(d *source.Decl) string { return path.Dir(d.File) + "." + d.Name() }
 func (c *Course) quotesOf(p *Page, s course.Station) map[string][]int {
 	lines := make(map[string][]int)
 	for _, b := range p.Blocks {
-		if !isQuote(b) {
+		if !isQuote(b) || b.Word(1) == signatureLabel {
 			continue
 		}
 		q, err := c.quote(p, b)

@@ -12,12 +12,15 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
-// labels say what a reader does with quoted code.
-var labels = []string{"type", "copy", "read"}
+// labels say what a reader does with quoted code. A signature is only compared: the
+// reader writes the rest.
+var labels = []string{"type", "copy", "read", signatureLabel}
+
+const signatureLabel = "signature"
 
 // isQuote reports whether a block quotes code that it names.
 func isQuote(b *lesson.Block) bool {
-	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && !isBreak(b) && !isCure(b) && !isVariant(b)
+	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) != "" && !isBreak(b) && !isCure(b) && !isVariant(b) && !isBridge(b)
 }
 
 // isCure reports whether a block mends a program of the museum, whose own tests
@@ -35,7 +38,7 @@ type quotation struct {
 // quote returns what a block has to quote.
 func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
 	if !slices.Contains(labels, b.Word(1)) {
-		return quotation{}, fmt.Errorf("%q is no label: write type, copy or read behind %s", b.Word(1), b.Word(0))
+		return quotation{}, fmt.Errorf("%q is no label: write type, copy, read or signature behind %s", b.Word(1), b.Word(0))
 	}
 	if b.Word(2) == "" {
 		return quotation{}, fmt.Errorf("no file: write one behind %s, such as rpc/server.go", b.Word(1))
@@ -47,7 +50,25 @@ func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
 	if b.Word(0) == "diff" {
 		return c.quoteChange(r, b.Rest(3))
 	}
-	return c.quoteCode(r, b.Rest(3))
+	q, err := c.quoteCode(r, b.Rest(3))
+	if err == nil && b.Word(1) == signatureLabel {
+		q.body = signatures(q.decls)
+	}
+	return q, err
+}
+
+// signatures returns the first lines of functions, without comments and bodies.
+func signatures(decls []*source.Decl) string {
+	var b strings.Builder
+	for _, d := range decls {
+		_, text, ok := strings.Cut("\n"+d.Text, "\nfunc ")
+		if !ok {
+			continue
+		}
+		first, _, _ := strings.Cut(text, "\n")
+		b.WriteString("func " + strings.TrimSuffix(first, " {") + "\n")
+	}
+	return b.String()
 }
 
 func (c *Course) quoteCode(r ref, names []string) (quotation, error) {

@@ -36,6 +36,7 @@ var Checks = []Check{
 	{"console", "commands print what lessons say", checkConsole},
 	{"break", "each change that is said to turn a test red does", checkBreak},
 	{"exercises", "solutions of exercises apply, and pass all tests", checkExercises},
+	{"replay", "blocks typed one by one do what the lesson says, and add up to the station's code", checkReplay},
 	{"mutants", "tests reject wrong variants of the code, and accept right ones", checkMutants},
 	{"red", "a station's new tests fail on what start gives, and pass with its code", checkRed},
 }

@@ -56,7 +56,11 @@ var drifts = []drift{
 	{"file gone", "code", first, "go type rpc/one.go", "go type rpc/won.go",
 		[]string{first + ":{rpc/won.go}: station 01 has no rpc/won.go"}},
 	{"label unknown", "code", first, "go type rpc/one.go", "go write rpc/one.go",
-		[]string{first + `:{go write}: "write" is no label: write type, copy or read behind go`}},
+		[]string{first + `:{go write}: "write" is no label: write type, copy, read or signature behind go`}},
+	{"signature changed", "code", first, "What is one?", "The **signature** in `rpc/one.go`:\n\n```go signature rpc/one.go One\nfunc One() string\n```",
+		[]string{first + ":{func One() string}: not as it is in rpc/one.go"}},
+	{"bridge without a word", "code", first, "What is one?", "In `rpc/one.go`:\n\n```go bridge rpc/one.go\nfunc Nil() {}\n```",
+		[]string{first + ":{```go bridge}: the paragraph before the block does not say **Type**"}},
 	{"label not said", "code", first, "**Type** this", "This",
 		[]string{first + ":{```go type rpc/one.go}: the paragraph before the block does not say **Type**"}},
 	{"file not said", "code", first, "this into `rpc/one.go`", "this into a file",
@@ -240,6 +244,9 @@ var drifts = []drift{
 		[]string{ones + ":{```diff wrong}: 01: \"Wrong: one too many\" does not compile:\n"}},
 	{"too few right variants", "mutants", ones, "right until=2a", "right",
 		[]string{"final/workshop/mutants/2a.md: 0 right variants for 2a: write at least 1"}},
+
+	{"claim that is false", "replay", first, "TestOne green", "TestOne red",
+		[]string{first + ":{<!-- now: TestOne}: the page says that TestOne is red, and it is green"}},
 
 	{"green before the code", "red", "step02-two/rpc/three_test.go", "Three() != 3", "Three() == 2",
 		[]string{"step02-two: TestThree of rpc/three_test.go passes on what start gives: make it fail"}},
