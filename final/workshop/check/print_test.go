@@ -3,7 +3,9 @@ package check
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +210,37 @@ Red is right here.
 `, printed(report, Printer{}))
 }
 
+// assertEditorsReadIt checks that the matchers in a learner's tasks.json find each
+// problem in plain output, and nothing else.
+func assertEditorsReadIt(t *testing.T, r *Report, plain string) {
+	t.Helper()
+	text, err := os.ReadFile("../starter/tasks.json")
+	require.NoError(t, err)
+	var file struct {
+		Tasks []struct {
+			ProblemMatcher struct {
+				Pattern struct {
+					Regexp                      string
+					File, Line, Column, Message int
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &file))
+	require.Len(t, file.Tasks, 2)
+	for _, task := range file.Tasks {
+		pattern := task.ProblemMatcher.Pattern
+		var found []Problem
+		for line := range strings.SplitSeq(plain, "\n") {
+			if m := regexp.MustCompile(pattern.Regexp).FindStringSubmatch(line); m != nil {
+				place := m[pattern.File] + ":" + m[pattern.Line] + ":" + m[pattern.Column]
+				found = append(found, Problem{place, m[pattern.Message]})
+			}
+		}
+		assert.Equal(t, r.Problems(), found)
+	}
+}
+
 func TestPlain_IsALineForEachProblem(t *testing.T) {
 	report := &Report{
 		Target: Target{Station: find(t, "03"), Dir: t.TempDir()},
@@ -222,6 +255,7 @@ func TestPlain_IsALineForEachProblem(t *testing.T) {
 	}
 	var b strings.Builder
 	Plain(&b, report)
+	assertEditorsReadIt(t, report, b.String())
 	assert.Equal(t, `rpc/a_test.go:5:1: TestB: expected 1, got 2 3
 rpc/a_test.go:6:1: TestB: first: second
 rpc/server.go:1:1: TestC: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b

@@ -11,6 +11,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/doctor"
+	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
 func init() { commands = append(commands, newDoctor) }
@@ -30,7 +31,7 @@ func newDoctor() *cobra.Command {
 			machine := &doctor.Machine{Root: root}
 			ready := machine.Examine(cmd.Context(), func(f doctor.Finding) { tell(w, f) })
 			if !ready {
-				return orInterrupted(cmd.Context(), errors.New("not ready: mend what is marked \"to do\", and run doctor again"))
+				return orInterrupted(cmd.Context(), errors.New("not ready: fix what is marked \"to do\", and run doctor again"))
 			}
 			fmt.Fprintln(w, "ready")
 			return nil
@@ -47,9 +48,13 @@ func tell(w io.Writer, f doctor.Finding) {
 	case f.Note != "":
 		mark = color.YellowString("%-5s", "note")
 	}
-	fmt.Fprintf(w, "%s  %-14s %s\n", mark, f.Name, f.Found)
-	if more != "" {
-		indent := strings.Repeat(" ", 22)
-		fmt.Fprintln(w, indent+strings.ReplaceAll(more, "\n", "\n"+indent))
+	indent := strings.Repeat(" ", 22)
+	line := func(text string) { fmt.Fprintln(w, wrap.Words(text, fitWidth(w), indent)) }
+	line(fmt.Sprintf("%s  %-14s %s", mark, f.Name, f.Found))
+	if more == "" {
+		return
+	}
+	for text := range strings.SplitSeq(more, "\n") {
+		line(indent + text)
 	}
 }

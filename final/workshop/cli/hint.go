@@ -34,17 +34,18 @@ func newHint() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		out := fitted(cmd.OutOrStdout())
 		if *answer {
-			return showAnswer(cmd.OutOrStdout(), target.Station, args)
+			return showAnswer(out, target.Station, args)
 		}
 		test, err := testFor(target, args)
 		if err != nil {
 			return err
 		}
 		if slices.Contains(target.Progress.NotRun, test) {
-			return nextCompilerHint(cmd.OutOrStdout(), target, test)
+			return nextCompilerHint(out, target, test)
 		}
-		return nextHint(cmd.OutOrStdout(), target, test)
+		return nextHint(out, target, test)
 	}
 	return cmd
 }

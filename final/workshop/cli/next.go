@@ -51,7 +51,7 @@ func newNext() *cobra.Command {
 		if err := move.Do(p); err != nil {
 			return err
 		}
-		return arrived(cmd.OutOrStdout(), root, p.Dir(), move, n.solve)
+		return arrived(fitted(cmd.OutOrStdout()), root, p.Dir(), move, n.solve)
 	}
 	return cmd
 }

@@ -74,9 +74,9 @@ func start(cmd *cobra.Command, station, arg string) error {
 	if err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
+	out := fitted(cmd.OutOrStdout())
 	if err := starter.Fetch(cmd.Context(), dir); err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "workshop: the folder is made, but its modules are not all here: "+
+		fmt.Fprintf(fitted(cmd.ErrOrStderr()), "workshop: the folder is made, but its modules are not all here: "+
 			"go there once with network, and run \"go test ./...\" and \"go tool workshop\"\n%v\n", err)
 	}
 	fmt.Fprintf(out, "%s is ready for %s, %s:\n%s.\n", dir, s.Name, s.Title, s.Adds)
@@ -132,7 +132,7 @@ func skipTo(cmd *cobra.Command, p *progress.Progress, station string) error {
 	if err := move.Do(p); err != nil {
 		return err
 	}
-	return arrived(cmd.OutOrStdout(), root, p.Dir(), move, true)
+	return arrived(fitted(cmd.OutOrStdout()), root, p.Dir(), move, true)
 }
 
 // quoted returns a path as shells want it.

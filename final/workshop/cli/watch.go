@@ -49,6 +49,9 @@ type watching struct {
 	options watch.Options
 }
 
+// waiting ends what is written of a check; editors wait for it.
+const waiting = "\nWaiting until you save a file. Ctrl-C ends this."
+
 // watch checks, and again after each change, until ctx ends. A check that is
 // under way when a file is saved is given up: its result would be of yesterday.
 func (w *watching) watch(ctx context.Context, dir string) error {
@@ -61,7 +64,7 @@ func (w *watching) watch(ctx context.Context, dir string) error {
 		if changed := w.once(ctx, target.Dir, changes); changed {
 			continue
 		}
-		fmt.Fprintln(w.screen, "\nWaiting until you save a file. Ctrl-C ends this.")
+		fmt.Fprintln(w.screen, waiting)
 		<-changes // closed when ctx ends
 	}
 	return nil

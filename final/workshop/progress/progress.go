@@ -135,6 +135,14 @@ func (p *Progress) RecordMistake(mistake string, tests []string) {
 	p.Mistake, p.NotRun = mistake, tests
 }
 
+// Forget drops what was seen of the tests of the learner's station: they are others now.
+func (p *Progress) Forget() {
+	p.Finished = slices.DeleteFunc(p.Finished, func(s string) bool { return s == p.Station })
+	delete(p.Passed, p.Station)
+	p.ToDo = nil
+	p.RecordMistake("", nil)
+}
+
 // CompilerHints is what hints about code that does not compile are counted under.
 const CompilerHints = "compiler"
 

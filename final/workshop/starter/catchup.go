@@ -80,7 +80,8 @@ func (m *Move) putIn(root string, code, tests course.Files) error {
 	if err != nil {
 		return err
 	}
-	before.tests[noteName], tests[noteName] = note(root, m.From), note(root, m.To)
+	addNotes(before.tests, root, m.From)
+	addNotes(tests, root, m.To)
 	for _, name := range code.Names() {
 		mine, err := readLF(m.path(name))
 		if err != nil {

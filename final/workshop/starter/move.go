@@ -1,6 +1,8 @@
 package starter
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,6 +27,9 @@ type Move struct {
 	write  course.Files
 	remove []string
 	solved []string // stations whose code is put in
+
+	update  bool         // it stays at the station, whose tests may be others now
+	shipped course.Files // then: all that the course has put there when it is done
 }
 
 // A Backup is a file of the learner's under its new name. Names are below the
@@ -117,7 +122,26 @@ func (m *Move) put(name string, data []byte) (undo func() error, err error) {
 	default:
 		undo = func() error { return removed(path) }
 	}
-	return undo, writeFiles(m.dir, course.Files{name: data})
+	return undo, putFile(path, data)
+}
+
+// putFile writes a file, whole or not at all, also if the tool is killed meanwhile.
+func putFile(path string, data []byte) error {
+	dir, base := filepath.Split(path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	// go does not look at a name that begins with a dot.
+	name := filepath.Join(dir, fmt.Sprintf(".%s.tmp%d", base, os.Getpid()))
+	tmp, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(name) // gone already if all went well
+	if _, err := tmp.Write(data); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	return durable.Replace(tmp, path)
 }
 
 // removed removes a file, if it is there.
@@ -137,12 +161,30 @@ func (m *Move) record(p *progress.Progress) {
 		delete(p.Given, name)
 	}
 	p.Give(m.write)
+	m.recordUpdate(p)
 	for _, station := range m.solved {
 		p.RecordSolved(station)
 	}
 	if p.Station != m.To.Name || len(m.solved) > 0 {
 		p.Station, p.ToDo = m.To.Name, nil
 		p.RecordMistake("", nil)
+	}
+}
+
+// recordUpdate notes an update. One that was interrupted may have written files that
+// this one found as they should be. What was seen of the tests before tells nothing of
+// those that are there now.
+func (m *Move) recordUpdate(p *progress.Progress) {
+	if !m.update {
+		return
+	}
+	for name, text := range m.shipped {
+		if mine, err := readLF(m.path(name)); err == nil && bytes.Equal(mine, text) {
+			p.Give(course.Files{name: text})
+		}
+	}
+	if len(m.write)+len(m.remove) > 0 {
+		p.Forget()
 	}
 }
 

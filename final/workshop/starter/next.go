@@ -44,7 +44,8 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 	if err != nil {
 		return nil, err
 	}
-	before.tests[noteName], now.tests[noteName] = note(root, from), note(root, to)
+	addNotes(before.tests, root, from)
+	addNotes(now.tests, root, to)
 	m.addCode(now)
 	if err := diff.Order(root, to, m.Stubs); err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (m *Move) replaceTests(before, now course.Files) error {
 		same := had && has && bytes.Equal(was, is) && m.solved == nil
 		switch {
 		case has && mine != nil && bytes.Equal(mine, is), !has && mine == nil:
-		case changed && (same || name == noteName): // the learner's stays
+		case changed && (same || isNote(name)): // the learner's stays
 		default:
 			m.replace(name, changed, is, has)
 		}

@@ -23,9 +23,10 @@ func note(root string, s course.Station) []byte {
     go tool workshop watch      does so whenever you save a file
     go tool workshop hint       helps with the first test that fails, a little more each time
     go tool workshop next       goes on to the next step or checkpoint
+    go tool workshop update     after a pull in the clone: brings the course's newer tests here
 
 "go test -timeout 30s ./..." works, too. Red is right at first: the functions that are yours to write return an error that says so.
-The files that end with _test.go, and testdata, are the course's; all else is yours.
+The files that end with _test.go, and testdata, are the course's; all else is yours. .vscode/tasks.json has check and watch as tasks.
 `)
 	return []byte(b.String())
 }

@@ -49,7 +49,7 @@ func Write(root string, s course.Station, dir string) error {
 		return err
 	}
 	maps.Copy(files, module)
-	files[noteName] = note(root, s)
+	addNotes(files, root, s)
 	if err := writeFiles(dir, files); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func isCourse(root, dir string) bool {
 	}
 	first, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
 	switch first {
-	case ".", ".git", ".github", ".ci", "final", "testdata":
+	case ".", ".git", ".github", ".ci", ".devcontainer", "final", "testdata":
 		return true
 	}
 	return slices.ContainsFunc(course.Stations, func(s course.Station) bool { return s.Step == first })

@@ -11,8 +11,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// label is what stands before a line's text, in a column of its own.
-var label = regexp.MustCompile(`^ *[^ ]+(?: [^ ]+)? {2,}`)
+// label is what stands before a line's text, in a column of its own: a word or two with
+// two spaces after them, or in a list's second level a word with a colon.
+var label = regexp.MustCompile(`^ *[^ ]+(?: [^ ]+)? {2,}|^    [^ ]+: `)
 
 // Words breaks a line into lines of at most width columns; each but the first begins
 // with indent. A word that is wider stays whole. With a width of 0 or less it returns

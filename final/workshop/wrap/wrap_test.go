@@ -18,6 +18,7 @@ func TestText_BreaksBetweenWords(t *testing.T) {
 		"below the text":          {"  one two three four five", "  one two three four\n  five"},
 		"beside a label":          {"new:  one, two, three, four", "new:  one, two,\n      three, four"},
 		"a label of two words":    {"to do  one two three four", "to do  one two three\n       four"},
+		"a label with a colon":    {"    a: one, two, three, four", "    a: one, two,\n       three, four"},
 		"code":                    {"    return fmt.Errorf(x, y, z)", "    return fmt.Errorf(x, y, z)"},
 		"colours have no width":   {"\x1b[31mone two three four\x1b[0m", "\x1b[31mone two three four\x1b[0m"},
 		"wide and accented runes": {"äöü äöü äöü äöü äöü äöü", "äöü äöü äöü äöü äöü\näöü"},
