@@ -225,7 +225,7 @@ func (c *Course) tryVariant(ctx context.Context, s course.Station, v variant, ru
 		args = append(args, "-count", strconv.Itoa(v.count))
 	}
 	if v.right {
-		return v.passes(ctx, folder, append(args, "-timeout", "30s"))
+		return v.passes(ctx, folder, append(args, "-timeout", "120s"))
 	}
 	for _, test := range v.tests {
 		if err := v.fails(ctx, folder, append(args, "-timeout", "10s"), test); err != nil {
