@@ -43,6 +43,7 @@ func TestNaive_CheckThenTakeSellsTheLastUnitTwice(t *testing.T) {
 		synctest.Wait()
 		close(checked)
 		customers.Wait()
+		t.Logf("there was 1 unit, and 2 customers took it: %d left", inv.CheckStock("item1"))
 		assert.Equal(t, -1, inv.CheckStock("item1"))
 	})
 }

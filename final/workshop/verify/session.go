@@ -78,7 +78,7 @@ type sessions struct {
 	page  *Page
 	cache string
 	own   *console.Session
-	red   map[string]*console.Session
+	red   map[string]*console.Session // by the station's name, with its code or without
 }
 
 func (s *sessions) end() {
@@ -111,7 +111,7 @@ func (s *sessions) run(ctx context.Context, b *lesson.Block) ran {
 // of returns the session that a block runs in, and whether its last command
 // stays.
 func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, err error) {
-	red := false
+	red, solved := false, false
 	station := s.page.Station
 	for _, word := range b.Rest(1) {
 		switch found, err := course.Find(word); {
@@ -119,11 +119,13 @@ func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, er
 			stays = true
 		case word == "red":
 			red = true
+		case word == "solved":
+			red, solved = true, true
 		case word == "order":
 		case err == nil:
 			station = &found
 		default:
-			return nil, false, fmt.Errorf("%q is neither stays, red, order nor a station", word)
+			return nil, false, fmt.Errorf("%q is neither stays, red, solved, order nor a station", word)
 		}
 	}
 	if !red {
@@ -131,9 +133,9 @@ func (s *sessions) of(b *lesson.Block) (session *console.Session, stays bool, er
 		return session, stays, err
 	}
 	if station == nil {
-		return nil, false, fmt.Errorf("which station? write it behind red, such as 5a")
+		return nil, false, fmt.Errorf("which station? write it behind red or solved, such as 5a")
 	}
-	session, err = s.inStarted(*station)
+	session, err = s.inStarted(*station, solved)
 	return session, stays, err
 }
 

@@ -9,9 +9,14 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/verify/console"
 )
 
-// inStarted returns the session in a folder that start makes for a station.
-func (s *sessions) inStarted(station course.Station) (*console.Session, error) {
-	if session, ok := s.red[station.Name]; ok {
+// inStarted returns the session in a folder that start makes for a station, and
+// into which the station's code is put if solved.
+func (s *sessions) inStarted(station course.Station, solved bool) (*console.Session, error) {
+	name := station.Name
+	if solved {
+		name += " solved"
+	}
+	if session, ok := s.red[name]; ok {
 		return session, nil
 	}
 	parent, err := os.MkdirTemp(s.cache, "start")
@@ -25,7 +30,12 @@ func (s *sessions) inStarted(station course.Station) (*console.Session, error) {
 	if err := starter.Write(s.c.Root, station, dir); err != nil {
 		return nil, err
 	}
+	if solved {
+		if err := starter.Solve(s.c.Root, station, dir); err != nil {
+			return nil, err
+		}
+	}
 	session := &console.Session{Dir: dir, Cache: s.cache, Show: map[string]string{dir: mine, s.c.Root: clone}}
-	s.red[station.Name] = session
+	s.red[name] = session
 	return session, nil
 }
