@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,12 +122,7 @@ func (c *Client) Close() error {
 
 // shut is Close for a member.
 func (c *Client) shut() {
-	c.mu.Lock()
-	c.closed = true
-	c.stop()
-	all := slices.Collect(maps.Keys(c.all))
-	c.mu.Unlock()
-	for _, conn := range all {
+	for _, conn := range c.end() {
 		conn.fail(ErrClientClosed)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -165,13 +167,25 @@ func (c *Client) gone(conn *clientConn) {
 
 // drain ends the client once the calls in flight are answered.
 func (c *Client) drain() {
-	c.mu.Lock()
-	c.closed = true
-	c.stop()
-	c.mu.Unlock()
-	if conn := c.conn.Load(); conn != nil {
+	for _, conn := range c.end() {
 		conn.drain()
 	}
+}
+
+// end lets the client make no more connections, and returns those that there are.
+func (c *Client) end() []*clientConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.stop()
+	return slices.Collect(maps.Keys(c.all))
+}
+
+// hasEnded reports whether a client that was drained has no connection left.
+func (c *Client) hasEnded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all) == 0
 }
 
 // hope returns what a call that waits can expect of c.

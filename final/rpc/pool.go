@@ -40,6 +40,7 @@ type Pool struct {
 	options clientOptions
 	caller  Caller
 	stop    context.CancelFunc // ends resolving
+	leaving []*Client          // no members any more, with calls in flight; guarded by the group's mu
 }
 
 // NewPool returns a pool over the addresses that resolver gives. Close ends it. It
@@ -136,6 +137,7 @@ func (p *Pool) replace(addrs []string) (gone []*Client) {
 	}
 	p.admitSomeLocked()
 	p.members.Store(&members)
+	p.leaving = append(slices.DeleteFunc(p.leaving, (*Client).hasEnded), gone...)
 	return gone
 }
 
@@ -161,7 +163,12 @@ func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pendin
 // Close fails the calls in flight and closes all connections. It may be called again.
 func (p *Pool) Close() error {
 	p.stop()
-	for _, c := range p.group.close() {
+	members := p.group.close() // from here on no member leaves
+	p.mu.Lock()
+	leaving := p.leaving
+	p.leaving = nil
+	p.mu.Unlock()
+	for _, c := range append(members, leaving...) {
 		c.shut()
 	}
 	return nil

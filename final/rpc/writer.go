@@ -202,13 +202,24 @@ func (w *writer) write(timeout time.Duration) (more bool, err error) {
 	return more, err
 }
 
+// writeRest trusts a user's connection as little as it can: without an error all
+// is written, whatever number Write returns.
 func (w *writer) writeRest() (written int, err error) {
-	if len(w.rest) > 1 {
-		n, err := w.rest.WriteTo(w.conn)
-		return int(n), err
+	size := 0
+	for _, part := range w.rest {
+		size += len(part)
 	}
-	written, err = w.conn.Write(w.rest[0])
-	w.rest[0] = w.rest[0][written:]
+	if len(w.rest) > 1 {
+		var n int64
+		n, err = w.rest.WriteTo(w.conn)
+		written = int(n)
+	} else if written, err = w.conn.Write(w.rest[0]); err != nil {
+		written = max(0, min(written, size))
+		w.rest[0] = w.rest[0][written:]
+	}
+	if err == nil {
+		return size, nil
+	}
 	return written, err
 }
 
