@@ -231,25 +231,26 @@ func checkReply(method string, reply any) error {
 }
 
 // send appends the request. All its errors are about calls that never ran, and
-// give the slot back.
+// give the slot back. So does a marshaler that ends the goroutine by runtime.Goexit.
 func (c *clientConn) send(ctx context.Context, method string, params, reply any) (*clientCall, error) {
+	sent := false
+	defer func() {
+		if !sent {
+			c.release()
+		}
+	}()
 	o := optionsFrom(ctx)
 	head := requestHead{method: method, metadata: o.metadata}
 	params = o.frozen.thaw(params)
 	body, flags, err := c.encode(&head, params)
+	if err != nil {
+		return nil, err
+	}
 	call := c.owner.records.Get().(*clientCall)
 	call.reply = reply
 	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
-
-	c.out.mu.Lock()
-	if err == nil {
-		err = c.appendCallLocked(call, &head, params, body, flags)
-	}
-	if err != nil {
-		c.releaseLocked()
-	}
-	start, busy := c.out.startLocked(), c.inFlight > 1
-	c.out.mu.Unlock()
+	start, busy, err := c.appendCall(call, &head, params, body, flags)
+	sent = err == nil
 	if start {
 		flush(&c.out, busy)
 	}
@@ -257,6 +258,22 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		return nil, err
 	}
 	return call, nil
+}
+
+// appendCall takes the lock for appendCallLocked. It reports whether the caller has
+// to flush, and whether other calls are in flight.
+func (c *clientConn) appendCall(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) (start, busy bool, err error) {
+	returned := false
+	c.out.mu.Lock()
+	defer func() {
+		if !returned && c.codec == Gob {
+			c.gobOut.reset() // a GobEncoder has ended the goroutine
+		}
+		c.out.mu.Unlock()
+	}()
+	err = c.appendCallLocked(call, head, params, body, flags)
+	returned = true
+	return c.out.startLocked(), c.inFlight > 1, err
 }
 
 func (h *requestHead) check() error {

@@ -65,12 +65,19 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 	}
 }
 
-// attempt makes the call once, on a connection that has a slot for it.
-func (g *group) attempt(ctx context.Context, conn *clientConn, method string, params, reply any) error {
-	c := conn.owner
+// attempt makes the call once, on a connection that has a slot for it. If a
+// marshaler ends the goroutine, by runtime.Goexit, another call may decide a trial.
+func (g *group) attempt(ctx context.Context, conn *clientConn, method string, params, reply any) (err error) {
+	c, returned := conn.owner, false
 	c.calls.Add(1)
-	err := conn.call(ctx, method, params, reply)
-	c.calls.Add(-1)
+	defer func() {
+		c.calls.Add(-1)
+		if !returned {
+			c.server.endTrial()
+		}
+	}()
+	err = conn.call(ctx, method, params, reply)
+	returned = true
 	g.judge(c, conn, err)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -157,12 +158,14 @@ type (
 	panicsInJSON struct{ A int }
 	exitsInJSON  struct{ A int }
 	panicsInGob  struct{ A int }
+	exitsInGob   struct{ A int }
 )
 
 func (panicsInJSON) MarshalJSON() ([]byte, error) { panic("secret") }
 func (*panicsInJSON) UnmarshalJSON([]byte) error  { panic("secret") }
 func (exitsInJSON) MarshalJSON() ([]byte, error)  { runtime.Goexit(); return nil, nil }
 func (*exitsInJSON) UnmarshalJSON([]byte) error   { runtime.Goexit(); return nil }
+func (exitsInGob) GobEncode() ([]byte, error)     { runtime.Goexit(); return nil, nil }
 func (panicsInGob) GobEncode() ([]byte, error)    { panic("secret") }
 func (*panicsInGob) GobDecode([]byte) error       { panic("secret") }
 
@@ -235,6 +238,30 @@ func TestServer_GoexitInUserCodeIsAnsweredAndLeaksNothing(t *testing.T) {
 				assert.Error(t, err)
 				assert.NotErrorIs(t, err, context.DeadlineExceeded)
 				require.NoError(t, srv.Close(), "nothing is left that Close would wait for")
+			})
+		})
+	}
+}
+
+// A call whose params end its goroutine leaves its place to others.
+func TestClient_GoexitInAMarshalerLeaksNothing(t *testing.T) {
+	for codec, params := range map[Codec]any{JSON: exitsInJSON{}, Gob: exitsInGob{}} {
+		t.Run(codec.Name(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv := NewServer(WithMaxInFlight(1), WithCodecs(Gob))
+				require.NoError(t, srv.RegisterFunc("Test.Double", func(n int) (int, error) { return 2 * n, nil }))
+				client := pipe(t, srv, WithCodec(codec))
+				for n := range 3 {
+					ended := make(chan struct{})
+					go func() {
+						defer close(ended)
+						client.Call(t.Context(), "Test.Double", params, nil)
+					}()
+					<-ended
+					var got int
+					require.NoError(t, client.Call(timeout(t, time.Second), "Test.Double", n, &got))
+					assert.Equal(t, 2*n, got)
+				}
 			})
 		})
 	}
