@@ -62,16 +62,28 @@ func TestServer_SaysThatALineIsTooLong(t *testing.T) {
 	})
 }
 
+// shortOfMemory is a listener whose connections take little that is not read.
+type shortOfMemory struct{ net.Listener }
+
+func (l shortOfMemory) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetReadBuffer(64 << 10)
+	}
+	return conn, err
+}
+
 func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe knows no reset
 	require.NoError(t, err)
 	srv := &Server{}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(shortOfMemory{ln}) }()
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	write(t, conn, strings.Repeat("x", 16*maxLine)+"\n")
+	conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // for a write that waits until the server reads
+	write(t, conn, strings.Repeat("x", 2*maxLine)+"\n")
 	conn.(*net.TCPConn).CloseWrite()
 	got, err := io.ReadAll(conn)
 	require.NoError(t, err, "an end, not a reset")
