@@ -80,7 +80,7 @@ var drifts = []drift{
 		[]string{second + ": One of rpc/one.go changes at 2a and is not quoted: add ```diff type rpc/one.go One",
 			third + ": One of rpc/two.go changes at 2b and is not quoted: add ```diff type rpc/two.go One"}},
 	{"quoted twice", "complete", third, "All tests pass.", "```go type rpc/three.go Three\n```",
-		[]string{third + ":{```go type rpc/three.go}: Three of rpc/three.go is quoted in line 23 already: quote it once"}},
+		[]string{third + ":{```go type rpc/three.go}: Three of rpc/three.go is quoted in line 25 already: quote it once"}},
 
 	{"excerpt changed", "text", "testdata/wire/lines.txt", "S \"hello\\n\"", "S \"hallo\\n\"",
 		[]string{first + ":{```text}: the file has not these lines, and its first and last do not stand there once"}},
