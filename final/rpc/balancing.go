@@ -42,17 +42,19 @@ func (c *Client) hasRoom() bool {
 	return conn != nil && !conn.full.Load() && !conn.over.Load()
 }
 
-// takeSlot returns c's connection, which has taken a slot for a call, or nil.
-func (c *Client) takeSlot() *clientConn {
-	conn := c.conn.Load()
+// takeSlot returns c's connection, which has taken a slot for a call, or nil. It
+// reports whether the call decides a trial.
+func (c *Client) takeSlot() (conn *clientConn, trial bool) {
+	conn = c.conn.Load()
 	if conn == nil || !conn.acquire() {
-		return nil
+		return nil, false
 	}
-	if ok, _ := c.mayTake(); !ok {
+	ok, trial := c.mayTake()
+	if !ok {
 		conn.release()
-		return nil
+		return nil, false
 	}
-	return conn
+	return conn, trial
 }
 
 // choose returns the member for a call, never one in tried, or nil if none can

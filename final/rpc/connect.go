@@ -75,8 +75,8 @@ func (c *Client) keepConnecting(pause time.Duration) {
 func (c *Client) attempted(failed *Error) (pause time.Duration, again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lastErr.Store(failed)
-	if failed != nil {
+	if failed != nil { // else greeted has noted it, and the connection may have broken since
+		c.lastErr.Store(failed)
 		c.backOffLocked()
 	}
 	again = c.conn.Load() == nil && !c.closed && c.group.queue.n.Load() > 0
@@ -123,6 +123,7 @@ func (c *Client) greeted(conn *clientConn) {
 	closed := c.closed
 	if !closed {
 		c.conn.Store(conn)
+		c.lastErr.Store(nil)
 	}
 	c.mu.Unlock()
 	switch {

@@ -36,8 +36,14 @@ const (
 // beginTrial reports whether the caller has the one call that decides.
 func (s *server) beginTrial() bool { return s.standing.CompareAndSwap(onTrial, tried) }
 
-// endTrial leaves the decision to another call.
+// endTrial leaves the decision to another call. It is for the one that has the trial.
 func (s *server) endTrial() { s.standing.CompareAndSwap(tried, onTrial) }
+
+// endTrial is for a trial that has lasted: calls may wait for their turn.
+func (g *group) endTrial(s *server) {
+	s.endTrial()
+	g.changed()
+}
 
 // mayTake reports whether c may have a call, and whether that is the one that decides.
 func (c *Client) mayTake() (ok, trial bool) {
@@ -52,8 +58,9 @@ func (c *Client) mayTake() (ok, trial bool) {
 	return c.group.desperate(), false
 }
 
-// judge updates what is known of c's server from the outcome of a call.
-func (g *group) judge(c *Client, conn *clientConn, err error) {
+// judge updates what is known of c's server from the outcome of a call, which may
+// be the one that decides its trial.
+func (g *group) judge(c *Client, conn *clientConn, trial bool, err error) {
 	s := c.server
 	switch {
 	case g.options.ejectAfter <= 0:
@@ -63,8 +70,8 @@ func (g *group) judge(c *Client, conn *clientConn, err error) {
 		}
 	case conn.failed(err):
 		g.failed(c)
-	default:
-		s.endTrial()
+	case trial:
+		g.endTrial(s)
 	}
 }
 

@@ -328,10 +328,10 @@ func TestPool_TrialDecidesWhateverWasCounted(t *testing.T) {
 		pool, _ := moodyPool(t, newNetwork(), []string{"a", "b"})
 		c := (*pool.members.Load())[0]
 		c.server.standing.Store(tried)
-		pool.judge(c, c.conn.Load(), nil)
+		pool.judge(c, c.conn.Load(), true, nil)
 		assert.Equal(t, admitted, c.server.standing.Load())
 		c.server.standing.Store(tried)
-		pool.judge(c, c.conn.Load(), Errorf(Unavailable, "away"))
+		pool.judge(c, c.conn.Load(), true, Errorf(Unavailable, "away"))
 		assert.Equal(t, ejected, c.server.standing.Load())
 	})
 }
@@ -343,7 +343,7 @@ func TestPool_OldPauseEndsNothing(t *testing.T) {
 		servers[0].mood.Store("unavailable")
 		require.Equal(t, 1, callMany(t, pool, 10))
 		c := (*pool.members.Load())[0]
-		pool.judge(c, c.conn.Load(), nil) // a call that began earlier
+		pool.judge(c, c.conn.Load(), false, nil) // a call that began earlier
 		require.Empty(t, ejectedOf(pool))
 		c.server.ejections = 10
 		require.Equal(t, 1, callMany(t, pool, 10))

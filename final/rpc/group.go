@@ -56,7 +56,7 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 		if err != nil {
 			return afterAttempts(err, t.mayHaveRun)
 		}
-		if err = g.attempt(ctx, conn, method, params, reply); err == nil {
+		if err = g.attempt(ctx, conn, t.trial, method, params, reply); err == nil {
 			return nil
 		}
 		if !g.mayGoOn(ctx, &t, conn.owner, err) {
@@ -67,18 +67,18 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 
 // attempt makes the call once, on a connection that has a slot for it. If a
 // marshaler ends the goroutine, by runtime.Goexit, another call may decide a trial.
-func (g *group) attempt(ctx context.Context, conn *clientConn, method string, params, reply any) (err error) {
+func (g *group) attempt(ctx context.Context, conn *clientConn, trial bool, method string, params, reply any) (err error) {
 	c, returned := conn.owner, false
 	c.calls.Add(1)
 	defer func() {
 		c.calls.Add(-1)
-		if !returned {
-			c.server.endTrial()
+		if !returned && trial {
+			g.endTrial(c.server)
 		}
 	}()
 	err = conn.call(ctx, method, params, reply)
 	returned = true
-	g.judge(c, conn, err)
+	g.judge(c, conn, trial, err)
 	return err
 }
 
@@ -86,6 +86,7 @@ func (g *group) attempt(ctx context.Context, conn *clientConn, method string, pa
 type tries struct {
 	written    int // requests handed to Write
 	mayHaveRun bool
+	trial      bool          // the attempt under way decides the trial of its server
 	waited     time.Duration // for a slot, without a deadline
 
 	// A round is over when each member that can take the call has been tried.
@@ -139,28 +140,30 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 				return nil, err
 			}
 		}
-		if conn := g.takeNow(t.tried); conn != nil {
+		var conn *clientConn
+		if conn, t.trial = g.takeNow(t.tried); conn != nil {
 			return conn, nil
 		}
 		w := &waitingCall{done: make(chan struct{}), tried: t.tried}
 		if err := g.wait(ctx, t, w); err != nil || w.outcome != nobodyElse {
+			t.trial = w.trial
 			return w.conn, err
 		}
 	}
 }
 
 // takeNow returns a connection if one has room and nobody waits for it.
-func (g *group) takeNow(tried []*Client) *clientConn {
+func (g *group) takeNow(tried []*Client) (conn *clientConn, trial bool) {
 	for g.queue.n.Load() == 0 {
 		c := g.choose(*g.members.Load(), tried)
 		if c == nil {
-			return nil
+			return nil, false
 		}
-		if conn := c.takeSlot(); conn != nil {
-			return conn
+		if conn, trial = c.takeSlot(); conn != nil {
+			return conn, trial
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // nobodyBut reports whether no member but those in tried can take a call, now or
@@ -189,7 +192,7 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	t.waited += time.Since(begun)
 	switch err := ctx.Err(); {
 	case err != nil:
-		w.giveBack()
+		g.giveBack(w)
 		g.blame(begun, err)
 		return g.gaveUp(err)
 	case !out:
@@ -220,10 +223,12 @@ func (g *group) patience(ctx context.Context, t *tries, w *waitingCall) (timeUp 
 }
 
 // giveBack is for a call that has left when its slot was taken.
-func (w *waitingCall) giveBack() {
+func (g *group) giveBack(w *waitingCall) {
 	if w.conn != nil && !w.ping {
-		w.conn.owner.server.endTrial()
 		w.conn.release()
+		if w.trial {
+			g.endTrial(w.conn.owner.server)
+		}
 	}
 	w.conn = nil
 }

@@ -24,6 +24,7 @@ type waitingCall struct {
 	done    chan struct{}
 	place   *list.Element // nil once it is out; guarded by the queue's mu
 	conn    *clientConn   // has taken a slot for it
+	trial   bool          // its outcome decides the trial of conn's server
 	outcome waitOutcome
 
 	needs hope      // the least for which it waits

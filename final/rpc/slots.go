@@ -54,11 +54,14 @@ func (c *clientConn) grantLocked() {
 }
 
 func (c *clientConn) grantOneLocked(queue *callQueue) bool {
-	ok, trial := c.owner.mayTake()
+	ok, trial, free := true, false, c.freeLocked()
+	if free { // without a slot it is about pings only, which decide nothing
+		ok, trial = c.owner.mayTake()
+	}
 	if !ok {
 		return false
 	}
-	w := queue.pop(c.owner, c.freeLocked())
+	w := queue.pop(c.owner, free)
 	if trial && (w == nil || w.ping) {
 		c.owner.server.endTrial()
 	}
@@ -67,6 +70,7 @@ func (c *clientConn) grantOneLocked(queue *callQueue) bool {
 	}
 	if !w.ping {
 		c.inFlight++
+		w.trial = trial
 	}
 	w.conn = c
 	close(w.done)

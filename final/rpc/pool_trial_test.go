@@ -1,0 +1,131 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// poolOnTrial is a pool of "well" and "ill", of which ill is on trial and hangs.
+// One call that began before its ejection is still in flight on it.
+func poolOnTrial(t *testing.T) (pool *Pool, servers []*moody, leave func() error) {
+	t.Helper()
+	pool, servers = moodyPool(t, newNetwork(), []string{"well", "ill"}, WithEjection(1, time.Second, time.Second))
+	servers[0].mood.Store("hangs") // so that the early calls go to both
+	servers[1].mood.Store("hangs")
+	ctx, cancel := context.WithCancel(t.Context())
+	early := []*Pending{pool.Go(ctx, checkStock.Name(), stockRequest{}, nil), pool.Go(ctx, checkStock.Name(), stockRequest{}, nil)}
+	synctest.Wait()
+	servers[0].mood.Store("")
+	require.Equal(t, 1, callMany(t, pool, 10))
+	require.Equal(t, []string{"ill"}, ejectedOf(pool))
+	<-time.After(time.Second)
+	synctest.Wait()
+	return pool, servers, func() error {
+		cancel()
+		return errors.Join(early[0].Wait(), early[1].Wait())
+	}
+}
+
+// A call that began before the ejection says nothing of the trial when its caller leaves.
+func TestPool_OnlyTheTrialsCallEndsTheTrial(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pool, servers, leave := poolOnTrial(t)
+		trial := pool.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
+		synctest.Wait()
+		came := servers[1].came.Load()
+		require.ErrorIs(t, leave(), Canceled)
+		assert.Zero(t, callMany(t, pool, 100), "no second call while it lasts")
+		assert.Equal(t, came, servers[1].came.Load())
+		pool.Close()
+		assert.ErrorIs(t, trial.Wait(), ErrClientClosed)
+	})
+}
+
+// A call that was given a slot while its context ended gives back only what it had.
+func TestPool_ALateGrantEndsNoTrialOfOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pool, _ := moodyPool(t, newNetwork(), []string{"a", "b"})
+		c := (*pool.members.Load())[0]
+		for _, trial := range []bool{false, true} {
+			conn := c.conn.Load()
+			require.True(t, conn.acquire())
+			c.server.standing.Store(tried)
+			pool.giveBack(&waitingCall{conn: conn, trial: trial})
+			assert.Equal(t, map[bool]int32{false: tried, true: onTrial}[trial], c.server.standing.Load())
+			assert.Zero(t, conn.inFlight)
+		}
+	})
+}
+
+// slowParams fail to encode once they may.
+type slowParams struct{ fail chan struct{} }
+
+func (p slowParams) MarshalJSON() ([]byte, error) {
+	<-p.fail
+	return nil, errors.New("cannot be encoded")
+}
+
+// A trial that ends without a decision leaves the server to the calls that wait.
+func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		inv, ill := newInventory(), newMoody(t)
+		well := inv.server(t, WithMaxInFlight(1))
+		defer well.Close()
+		n.set("well", well)
+		n.set("ill", ill.Server)
+		pool := NewPool(StaticResolver{"well", "ill"}, WithDialer(n.dial), WithEjection(1, time.Second, time.Second))
+		defer pool.Close()
+		warm(t, pool)
+		ill.mood.Store("unavailable")
+		require.Equal(t, 1, callMany(t, pool, 10))
+		ill.mood.Store("")
+		<-time.After(time.Second)
+		synctest.Wait()
+		params := slowParams{make(chan struct{})}
+		trial := make(chan error, 1)
+		go func() { trial <- pool.Call(t.Context(), checkStock.Name(), params, nil) }()
+		synctest.Wait()
+		held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
+		synctest.Wait()
+		waits := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+		synctest.Wait()
+		begun := time.Now()
+		close(params.fail)
+		assert.ErrorIs(t, <-trial, InvalidArgument)
+		assert.NoError(t, waits.Wait())
+		assert.Zero(t, time.Since(begun))
+		close(inv.hold)
+		assert.NoError(t, held.Wait())
+	})
+}
+
+// breaking accepts each hello and then breaks the connection.
+func breaking(conn net.Conn) {
+	defer conn.Close()
+	if _, err := readHello(conn, maxHello); err == nil {
+		conn.Write((&serverHello{maxInFlight: 1, maxMessage: 1024}).append(nil))
+	}
+}
+
+// The reason is known although the attempt to connect has succeeded.
+func TestPool_SaysThatConnectionsBreakAfterTheirHello(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["a"] = breaking
+		for range 50 { // the end of the connection and that of the attempt race
+			pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial))
+			err := callFor(t, pool, time.Millisecond) // less than backoff's first pause
+			require.Error(t, err)
+			assert.NotEqual(t, "rpc: deadline_exceeded: connecting to a: context deadline exceeded", err.Error(), "it says why")
+			pool.Close()
+		}
+	})
+}
