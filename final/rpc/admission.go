@@ -61,10 +61,10 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 // goroutine by runtime.Goexit, as a test's FailNow does. Another goroutine reads
 // on, but a gob stream that was left in the middle cannot be read any further.
 func (c *serverConn) readerExited(id uint64) {
-	e := unrun(Errorf(Internal, "a hook or a decoder ended its goroutine"))
+	e := unrun(Errorf(Internal, "%w", errExited))
 	c.control(true, func(dst []byte) []byte { return appendError(dst, id, e, c.maxReply) })
 	if c.codec == Gob {
-		c.finish(fmt.Errorf("%w: a decoder ended its goroutine", errGobStream))
+		c.finish(fmt.Errorf("%w: %w", errGobStream, errExited))
 		return
 	}
 	go c.readInline()

@@ -110,6 +110,7 @@ func (c *clientConn) start() {
 
 // run says hello and then reads until the connection ends.
 func (c *clientConn) run() {
+	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
 	if err != nil {
 		c.fail(err)
@@ -506,8 +507,13 @@ func (c *clientConn) handleReply(f *frame) error {
 			return err
 		}
 	}
-	call := c.claim(f.id)
-	defer func() { putBuffer(f.large) }()
+	call, exited := c.claim(f.id), true
+	defer func() {
+		putBuffer(f.large)
+		if exited && call != nil {
+			c.decoderExited(call)
+		}
+	}()
 	if call == nil && c.goAway != nil {
 		return nil // refused by the go-away as well
 	}
@@ -527,11 +533,22 @@ func (c *clientConn) handleReply(f *frame) error {
 			result.room = c.in.limit - minLength
 		}
 	}
+	exited = false
 	if call != abandoned {
 		call.result = result
 		call.done <- struct{}{}
 	}
 	return broken
+}
+
+// decoderExited ends the connection, and then a call whose reply's decoder has
+// ended the goroutine that reads: no new call may begin on it.
+func (c *clientConn) decoderExited(call *clientCall) {
+	c.fail(errExited)
+	if call != abandoned {
+		call.result.err = Errorf(Internal, "decode the reply: %w", errExited)
+		call.done <- struct{}{}
+	}
 }
 
 // claim takes a call out of pending: from then on it is the claimer's to end.
@@ -552,10 +569,7 @@ func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error
 	if call == abandoned || call.reply == nil {
 		failed = c.gobIn.decode(f.payload, f.flags, nil)
 	} else {
-		emptied := values.Empty(call.reply, len(f.payload) == 0)
-		if failed = c.gobIn.decode(f.payload, f.flags, emptied.Into); failed != nil {
-			emptied.Restore()
-		}
+		failed = c.decodeGobInto(call.reply, f)
 	}
 	if failed == nil {
 		return nil, nil
@@ -564,6 +578,19 @@ func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error
 		broken = failed
 	}
 	return Errorf(Internal, "decode the reply: %w", failed), broken
+}
+
+// decodeGobInto leaves reply as it was unless decoding succeeds.
+func (c *clientConn) decodeGobInto(reply any, f *frame) error {
+	emptied, decoded := values.Empty(reply, len(f.payload) == 0), false
+	defer func() {
+		if !decoded {
+			emptied.Restore()
+		}
+	}()
+	err := c.gobIn.decode(f.payload, f.flags, emptied.Into)
+	decoded = err == nil
+	return err
 }
 
 // keep holds on to a frame's payload: in the large buffer, or by a copy.
@@ -646,16 +673,18 @@ func (c *clientConn) fail(err error) {
 	c.conn.Close()
 	close(c.ended)
 	c.owner.gone(c)
-	c.events.closed()
-	for id, call := range calls {
-		if call != abandoned {
-			lost := lostError(err)
-			lost.handed = id <= leftID
-			lost.neverRan = !lost.handed || known && call.end > sent
-			call.result.err = lost
-			call.done <- struct{}{}
+	defer func() { // also if the observer ends this goroutine
+		for id, call := range calls {
+			if call != abandoned {
+				lost := lostError(err)
+				lost.handed = id <= leftID
+				lost.neverRan = !lost.handed || known && call.end > sent
+				call.result.err = lost
+				call.done <- struct{}{}
+			}
 		}
-	}
+	}()
+	c.events.closed()
 }
 
 func lostError(err error) *Error {

@@ -91,7 +91,7 @@ func (c *Client) attempted(failed *Error) (pause time.Duration, again bool) {
 
 // open makes one attempt to connect and returns when the hellos are exchanged.
 func (c *Client) open() error {
-	conn, err := c.dial()
+	conn, err := c.dialApart()
 	if err != nil {
 		return err
 	}
@@ -302,6 +302,18 @@ func backoff(least, longest time.Duration, failures int) time.Duration {
 		pause -= rand.N(pause / 2)
 	}
 	return pause
+}
+
+// dialApart is dial on a goroutine of its own: a user's code, which may end it, runs.
+func (c *Client) dialApart() (conn net.Conn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = errors.New("the dialer ended its goroutine")
+		conn, err = c.dial()
+	}()
+	<-done
+	return conn, err
 }
 
 // dial connects and, with TLS, shakes hands.

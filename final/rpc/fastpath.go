@@ -194,6 +194,14 @@ func (c *clientConn) readOwn(ctx context.Context, call *clientCall) {
 	if c.in.armed.Before(now.Add(briefly)) {
 		c.in.armed = time.Time{} // the deadline that is set comes too soon: set one that serves many calls
 	}
+	exited := true
+	defer func() {
+		if exited {
+			c.fail(errExited)
+		}
+		c.in.hurry = time.Time{}
+		c.leaveRole(readerCaller)
+	}()
 	for len(call.done) == 0 {
 		f, err := c.in.next()
 		if err == errHurry {
@@ -207,8 +215,7 @@ func (c *clientConn) readOwn(ctx context.Context, call *clientCall) {
 			break
 		}
 	}
-	c.in.hurry = time.Time{}
-	c.leaveRole(readerCaller)
+	exited = false
 }
 
 // serverFast is what a serverConn needs to run calls while reading. turn is odd
@@ -252,6 +259,8 @@ var errTakenOver = Errorf(Internal, "another goroutine reads")
 
 // sendReplies writes the replies to all calls that came in one read.
 func (c *serverConn) sendReplies() {
+	sent := false
+	defer c.finishUnless(&sent)
 	c.inline().unsent = false
 	c.out.mu.Lock()
 	start := c.out.startLocked()
@@ -259,6 +268,7 @@ func (c *serverConn) sendReplies() {
 	if start {
 		flush(&c.out, false)
 	}
+	sent = true
 }
 
 // startInline runs a non-blocking method here, any other one as ever. A large or

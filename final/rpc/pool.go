@@ -67,7 +67,7 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 	pause := p.options.backoffMin
 	for ctx.Err() == nil {
 		begun := time.Now()
-		err := resolve(ctx, resolver, p.update)
+		err := resolveApart(ctx, resolver, p.update)
 		if ctx.Err() != nil {
 			return
 		}
@@ -83,6 +83,18 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 		}
 		pause = min(2*pause, p.options.backoffMax)
 	}
+}
+
+// resolveApart is resolve on a goroutine of its own, which the resolver may end.
+func resolveApart(ctx context.Context, resolver Resolver, update func([]string)) (err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = errors.New("it ended its goroutine")
+		err = resolve(ctx, resolver, update)
+	}()
+	<-done
+	return err
 }
 
 // resolve returns why the resolver returned. A panic is a reason like others.

@@ -259,6 +259,7 @@ func (s *Server) serveConn(c *serverConn) {
 		s.mu.Unlock()
 	}()
 	if obs := s.options.observer; obs != nil {
+		defer c.conn.Close() // if ConnOpened ends this goroutine
 		obs.ConnOpened()
 		defer obs.ConnClosed()
 	}

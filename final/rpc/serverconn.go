@@ -68,12 +68,17 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 // serve runs the connection from hello to end and returns when its handlers have.
 func (c *serverConn) serve() {
 	if err := c.hello(); err != nil {
+		defer c.conn.Close()
+		defer close(c.finished)
 		c.server.report(fmt.Errorf("rpc: %s: %w", c.peer.Addr, err))
-		close(c.finished)
-		c.conn.Close()
 		return
 	}
+	defer c.awaitEnd() // also if a hook ends this goroutine: another one reads on then
 	serverRead(c)
+}
+
+// awaitEnd waits until reading has ended and the handlers have returned.
+func (c *serverConn) awaitEnd() {
 	<-c.finished
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -84,11 +89,19 @@ func (c *serverConn) serve() {
 
 // finish is what the reading goroutine does last.
 func (c *serverConn) finish(err error) {
+	defer close(c.finished)
+	defer c.end() // also if an error handler ends this goroutine
 	if !errors.Is(err, io.EOF) {
 		c.goAway(err)
 	}
-	c.end()
-	close(c.finished)
+}
+
+// finishUnless is deferred around a user's code that the reading goroutine calls,
+// which may end it.
+func (c *serverConn) finishUnless(returned *bool) {
+	if !*returned {
+		c.finish(errExited)
+	}
 }
 
 // hello reads the client's and answers. A refusal is said before it is returned.
@@ -194,9 +207,12 @@ func (c *serverConn) read() {
 
 // next returns the next frame; a connection with calls in flight is not idle.
 func (c *serverConn) next() (*frame, error) {
+	returned := false
+	defer c.finishUnless(&returned)
 	for {
 		f, err := c.in.next()
 		if err != errIdle || !c.busy() {
+			returned = true
 			return f, err
 		}
 	}

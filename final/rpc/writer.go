@@ -181,16 +181,30 @@ func (w *writer) takeLocked() bool {
 // meanwhile. If not, it has given the flusher's role back. After a timeout it can
 // be called again.
 func (w *writer) write(timeout time.Duration) (more bool, err error) {
-	if err := w.arm(timeout); err != nil {
-		return false, err
-	}
-	written, err := w.writeRest()
-	if w.observer != nil && written > 0 {
-		w.observer.BytesWritten(written)
+	needed := true // or else the writing has no need of this goroutine
+	defer func() {
+		if needed {
+			w.exited()
+		}
+	}()
+	written := 0
+	if err = w.arm(timeout); err == nil {
+		written, err = w.writeRest()
 	}
 	if err == nil {
 		w.recycle()
 	}
+	more = w.wrote(written, err)
+	needed = more || err != nil
+	if w.observer != nil && written > 0 {
+		w.observer.BytesWritten(written)
+	}
+	needed = false
+	return more, err
+}
+
+// wrote counts what was written, and reports whether there is more to write.
+func (w *writer) wrote(written int, err error) (more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.size -= written
@@ -199,7 +213,19 @@ func (w *writer) write(timeout time.Duration) (more bool, err error) {
 		more = w.out.small != nil
 		w.flushing = more
 	}
-	return more, err
+	return more
+}
+
+// exited ends the writing because a user's connection or observer has ended the
+// goroutine that writes. Nobody takes its role: how much was written is not known.
+func (w *writer) exited() {
+	w.mu.Lock()
+	first := w.err == nil
+	w.stopLocked(errExited)
+	w.mu.Unlock()
+	if first {
+		w.failed(errExited)
+	}
 }
 
 // writeRest trusts a user's connection as little as it can: without an error all
