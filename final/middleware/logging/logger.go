@@ -111,7 +111,7 @@ func (l *Logger) write(ctx context.Context, c *call, s *sampler) {
 		attrs = append(attrs, slog.Int64("skipped", skipped))
 	}
 	for _, f := range l.attrs {
-		attrs = append(attrs, f(ctx)...)
+		attrs = append(attrs, cleanAttrs(f(ctx), 0)...)
 	}
 	l.out.LogAttrs(ctx, level, c.message, attrs...)
 }

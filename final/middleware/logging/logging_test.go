@@ -563,3 +563,64 @@ func BenchmarkServe(b *testing.B) {
 		})
 	}
 }
+
+// chosen is a type of a program's own for what a peer chooses.
+type chosen string
+
+// said has a text for itself.
+type said struct{ text string }
+
+func (s said) String() string { return s.text }
+
+// secretive says itself what is logged of it.
+type secretive struct{ text string }
+
+func (s secretive) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("inner", s.text), slog.Any("deep", said(s)))
+}
+
+func TestAttrs_WhatAPeerSaysIsNoCommandForATerminal(t *testing.T) {
+	const hostile = "x\n\r\x1b[2J\u009b31m\u061c\u200e\u200f\u202e\u2066\u2028\ufeff\xffy"
+	attrs := logging.WithAttrs(func(context.Context) []slog.Attr {
+		return []slog.Attr{
+			slog.String("string", hostile), slog.String(hostile, "key"), slog.Any("own", chosen(hostile)), slog.Any("said", said{hostile}),
+			slog.Any("error", errors.New(hostile)), slog.Any("pointer", &struct{ A string }{hostile}), slog.Any("bytes", []byte(hostile)),
+			slog.Any("map", map[string][]string{hostile: {hostile}}), slog.Any("secretive", secretive{hostile}),
+			slog.Group("group", slog.Group(hostile, slog.String("deep", hostile))), slog.Any("nil", nil), slog.Any("nil pointer", (*said)(nil)),
+		}
+	})
+	for name, handler := range map[string]func(io.Writer) slog.Handler{
+		"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+		"bare": func(w io.Writer) slog.Handler { return bare{w} },
+	} {
+		var log lines
+		l := logging.New(slog.New(handler(&log)), attrs)
+		bubble(t, l.ServerOptions(), nil, func(t *testing.T, c *rpc.Client) {
+			do.Call(t.Context(), c, &request{Do: "work"})
+			text := log.text()
+			assert.GreaterOrEqual(t, strings.Count(text, "y"), 10, "%s: the texts are there: %s", name, text)
+			assert.Equal(t, 1, strings.Count(text, "\n"), "%s: %q", name, text)
+			if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }); i >= 0 {
+				assert.Fail(t, "not plain text", "%s: %q", name, text[max(0, i-80):i+8])
+			}
+		})
+	}
+}
+
+func TestAttrs_ThatAreHarmlessReachTheHandlerAsTheyAre(t *testing.T) {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var log lines
+	l := log.logger(logging.WithAttrs(func(context.Context) []slog.Attr {
+		return []slog.Attr{slog.Any("list", []string{`a "b" \ <c>`, "d"}), slog.Any("map", map[string]int{"ä": 1}), slog.Time("when", when), slog.Int("n", 7), slog.Any("none", nil)}
+	}))
+	bubble(t, l.ServerOptions(), nil, func(t *testing.T, c *rpc.Client) {
+		do.Call(t.Context(), c, &request{Do: "work"})
+		line := log.all(t)[0]
+		assert.Equal(t, []any{`a "b" \ <c>`, "d"}, line["list"])
+		assert.Equal(t, map[string]any{"ä": 1.0}, line["map"])
+		assert.Equal(t, "2026-01-02T03:04:05Z", line["when"])
+		assert.Equal(t, 7.0, line["n"])
+		assert.Contains(t, line, "none")
+	})
+}

@@ -76,7 +76,9 @@ func WithPayloads(limit int) Option {
 
 // WithAttrs adds attributes that f finds in a call's context, a trace's ID for
 // example. f runs for the lines that are written only; if it panics, so does the
-// call. The option may be given several times.
+// call. The option may be given several times. Texts, in groups, too, are cut after
+// 8 KiB and cleaned as what a peer says. Of another value that holds texts which are
+// not clean, the line shows the JSON that [WithPayloads] would.
 func WithAttrs(f func(ctx context.Context) []slog.Attr) Option {
 	misuse.NotNil("logging: WithAttrs", "function", f)
 	return func(l *Logger) { l.attrs = append(l.attrs, f) }
