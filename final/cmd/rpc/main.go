@@ -3,7 +3,7 @@
 //	rpc list ADDR                     the services and their methods
 //	rpc describe ADDR METHOD          a method's types
 //	rpc call ADDR METHOD JSON         one call
-//	rpc ping ADDR                     is anybody there, and how far away
+//	rpc ping ADDR                     does it answer, and how fast
 //	rpc health ADDR [SERVICE]         serving, draining or not serving
 //	rpc bench ADDR METHOD JSON        many calls, and how long they take
 //

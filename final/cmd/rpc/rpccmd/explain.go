@@ -21,7 +21,7 @@ func (o *options) explainDial(t target, err error) error {
 	var coded *rpc.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnRefused):
-		return hint(err, "nobody listens there: is the server running?")
+		return hint(err, "no server listens there: is it running?")
 	case errors.As(err, &noHost):
 		return hint(err, "is the host's name right?")
 	case rpc.CodeOf(err) == rpc.DeadlineExceeded:

@@ -18,7 +18,9 @@ import (
 // server ignores them, so a misspelt one would look like one that was left out.
 // What it cannot know, it lets pass, and the types of values it leaves to the server.
 func checkFields(d *introspect.DescribeReply, params json.RawMessage, asMessage bool) error {
-	value, err := parseValue(json.NewDecoder(bytes.NewReader(params)))
+	dec := json.NewDecoder(bytes.NewReader(params))
+	dec.UseNumber() // whether a number fits is for its type to say
+	value, err := parseValue(dec)
 	if err != nil {
 		return usagef("params are not JSON: %w", err)
 	}
