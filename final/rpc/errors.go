@@ -303,10 +303,11 @@ func cleanBytes(text []byte, limit int) string {
 }
 
 // cleanText makes text safe to send, print and log: valid UTF-8 without control
-// characters (a newline in an error text forges lines in a log), at most limit bytes.
+// characters (a newline in an error text forges lines in a log) and marks of
+// direction, at most limit bytes.
 func cleanText(text string, limit int) string {
 	if len(text) > limit {
-		text = text[:limit] // may cut a rune; ToValidUTF8 mends that
+		text = text[:limit] // may cut a rune; ToValidUTF8 fixes that
 	}
 	if !utf8.ValidString(text) {
 		text = strings.ToValidUTF8(text, "")
@@ -315,8 +316,8 @@ func cleanText(text string, limit int) string {
 		switch {
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			return ' '
-		case '\u202a' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
-			return ' ' // they turn around what stands after them
+		case unicode.Is(unicode.Bidi_Control, r):
+			return ' ' // it turns around what stands after it
 		}
 		return r
 	}, text)

@@ -20,7 +20,7 @@ func clean(text string, limit int) string {
 	}
 	cut := len(text) > limit
 	if cut {
-		text = text[:limit] // may cut a rune; ToValidUTF8 mends that
+		text = text[:limit] // may cut a rune; ToValidUTF8 fixes that
 	}
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) {
