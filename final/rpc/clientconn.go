@@ -31,6 +31,8 @@ type clientConn struct {
 	goAway  *Error            // the server's reason; the reader's
 	dropped func(*clientConn) // the owner's: called once, when no new call can be made
 
+	helloDue time.Time // when the hellos are to be exchanged; zero: the time for them begins with them
+
 	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
 	ended  chan struct{} // closed at the end
 	over   atomic.Bool   // no new calls: going away, or err is set
@@ -153,7 +155,10 @@ func (c *clientConn) hello() (serverHello, error) {
 	}
 	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: metadata}
 	if d := c.options.handshakeTimeout; d > 0 {
-		c.conn.SetDeadline(time.Now().Add(d))
+		if c.helloDue.IsZero() {
+			c.helloDue = time.Now().Add(d)
+		}
+		c.conn.SetDeadline(c.helloDue)
 	}
 	if err := say.check(); err != nil {
 		return serverHello{}, err

@@ -91,11 +91,16 @@ func (c *Client) attempted(failed *Error) (pause time.Duration, again bool) {
 
 // open makes one attempt to connect and returns when the hellos are exchanged.
 func (c *Client) open() error {
-	conn, err := c.dialApart()
+	var due time.Time
+	if d := c.options.handshakeTimeout; d > 0 {
+		due = time.Now().Add(d)
+	}
+	conn, err := c.dialApart(due)
 	if err != nil {
 		return err
 	}
 	made := newClientConn(conn, c)
+	made.helloDue = due
 	made.start()
 	<-made.ready
 	made.out.mu.Lock()
@@ -305,23 +310,23 @@ func backoff(least, longest time.Duration, failures int) time.Duration {
 }
 
 // dialApart is dial on a goroutine of its own: a user's code, which may end it, runs.
-func (c *Client) dialApart() (conn net.Conn, err error) {
+func (c *Client) dialApart(due time.Time) (conn net.Conn, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		err = errors.New("the dialer ended its goroutine")
-		conn, err = c.dial()
+		conn, err = c.dial(due)
 	}()
 	<-done
 	return conn, err
 }
 
-// dial connects and, with TLS, shakes hands.
-func (c *Client) dial() (net.Conn, error) {
+// dial connects and, with TLS, shakes hands, until it is due, if it is at all.
+func (c *Client) dial(due time.Time) (net.Conn, error) {
 	ctx := c.life
-	if d := c.options.handshakeTimeout; d > 0 {
+	if !due.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
+		ctx, cancel = context.WithDeadline(ctx, due)
 		defer cancel()
 	}
 	dial := c.options.dial

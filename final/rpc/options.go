@@ -416,8 +416,8 @@ func WithMaxReply(bytes int) ClientOption {
 	}
 }
 
-// WithClientHandshakeTimeout bounds TLS and the hellos. Default 10 s; 0: no bound.
-// A negative time is refused.
+// WithClientHandshakeTimeout bounds one attempt to connect: connecting, TLS and the
+// hellos together. Default 10 s; 0: no bound. A negative time is refused.
 func WithClientHandshakeTimeout(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.handshakeTimeout = o.duration("WithClientHandshakeTimeout", d) }
 }

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -307,6 +308,8 @@ func resumable(conn net.Conn) bool {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		return true
+	case *tls.Conn: // over a pipe it has a pipe's address
+		return false
 	}
 	return conn.LocalAddr() != nil && conn.LocalAddr().Network() == "pipe"
 }

@@ -1,0 +1,122 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What PROTOCOL.md says in prose and no capture shows.
+
+// answerTo returns what a server says to a client that writes hello and waits.
+func answerTo(t *testing.T, srv *Server, hello []byte) (serverHello, error) {
+	t.Helper()
+	near, far := net.Pipe()
+	go srv.ServeConn(far)
+	defer near.Close()
+	go near.Write(hello)
+	body, err := readHello(near, maxHello)
+	require.NoError(t, err)
+	return parseServerHello(body)
+}
+
+func TestProtocolProse_WhatIsNoHelloIsRefusedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		begun := time.Now()
+		_, err := answerTo(t, srv, []byte("GET "))
+		assert.ErrorIs(t, err, InvalidArgument)
+		_, err = answerTo(t, srv, []byte(magic+"\x01\xff\xff"))
+		assert.ErrorIs(t, err, ResourceExhausted)
+		assert.Zero(t, time.Since(begun), "without the rest")
+	})
+}
+
+func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
+	for own, want := range map[int]Code{maxPairs - 1: OK, maxPairs: ResourceExhausted} {
+		bubble(t, func(t *testing.T) {
+			srv := NewServer(WithServerCompression(1 << 10))
+			defer srv.Close()
+			md := Metadata{compressionKey: gzipName}
+			for i := range own {
+				md[fmt.Sprint(i)] = ""
+			}
+			hello, err := answerTo(t, srv, (&clientHello{codec: "json", maxMessage: 1 << 10, metadata: md}).append(nil))
+			assert.Equal(t, want, CodeOf(err))
+			assert.Equal(t, want == OK, hello.text == gzipGranted)
+		})
+	}
+}
+
+func TestProtocolProse_TheLaterGoAwaysReasonCounts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := rawServer(t)
+		call := client.Go(t.Context(), "Test.It", nil, nil)
+		require.Equal(t, kindRequest, raw.read().kind)
+		raw.write(appendGoAway(nil, 1, Errorf(Unavailable, "draining")))
+		raw.write(appendGoAway(nil, 1, Errorf(InvalidArgument, "a bad frame")))
+		raw.conn.Close()
+		err := call.Wait()
+		assert.ErrorIs(t, err, Unavailable)
+		assert.ErrorContains(t, err, "a bad frame")
+		assert.False(t, NeverRan(err))
+	})
+}
+
+func TestProtocolProse_TheClientLooksEveryThirtySeconds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, raw := rawServer(t)
+		synctest.Wait()
+		begun := time.Now()
+		<-time.After(time.Second)
+		raw.write(appendHeader(nil, kindPing, 0, 7, 0))
+		require.Equal(t, kindPong, raw.read().kind)
+		f := raw.read()
+		assert.Equal(t, kindPing, f.kind)
+		assert.Zero(t, f.id)
+		assert.Equal(t, time.Minute, time.Since(begun), "a byte had arrived in the first 30 s")
+		_, err := raw.in.next()
+		assert.ErrorIs(t, err, io.EOF)
+		assert.Equal(t, 90*time.Second, time.Since(begun))
+	})
+}
+
+func TestProtocolProse_OneConnectionTooManyOverTLSIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer(WithMaxConns(1))
+		defer srv.Close()
+		first, far := net.Pipe()
+		defer first.Close()
+		go srv.ServeConn(far)
+		synctest.Wait()
+		near, far := net.Pipe()
+		go srv.ServeConn(tls.Server(far, &tls.Config{}))
+		said, err := io.ReadAll(near)
+		assert.NoError(t, err)
+		assert.Empty(t, said, "what is no TLS would be taken for a broken handshake")
+	})
+}
+
+// The time for connecting is part of the time for the hello.
+func TestProtocolProse_ConnectingAndHelloHaveTenSecondsTogether(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begun := time.Now()
+		_, err := Dial(t.Context(), "a", WithDialer(func(context.Context, string) (net.Conn, error) {
+			<-time.After(8 * time.Second)
+			near, far := net.Pipe()
+			go mute(far)
+			return near, nil
+		}))
+		assert.ErrorIs(t, err, Unavailable)
+		assert.Equal(t, 10*time.Second, time.Since(begun))
+	})
+}
