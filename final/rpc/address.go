@@ -90,3 +90,17 @@ func isBadAddr(err error) bool {
 	var network net.UnknownNetworkError
 	return errors.As(err, &addr) || errors.As(err, &parse) || errors.As(err, &network)
 }
+
+// noAddr stands for the address of a peer whose connection does not know it, so
+// that hooks may ask for its text.
+type noAddr struct{}
+
+func (noAddr) Network() string { return "unknown" }
+func (noAddr) String() string  { return "unknown address" }
+
+func addrOf(conn net.Conn) net.Addr {
+	if addr := conn.RemoteAddr(); !isNil(addr) {
+		return addr
+	}
+	return noAddr{}
+}

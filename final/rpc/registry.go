@@ -243,8 +243,8 @@ func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, re
 // once, or skipped.
 func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) {
 	v := reflect.ValueOf(receiver)
-	if !v.IsValid() {
-		return nil, fmt.Errorf("rpc: register %s: the receiver is nil", service)
+	if isNil(receiver) {
+		return nil, fmt.Errorf("rpc: register %s: the receiver is nil%s", service, typeOfNil(receiver))
 	}
 	t := v.Type()
 	var found []*method

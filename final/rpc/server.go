@@ -170,6 +170,9 @@ func (s *Server) Serve(ln net.Listener) error {
 			continue
 		}
 		pause = 0
+		if isNil(conn) {
+			return fmt.Errorf("rpc: accept: the listener %T returned a nil connection%s", ln, typeOfNil(conn))
+		}
 		if s.options.tls != nil {
 			conn = tls.Server(conn, s.options.tls)
 		}
@@ -235,7 +238,7 @@ func (s *Server) addConn(conn net.Conn) *serverConn {
 		return nil
 	case full:
 		refuseConn(conn, s.options.maxConns)
-		s.report(fmt.Errorf("rpc: %s: more than %d connections", conn.RemoteAddr(), s.options.maxConns))
+		s.report(fmt.Errorf("rpc: %s: more than %d connections", c.peer.Addr, s.options.maxConns))
 		return nil
 	}
 	return c

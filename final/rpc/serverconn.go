@@ -49,7 +49,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c := &serverConn{
 		server:   s,
 		conn:     conn,
-		peer:     &Peer{Addr: conn.RemoteAddr()},
+		peer:     &Peer{Addr: addrOf(conn)},
 		finished: make(chan struct{}),
 		calls:    map[uint64]*serverCall{},
 	}

@@ -311,5 +311,6 @@ func resumable(conn net.Conn) bool {
 	case *tls.Conn: // over a pipe it has a pipe's address
 		return false
 	}
-	return conn.LocalAddr() != nil && conn.LocalAddr().Network() == "pipe"
+	addr := conn.LocalAddr()
+	return !isNil(addr) && addr.Network() == "pipe"
 }
