@@ -37,7 +37,7 @@ type client interface {
 	// CheckStock answers how many of item are there: the small call.
 	CheckStock(ctx context.Context, item string) (int64, error)
 
-	// Echo sends body and returns what came back. The result is valid until the next call of the same caller.
+	// Echo sends body and returns what the server sent back. The result is valid until the next call of the same caller.
 	Echo(ctx context.Context, body []byte) ([]byte, error)
 
 	Close() error

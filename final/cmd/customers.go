@@ -78,7 +78,7 @@ func feed(ctx context.Context, queue chan<- wish, list []wish) {
 }
 
 // place places one order and enters the answer in the books. An error is not an
-// answer: nobody knows what became of the order.
+// answer: the order's outcome is unknown.
 func (c *customers) place(ctx context.Context, w wish) error {
 	ctx, cancel := context.WithTimeout(rpc.WithIdempotent(ctx), answerWithin)
 	defer cancel()

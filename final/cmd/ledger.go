@@ -127,7 +127,7 @@ func (l *ledger) balance(list []wish, stock []inventory.Item, records []inventor
 	for _, w := range list {
 		e, ok := l.entries[w.ID]
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s: nobody was told what became of it", w.ID))
+			errs = append(errs, fmt.Errorf("%s: its customer does not know its outcome", w.ID))
 			continue
 		}
 		errs = append(errs, e.compare(byOrder[w.ID]))

@@ -40,7 +40,7 @@ func TestLedger_FindsWhatDoesNotBalance(t *testing.T) {
 	}{
 		{"an order without an answer", func(l *ledger, list *[]wish, _ *inventory.Item, _ *[]inventory.Reservation) {
 			*list = append(*list, wish{Order: order})
-		}, "x: nobody was told what became of it"},
+		}, "x: its customer does not know its outcome"},
 		{"an answer lost", func(_ *ledger, _ *[]wish, _ *inventory.Item, records *[]inventory.Reservation) {
 			*records = (*records)[1:]
 		}, `ordered: the customer was told "ordered", the database says ""`},

@@ -9,7 +9,7 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// State is what became of a reservation.
+// State is where a reservation stands.
 type State string
 
 // The states. Held may become Released; nothing else changes.

@@ -67,7 +67,7 @@ type clientCall struct {
 	done   chan struct{} // capacity 1
 }
 
-// callResult is what came of a call: err, or a body to decode. gob's bodies are
+// callResult is a call's outcome: err, or a body to decode. gob's bodies are
 // decoded by the reader, in order.
 type callResult struct {
 	err  error

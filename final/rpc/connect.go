@@ -296,7 +296,7 @@ func (c *Client) backingOff() bool {
 	return c.failures.Load() > 0 && time.Now().Before(c.notUntil)
 }
 
-// backoff is the pause after a failure that came after so many others: doubled
+// backoff is the pause after one more failure than so many: doubled
 // each time, less up to half at random, so that not all come back together.
 func backoff(least, longest time.Duration, failures int) time.Duration {
 	pause := least

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// outcome is what came of running a call.
+// outcome is the result of running a call, or its error.
 type outcome struct {
 	result   any
 	body     *buffer // result encoded, by a codec that keeps no state

@@ -82,7 +82,7 @@ func (g *group) attempt(ctx context.Context, conn *clientConn, trial bool, metho
 	return err
 }
 
-// tries is what became of the attempts at a call so far.
+// tries is the state of a call between its attempts.
 type tries struct {
 	written    int // requests handed to Write
 	mayHaveRun bool

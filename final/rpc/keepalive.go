@@ -36,7 +36,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 }
 
 // keepAlive runs every keepalive period: when nothing came since the last time
-// it sends a ping, and when nothing came after that it gives up.
+// it sends a ping, and gives up when nothing arrives after that.
 func (c *clientConn) keepAlive(reads uint64, pinged bool) {
 	now := c.in.reads.Load()
 	quiet := now == reads

@@ -368,12 +368,12 @@ func WithCodec(c Codec) ClientOption {
 	}
 }
 
-// WithCompression asks the server for compression. If it grants that by
-// [WithServerCompression], this side compresses params of from bytes or more, if
-// that makes them smaller, and the server its results from its own bound on; if
-// not, nothing is compressed. 0 stands for 1024; a negative size is refused. On gob
-// connections nothing is compressed. A result counts against [WithMaxReply] with
-// its uncompressed size, too. Default: off.
+// WithCompression asks the server for compression. A server with
+// [WithServerCompression] grants it; without that, nothing is compressed. Params of
+// at least that many bytes are compressed if that makes them smaller. 0 stands for
+// 1024; a negative size is refused. The server compresses results from a bound of
+// its own on. A result counts against [WithMaxReply] with its uncompressed size,
+// too. On gob connections nothing is compressed. Default: off.
 func WithCompression(from int) ClientOption {
 	return func(o *clientOptions) {
 		o.compressFrom = o.number("WithCompression", from, math.MaxInt, defaultCompressFrom)

@@ -229,7 +229,7 @@ func TestHello_ServerAnswersABadOneWithACode(t *testing.T) {
 	}
 }
 
-// 7days-golang #34: a buffered reader of the hello swallowed what came after it.
+// 7days-golang #34: a buffered reader of the hello swallowed the bytes behind it.
 func TestHello_DoesNotReadAhead(t *testing.T) {
 	hello := (&clientHello{codec: "gob", maxMessage: 4096, metadata: Metadata{"k": "v"}}).append(nil)
 	in := strings.NewReader(string(hello) + "first frame")

@@ -16,8 +16,8 @@ const highWater = 1 << 20
 const largeBody = 8 << 10
 
 // writer gathers frames and writes them in batches: while one batch is on its
-// way, the next one grows. Nobody holds mu during a write, and nobody who
-// appends waits for one.
+// way, the next one grows. No goroutine holds mu during a write, so appending
+// never waits for one.
 type writer struct {
 	conn     net.Conn
 	timeout  time.Duration // of one write

@@ -11,10 +11,10 @@ import (
 )
 
 // flight is a call to the server that callers share. The Cache's lock guards
-// waiting and stale; what came of the call is set before done is closed.
+// waiting and stale; the outcome is set before done is closed.
 type flight struct {
 	question
-	params  any // nobody else's, as is the reply
+	params  any // used here alone, as is the reply
 	reply   any
 	begun   time.Time
 	ctx     context.Context

@@ -235,7 +235,7 @@ func TestFlight_OthersAreNotSpoiled(t *testing.T) {
 	})
 }
 
-// Nobody may see an answer that is older than an invalidation that it came after.
+// No caller sees an answer that is older than an invalidation before the call.
 func TestFlight_NothingStaleIsSeenUnderManyCallers(t *testing.T) {
 	var mu sync.Mutex
 	stock := 0

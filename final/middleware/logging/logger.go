@@ -63,7 +63,7 @@ func (l *Logger) begin(message, method string, params any) call {
 	return c
 }
 
-// end notes what came of it.
+// end notes the call's outcome.
 func (l *Logger) end(c *call, result any, err error) {
 	c.code = rpc.CodeOf(err)
 	if err != nil {

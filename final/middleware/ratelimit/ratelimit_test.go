@@ -148,7 +148,7 @@ func TestLimiter_GreedyPeerLeavesTheOthersTheirs(t *testing.T) {
 			<-time.After(10 * time.Millisecond)
 		}
 		assert.InDelta(t, 11, passed["greedy"], 1)
-		assert.InDelta(t, 11, passed["modest"], 1, "as many as somebody who asks a hundred times as often")
+		assert.InDelta(t, 11, passed["modest"], 1, "as many as a peer that calls a hundred times as often")
 	})
 }
 
@@ -201,7 +201,7 @@ func TestPeers_FullBucketsMakeRoom(t *testing.T) {
 		assert.Zero(t, l.Stats().Crowded)
 		assert.NotNil(t, l.peers[0].known[l.peers[0].hash("a")])
 		assert.Nil(t, l.peers[0].known[l.peers[0].hash("c")])
-		assert.Equal(t, 2, allowed(as(t, "a"), l, "A.B", 9), "1 was left, and 1.5 came back")
+		assert.Equal(t, 2, allowed(as(t, "a"), l, "A.B", 9), "1 was left, and 1.5 have been added")
 	})
 }
 

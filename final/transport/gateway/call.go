@@ -143,7 +143,7 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte,
 	return body, 0, nil
 }
 
-// outcome is what came of a call.
+// outcome is a call's result, or its error.
 type outcome struct {
 	result []byte
 	err    error

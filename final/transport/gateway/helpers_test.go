@@ -95,7 +95,7 @@ func serve(t *testing.T, inv *inventory, srvOpts []rpc.ServerOption, opts ...Opt
 	return srv, hs.URL
 }
 
-// answer is what came back.
+// answer is the response.
 type answer struct {
 	*http.Response
 	text string

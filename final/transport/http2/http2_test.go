@@ -116,7 +116,7 @@ func TestCalls_LargeMessagesBothWays(t *testing.T) {
 			text := strings.Repeat(string(rune('a'+i)), 1_000_000+i)
 			reply, err := echo.Call(bounded(t), client, &echoRequest{Text: text})
 			if assert.NoError(t, err) {
-				assert.True(t, text == reply.Text, "what came back is something else")
+				assert.True(t, text == reply.Text, "the reply is another text")
 			}
 		})
 	}
