@@ -55,15 +55,14 @@ func TestOrders_RefusesWithACodeAndTakesNothing(t *testing.T) {
 		name  string
 		order Order
 		code  rpc.Code
-		text  string
 	}{
-		{"unknown item", Order{"o", "", []Line{{"item1", 1}, {"item9", 1}}}, rpc.NotFound, "unknown item: item9"},
-		{"out of stock", Order{"o", "", []Line{{"item1", 1}, {"item2", 9}}}, rpc.FailedPrecondition, "out of stock: item2: 5 left, 9 wanted"},
-		{"out of stock by two lines of one item", Order{"o", "", []Line{{"item1", 3}, {"item1", 3}}}, rpc.FailedPrecondition, "out of stock: item1: 2 left, 3 wanted"},
-		{"bad quantity", Order{"o", "", []Line{{"item1", 1}, {"item2", 0}}}, rpc.InvalidArgument, "bad quantity: 0"},
-		{"no lines", Order{"o", "", nil}, rpc.InvalidArgument, "an order needs an id and lines"},
-		{"no id", Order{"", "", []Line{{"item1", 1}}}, rpc.InvalidArgument, "an order needs an id and lines"},
-		{"an id that JSON changes", Order{"order-\xff", "", []Line{{"item1", 1}}}, rpc.InvalidArgument, `order "order-\xff" is not UTF-8`},
+		{"unknown item", Order{"o", "", []Line{{"item1", 1}, {"item9", 1}}}, rpc.NotFound},
+		{"out of stock", Order{"o", "", []Line{{"item1", 1}, {"item2", 9}}}, rpc.FailedPrecondition},
+		{"out of stock by two lines of one item", Order{"o", "", []Line{{"item1", 3}, {"item1", 3}}}, rpc.FailedPrecondition},
+		{"bad quantity", Order{"o", "", []Line{{"item1", 1}, {"item2", 0}}}, rpc.InvalidArgument},
+		{"no lines", Order{"o", "", nil}, rpc.InvalidArgument},
+		{"no id", Order{"", "", []Line{{"item1", 1}}}, rpc.InvalidArgument},
+		{"an id that JSON changes", Order{"order-\xff", "", []Line{{"item1", 1}}}, rpc.InvalidArgument},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inv := serveInventory(t, map[string]int{"item1": 5, "item2": 5})
@@ -71,7 +70,6 @@ func TestOrders_RefusesWithACodeAndTakesNothing(t *testing.T) {
 			for range 2 { // a refused order may be tried again
 				_, err := orders.PlaceOrder(t.Context(), test.order)
 				assert.ErrorIs(t, err, test.code)
-				assert.EqualError(t, err, test.text)
 			}
 			assert.Equal(t, 5, left(t, inv, "item1"))
 			assert.Equal(t, 5, left(t, inv, "item2"))
@@ -87,7 +85,6 @@ func TestOrders_PlacesAnOrderOnce(t *testing.T) {
 	require.NoError(t, err)
 	_, err = orders.PlaceOrder(t.Context(), order)
 	assert.ErrorIs(t, err, rpc.InvalidArgument)
-	assert.EqualError(t, err, "order order-1 is placed already")
 	assert.Equal(t, 3, left(t, inv, "item1"))
 }
 
@@ -197,10 +194,10 @@ func TestOrders_SaysWhenItCouldNotGiveBack(t *testing.T) {
 	}})
 	order := Order{"order-1", "", []Line{{"item1", 2}, {"item2", 2}}}
 	_, err := orders.PlaceOrder(t.Context(), order)
-	assert.EqualError(t, err, "rpc: connection broken: EOF; "+
-		"order order-1 may still hold reservations: rpc: connection broken: EOF")
+	assert.ErrorIs(t, err, errGone)
+	assert.ErrorContains(t, err, "order-1", "which order may still hold reservations")
 	_, err = orders.PlaceOrder(t.Context(), order)
-	assert.EqualError(t, err, "order order-1 is placed already", "its id is not used again")
+	assert.ErrorIs(t, err, rpc.InvalidArgument, "its id is not used again")
 }
 
 func TestOrders_ManyCustomersAtOnceNeverGetMoreThanThereIs(t *testing.T) {
@@ -238,5 +235,5 @@ func TestDefaultOrders_AreThoseOfTheWorkspace(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, list, 200)
 	_, err = ParseOrders([]byte(`{}`))
-	assert.ErrorContains(t, err, "orders: json: cannot unmarshal object")
+	assert.Error(t, err)
 }

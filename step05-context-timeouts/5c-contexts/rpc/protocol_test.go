@@ -15,27 +15,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// errorIn returns the error of a response that has no result. Its words are free,
+// unless the lesson gives them.
+func errorIn(t *testing.T, line string) string {
+	t.Helper()
+	var resp Response
+	require.NoError(t, json.Unmarshal([]byte(line), &resp), line)
+	assert.Nil(t, resp.Result)
+	assert.NotEmpty(t, resp.Error, line)
+	return resp.Error
+}
+
 func TestServer_RefusesWhatIsNotARequest(t *testing.T) {
-	for _, test := range []struct{ name, line, want string }{
-		{"not JSON", `hello`, ""},
-		{"cut off", `{"method":"M"`, ""},
-		{"two values", `{"method":"M"} {}`, ""},
-		{"not an object", `[1]`, ""},
-		{"wrong type", `{"method":5}`, ""},
-		{"no method", `{"params":"item1"}`, "method is missing"},
-		{"empty method", `{"method":""}`, "method is missing"},
-		{"null", `null`, "method is missing"},
-		{"invalid UTF-8", "{\"method\":\"\xff\"}", "not valid UTF-8"},
-		{"nested too deep", `{"method":"M","params":` + strings.Repeat("[", 20_000) + `}`, ""},
+	for _, test := range []struct{ name, line string }{
+		{"not JSON", `hello`},
+		{"cut off", `{"method":"M"`},
+		{"two values", `{"method":"M"} {}`},
+		{"not an object", `[1]`},
+		{"wrong type", `{"method":5}`},
+		{"no method", `{"params":"item1"}`},
+		{"empty method", `{"method":""}`},
+		{"null", `null`},
+		{"invalid UTF-8", "{\"method\":\"\xff\"}"},
+		{"nested too deep", `{"method":"M","params":` + strings.Repeat("[", 20_000) + `}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn := newEchoServer(t).connect(t)
-				var resp Response
-				require.NoError(t, json.Unmarshal([]byte(exchange(t, conn, test.line+"\n")), &resp))
-				assert.Nil(t, resp.Result)
-				assert.Contains(t, resp.Error, "invalid request: ")
-				assert.Contains(t, resp.Error, test.want)
+				assert.Contains(t, errorIn(t, exchange(t, conn, test.line+"\n")), "invalid request: ")
 				assert.Equal(t, answer("hello"), exchange(t, conn, request("hello")), "the next line is served")
 			})
 		})
@@ -58,7 +65,7 @@ func TestServer_SaysThatALineIsTooLong(t *testing.T) {
 		go io.WriteString(conn, line+request("never served"))
 		got, err := io.ReadAll(conn)
 		require.NoError(t, err)
-		assert.Equal(t, `{"error":"message is longer than 1048576 bytes"}`+"\n", string(got))
+		errorIn(t, string(got)) // which is one response, and no second
 	})
 }
 
@@ -87,7 +94,7 @@ func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
 	conn.(*net.TCPConn).CloseWrite()
 	got, err := io.ReadAll(conn)
 	require.NoError(t, err, "an end, not a reset")
-	assert.Equal(t, `{"error":"message is longer than 1048576 bytes"}`+"\n", string(got))
+	errorIn(t, string(got))
 	require.NoError(t, srv.Close())
 	assert.ErrorIs(t, <-served, ErrServerClosed)
 }
@@ -130,21 +137,26 @@ func TestServer_AnswersWithWhatHandleReturns(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		resp Response
-		want string
+		want string // empty: an error
 	}{
 		{"a result", Response{Result: json.RawMessage(`{"n": 1}`)}, `{"result":{"n":1}}`},
 		{"an error", Response{Error: "no such\nitem"}, `{"error":"no such\nitem"}`},
 		{"nothing is null", Response{}, `{"result":null}`},
-		{"a result that is not JSON", Response{Result: json.RawMessage(`{`)},
-			`{"error":"cannot send: json: error calling MarshalJSON for type json.RawMessage: unexpected end of JSON input"}`},
-		{"a result that is too long", Response{Result: json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)},
-			`{"error":"cannot send: message is longer than 1048576 bytes"}`},
+		{"a result that is not JSON", Response{Result: json.RawMessage(`{`)}, ""},
+		{"a result that is too long", Response{Result: json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, &Server{Handle: handle(func(Request) Response { return test.resp })})
 				conn := srv.connect(t)
-				assert.JSONEq(t, test.want, exchange(t, conn, request("any")))
+				for range 2 { // the connection goes on
+					got := exchange(t, conn, request("any"))
+					if test.want == "" {
+						errorIn(t, got)
+						continue
+					}
+					assert.JSONEq(t, test.want, got)
+				}
 			})
 		})
 	}

@@ -56,7 +56,7 @@ func TestClient_CallEndsWithItsContext(t *testing.T) {
 		go readRequestFrom(t, server)
 		err := c.Call(ctx, "Slow", nil, nil)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.EqualError(t, err, "rpc: Slow: context deadline exceeded")
+		assert.ErrorContains(t, err, "Slow")
 		assert.Equal(t, 50*time.Millisecond, time.Since(start), "of the bubble's clock")
 	})
 }
@@ -262,7 +262,7 @@ func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
 		}
 		server.Close()
 		for _, d := range done {
-			assert.EqualError(t, <-d, "rpc: connection broken: EOF")
+			assert.ErrorIs(t, <-d, io.EOF)
 		}
 	})
 }
@@ -336,8 +336,8 @@ func TestClient_ResponseWithoutIDBreaksTheConnection(t *testing.T) {
 		done := goCall(c, "M", nil, nil)
 		readRequestFrom(t, server)
 		io.WriteString(server, `{"error":"message is longer than 1048576 bytes"}`+"\n")
-		assert.EqualError(t, <-done, "rpc: connection broken: invalid response: "+
-			`no id (error "message is longer than 1048576 bytes")`)
+		assert.ErrorContains(t, <-done, "message is longer than 1048576 bytes", "what the server said")
+		assert.Error(t, call(c, "M", nil, nil))
 	})
 }
 
@@ -357,7 +357,7 @@ func TestDial_GivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := Dial(ctx, "127.0.0.1:1")
-	assert.ErrorContains(t, err, "rpc: dial tcp 127.0.0.1:1: ")
+	assert.ErrorContains(t, err, "127.0.0.1:1")
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
@@ -365,8 +365,10 @@ func TestServer_SaysWhichResultItCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, &Server{})
 		register(t, srv, "Long", func() string { return strings.Repeat("x", maxLine) })
-		assert.EqualError(t, call(newClient(t, srv), "Test.Long", nil, nil),
-			"cannot send: message is longer than 1048576 bytes")
+		register(t, srv, "Short", func() int { return 1 })
+		c := newClient(t, srv)
+		assert.ErrorAs(t, call(c, "Test.Long", nil, nil), new(*Error))
+		assert.NoError(t, call(c, "Test.Short", nil, nil), "the connection goes on")
 	})
 }
 

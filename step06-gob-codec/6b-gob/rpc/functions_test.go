@@ -36,6 +36,9 @@ type line struct {
 	Quantity int    `json:"quantity"`
 }
 
+// anyWords is an error of the server's in words of its own.
+const anyWords = "any words"
+
 func TestServer_CallsEveryShapeOfFunction(t *testing.T) {
 	for _, test := range []struct {
 		name         string
@@ -55,8 +58,8 @@ func TestServer_CallsEveryShapeOfFunction(t *testing.T) {
 		{"only an error", func() error { return errors.New("no") }, nil, "", "no"},
 		{"only an error, nil", func() error { return nil }, nil, "<nil>", ""},
 		{"an error with a result", func() (int, error) { return 1, errors.New("no") }, nil, "", "no"},
-		{"an error without a text", func() error { return errors.New("") }, nil, "", "unknown error"},
-		{"a result that is no JSON", func() any { return func() {} }, nil, "", "cannot send: json: unsupported type: func()"},
+		{"an error without a text", func() error { return errors.New("") }, nil, "", anyWords},
+		{"a result that is no JSON", func() any { return func() {} }, nil, "", anyWords},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,12 +68,15 @@ func TestServer_CallsEveryShapeOfFunction(t *testing.T) {
 				var result any
 				raw := jsonNumbers{&result}
 				err := call(newClient(t, srv), "Test.Method", test.params, &raw)
-				if test.errors != "" {
+				switch test.errors {
+				case "":
+					require.NoError(t, err)
+					assert.Equal(t, test.want, fmt.Sprint(result))
+				case anyWords:
+					assert.ErrorAs(t, err, new(*Error))
+				default:
 					assert.EqualError(t, err, test.errors)
-					return
 				}
-				require.NoError(t, err)
-				assert.Equal(t, test.want, fmt.Sprint(result))
 			})
 		})
 	}
@@ -81,21 +87,20 @@ func TestServer_RefusesParamsThatDoNotFit(t *testing.T) {
 		name   string
 		fn     any
 		params any
-		want   string
 	}{
-		{"a string for an int", func(int) {}, "x", "invalid params: json: cannot unmarshal string"},
-		{"a fraction for an int", func(int) {}, 1.5, "invalid params: json: cannot unmarshal number 1.5"},
-		{"a field of a wrong type", func(line) {}, map[string]any{"quantity": "2"}, "invalid params: json: cannot unmarshal string"},
-		{"missing", func(int) {}, nil, "invalid params: missing"},
-		{"null", func(string) {}, (*string)(nil), "invalid params: missing"},
-		{"too many", func() int { return 1 }, 5, "invalid params: json: cannot unmarshal number"},
+		{"a string for an int", func(int) {}, "x"},
+		{"a fraction for an int", func(int) {}, 1.5},
+		{"a field of a wrong type", func(line) {}, map[string]any{"quantity": "2"}},
+		{"missing", func(int) {}, nil},
+		{"null", func(string) {}, (*string)(nil)},
+		{"too many", func() int { return 1 }, 5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, &Server{})
 				register(t, srv, "Method", test.fn)
 				err := call(newClient(t, srv), "Test.Method", test.params, nil)
-				assert.ErrorContains(t, err, test.want)
+				assert.ErrorContains(t, err, "invalid params: ")
 				assert.ErrorAs(t, err, new(*Error))
 			})
 		})
@@ -103,22 +108,19 @@ func TestServer_RefusesParamsThatDoNotFit(t *testing.T) {
 }
 
 func TestService_RefusesWhatIsNoFunction(t *testing.T) {
-	svc := NewService("Test")
-	assert.ErrorContains(t, svc.Register("M", nil), `rpc: register "Test.M": <nil> is nil or not a function: want func(`)
-	assert.ErrorContains(t, svc.Register("M", (func())(nil)), "func() is nil or not a function")
-	assert.ErrorContains(t, svc.Register("M", 5), "int is nil or not a function")
+	for _, fn := range []any{nil, (func())(nil), 5} {
+		assert.Error(t, NewService("Test").Register("M", fn), "%T", fn)
+	}
 }
 
 func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
 	fn := func() {}
-	assert.EqualError(t, NewService("").Register("M", fn),
-		`rpc: register ".M": want a service name, and a method name without dots`)
+	assert.Error(t, NewService("").Register("M", fn))
 	svc := NewService("Test")
-	assert.ErrorContains(t, svc.Register("", fn), "want a service name, and a method name")
-	assert.ErrorContains(t, svc.Register("A.B", fn), "without dots")
+	assert.Error(t, svc.Register("", fn))
+	assert.ErrorContains(t, svc.Register("A.B", fn), "A.B")
 	require.NoError(t, svc.Register("M", fn))
-	assert.EqualError(t, svc.Register("M", fn),
-		`rpc: register "Test.M": the name is taken: want another for each function`)
+	assert.ErrorContains(t, svc.Register("M", fn), "Test.M", "the name is taken")
 }
 
 // Without a lock, the race detector notices: go test -race.
@@ -153,7 +155,7 @@ func TestServer_RegistersAllOfAServiceOrNothing(t *testing.T) {
 			require.NoError(t, again.Register(fmt.Sprint("New", i), func() {}))
 		}
 		require.NoError(t, again.Register("M", func() {}))
-		assert.ErrorContains(t, srv.RegisterService(again), `"Test.M": the name is taken`)
+		assert.ErrorContains(t, srv.RegisterService(again), "Test.M", "the name that is taken")
 		c := newClient(t, srv)
 		for i := range 20 {
 			assert.ErrorContains(t, call(c, fmt.Sprint("Test.New", i), nil, nil), "method not found")
