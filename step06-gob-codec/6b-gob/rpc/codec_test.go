@@ -3,6 +3,7 @@ package rpc
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,38 +67,87 @@ func TestCodec_RefusesWhatIsNoRequest(t *testing.T) {
 	}
 }
 
-func TestCodec_IsToldWhatTypeToReadByTheServer(t *testing.T) {
-	var srv Server
-	require.NoError(t, srv.Register("Inventory", stock{}))
-	assert.IsType(t, new(string), srv.newParams("Inventory.CheckStock"))
-	assert.Nil(t, srv.newParams("Inventory.Nope"))
+// A spyCodec asks what to decode each message into, as codecs do that have to
+// know, and notes what it was told last.
+type spyCodec struct {
+	Codec
+	params, result *any
+}
 
-	svc := NewService("Test")
-	require.NoError(t, svc.Register("Nothing", func() int { return 0 }))
-	require.NoError(t, srv.RegisterService(svc))
-	assert.IsType(t, new(struct{}), srv.newParams("Test.Nothing"), "a method without a parameter")
+func (s spyCodec) ReadRequest(params func(string) any) (Request, error) {
+	req, err := s.Codec.ReadRequest(params)
+	if err == nil {
+		*s.params = params(req.Method)
+	}
+	return req, err
+}
+
+func (s spyCodec) ReadResponse(result func(uint64) any) (Response, error) {
+	resp, err := s.Codec.ReadResponse(result)
+	if err == nil {
+		*s.result = result(resp.ID)
+	}
+	return resp, err
+}
+
+// speakToSpies makes all codecs of this test spyCodecs, and returns their notes.
+func speakToSpies(t *testing.T) (params, result *any) {
+	params, result = new(any), new(any)
+	json := newCodec["json"]
+	newCodec["json"] = func(r *bufio.Reader, w io.Writer) Codec { return spyCodec{json(r, w), params, result} }
+	t.Cleanup(func() { newCodec["json"] = json })
+	return params, result
+}
+
+func TestCodec_IsToldWhatTypeToReadByTheServer(t *testing.T) {
+	params, _ := speakToSpies(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := newStockServer(t)
+		register(t, srv, "Zero", func() int { return 0 })
+		c := newClient(t, srv)
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+		assert.IsType(t, new(string), *params)
+		require.NoError(t, call(c, "Test.Zero", nil, nil))
+		assert.NotNil(t, *params, "a method without a parameter: what follows is read, and refused if there is more than nothing")
+		require.Error(t, call(c, "Inventory.Nope", "item1", nil))
+		assert.Nil(t, *params, "no such method")
+	})
 }
 
 func TestCodec_IsToldWhatTypeToReadByTheClient(t *testing.T) {
-	c := &Client{pending: make(map[uint64]*pendingCall)}
-	var quantity int
-	wanted, err := c.register(&quantity)
-	require.NoError(t, err)
-	assert.IsType(t, new(int), c.newResult(wanted.id))
-	assert.NotSame(t, &quantity, c.newResult(wanted.id), "the caller's own is the caller's")
-
-	unwanted, err := c.register(nil)
-	require.NoError(t, err)
-	assert.Nil(t, c.newResult(unwanted.id))
-	c.take(wanted.id)
-	assert.Nil(t, c.newResult(wanted.id), "the call has ended")
+	_, result := speakToSpies(t)
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, newStockServer(t))
+		var quantity int
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", &quantity))
+		assert.IsType(t, new(int), *result)
+		assert.NotSame(t, &quantity, *result, "the caller's own is the caller's")
+		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
+		assert.Nil(t, *result, "nobody wants it")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "M", nil, new(int)) }()
+		read(t, server)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		read(t, server) // that the call is cancelled
+		*result = "not asked"
+		write(t, server, respond(`"result":1`))
+		synctest.Wait()
+		assert.Nil(t, *result, "the call has ended")
+	})
 }
 
 func TestClient_WantsAPointerForTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, newStockServer(t))
-		assert.EqualError(t, call(c, "Inventory.CheckStock", "item1", 5), "rpc: result is a int: want a pointer, or nil")
-		assert.EqualError(t, call(c, "Inventory.CheckStock", "item1", (*int)(nil)), "rpc: result is a *int: want a pointer, or nil")
+		calls := 0
+		c := newClient(t, newServer(t, &Server{Handle: handle(func(Request) Response { calls++; return Response{} })}))
+		assert.Error(t, call(c, "M", nil, 5))
+		assert.Error(t, call(c, "M", nil, (*int)(nil)))
+		assert.Zero(t, calls, "such a call is not made")
 	})
 }
 
@@ -172,9 +223,12 @@ func speakFailing(t *testing.T) {
 func TestClient_ACodecThatFailsBreaksTheConnection(t *testing.T) {
 	speakFailing(t)
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := playServer(t)
-		assert.EqualError(t, call(c, "M", nil, nil), "rpc: M: half a message")
-		assert.EqualError(t, call(c, "M", nil, nil), "rpc: connection broken: half a message")
+		c, server := playServer(t)
+		assert.ErrorContains(t, call(c, "M", nil, nil), "half a message")
+		assert.ErrorContains(t, call(c, "M", nil, nil), "half a message")
+		server.SetReadDeadline(time.Now().Add(patience))
+		_, err := server.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF, "the connection is closed")
 	})
 }
 
@@ -191,15 +245,39 @@ func TestServer_ACodecThatFailsEndsTheConnectionAndIsLogged(t *testing.T) {
 	})
 }
 
+// A tornConn takes half of its first write, and then fails once it is told to. It
+// notes what it is given later.
+type tornConn struct {
+	net.Conn
+	fail  chan struct{}
+	later []byte
+}
+
+func (c *tornConn) Write(p []byte) (int, error) {
+	select {
+	case <-c.fail:
+		c.later = append(c.later, p...)
+		return c.Conn.Write(p)
+	default:
+		<-c.fail
+		return len(p) / 2, errors.New("torn")
+	}
+}
+
 func TestClient_AWriteThatFailsLeavesNothingToWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer server.Close()
-		broken := &soloConn{Conn: client}
-		broken.busy.Store(true) // for ever
-		c := clientOn(t, broken)
-		assert.EqualError(t, call(c, "M", nil, nil), "rpc: connection broken: two writes at a time")
+		conn := &tornConn{Conn: client, fail: make(chan struct{})}
+		c := clientOn(t, conn)
+		first := goCall(c, "First", nil, nil)
+		synctest.Wait() // it is being written
+		second := goCall(c, "Second", nil, nil)
+		synctest.Wait() // it waits for its turn
+		close(conn.fail)
+		assert.Error(t, <-first)
+		assert.Error(t, <-second)
 		synctest.Wait()
-		assert.Zero(t, c.out.Len())
+		assert.NotContains(t, string(conn.later), "First", "the rest of a request that failed")
 	})
 }
