@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -175,16 +176,46 @@ func TestClient_GoesOnAfterARequestItCannotSend(t *testing.T) {
 	})
 }
 
+// An eagerConn takes what is written at once, as TCP does, so that a caller comes
+// back for its next call without a pause.
+type eagerConn struct {
+	net.Conn
+	out chan []byte
+}
+
+func (c eagerConn) Write(p []byte) (int, error) {
+	c.out <- bytes.Clone(p)
+	return len(p), nil
+}
+
+func newEagerConn(t *testing.T, conn net.Conn) net.Conn {
+	c := eagerConn{conn, make(chan []byte, 100)}
+	go func() {
+		for {
+			select {
+			case p := <-c.out:
+				conn.Write(p)
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	return c
+}
+
 func TestClient_ConcurrentCallersGetTheirOwnResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, newEchoServer(t))
+		c := clientOn(t, newEagerConn(t, newEchoServer(t).connect(t)))
 		var callers sync.WaitGroup
-		for i := range 50 {
+		for i := range 20 {
 			callers.Go(func() {
-				method := fmt.Sprint("M", i)
-				var result string
-				assert.NoError(t, call(c, method, nil, &result))
-				assert.Equal(t, "Echo: "+method, result)
+				for j := range 10 {
+					method := fmt.Sprint("M", i, "-", j)
+					var result string
+					if !assert.NoError(t, call(c, method, nil, &result)) || !assert.Equal(t, "Echo: "+method, result) {
+						return
+					}
+				}
 			})
 		}
 		callers.Wait()
