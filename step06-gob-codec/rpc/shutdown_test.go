@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,34 @@ func TestServer_ShutdownLetsRunningCallsFinishAndRefusesNewOnes(t *testing.T) {
 		require.NoError(t, <-done)
 		assert.Error(t, call(idle, "Test.Slow", nil, nil), "the connection is closed")
 	})
+}
+
+// A request is counted or refused while the lock is held that Shutdown takes. What
+// goes wrong without it takes a moment too short for a test, but the race detector
+// notices: go test -race.
+func TestServer_ShutdownAmongRequestsAnswersThoseThatItCounts(t *testing.T) {
+	for i := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			srv := newServer(t, &Server{Handle: handle(func(req Request) Response {
+				<-time.After(time.Second)
+				return echo(req)
+			})})
+			c := newClient(t, srv)
+			require.NoError(t, call(c, "M", nil, nil)) // the connection is served
+			var result string
+			running := goCall(c, "M", nil, &result)
+			for range i {
+				runtime.Gosched() // which orders nothing
+			}
+			done := goShutdown(t.Context(), srv)
+			if err := <-running; err != nil {
+				assert.NotEqual(t, "canceled", err.Error())
+			} else {
+				assert.Equal(t, "Echo: M", result)
+			}
+			assert.NoError(t, <-done)
+		})
+	}
 }
 
 func TestServer_ShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
