@@ -98,16 +98,21 @@ func TestServer_AClientThatHasFinishedSendingIsGone(t *testing.T) {
 		defer client.Close()
 		sent, end := io.Pipe()
 		srv.accept(t, half{server, sent})
-		go io.WriteString(end, `{"id":1,"method":"Test.Quick"}`+"\n"+`{"id":2,"method":"Test.Wait"}`+"\n")
-		synctest.Wait() // the one has its result, the other waits
+		for id, method := range []string{"Wait", "Quick", "Quick"} {
+			fmt.Fprintf(end, `{"id":%d,"method":"Test.%s"}`+"\n", id+1, method)
+		}
+		synctest.Wait() // two have their results: one is being written, one waits for its turn
 		require.Empty(t, reasons)
 		end.Close()
 		assert.Equal(t, context.Canceled, <-reasons)
-		replies := map[string]int{read(t, client): 1}
-		replies[read(t, client)]++
+		replies := make(map[string]int)
+		for range 3 {
+			replies[read(t, client)]++
+		}
 		assert.Equal(t, map[string]int{
-			`{"id":1,"result":"quick"}` + "\n":   1, // which was ready
-			`{"id":2,"error":"canceled"}` + "\n": 1,
+			`{"id":1,"error":"canceled"}` + "\n": 1,
+			`{"id":2,"result":"quick"}` + "\n":   1, // which was ready
+			`{"id":3,"result":"quick"}` + "\n":   1,
 		}, replies)
 		_, err := client.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF, "no other reply")
