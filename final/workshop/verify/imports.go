@@ -15,17 +15,24 @@ import (
 )
 
 // withImports returns a file with the imports that it uses, as most editors leave
-// it when they save: those which the station has somewhere are known.
+// it when they save: those which the station has somewhere are known. Imports for
+// their effect alone, such as embed, stay.
 func withImports(name string, text []byte, known course.Files) ([]byte, error) {
 	f, err := source.Parse(name, text)
 	if err != nil {
 		return nil, err
 	}
-	used, err := packagesUsed(name, text)
+	tree, err := parser.ParseFile(token.NewFileSet(), name, text, 0)
 	if err != nil {
 		return nil, err
 	}
 	var block strings.Builder
+	for _, spec := range tree.Imports {
+		if spec.Name != nil && spec.Name.Name == "_" {
+			block.WriteString("import _ " + spec.Path.Value + "\n")
+		}
+	}
+	used := packagesUsed(tree)
 	paths := importPaths(known)
 	for _, pkg := range slices.Sorted(maps.Keys(used)) {
 		if paths[pkg] != "" {
@@ -45,11 +52,7 @@ func withImports(name string, text []byte, known course.Files) ([]byte, error) {
 }
 
 // packagesUsed returns the names before a dot that the file does not declare.
-func packagesUsed(name string, text []byte) (map[string]bool, error) {
-	tree, err := parser.ParseFile(token.NewFileSet(), name, text, 0)
-	if err != nil {
-		return nil, err
-	}
+func packagesUsed(tree *ast.File) map[string]bool {
 	unresolved := make(map[*ast.Ident]bool)
 	for _, ident := range tree.Unresolved {
 		unresolved[ident] = true
@@ -63,7 +66,7 @@ func packagesUsed(name string, text []byte) (map[string]bool, error) {
 		}
 		return true
 	})
-	return used, nil
+	return used
 }
 
 // importPaths returns what the files import, by the packages' names.

@@ -46,6 +46,14 @@ func TestReplay_FindsFalseClaims(t *testing.T) {
 		"rpc has no test TestFour")
 }
 
+func TestReplay_KeepsAnImportForItsEffect(t *testing.T) {
+	text, err := withImports("a.go", []byte("package a\n\nimport (\n\t_ \"embed\"\n\t\"os\"\n)\n\nvar e = errors.New(\"e\")\n"), nil)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `import _ "embed"`)
+	assert.Contains(t, string(text), `import "errors"`)
+	assert.NotContains(t, string(text), `"os"`, "which is not used")
+}
+
 const typeTwo = "```diff type rpc/two.go Two\n"
 
 // A bridge makes a piece work until a later one takes its place.
