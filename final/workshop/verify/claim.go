@@ -14,7 +14,6 @@ import (
 type piece struct {
 	block  *lesson.Block // nil: nothing yet, as start gives the folder
 	claims []claim
-	excuse string // why more than two pieces in a row leave the package broken
 }
 
 // A claim is part of a comment <!-- now: … -->: a claim that is proved, or code
@@ -40,10 +39,9 @@ const (
 )
 
 var (
-	nowComment    = regexp.MustCompile(`^<!-- now: (.+) -->$`)
-	excuseComment = regexp.MustCompile(`^<!-- still broken: (.+) -->$`)
-	testWord      = regexp.MustCompile(`^Test\w+\*?$`)
-	roomWord      = regexp.MustCompile(`^[a-z]+$`)
+	nowComment = regexp.MustCompile(`^<!-- now: (.+) -->$`)
+	testWord   = regexp.MustCompile(`^Test\w+\*?$`)
+	roomWord   = regexp.MustCompile(`^[a-z]+$`)
 )
 
 const claimSyntax = `write "compiles", "does not compile", "TestA TestB green", "TestA red", "all green", "all green but TestA" or "delete FILE NAME", and ";" between several; a package such as cmd may stand in front`
@@ -68,9 +66,6 @@ func (p *Page) pieces(f *Findings) []*piece {
 			blocks = blocks[1:]
 		}
 		last := all[len(all)-1]
-		if said := excuseComment.FindStringSubmatch(line); said != nil {
-			last.excuse = said[1]
-		}
 		said := nowComment.FindStringSubmatch(line)
 		if said == nil {
 			continue

@@ -19,10 +19,6 @@ import (
 // tests red.
 const mostDark = 2
 
-// stillBroken lists the lessons that leave their package broken for longer, and
-// for how many pieces in a row. It may only shrink.
-var stillBroken = map[string]int{}
-
 // notShown lists the lessons that leave out some of the station's declarations
 // and imports, and how many. It may only shrink.
 var notShown = map[string]int{"07": 54}
@@ -52,14 +48,12 @@ type replay struct {
 	typed, claims, runs int
 
 	dark   []darkPiece // the last pieces, since one that is known to leave something green
-	worst  int         // the most pieces in a row that were dark
 	binary *testBinary // of the present piece's package, once it is needed
 }
 
 // A darkPiece is one that leaves its package broken, or may leave all of its
 // tests red: these are run only if the pieces beside it are dark, too.
 type darkPiece struct {
-	piece  *piece
 	broken string       // why it does not compile; "": it does
 	files  course.Files // the code then
 }
@@ -77,9 +71,6 @@ func (r *replay) run() error {
 		if err := r.play(piece); err != nil {
 			return fmt.Errorf("line %d: %w", piece.line(), err)
 		}
-	}
-	if most := stillBroken[r.p.Station.Name]; r.worst < most {
-		r.f.page(r.p, 0, "at most %d pieces in a row leave the package broken, and stillBroken says %d: lower it, or delete it if two are the most", r.worst, most)
 	}
 	return r.compare()
 }
@@ -245,7 +236,7 @@ func (r *replay) tests(room string) (*testBinary, []string, error) {
 // darken counts a piece that is not known to leave something green, and looks
 // at the tests if too many of them follow each other.
 func (r *replay) darken(p *piece, wrong string) error {
-	r.dark = append(r.dark, darkPiece{p, wrong, maps.Clone(r.desk.files)})
+	r.dark = append(r.dark, darkPiece{wrong, maps.Clone(r.desk.files)})
 	for i := len(r.dark) - 1; i >= 0 && len(r.dark) > mostDark; i-- {
 		if r.dark[i].broken != "" {
 			continue
@@ -261,7 +252,7 @@ func (r *replay) darken(p *piece, wrong string) error {
 		r.dark[i].broken = "all of its tests are red"
 	}
 	if n := len(r.dark); n > mostDark {
-		r.tooDark(n)
+		r.f.page(r.p, p.line(), "%d pieces in a row leave nothing green, at most %d: %s", n, mostDark, r.dark[n-1].broken)
 	}
 	return nil
 }
@@ -285,18 +276,4 @@ func (r *replay) isGreen(d darkPiece) (green bool, err error) {
 		return strings.HasPrefix(test, "TestNaive") || strings.HasPrefix(test, "TestLimit")
 	})
 	return binary.anyGreen(r.ctx, all)
-}
-
-// tooDark reports n pieces in a row that leave nothing green, unless they are
-// known and the page says why.
-func (r *replay) tooDark(n int) {
-	last := r.dark[n-1]
-	r.worst = max(r.worst, n)
-	excused := slices.ContainsFunc(r.dark, func(d darkPiece) bool { return d.piece.excuse != "" })
-	switch most := stillBroken[r.p.Station.Name]; {
-	case n > most && n > mostDark:
-		r.f.page(r.p, last.piece.line(), "%d pieces in a row leave nothing green, at most %d: %s", n, max(most, mostDark), last.broken)
-	case !excused && n == most:
-		r.f.page(r.p, last.piece.line(), "%d pieces in a row leave nothing green: say why in a comment <!-- still broken: … --> after one of them", n)
-	}
 }
