@@ -5,6 +5,7 @@ package rpc
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -66,4 +67,50 @@ func TestReadLine_StopsAtTheLimit(t *testing.T) {
 	_, err = readLine(bufio.NewReader(endless))
 	assert.Error(t, err)
 	assert.LessOrEqual(t, endless.n, 2*maxLine, "bytes read of a line without an end")
+}
+
+func TestReadRequest_ReadsOneRequestAtATime(t *testing.T) {
+	r := bufio.NewReader(strings.NewReader(`{"method":"A","params":"item1"}` + "\n\r\n" + `{"method":"B"}` + "\n"))
+	req, err := readRequest(r)
+	require.NoError(t, err)
+	assert.Equal(t, "A", req.Method)
+	assert.Equal(t, `"item1"`, string(req.Params), "which are not decoded yet")
+	req, err = readRequest(r)
+	require.NoError(t, err)
+	assert.Equal(t, "B", req.Method)
+	assert.Nil(t, req.Params)
+	_, err = readRequest(r)
+	require.Error(t, err)
+	assert.NotErrorIs(t, err, errInvalidRequest, "the end of the input is no request, and needs no answer")
+}
+
+func TestReadRequest_GoesOnAfterAnInvalidOne(t *testing.T) {
+	r := bufio.NewReader(strings.NewReader("hello\n" + `{"method":5}` + "\n" + `{}` + "\n" + `{"method":"M"}` + "\n"))
+	for range 3 {
+		_, err := readRequest(r)
+		require.ErrorIs(t, err, errInvalidRequest)
+	}
+	req, err := readRequest(r)
+	require.NoError(t, err)
+	assert.Equal(t, "M", req.Method)
+}
+
+func TestMarshalLine_MakesOneLine(t *testing.T) {
+	line, err := marshalLine(Response{Error: "two\nlines"})
+	require.NoError(t, err)
+	assert.Equal(t, len(line)-1, strings.Index(string(line), "\n"), "the only newline is the last byte")
+	var resp Response
+	require.NoError(t, json.Unmarshal(line, &resp))
+	assert.Equal(t, "two\nlines", resp.Error)
+}
+
+func TestMarshalLine_RefusesWhatCannotBeSent(t *testing.T) {
+	longest := strings.Repeat("x", maxLine-len(`""`))
+	line, err := marshalLine(longest)
+	require.NoError(t, err)
+	assert.Equal(t, maxLine, len(line)-1, "a line of maxLine bytes, and its newline")
+	_, err = marshalLine(longest + "x")
+	assert.Error(t, err)
+	_, err = marshalLine(func() {})
+	assert.Error(t, err)
 }
