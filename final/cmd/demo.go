@@ -183,7 +183,7 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window
 }
 
 // crash kills the inventory server and starts it again, on the same database and
-// the same address: with Consul on another, which nobody is told but by that.
+// the same address. With Consul it gets another address, which only Consul knows.
 func (d *demo) crash(ctx context.Context, show progress) error {
 	addr := d.inventory.addr
 	if d.discovery != nil {

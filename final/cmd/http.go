@@ -61,8 +61,8 @@ func (p *httpPage) serve(srv *rpc.Server) {
 	}()
 }
 
-// close ends the page once the calls that came over it have ended, as serve does
-// with the others.
+// close ends the page once the calls over it have ended, as serve does with the
+// others.
 func (p *httpPage) close() {
 	if p == nil {
 		return
@@ -72,5 +72,5 @@ func (p *httpPage) close() {
 	if p.server != nil && p.server.Shutdown(ctx) != nil {
 		p.server.Close()
 	}
-	p.ln.Close() // nobody else does if it was never served
+	p.ln.Close() // needed if it was never served
 }

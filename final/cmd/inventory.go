@@ -29,11 +29,11 @@ type inventoryFlags struct {
 func runInventory(args []string) (saw seen, err error) {
 	flags := inventoryFlags{serverFlags: newServerFlags("inventory", "127.0.0.1:7001")}
 	file := flags.String("db", "inventory.db", "keep stock and reservations in this `file`")
-	flags.http = flags.String("http", "", "let HTTP clients such as curl call on this `address`, and show a page there, both under http://ADDRESS/rpc/; port 0 picks a free port")
+	flags.http = flags.String("http", "", "serve HTTP clients such as curl on this `address`, and show a page, both under http://ADDRESS/rpc/; port 0 picks a free port")
 	flags.metrics = flags.String("metrics", "", "serve metrics for Prometheus on this `address`, as http://ADDRESS/metrics; port 0 picks a free port")
-	flags.hosts = flags.String("hosts", "", "let -http and -metrics answer for these host `names` only, separated by commas, and for localhost; without it they answer for any, or on a loopback address for localhost only")
+	flags.hosts = flags.String("hosts", "", "let -http and -metrics answer only for localhost and these host `names`, separated by commas; default: any name, but on a loopback address only localhost")
 	flags.listLimit = flags.Int("list-limit", 0, "let Inventory.List be called at most this `number` of times a second; 0: no limit")
-	stockFile := flags.String("stock", "", "begin, if there is no database yet, with the stock in this JSON `file`, not with the built-in one")
+	stockFile := flags.String("stock", "", "fill a new database with the stock in this JSON `file`; default: a built-in stock")
 	flags.consul = discoveryFlag(flags.FlagSet, "register with the Consul agent at this `address`")
 	parse(flags.FlagSet, args)
 	if *flags.listLimit < 0 {

@@ -74,5 +74,5 @@ func (p *metricsPage) close() {
 		return
 	}
 	p.server.Close()
-	p.ln.Close() // nobody else does if it was never served
+	p.ln.Close() // needed if it was never served
 }

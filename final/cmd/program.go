@@ -35,8 +35,8 @@ func newServerFlags(program, addr string) serverFlags {
 	return serverFlags{
 		FlagSet:  flags,
 		addr:     flags.String("addr", addr, "listen on this `address`; port 0 picks a free port"),
-		gob:      flags.Bool("gob", false, "offer gob beside json and protobuf, which it always does: to clients that are trusted only"),
-		untilEOF: flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it"),
+		gob:      flags.Bool("gob", false, "offer gob, too, beside json and protobuf; only if you trust all clients"),
+		untilEOF: flags.Bool("until-eof", false, "end when standard input ends; for a parent process"),
 	}
 }
 
@@ -133,7 +133,8 @@ func usageError(flags *flag.FlagSet, format string, args ...any) {
 	os.Exit(2)
 }
 
-// exit ends the program: with status 0, or with err on standard error and 1.
+// exit ends the program with status 0. If err is not nil, exit prints it on
+// standard error, and the status is 1.
 func exit(program string, err error) {
 	if err != nil {
 		printError(os.Stderr, program, err)

@@ -29,7 +29,7 @@ const (
 	passersBy = 4
 	// freshFor is how old what the window shows may be.
 	freshFor = 50 * time.Millisecond
-	// listsPerSecond is how often the inventory lets anybody list its stock.
+	// listsPerSecond is how often the inventory allows its stock to be listed.
 	listsPerSecond = 100
 )
 

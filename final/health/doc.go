@@ -1,17 +1,17 @@
-// Package health tells callers how a server is: serving, draining or not
-// serving, as a whole and service by service, over every codec. It is off
-// unless registered:
+// Package health tells callers the status of a server: serving, draining or not
+// serving, as a whole and by service, over every codec. It is off unless
+// registered:
 //
 //	srv := rpc.NewServer()
 //	h, err := health.Register(srv)
 //
-// A server that knows it will go away says so first, gives those who ask time
-// to go elsewhere, and then shuts down:
+// A server that is about to leave says so first, gives its callers time to use
+// other servers, and then shuts down:
 //
 //	h.Set("", health.Draining)
 //	…
 //	err = srv.Shutdown(ctx)
 //
-// The pause matters: once Shutdown has begun, new calls are refused, and that
-// includes the question how the server is.
+// The pause matters: once Shutdown has begun, new calls are refused, also those
+// of Health.Check.
 package health

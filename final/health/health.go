@@ -17,8 +17,8 @@ import (
 // service that the server does not have is NotFound.
 var Check = rpc.Method[CheckRequest, CheckReply]("Health.Check")
 
-// Status says whether calls to a service make sense. It is a text, so that it
-// reads well in every codec.
+// Status says whether a service can take calls. It is text, so that it is
+// readable in every codec.
 type Status string
 
 // The statuses.
@@ -28,8 +28,8 @@ const (
 	NotServing Status = "not_serving" // cannot do its work: its database is away
 )
 
-// Health is what a server says of itself. Its methods may be called by many
-// goroutines.
+// Health holds the status of a server. Make one with [Register]. Its methods
+// may be called by many goroutines.
 type Health struct {
 	server *rpc.Server
 
@@ -38,8 +38,8 @@ type Health struct {
 }
 
 // Register publishes Health.Check on srv, as a method that is [rpc.Vital]: it
-// answers on a server that is full, too. Every service is serving until Set says
-// otherwise.
+// answers on a full server, too. Every service is serving until Set says
+// otherwise. It fails if srv is nil or has a method of that name.
 func Register(srv *rpc.Server) (*Health, error) {
 	if srv == nil {
 		return nil, errors.New("health: the server is nil")
@@ -51,16 +51,18 @@ func Register(srv *rpc.Server) (*Health, error) {
 	return h, nil
 }
 
-// Set says how service is from now on; "" is the server as a whole, and nothing
-// on it is better than that. A service need not have methods: "database" is one
-// if it is set.
+// Set sets the status of service. "" is the server as a whole: no service has a
+// better status than that. A service need not have methods: after
+// Set("database", …), "database" is one. A status that is none of the constants
+// counts as worse than NotServing.
 func (h *Health) Set(service string, status Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.set[service] = status
 }
 
-// Status returns how service is, and whether there is one; "" is the server.
+// Status returns the status of service, and whether it exists; "" is the server
+// as a whole.
 func (h *Health) Status(service string) (Status, bool) {
 	if service == "" {
 		return h.whole(), true

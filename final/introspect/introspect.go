@@ -23,8 +23,9 @@ type introspection struct {
 	health *health.Health // may be nil
 }
 
-// Register publishes Introspection.List and Introspection.Describe on srv.
-// Each service's status comes from h; without one, from the server's state.
+// Register publishes Introspection.List and Introspection.Describe on srv. Each
+// service's status comes from h; if h is nil, from the server's state. It fails
+// if srv is nil or has a method of one of these names.
 func Register(srv *rpc.Server, h *health.Health) error {
 	if srv == nil {
 		return errors.New("introspect: the server is nil")

@@ -25,7 +25,7 @@ type CheckStockRequest struct {
 	Item string `json:"item"`
 }
 
-// CheckStockReply says how many units nobody has reserved.
+// CheckStockReply says how many units are not reserved.
 type CheckStockReply struct {
 	Left int `json:"left"`
 }
@@ -65,8 +65,8 @@ type ReleaseRequest struct {
 	Order string `json:"order"`
 
 	// Attempt, if it is not empty, releases only an order that no other attempt
-	// has asked for. Whoever gives up without having heard an answer must not take
-	// the units from another who has.
+	// has asked for. An attempt that gives up without an answer must not take the
+	// units from another that got one.
 	Attempt string `json:"attempt,omitempty"`
 }
 

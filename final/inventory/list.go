@@ -48,7 +48,7 @@ func (inv *Inventory) List(context.Context, *ListRequest) (*ListReply, error) {
 
 // Reservations calls fn for each record, sorted by order, as they are at one
 // moment, and stops at the first error, which it returns. fn must not call the
-// Inventory. It is for whoever audits the books: no method publishes it.
+// Inventory. It is for auditing the books: no method publishes it.
 func (inv *Inventory) Reservations(fn func(Reservation) error) error {
 	return inv.db.View(func(tx *bolt.Tx) error { return newBooks(tx).eachReservation(fn) })
 }

@@ -16,17 +16,17 @@ type State string
 const (
 	Held     State = "held"     // its units are taken from the stock
 	Refused  State = "refused"  // there was not enough; nothing is taken
-	Released State = "released" // given back, or given up before it came
+	Released State = "released" // given back, or given up before it arrived
 )
 
 // A Reservation is the inventory's record of one order. It is never deleted:
 // it is what makes a repeated request harmless. (A shop that runs for years
-// would delete those that nobody can be asking for any more.)
+// would delete those that no client can ask for any more.)
 type Reservation struct {
 	Order    string    `json:"order"`
 	Customer string    `json:"customer,omitempty"`
 	State    State     `json:"state"`
-	Lines    []Line    `json:"lines,omitempty"` // none if it was released before it came
+	Lines    []Line    `json:"lines,omitempty"` // none if it was released before it arrived
 	Attempt  string    `json:"attempt,omitempty"`
 	Shortage *Shortage `json:"shortage,omitempty"` // why it is Refused
 }

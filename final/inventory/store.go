@@ -93,7 +93,7 @@ func (inv *Inventory) Close() error { return inv.db.Close() }
 // Counts says what an Inventory has done since Open.
 type Counts struct {
 	Repeated int // requests for an order that was known already
-	Commits  int // writes to the disk, shared by requests that came together
+	Commits  int // writes to the disk, shared by requests that arrived together
 }
 
 // Counts returns the counts so far; not after Close.
@@ -118,7 +118,7 @@ func (inv *Inventory) lastTx() (id int, err error) {
 // fn may be run again if the transaction of another caller fails in it.
 func (inv *Inventory) change(ctx context.Context, fn func(*books) (answer, err error)) error {
 	if err := ctx.Err(); err != nil {
-		return err // nobody waits for this any more
+		return err // the caller has left
 	}
 	var answer error
 	err := inv.db.Batch(func(tx *bolt.Tx) (err error) {

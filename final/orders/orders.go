@@ -64,7 +64,7 @@ func (o *Orders) Register(srv *rpc.Server) error {
 // The error's code is InvalidArgument, NotFound (no such item),
 // FailedPrecondition (out of stock), AlreadyExists (the id is that of another
 // order), Aborted (given up, and nothing is reserved: order again under a new id),
-// or Unavailable (nobody knows yet: send the same order again).
+// or Unavailable (the outcome is not known: send the same order again).
 func (o *Orders) PlaceOrder(ctx context.Context, order *Order) (*Receipt, error) {
 	attempt := rand.Text()
 	req := &inventory.ReserveRequest{Order: order.ID, Customer: order.Customer, Lines: order.Lines, Attempt: attempt}

@@ -5,10 +5,10 @@
 //	srv := rpc.NewServer(rpc.WithServerInterceptors(tracing.Server()))
 //	client, err := rpc.Dial(ctx, addr, rpc.WithInterceptors(tracing.Client()))
 //
-// Spans go to OpenTelemetry's global tracer provider, and what travels is what the
-// global propagator says, unless options name others. OpenTelemetry's own default
-// for both is to do nothing, so a program sets them first, most often with the
-// W3C's formats (https://www.w3.org/TR/trace-context/):
+// Spans go to OpenTelemetry's global tracer provider, and its global propagator
+// decides what travels, unless options name others. By default both do nothing,
+// so set them first, most often with the W3C's formats
+// (https://www.w3.org/TR/trace-context/):
 //
 //	otel.SetTracerProvider(provider)
 //	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(
@@ -19,9 +19,9 @@
 //
 // # Spans
 //
-// A span is called like the method. Its attributes follow OpenTelemetry's
-// conventions for RPC as they are in version 1.43, where rpc.method is the full
-// name, the service included, and rpc.service is no more:
+// A span has the method's name. Its attributes follow version 1.43 of
+// OpenTelemetry's conventions for RPC, in which rpc.method is the full name
+// with the service, and rpc.service no longer exists:
 //
 //	rpc.system.name           "rpc-from-scratch"
 //	rpc.method                "Inventory.CheckStock"
@@ -30,11 +30,12 @@
 //	network.peer.address      the client's; server spans only
 //	network.peer.port         the client's; server spans only, over TCP
 //
-// For a client every code but ok is an error. For a server those are errors that
-// are a server's fault: unknown, deadline_exceeded, unimplemented, internal,
+// On a client, every code but ok is an error. On a server, only codes that are
+// the server's fault are: unknown, deadline_exceeded, unimplemented, internal,
 // unavailable and data_loss, as in gRPC's conventions.
 //
-// A client's span is one call, however often rpc tries it, since interceptors are
-// around the attempts. A server's span is one run of a handler. A call that is
-// refused before that, by Authorize or a limit, has only its client's.
+// A client's span is one call, however often rpc tries it, because interceptors
+// are around the attempts. A server's span is one run of a handler. If
+// Authorize or a limit refuses a call before that, there is only the client's
+// span.
 package tracing

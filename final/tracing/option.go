@@ -15,8 +15,8 @@ import (
 // scope names this package among what makes spans.
 const scope = "example.com/rpc-from-scratch/final/tracing"
 
-// Option sets something of [Client] or [Server]. Of a value given twice the last
-// one counts; attributes add up. Nil panics.
+// Option configures [Client] or [Server]. If a value is given twice, the last
+// one counts; attributes add up. A nil option or value panics.
 type Option func(*options)
 
 type options struct {
@@ -46,10 +46,10 @@ func WithAttributes(attributes ...attribute.KeyValue) Option {
 	return func(o *options) { o.attributes = append(o.attributes, attributes...) }
 }
 
-// WithPublicEndpoint is for a [Server] whose clients are strangers: each call is
-// the beginning of a new trace, with a link to the client's, and the client's
-// baggage is not taken. A stranger can then neither write into a trace of ours
-// nor decide that a call is sampled.
+// WithPublicEndpoint is for a [Server] whose clients are strangers. Each call
+// begins a new trace, with a link to the client's, and the client's baggage is
+// ignored. A stranger can then neither write into our traces nor decide that a
+// call is sampled. A [Client] ignores the option.
 func WithPublicEndpoint() Option {
 	return func(o *options) { o.public = true }
 }

@@ -16,8 +16,8 @@ import (
 // span in its context, so that its own spans, and its calls through a [Client],
 // are children of it; trace.SpanFromContext gives the trace's ID for logs.
 //
-// What a client sent counts only as far as the propagator finds it to be valid;
-// otherwise the call begins a new trace.
+// If the propagator does not accept what a client sent, the call begins a new
+// trace.
 func Server(opts ...Option) rpc.ServerInterceptor {
 	t := newTracing(opts)
 	return func(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {

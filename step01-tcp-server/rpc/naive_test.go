@@ -51,8 +51,8 @@ func TestNaive_OneReadIsNotOneLine(t *testing.T) {
 	}
 }
 
-// naiveStartServer is the article's StartServer: a library that ends the
-// program of whoever uses it.
+// naiveStartServer is the article's StartServer: a library function that ends
+// the program that calls it.
 func naiveStartServer(addr string) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 var ErrServerClosed = errors.New("rpc: server closed")
 
 // A Server accepts connections and gives each a goroutine of its own, so that
-// a slow client holds up nobody else.
+// a slow client does not delay the others.
 //
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
@@ -49,8 +49,8 @@ func (s *Server) Serve(ln net.Listener) error {
 			if s.isClosed() {
 				return ErrServerClosed
 			}
-			// Enough for a lesson; a busy server would wait a little and
-			// go on when it has run out of file descriptors.
+			// Enough for a lesson. A busy server that has run out of file
+			// descriptors would wait a little and accept again.
 			return fmt.Errorf("rpc: %w", err)
 		}
 		s.start(conn)
@@ -113,7 +113,7 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c, whose goroutine ends now, and takes it off the list.
+// forget closes c and removes it from s.open. The goroutine that used c ends now.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

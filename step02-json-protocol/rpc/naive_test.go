@@ -43,7 +43,7 @@ func TestNaive_OneReadIsNotOneRequest(t *testing.T) {
 			go naiveHandle(server)
 			go io.WriteString(client, test.writes[0])
 			if len(test.writes) > 1 {
-				defer io.WriteString(client, test.writes[1]) // nobody reads it any more
+				defer io.WriteString(client, test.writes[1]) // the server no longer reads
 			}
 			got, _ := io.ReadAll(client)
 			t.Logf("sent %#.60q, got %#.60q", test.writes, got)

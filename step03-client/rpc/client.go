@@ -41,9 +41,10 @@ func NewClient(conn net.Conn) *Client {
 // Call calls a method with params and stores its result in what result points
 // to. Without params, or without interest in the result, pass nil.
 //
-// If the server answered with an error, Call returns it as an *Error. A result
-// that does not fit is an error of this call alone. After any other error the
-// connection is broken: all later calls fail with the same error, at once.
+// If the server answered with an error, Call returns it as an *Error. Params
+// that cannot be sent, or a result that does not fit, fail this call alone. After
+// any other error the connection is broken: all later calls fail at once, with
+// the same error.
 func (c *Client) Call(method string, params, result any) error {
 	req, err := newRequest(method, params)
 	if err != nil {
@@ -94,8 +95,8 @@ func (c *Client) receive() (Response, error) {
 	return resp, nil
 }
 
-// fail notes that the connection is broken, and returns the error that this and
-// all later calls have. The caller holds c.mu.
+// fail notes that the connection is broken, and returns the error for this call
+// and all later ones. The caller holds c.mu.
 func (c *Client) fail(err error) error {
 	c.err = fmt.Errorf("rpc: connection broken: %w", err)
 	if c.closed.Load() {

@@ -18,7 +18,7 @@ func Raw() {
 	exit("raw", talk(*addr, os.Stdin, os.Stdout))
 }
 
-// talk copies in to the server at addr, and what the server sends to out, until
+// talk copies from in to the server at addr, and from the server to out, until
 // the server closes the connection.
 func talk(addr string, in io.Reader, out io.Writer) error {
 	conn, err := net.Dial("tcp", addr)
@@ -34,8 +34,8 @@ func talk(addr string, in io.Reader, out io.Writer) error {
 	return show(conn, out)
 }
 
-// show copies what arrives from in to out, with everything but newlines and tabs
-// as plain writes it, until in ends.
+// show copies in to out until in ends. Newlines and tabs stay as they are; plain
+// escapes all else that is not printable.
 func show(in io.Reader, out io.Writer) error {
 	for r := bufio.NewReader(in); ; {
 		c, _, err := r.ReadRune()

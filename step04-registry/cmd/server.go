@@ -22,7 +22,7 @@ import (
 func Server() {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "listen on this `address`; port 0 picks a free port")
-	untilEOF := flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it")
+	untilEOF := flags.Bool("until-eof", false, "end at the end of standard input, so that a parent process can stop the server")
 	parse(flags, 0, 0)
 
 	srv := &rpc.Server{ErrorLog: log.New(os.Stderr, "", log.LstdFlags)}
@@ -82,7 +82,8 @@ func parse(flags *flag.FlagSet, least, most int) {
 	}
 }
 
-// exit ends the program: with status 0, or with err on standard error and 1.
+// exit ends the program with status 0. If err is not nil, exit prints it on
+// standard error, and the status is 1.
 func exit(program string, err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", program, plain(err.Error()))

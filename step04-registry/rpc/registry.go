@@ -19,7 +19,7 @@ func NewService(name string) *Service {
 	return &Service{name, make(map[string]*method)}
 }
 
-// Register adds fn to the service under the name of method. It may take a
+// Register adds fn to the service under the name of method. fn may take a
 // parameter, and may return a result, an error or both:
 //
 //	func(P) (R, error)
@@ -41,7 +41,7 @@ func (s *Service) Register(method string, fn any) error {
 	return nil
 }
 
-var errTaken = errors.New("the name is taken: want another for each function")
+var errTaken = errors.New("name is already registered: give each function a name of its own")
 
 // registerMethods adds the suitable methods of receiver.
 func (s *Service) registerMethods(receiver any) error {
@@ -56,14 +56,14 @@ func (s *Service) registerMethods(receiver any) error {
 	}
 	hint := "want an exported method with a parameter and a result"
 	if t := reflect.TypeOf(receiver); t != nil && len(suitableMethods(reflect.New(t))) > 0 {
-		hint = "want a pointer to it, which has"
+		hint = "pass a pointer to it, which has one"
 	}
 	return fmt.Errorf("rpc: register %q: %T has no suitable method: %s", s.name, receiver, hint)
 }
 
-// suitableMethods returns the names of the methods of v that are published
-// unasked: those with a parameter and a result that no embedded field brings.
-// What an embedded field can do is not meant for the network.
+// suitableMethods returns the names of the methods of v that Server.Register
+// publishes. They have a parameter and a result, and are not promoted: the methods
+// of an embedded field are not meant for the network.
 func suitableMethods(v reflect.Value) []string {
 	var names []string
 	for i := 0; v.IsValid() && i < v.NumMethod(); i++ {
@@ -75,8 +75,8 @@ func suitableMethods(v reflect.Value) []string {
 	return names
 }
 
-// isPromoted reports whether t, or what t points to, is a struct and embeds a
-// field with such a method.
+// isPromoted reports whether t, or what t points to, is a struct with an embedded
+// field that has a method of that name.
 func isPromoted(t reflect.Type, method string) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

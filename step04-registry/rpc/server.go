@@ -1,5 +1,5 @@
-// Package rpc is a server that calls registered functions for clients, over TCP
-// with one JSON value a line, and the client.
+// Package rpc has a server, which calls registered functions for its clients, and
+// the client. They speak over TCP, one JSON value per line.
 package rpc
 
 import (
@@ -19,7 +19,7 @@ import (
 var ErrServerClosed = errors.New("rpc: server closed")
 
 // A Server accepts connections and gives each a goroutine of its own, so that
-// a slow client holds up nobody else.
+// a slow client does not delay the others.
 //
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
@@ -28,8 +28,8 @@ type Server struct {
 	// If nil, the server calls the registered method.
 	Handle func(Request) Response
 
-	// ErrorLog is where a panic in a method is reported, with its stack: the
-	// client is told only of an internal error. If nil, nothing is logged.
+	// ErrorLog gets a report of each panic in a method, with its stack. The
+	// client learns only of an internal error. If nil, nothing is logged.
 	ErrorLog *log.Logger
 
 	mu      sync.Mutex
@@ -41,9 +41,9 @@ type Server struct {
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
-// exported methods that have a parameter and a result, and are not promoted from
-// an embedded field, nor share the name of a method that one has. It may be
-// called while the server serves.
+// exported methods that have a parameter and a result. It leaves out each method
+// whose name is that of an embedded field's method. It may be called while the
+// server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
@@ -102,8 +102,8 @@ func (s *Server) Serve(ln net.Listener) error {
 			if s.isClosed() {
 				return ErrServerClosed
 			}
-			// Enough for a lesson; a busy server would wait a little and
-			// go on when it has run out of file descriptors.
+			// Enough for a lesson. A busy server that has run out of file
+			// descriptors would wait a little and accept again.
 			return fmt.Errorf("rpc: %w", err)
 		}
 		s.start(conn)
@@ -138,12 +138,12 @@ func (s *Server) serveConn(conn net.Conn) {
 			return
 		}
 		if writeResponse(conn, resp) != nil || errors.Is(err, errLineTooLong) {
-			return // where the next line begins, nobody knows
+			return // we stopped inside a line, and cannot find the next one
 		}
 	}
 }
 
-// handle answers a request, also if that panics.
+// handle answers a request, even if the method panics.
 func (s *Server) handle(req Request) (resp Response) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -208,7 +208,7 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c, whose goroutine ends now, and takes it off the list.
+// forget closes c and removes it from s.open. The goroutine that used c ends now.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

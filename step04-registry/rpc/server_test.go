@@ -76,8 +76,8 @@ func TestServer_SlowClientHoldsUpNobody(t *testing.T) {
 // A watchedConn is a connection whose memory a test watches.
 type watchedConn struct{ net.Conn }
 
-// connectWatched is connect, and returns a pointer by which the garbage collector
-// tells whether anything still holds the server's end.
+// connectWatched is connect, and also returns a weak pointer to the server's end.
+// Its Value is nil once the garbage collector has found that nothing holds it.
 func connectWatched(t *testing.T, srv *testServer) (net.Conn, weak.Pointer[watchedConn]) {
 	t.Helper()
 	client, server := net.Pipe()

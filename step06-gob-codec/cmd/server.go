@@ -23,8 +23,8 @@ import (
 func Server() {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "listen on this `address`; port 0 picks a free port")
-	untilEOF := flags.Bool("until-eof", false, "end when standard input does, as a parent process may arrange it")
-	codec := flags.String("codec", "json", "speak json alone, or gob, too, with clients that ask for it: trusted ones")
+	untilEOF := flags.Bool("until-eof", false, "end at the end of standard input, so that a parent process can stop the server")
+	codec := flags.String("codec", "json", "json: speak JSON only; gob: also let clients choose gob (trusted clients only)")
 	parse(flags, 0, 0)
 	checkCodec(flags, *codec)
 
@@ -99,7 +99,8 @@ func checkCodec(flags *flag.FlagSet, codec string) {
 	}
 }
 
-// exit ends the program: with status 0, or with err on standard error and 1.
+// exit ends the program with status 0. If err is not nil, exit prints it on
+// standard error, and the status is 1.
 func exit(program string, err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", program, plain(err.Error()))

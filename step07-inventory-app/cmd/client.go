@@ -61,8 +61,8 @@ func call(ctx context.Context, addr, method string, params any) error {
 	return nil
 }
 
-// types has, by method, what gob must know and JSON need not: the Go types of
-// the params and the result.
+// types maps a method to the Go types of its params and its result, which gob
+// must know and JSON need not.
 var types = map[string]struct{ params, result func() any }{
 	"Inventory.CheckStock": {newValue[string], newValue[int]},
 	"Inventory.Reserve":    {newValue[inventory.Reservation], newValue[int]},

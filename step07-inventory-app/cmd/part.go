@@ -18,8 +18,8 @@ type part struct {
 }
 
 // startPart starts this program again as that part of the shop, on a free port,
-// and waits until it listens. It ends when ctx does, or by end, or with this
-// process, however that ends: the system then closes its standard input.
+// and waits until it listens. The part ends when ctx ends, when end is called, or
+// when this process ends for any reason, since that closes the part's input.
 func startPart(ctx context.Context, name string, args ...string) (*part, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -103,7 +103,8 @@ func checkCodec(flags *flag.FlagSet, codec string) {
 	}
 }
 
-// exit ends the program: with status 0, or with err on standard error and 1.
+// exit ends the program with status 0. If err is not nil, exit prints it on
+// standard error, and the status is 1.
 func exit(program string, err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", program, plain(err.Error()))

@@ -114,8 +114,8 @@ func serveCustomers(ctx context.Context, addr string, list []orders.Order, custo
 	return errors.Join(errs...)
 }
 
-// serveCustomer places orders until there are no more. It takes orders from the
-// queue also when it cannot place them, so that the shop need not wait for it.
+// serveCustomer places orders until there are no more. After a failure it still
+// takes orders from the queue, so that the shop does not wait for ever.
 func serveCustomer(ctx context.Context, addr string, queue <-chan orders.Order, books *books) error {
 	client, err := rpc.Dial(ctx, addr)
 	if err == nil {

@@ -42,8 +42,8 @@ func ParseStock(data []byte) (map[string]int, error) {
 // reserves more than there is. It forgets everything when its process ends.
 type Inventory struct {
 	mu       sync.Mutex
-	left     map[string]int            // units that nobody has reserved, by item
-	reserved map[string]map[string]int // units by item, by order
+	left     map[string]int            // units that are not reserved, by item
+	reserved map[string]map[string]int // units, by order and then by item
 }
 
 // New returns an inventory with that stock: units by item.

@@ -69,7 +69,7 @@ func New(inventory Caller) *Orders {
 // back what it has reserved for the others.
 //
 // The error's code is that of the inventory, or InvalidArgument for an order
-// without lines, or without an id of its own in UTF-8.
+// without lines, or whose id is empty, not UTF-8, or already taken.
 func (o *Orders) PlaceOrder(ctx context.Context, order Order) (Receipt, error) {
 	if order.ID == "" || len(order.Lines) == 0 {
 		return Receipt{}, rpc.Errorf(rpc.InvalidArgument, "an order needs an id and lines")
@@ -107,8 +107,8 @@ func (o *Orders) check(ctx context.Context, order Order) error {
 	return nil
 }
 
-// reserve reserves every line or none. An order whose reservations could not be
-// given back stays known, lest another of its id takes them for its own.
+// reserve reserves every line or none. If the reservations cannot be given back,
+// the order's id stays known, so that no other order can take them for its own.
 func (o *Orders) reserve(ctx context.Context, order Order) error {
 	for _, line := range order.Lines {
 		err := o.reserveLine(ctx, inventory.Reservation{Order: order.ID, Item: line.Item, Quantity: line.Quantity})
@@ -124,8 +124,8 @@ func (o *Orders) reserve(ctx context.Context, order Order) error {
 	return nil
 }
 
-// reserveLine waits for the inventory's answer also when ctx ends: a release
-// could overtake a reservation that nobody waits for, and give nothing back.
+// reserveLine waits for the inventory's answer even if ctx ends. Otherwise a
+// release could overtake the reservation, and give nothing back.
 func (o *Orders) reserveLine(ctx context.Context, r inventory.Reservation) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -142,7 +142,7 @@ func units(order Order) (sum int) {
 	return sum
 }
 
-// giveBack releases all that the order has reserved, also when ctx has ended.
+// giveBack releases all that the order has reserved, even if ctx has ended.
 func (o *Orders) giveBack(ctx context.Context, order string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()

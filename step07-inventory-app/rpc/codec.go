@@ -11,19 +11,22 @@ import (
 // responses the other. One goroutine may write while another reads.
 //
 // Some codecs must know a value's Go type while they read it. They ask for a
-// pointer to decode into: params for those of a method, result for that of the
-// request with an id. The answer nil means that nobody wants the value.
+// pointer to decode into: params(method) returns one for the params of that
+// method, result(id) one for the result of the call with that id. If it is nil,
+// the codec reads the value and drops it.
 type Codec interface {
 	// The error of WriteRequest is errCannotSend (wrapped) if nothing has been
-	// written. After any other error, of any method, the stream is broken; but
-	// that of ReadRequest may be errInvalidRequest, as that of readRequest.
+	// written. After any other error, of any method, the stream is broken, with
+	// one exception: after errInvalidRequest (wrapped) from ReadRequest, the next
+	// request can be read.
 	WriteRequest(Request) error
 	ReadRequest(params func(method string) any) (Request, error)
 	WriteResponse(Response) error
 	ReadResponse(result func(id uint64) any) (Response, error)
 }
 
-// newCodec has the codecs that a client can choose by name.
+// newCodec maps the names of the codecs that a client can choose to the functions
+// that make them.
 var newCodec = map[string]func(*bufio.Reader, io.Writer) Codec{
 	"json": func(r *bufio.Reader, w io.Writer) Codec { return &jsonCodec{r, w} },
 	"gob":  newGobCodec,

@@ -6,8 +6,8 @@ import "fmt"
 // people, and may change. The names are those of gRPC.
 type Code string
 
-// The codes of the shop. An Error without a code is of no kind that the caller
-// could do something about.
+// The codes of the shop. An Error without a code is one that the caller can do
+// nothing about.
 const (
 	NotFound           Code = "not_found"           // what the request names does not exist
 	FailedPrecondition Code = "failed_precondition" // the state of things does not allow it

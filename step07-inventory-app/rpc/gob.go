@@ -20,7 +20,7 @@ import (
 type gobCodec struct {
 	enc    *gob.Encoder
 	dec    *gob.Decoder
-	broken bool // a message has been encoded in part
+	broken bool // a message may have been encoded in part
 }
 
 func newGobCodec(r *bufio.Reader, w io.Writer) Codec {
@@ -93,8 +93,9 @@ func isEOF(err error) bool {
 }
 
 // readValue decodes the value that follows a message into what target points
-// to. A value that does not fit has been read all the same, and the stream goes
-// on, unless it brought types inside an interface: those are never learnt.
+// to. A value that does not fit is read to its end, too, so the stream goes on.
+// One exception: if it has new types inside an interface, the decoder does not
+// learn them.
 func (c *gobCodec) readValue(target any) (value any, err error) {
 	defer func() {
 		if v := recover(); v != nil { // in the GobDecode of the target's type
@@ -107,7 +108,7 @@ func (c *gobCodec) readValue(target any) (value any, err error) {
 	return target, nil
 }
 
-// assign stores what the pointer value points to in what the pointer v does, of
+// assign copies what value points to into what v points to. Both are pointers to
 // the same type.
 func assign(v, value any) {
 	reflect.ValueOf(v).Elem().Set(reflect.ValueOf(value).Elem())

@@ -21,7 +21,7 @@ import (
 var ErrServerClosed = errors.New("rpc: server closed")
 
 // A Server accepts connections and gives each a goroutine of its own, so that
-// a slow client holds up nobody else.
+// a slow client does not delay the others.
 //
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
@@ -30,11 +30,12 @@ type Server struct {
 	// cancelled the call, has no time left for it, or is gone.
 	// If nil, the server calls the registered method.
 	//
-	// It sees params and gives results in JSON: in gob it has neither.
+	// It gets the params as JSON, and returns the result as JSON. On a gob
+	// connection it gets no params and can return no result.
 	Handle func(context.Context, Request) Response
 
-	// Timeout is how long a call may take at most, also if its method does not
-	// look at its context or the caller would wait longer. 0: 5 seconds.
+	// Timeout is how long a call may take at most, even if its method ignores its
+	// context, or its caller would wait longer. 0: 5 seconds.
 	Timeout time.Duration
 
 	// AllowGob lets clients choose gob. Only trusted ones must be able to: see
@@ -53,7 +54,7 @@ type Server struct {
 
 	requests sync.WaitGroup // counts the requests in flight
 
-	ctx    context.Context // of all calls; made with open, ended by Close
+	ctx    context.Context // parent of the calls' contexts; made with open
 	cancel context.CancelFunc
 
 	methods map[string]*method // by full name: "SERVICE.METHOD"
@@ -138,8 +139,8 @@ func (s *Server) Serve(ln net.Listener) error {
 			if s.isClosed() {
 				return ErrServerClosed
 			}
-			// Enough for a lesson; a busy server would wait a little and
-			// go on when it has run out of file descriptors.
+			// Enough for a lesson. A busy server that has run out of file
+			// descriptors would wait a little and accept again.
 			return fmt.Errorf("rpc: %w", err)
 		}
 		s.start(conn)
@@ -179,14 +180,14 @@ func (s *Server) serveConn(conn net.Conn) {
 			c.reply(req, Response{Error: err.Error()})
 		case errors.Is(err, errLineTooLong):
 			c.reply(req, Response{Error: err.Error()})
-			return // where the next line begins, nobody knows
+			return // we stopped inside a line, and cannot find the next one
 		default:
 			return
 		}
 	}
 }
 
-// handle answers a request, also if that panics.
+// handle answers a request, even if the method panics.
 func (s *Server) handle(ctx context.Context, req Request) (resp Response) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -257,7 +258,7 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c, whose goroutine ends now, and takes it off the list.
+// forget closes c and removes it from s.open. The goroutine that used c ends now.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

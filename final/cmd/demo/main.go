@@ -50,7 +50,7 @@ func (a agent) Resolver(service string) rpc.Resolver {
 type registration struct{ *consul.Registration }
 
 // Shutdown implements cmd.Registration. The demo's clients are gone by then, so
-// nobody needs notice.
+// no notice is needed.
 func (r registration) Shutdown(ctx context.Context, srv *rpc.Server) error {
 	return r.Registration.Shutdown(ctx, srv, 0)
 }

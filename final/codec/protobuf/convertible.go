@@ -22,18 +22,18 @@ import (
 //
 // Both may be called by several goroutines at once, for different values.
 type Convertible interface {
-	// ToProto returns what the receiver, which is not nil, is as a message. The
-	// type of the message is always the same one, also for the zero value. The
-	// message may share memory with the receiver: it is only read, and not kept.
+	// ToProto returns the receiver, which is not nil, as a message. The message has
+	// always the same type, also for the zero value. It may share memory with the
+	// receiver: it is only read, and not kept.
 	ToProto() proto.Message
-	// FromProto sets all of the receiver to what m says. m has the type that
-	// ToProto returns and is the receiver's from now on. An error is for values
-	// that the Go type cannot hold; the peer is told its text.
+	// FromProto sets all fields of the receiver from m. m has the type that ToProto
+	// returns, and belongs to the receiver from then on. It returns an error for
+	// values that the Go type cannot hold; the peer gets the error's text.
 	FromProto(m proto.Message) error
 }
 
-// MessageOf returns the message that v is or, if v is [Convertible], is turned
-// into. The error names v's type and says what can be done.
+// MessageOf returns v if it is a message, or the message that it becomes if it
+// is [Convertible]. Its error names v's type and says what to do.
 func MessageOf(v any) (proto.Message, error) {
 	switch v := v.(type) {
 	case proto.Message:

@@ -4,25 +4,26 @@
 //	client, err := rpc.Dial(ctx, addr, rpc.WithCodec(protobuf.Codec))
 //
 // Params and replies are messages as protoc-gen-go generates them, of proto2,
-// proto3 or editions; services need not be generated. A plain Go type takes part
-// as soon as it can be turned into a message and back: see [Convertible]. One
-// server then serves protobuf clients beside those that speak JSON and gob, with
-// the same methods. Any other type is an error that says so: InvalidArgument if
-// it is among the params, Internal if it is the reply.
+// proto3 or editions; you need not generate services. A plain Go type can be
+// used if it can be turned into a message and back: see [Convertible]. One
+// server then serves clients with protobuf, JSON and gob, with the same
+// methods. Any other type is an error that says so: InvalidArgument for params,
+// Internal for a reply.
 //
 // # Messages as JSON
 //
-// A program that imports this package, directly or by one that does, such as
-// transport/gateway or health, has its messages travel by [rpc.JSON] as protobuf
-// defines (https://protobuf.dev/programming-guides/json/): with oneofs, times as text,
-// 64-bit numbers in strings, bytes in base64. Names are in lowerCamelCase; those of
-// the .proto file are understood, too. What is at its zero value is left out, what is
-// not known is dropped, and null is the zero message.
+// In a program that imports this package, messages travel by [rpc.JSON] as
+// protobuf defines (https://protobuf.dev/programming-guides/json/): with
+// oneofs, times as text, 64-bit numbers in strings, bytes in base64. That
+// holds, too, if another package imports it, such as transport/gateway or
+// health. Names are in lowerCamelCase; those of the .proto file are understood,
+// too. Zero values are left out, unknown fields are dropped, and null is the
+// zero message.
 //
-// The same holds for messages that are fields, elements or values of Go types, whose own
-// JSON is encoding/json's. A Go type that contains itself, and a message or an interface that
-// holds one, is an error: make it a message, too. A [Convertible] has the JSON of its Go
-// type.
+// Messages may also be fields, elements or values of Go types. The rest of such
+// a type has the JSON of encoding/json. If the type contains itself, and a
+// message or an interface that holds one, it is an error: make it a message,
+// too. A [Convertible] has the JSON of its Go type.
 package protobuf
 
 import (
@@ -33,14 +34,13 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Codec is the protobuf codec; its name on the wire is "protobuf". A body is one
-// message without a length before it, so the message with all fields at zero has
-// no bytes, and so has a nil pointer.
+// Codec is the protobuf codec; its name on the wire is "protobuf". A body is
+// one message without a length before it. A message with all fields at zero has
+// no bytes, and neither has a nil pointer.
 //
-// Fields that the receiver does not know are no error. A message keeps them, and
-// they go out again with it; a [Convertible] loses them. A proto2 message without
-// its required fields, and a proto3 string that is not UTF-8, are errors on
-// whichever side has them first.
+// Unknown fields are no error. A message keeps them, and sends them again; a
+// [Convertible] loses them. A proto2 message without its required fields, and a
+// proto3 string that is not UTF-8, are errors on the side that notices first.
 var Codec rpc.Codec = codec{}
 
 type codec struct{}

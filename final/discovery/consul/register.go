@@ -22,13 +22,13 @@ type Registration struct {
 	ended   chan struct{} // closed when the heart-beats have ended
 }
 
-// Register tells Consul of a server that listens, and keeps telling it that the
-// server is alive until ctx ends or Deregister is called. If Consul forgets the
-// server, because it lost its state or the network was away for too long, it is
-// registered again.
+// Register registers a server that listens, and sends heart-beats until ctx
+// ends or Deregister is called: ctx must live as long as the server. If Consul
+// forgets the server, because it lost its state or could not be reached for too
+// long, the next heart-beat registers it again.
 //
-// An error is about s, or says that Consul could not be told now; there is no
-// registration then, and the caller may try again.
+// It returns an error if s makes no sense, or if Consul cannot be reached now.
+// Nothing is registered then, and the caller may try again.
 func Register(ctx context.Context, client *api.Client, s Service) (*Registration, error) {
 	s, err := s.withDefaults()
 	if err != nil {
@@ -91,9 +91,9 @@ func (r *Registration) register(ctx context.Context) error {
 	return r.agent.ServiceRegisterOpts(r.service.registration(), api.ServiceRegisterOpts{ReplaceExistingChecks: true}.WithContext(ctx))
 }
 
-// Deregister ends the heart-beats and takes the server out of Consul, so that no
-// new client finds it. On an error Consul notices by itself, after the TTL. It
-// may be called again.
+// Deregister ends the heart-beats and removes the server from Consul, so that
+// no new client finds it. If it fails, Consul notices by itself, after the TTL.
+// It may be called again.
 func (r *Registration) Deregister(ctx context.Context) error {
 	r.stop()
 	<-r.ended // else a heart-beat could register the server again
@@ -108,13 +108,13 @@ func (r *Registration) Deregister(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown ends a server so that no call is lost: it deregisters, waits for
-// notice, in which clients hear of it and go elsewhere, and only then lets srv,
-// an *rpc.Server, refuse new calls and end those that run. The servers of a
-// cluster hear of a change within milliseconds; a second of notice is plenty.
+// Shutdown shuts a server down without losing a call. It deregisters, and waits
+// for notice, so that clients learn about it and use other servers. Then it
+// calls srv.Shutdown(ctx). The servers of a Consul cluster learn about a change
+// within milliseconds; a notice of one second is plenty.
 //
-// If Consul cannot be told within three seconds there is no notice to wait for.
-// The error is that of Consul, of srv.Shutdown(ctx), or both.
+// If Consul cannot be reached within three seconds, Shutdown does not wait for
+// notice. The error is that of Consul, of srv.Shutdown, or both.
 func (r *Registration) Shutdown(ctx context.Context, srv interface{ Shutdown(context.Context) error }, notice time.Duration) error {
 	telling, cancel := context.WithTimeout(ctx, farewell)
 	untold := r.Deregister(telling)

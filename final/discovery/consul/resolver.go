@@ -27,11 +27,11 @@ const (
 // checks all pass. Each change reaches it at once, by a query that Consul answers
 // when there is one ("blocking query").
 //
-// While Consul is away or answers with an error, the addresses that are known
-// stay in use. So they do when Consul says that there is no server where there
-// were some: a Consul that has lost its state says so, too, until the servers
-// have registered again. Only after Grace is it believed. Servers that failed
-// are not called more often for that: the pool finds them closed.
+// While Consul cannot be reached or answers with an error, the known addresses
+// stay in use. They also stay when Consul says that there are no servers any
+// more, because a Consul that has lost its state says the same, until the
+// servers have registered again. The empty list is used only after Grace. That
+// costs nothing: the pool notices itself which servers have failed.
 //
 // Its fields must not change once it is in use. Several pools may share a Resolver.
 type Resolver struct {
@@ -39,13 +39,14 @@ type Resolver struct {
 	Service string
 	// Tags are those that an instance must have, all of them.
 	Tags []string
-	// Wait is how long a query waits for a change. Default 1 min; Consul's most is 10 min.
+	// Wait is how long a query waits for a change. 0 is 1 min; Consul allows 10 min
+	// at most.
 	Wait time.Duration
-	// Grace is how long an empty list after one that was not is doubted.
-	// Default 1 min; below 0 it is believed at once.
+	// Grace is how long an empty list is ignored after one that was not empty.
+	// 0 is 1 min; below 0 an empty list is used at once.
 	Grace time.Duration
-	// OnError is told of failed queries and of instances that cannot be dialled. It
-	// must not wait. Default: nobody is told.
+	// OnError gets the errors of failed queries, and of instances that cannot be
+	// dialled. It must not wait. It may be nil.
 	OnError func(error)
 }
 
@@ -121,8 +122,8 @@ func (w *watch) waitTime() time.Duration {
 
 func (w *watch) grace() time.Duration { return cmp.Or(w.Grace, time.Minute) }
 
-// failed pauses, and begins anew: whoever answers next may know nothing of the
-// indices of before.
+// failed pauses, and begins anew: the agent that answers next may not know the
+// earlier indices.
 func (w *watch) failed(ctx context.Context, err error) {
 	w.tell(err)
 	w.index, w.emptySince = 0, time.Time{}

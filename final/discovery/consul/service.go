@@ -12,12 +12,12 @@ import (
 	"example.com/rpc-from-scratch/final/discovery/static"
 )
 
-// Service is what a server is registered as.
+// Service describes a server to register.
 type Service struct {
 	// Name is what a Resolver asks for: letters, digits, '-', '_' and '.'.
 	Name string
-	// Addr is the "host:port" that clients dial, so not the one of a listener on
-	// all interfaces.
+	// Addr is the "host:port" that clients dial. The unspecified address of a
+	// listener on all interfaces, such as 0.0.0.0, is refused.
 	Addr string
 	// ID is unique among the services of the agent. Default Name-Addr.
 	ID string
@@ -25,18 +25,18 @@ type Service struct {
 	Tags []string
 	Meta map[string]string
 
-	// TTL is after what time without a heart-beat Consul takes the server for
-	// failed. Three are sent in that time. Default 15 s, least 1 s.
+	// TTL is how long the server may send no heart-beat before Consul marks it as
+	// failed. Three are sent in that time. 0 is 15 s; less than 1 s counts as 1 s.
 	TTL time.Duration
-	// TCPEvery makes Consul connect to Addr that often instead: no heart-beats, but
-	// the agent must reach Addr, and a program that hangs is not noticed. To the
-	// server such a connection is one that never says hello. Default 0: heart-beats.
+	// TCPEvery, if above 0, replaces the heart-beats: Consul connects to Addr once
+	// in that time. The agent must reach Addr, and does not notice a program that
+	// hangs. The server sees connections that never say hello.
 	TCPEvery time.Duration
-	// DeregisterAfter is after what time as failed the service is removed.
-	// Default and least 1 min, which is Consul's.
+	// DeregisterAfter is how long a service may be failed before Consul removes it.
+	// Less than 1 min, which is Consul's least, counts as 1 min.
 	DeregisterAfter time.Duration
 
-	// OnError is told when a heart-beat fails. It must not wait. Default: nobody is told.
+	// OnError gets the errors of failed heart-beats. It must not wait. It may be nil.
 	OnError func(error)
 }
 

@@ -11,9 +11,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Parse reads addresses with commas between them, as a flag has them; spaces
-// around an address do not matter. The error names the first address that
-// [Check] refuses or that is there twice; an empty list is an error, too.
+// Parse reads addresses separated by commas, as in a flag; spaces around an
+// address are ignored. Its error names the first address that [Check] refuses
+// or that occurs twice. An empty list is an error, too.
 func Parse(list string) (rpc.StaticResolver, error) {
 	if strings.TrimSpace(list) == "" {
 		return nil, errNone
@@ -48,9 +48,9 @@ func add(addrs *rpc.StaticResolver, seen map[string]bool, addr string) error {
 	return nil
 }
 
-// Check tells what is wrong with an address that a client is to dial: it is
-// "host:port", with a host and a port from 1 to 65535, or "unix:path". An IPv6
-// address stands in brackets. Whether the host exists is not asked.
+// Check returns what is wrong with an address for a client to dial, or nil. An
+// address is "host:port", with a host and a port from 1 to 65535, or
+// "unix:path". An IPv6 address is in brackets. Check does not look up the host.
 func Check(addr string) error {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if path == "" || strings.ContainsRune(path, 0) {

@@ -6,7 +6,7 @@
 //
 //	pool := rpc.NewPool(&static.File{Path: "servers.txt"})
 //
-// The file has one address a line, and # begins a comment. It is read again when
-// it changes, so that servers come and go without a restart of their clients.
-// Where servers register themselves, discovery/consul is the better way.
+// The file has one address per line, and # begins a comment. It is read again
+// when it changes, so you can add and remove servers without restarting their
+// clients. If servers register themselves, use discovery/consul.
 package static

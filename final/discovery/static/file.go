@@ -16,20 +16,22 @@ import (
 // no more when Path names something else by mistake.
 const maxFile = 1 << 20
 
-// File is an [rpc.Resolver] that reads addresses from a file, one a line, and
-// reads it again when it has changed. Empty lines, and what follows a # at the
-// beginning of a line or after a space, are comments. A file that is missing,
-// empty or wrong in any line changes nothing: editors truncate before they write,
-// and half a list would send all calls to half of the servers. To replace a file
-// at once, write another one and rename it.
+// File is an [rpc.Resolver] that reads addresses from a file, one per line, and
+// reads it again when it has changed. A # at the beginning of a line or after a
+// space begins a comment; empty lines are ignored. A file that is missing,
+// empty, larger than 1 MiB or wrong in any line changes nothing, because
+// editors truncate a file before they write it, and half a list would send all
+// calls to half of the servers. To replace a file at once, write another one
+// and rename it.
 //
 // Its fields must not change once it is in use. Several pools may share a File.
 type File struct {
 	Path string
-	// Every is the pause between looks at the file. Default 1 s.
+	// Every is the pause between looks at the file. 0 and less are 1 s.
 	Every time.Duration
-	// OnError is told, once until it changes, why the file cannot be used, and
-	// nil when it can again. It must not wait. Default: nobody is told.
+	// OnError gets the reason why the file cannot be used, once until the reason
+	// changes, and nil when the file can be used again. It must not wait. It may
+	// be nil.
 	OnError func(error)
 }
 

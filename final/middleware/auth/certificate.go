@@ -12,26 +12,26 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Certified lets call who has a client certificate that the server has verified:
-// see rpc.WithServerTLS. A token is not asked for.
+// Certified allows every caller that has a client certificate which the server
+// has verified: see rpc.WithServerTLS. It needs no token.
 func Certified() Rule { return Rule{who: certified} }
 
-// Certificate lets call who has a verified client certificate with one of these
-// names. A name that reads like a URI ("spiffe://shop/orders") has to be a URI among
-// the certificate's alternative names; any other one has to be a DNS name among
-// them or, if the certificate has neither, its common name. Names are compared
-// byte by byte; there are no wildcards.
+// Certificate allows callers that have a verified client certificate with one
+// of these names. A name that reads like a URI ("spiffe://shop/orders") must be
+// a URI among the certificate's alternative names. Any other name must be a DNS
+// name among them or, if the certificate has neither, its common name. Names
+// are compared byte by byte; there are no wildcards.
 func Certificate(names ...string) Rule {
 	return Rule{who: named, only: slices.Clone(names)}
 }
 
-// Any lets call who one of the rules lets call.
+// Any allows a caller that one of the rules allows.
 //
 //	auth.Any(auth.Only("ann"), auth.Certificate("orders.shop"))
 func Any(rules ...Rule) Rule { return Rule{who: anyOf, rules: slices.Clone(rules)} }
 
-// All lets call who all of the rules let call: with the right token, say, over a
-// connection with the right certificate.
+// All allows a caller that all of the rules allow: for example one with the
+// right token, over a connection with the right certificate.
 //
 //	auth.All(auth.Only("ann"), auth.Certificate("orders.shop"))
 func All(rules ...Rule) Rule { return Rule{who: allOf, rules: slices.Clone(rules)} }
@@ -68,7 +68,7 @@ func isURI(name string) bool {
 // checkNames finds mistakes in the names of a [Certificate].
 func checkNames(names []string) error {
 	if len(names) == 0 {
-		return fmt.Errorf("whose certificate? Certified lets every one call")
+		return fmt.Errorf("Certificate without names: name at least one, or use Certified to allow every verified certificate")
 	}
 	for _, name := range names {
 		_, err := url.Parse(name)

@@ -12,22 +12,24 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Source returns the token to send. It is asked before each call, by many
-// goroutines at once, so that a token can be replaced while it is in use.
+// Source returns the token to send. The client calls it before each call that
+// has no token yet, from many goroutines at once, so that a token can be
+// replaced while it is in use. If it fails, the call fails with Unauthenticated
+// before it is sent, or with the code of its context if that has ended.
 type Source func(ctx context.Context) (token string, err error)
 
-// Static is the Source of a token that does not change.
+// Static returns a Source of a token that does not change.
 func Static(token string) Source {
 	return func(context.Context) (string, error) { return token, nil }
 }
 
-// OverTLS makes a client or pool send a token with each call, over TLS. cfg says
-// which servers to trust; nil trusts those with a certificate for their host's
-// name. A [rpc.WithTLS] beside it is refused, as TLS given twice; [rpc.WithDialer]
-// may stand beside it, since TLS is spoken over what that one returns. It panics if
-// source is nil.
+// OverTLS makes a client or pool send a token with each call, over TLS. cfg
+// says which servers to trust; nil trusts those with a certificate for their
+// host's name. Do not give [rpc.WithTLS] as well: that is refused, as TLS given
+// twice. [rpc.WithDialer] may be given, since TLS is spoken over its
+// connections. OverTLS panics if source is nil.
 //
-// A call that has brought an authorization of its own by rpc.WithMetadata keeps it.
+// A call that has an authorization of its own, by rpc.WithMetadata, keeps it.
 func OverTLS(cfg *tls.Config, source Source) rpc.ClientOption {
 	if cfg == nil {
 		cfg = new(tls.Config)
@@ -35,19 +37,19 @@ func OverTLS(cfg *tls.Config, source Source) rpc.ClientOption {
 	return rpc.WithClientOptions(rpc.WithTLS(cfg), send("OverTLS", source))
 }
 
-// OverLoopback is [OverTLS] without TLS, for servers on this machine. It connects
-// to loopback addresses and Unix sockets; connecting to anything else fails with
-// FailedPrecondition before a byte is sent, whatever name it goes by. It has no
-// say in the connection that rpc.NewClient is given, nor in those of a
-// [rpc.WithDialer] that comes after it. It panics if source is nil.
+// OverLoopback is [OverTLS] without TLS, for servers on this machine. It
+// connects to loopback addresses and Unix sockets only. Any other address fails
+// with FailedPrecondition before a byte is sent, even if a name leads to it. It
+// does not check the connection that rpc.NewClient is given, nor those of a
+// [rpc.WithDialer] that follows it. It panics if source is nil.
 func OverLoopback(source Source) rpc.ClientOption {
 	return rpc.WithClientOptions(rpc.WithDialer(dialLoopback), send("OverLoopback", source))
 }
 
-// OverAnything is [OverTLS] without any care for the connection: whoever reads
-// it can make calls in the name of the token's owner from then on. It is for
-// connections that something else protects, such as a tunnel or a dialer of your
-// own. It panics if source is nil.
+// OverAnything is [OverTLS] over any connection, without a check: a stranger
+// who can read the connection can use the token from then on. It is for
+// connections that something else protects, such as a tunnel or a dialer of
+// your own. It panics if source is nil.
 func OverAnything(source Source) rpc.ClientOption { return send("OverAnything", source) }
 
 // send puts the token into the metadata of calls.

@@ -1,5 +1,6 @@
-// Package auth knows callers by bearer tokens, or by their TLS certificates, and
-// says who may call what. A token travels in the metadata of each call, as
+// Package auth identifies callers by bearer tokens or by their TLS
+// certificates, and decides who may call what. A token travels in the metadata
+// of each call, as
 //
 //	authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 //
@@ -15,14 +16,14 @@
 //	srv := rpc.NewServer(rpc.WithAuthorize(guard.Authorize))
 //
 // A call without a token, or with one that is not valid, fails with
-// Unauthenticated; one whose caller is known and may not, with PermissionDenied.
-// Neither has run.
+// Unauthenticated. If the caller is known but may not call the method, the call
+// fails with PermissionDenied. In both cases it never ran.
 //
 // # Certificates
 //
-// Over mutual TLS, a rule may go by the client's certificate, alone or beside a
-// token. The server verifies it if its configuration has ClientCAs and a ClientAuth
-// of at least tls.VerifyClientCertIfGiven.
+// Over mutual TLS, a rule can ask for the client's certificate, alone or
+// together with a token. The server verifies it if its configuration has
+// ClientCAs and a ClientAuth of at least tls.VerifyClientCertIfGiven.
 //
 //	auth.Rules{
 //		"Inventory.Reserve":  auth.Certificate("spiffe://shop/orders", "orders.shop"),
@@ -30,28 +31,28 @@
 //		"Inventory.SetStock": auth.All(auth.Only("ann"), auth.Certificate("admin.shop")),
 //	}
 //
-// Without a valid token the handler's rpc.IdentityFrom is the certificate's: see
-// rpc.IdentityOf.
+// Without a valid token, rpc.IdentityFrom in the handler returns the
+// certificate's name: see rpc.IdentityOf.
 //
 // # Clients
 //
 // On the client's side, [OverTLS] and [OverLoopback] send the token, over
-// connections that nobody else reads:
+// connections that others cannot read:
 //
 //	client, err := rpc.Dial(ctx, addr, auth.OverTLS(nil, auth.Static(token)))
 //
 // # Names
 //
 // Rules go by the name under which a method is registered, not by the one that
-// the caller wrote. The server finds methods by their exact names, byte by byte,
-// so that another spelling of a guarded method is a method that does not exist.
-// It is answered as such, with Unimplemented, to everyone, and a stranger can
-// therefore find out which methods there are, though not call them.
+// the caller sent. The server finds methods by their exact names, byte by byte,
+// so another spelling of a guarded method is a method that does not exist.
+// Every caller of such a method gets Unimplemented. A stranger can therefore
+// find out which methods there are, though not call them.
 //
 // # Secrets
 //
 // Tokens are kept as hashes under a key of the process's own, and compared in
-// constant time. They are in no error and no log of this package. Metadata are
-// readable on the wire without TLS, and to every interceptor: what logs metadata
-// must leave out [MetadataKey].
+// constant time. No error and no log of this package shows them. Without TLS,
+// metadata can be read on the wire, and every interceptor can read them: code
+// that logs metadata must leave out [MetadataKey].
 package auth

@@ -18,11 +18,13 @@ type Guard struct {
 	rules    Rules
 }
 
-// New returns a guard that knows callers by verify, most often [Tokens.Verify], and
-// by their certificates where a rule says so ([Certified], [Certificate]). For
-// certificates only, verify is [NoTokens]; nil is refused.
-// Methods that no rule is for are under fallback: with Nobody, a method that was
-// forgotten is closed. New fails on a rule that could not do what it looks like.
+// New returns a guard that identifies callers by verify, most often
+// [Tokens.Verify], and by their certificates where a rule asks for them
+// ([Certified], [Certificate]). For certificates alone, give [NoTokens]; nil is
+// refused. Methods without a rule are under fallback: with Nobody, a method
+// that you forgot is closed. New fails on rules that would not guard what they
+// seem to: a star in the wrong place, a name that is no method's, an empty list
+// of names.
 func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
 	if verify == nil {
 		return nil, errors.New("auth: verify is nil")
@@ -38,9 +40,9 @@ func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
 	return &Guard{verify: verify, fallback: fallback, rules: maps.Clone(rules)}, nil
 }
 
-// Authorize is an [rpc.AuthorizeFunc]. The identity is a valid token's; without
-// one it is empty, and rpc.IdentityFrom then returns the certificate's. It does not refuse calls of methods that
-// do not exist: the server does that.
+// Authorize is an [rpc.AuthorizeFunc]. It returns the identity of a valid
+// token, else "", and rpc.IdentityFrom then returns the certificate's. It does
+// not refuse calls of methods that do not exist: the server does that.
 func (g *Guard) Authorize(ctx context.Context, method string) (identity string, err error) {
 	rule := g.rule(method)
 	if _, served := rpc.PeerFrom(ctx); served && rpc.MethodFrom(ctx) == "" {
@@ -103,8 +105,8 @@ func (g *Guard) ruleName(method string) string {
 	return method[:strings.LastIndexByte(method, '.')+1] + "*"
 }
 
-// bearer takes the token out of what RFC 6750 says stands in front of it. The
-// scheme's case does not matter (RFC 9110, section 11.1).
+// bearer takes the token out of a value of the form "Bearer TOKEN" (RFC 6750).
+// The scheme's case does not matter (RFC 9110, section 11.1).
 func bearer(credentials string) (token string, ok bool) {
 	scheme, token, _ := strings.Cut(credentials, " ")
 	token = strings.TrimLeft(token, " ")

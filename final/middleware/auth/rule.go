@@ -12,8 +12,8 @@ import (
 )
 
 // Rule says who may call a method. Make one with [Public], [Known], [Only],
-// [Certified], [Certificate] or [Nobody], or of others with [Any] and [All]; the
-// zero value is Nobody.
+// [Certified], [Certificate] or [Nobody], or combine others with [Any] and
+// [All]. The zero value is Nobody.
 type Rule struct {
 	who   audience
 	only  []string // identities, or names of certificates
@@ -33,20 +33,20 @@ const (
 	everybody
 )
 
-// Public lets everybody call, with a token or without. Who brings a valid one is
-// known to the handler; one that is not valid is as good as none.
+// Public allows every caller, with or without a token. The handler knows a
+// caller with a valid token; a token that is not valid is ignored.
 func Public() Rule { return Rule{who: everybody} }
 
-// Known lets call who has a valid token. A client's certificate is none: see
-// [Certified].
+// Known allows callers that have a valid token. A client's certificate does not
+// count: see [Certified].
 func Known() Rule { return Rule{who: known} }
 
-// Only lets call who has a valid token of one of these identities.
+// Only allows callers that have a valid token of one of these identities.
 func Only(identities ...string) Rule {
 	return Rule{who: listed, only: slices.Clone(identities)}
 }
 
-// Nobody lets nobody call.
+// Nobody closes a method: it allows no caller.
 func Nobody() Rule { return Rule{} }
 
 // verdict is what a rule says of a caller.
@@ -89,8 +89,8 @@ func proven(isKnown, may bool) verdict {
 	return allowed
 }
 
-// judgeAny is the kindest verdict, but that who is known to one rule and may not
-// is denied.
+// judgeAny is the kindest verdict. A caller that one rule knows and does not
+// allow is denied.
 func (r Rule) judgeAny(c *caller) verdict {
 	result := unknown
 	for _, rule := range r.rules {
@@ -128,9 +128,9 @@ func (r Rule) asksFor() (token, cert bool) {
 	return r.who != everybody, false
 }
 
-// Rules are the rules of methods, by exact name ("Inventory.SetStock"), and of
-// all methods of a service ("Inventory.*"), which are those whose name up to the
-// last dot is exactly the service's. A method's own rule goes before its service's.
+// Rules has the rules of methods, by exact name ("Inventory.SetStock") or for
+// all methods of a service ("Inventory.*"). A method's service is its name up
+// to the last dot. A method's own rule takes precedence over its service's.
 type Rules map[string]Rule
 
 // anyMethod stands at the end of a service's rule.
@@ -158,7 +158,7 @@ func (r Rule) check() error {
 	case r.who == named:
 		return checkNames(r.only)
 	case r.who == listed && len(r.only) == 0:
-		return errors.New("only whom? Nobody lets nobody call")
+		return errors.New("Only without identities: name at least one, or use Nobody to close the method")
 	case slices.Contains(r.only, ""):
 		return errors.New("an identity is empty")
 	case (r.who == anyOf || r.who == allOf) && len(r.rules) == 0:

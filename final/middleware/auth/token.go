@@ -13,7 +13,8 @@ import (
 	"unicode"
 )
 
-// MetadataKey is under which metadata a token travels, after "Bearer ".
+// MetadataKey is the key of the metadata in which a token travels, after
+// "Bearer ".
 const MetadataKey = "authorization"
 
 // The length of a token, in bytes. A shorter one can be guessed; 16 random bytes
@@ -23,20 +24,20 @@ const (
 	maxToken = 4096
 )
 
-// Verify says whose token it is, or false if it is nobody's. It is not asked about
-// tokens of more than 4096 bytes. It runs on the goroutine that reads a
-// connection, for many at once, and must not wait. ctx is the hook's.
+// Verify returns the identity of a token's owner, or false if the token is not
+// valid. It gets no tokens of more than 4096 bytes. It runs on the goroutine
+// that reads a connection, for many connections at once, and must not wait. ctx
+// is the hook's.
 type Verify func(ctx context.Context, token string) (identity string, ok bool)
 
-// Tokens is the valid tokens and their owners. It may be used and replaced by
+// Tokens holds the valid tokens and their owners. Its methods may be called by
 // many goroutines at once. The zero value has no tokens.
 type Tokens struct {
 	table atomic.Pointer[table]
 }
 
-// table does not change. How long it takes to look up a token shows nothing
-// about those that are there: the places in the map are hashes under a key that
-// nobody knows.
+// table does not change. The time that a lookup takes reveals nothing about the
+// tokens in it: their places in the map are hashes under a secret key.
 type table struct {
 	key     [32]byte
 	entries map[place]entry
@@ -50,17 +51,19 @@ type entry struct {
 	identity string
 }
 
-// NewTokens returns the tokens given, each with its owner's identity: see [Tokens.Replace].
+// NewTokens returns Tokens with these tokens, each with its owner's identity.
+// It fails as [Tokens.Replace] does.
 func NewTokens(identities map[string]string) (*Tokens, error) {
 	t := new(Tokens)
 	return t, t.Replace(identities)
 }
 
-// Replace makes these the valid tokens, each with its owner's identity; an owner
-// may have several, the old one and the new one, say. It takes effect with the
-// next call. It fails, and changes nothing, if a token is not of 16 to 4096
-// bytes of A-Z a-z 0-9 - . _ ~ + / and = at the end (RFC 6750), or an identity
-// is empty or not one line. The error does not show the token.
+// Replace makes these the valid tokens, each with its owner's identity. An
+// owner may have several, for example an old and a new one. It takes effect
+// with the next call. A token has 16 to 4096 bytes of A-Z a-z 0-9 - . _ ~ + and
+// /, and may end in = (RFC 6750); an identity is one line that is not empty.
+// Otherwise Replace fails and changes nothing. The error does not show the
+// token.
 func (t *Tokens) Replace(identities map[string]string) error {
 	fresh := &table{entries: make(map[place]entry, len(identities))}
 	rand.Read(fresh.key[:]) // never fails: it ends the process instead
@@ -98,7 +101,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// Verify returns whose token it is.
+// Verify returns the identity of the token's owner, or false if the token is
+// not valid: see [Verify].
 func (t *Tokens) Verify(_ context.Context, token string) (identity string, ok bool) {
 	known := t.table.Load()
 	if known == nil {

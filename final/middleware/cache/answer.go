@@ -12,7 +12,7 @@ import (
 
 // answer is what a server said. Many callers share it, and each gets a copy.
 type answer struct {
-	reply any    // points to the reply; nobody else has it, and it is only read
+	reply any    // points to the reply, which the store alone has; it is only read
 	body  []byte // the reply, encoded
 	exact bool   // reply can be copied; else body decodes to the same, if it is not nil
 	err   error

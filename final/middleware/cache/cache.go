@@ -36,13 +36,14 @@ type Stats struct {
 	Misses  int64 // went to the server, to be kept
 	Shared  int64 // waited for a call that was under way
 	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode, another type
-	Evicted int64 // replies that others took the place of
+	Evicted int64 // replies dropped to make room for others
 	Entries int   // replies kept now, expired ones among them
-	Bytes   int   // that they take, about
+	Bytes   int   // the memory that they take, about
 }
 
-// New returns a cache for the methods that the options declare. It fails if a
-// time, a size or a declaration makes no sense.
+// New returns a cache for the methods that the options declare. It fails if an
+// option is nil, a time or a size is not above 0, the codec is nil, or
+// [NotFound] names a method that is not declared.
 func New(opts ...Option) (*Cache, error) {
 	c := &Cache{
 		rules:   map[string]*rule{},
@@ -74,8 +75,9 @@ func New(opts ...Option) (*Cache, error) {
 }
 
 // Intercept is the interceptor of one Client or Pool, for rpc.WithInterceptors.
-// What another one calls through the same cache fails with FailedPrecondition:
-// it may be somebody else's, who must not see these replies.
+// All calls of a second Client or Pool with the same cache fail with
+// FailedPrecondition: it may act for another user, who must not see these
+// replies.
 func (c *Cache) Intercept(next rpc.Caller) rpc.Caller {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,8 +149,8 @@ func (c *Cache) share(ctx context.Context, q *question, next rpc.Caller, own, pa
 	}
 }
 
-// Invalidate forgets what was answered to a method and its params, whatever the
-// metadata. It fails if params do not encode.
+// Invalidate forgets the replies to a method with these params, whatever the
+// metadata. It fails if params cannot be encoded.
 func (c *Cache) Invalidate(method string, params any) error {
 	body, err := encode(c.codec, params)
 	if err != nil {
@@ -162,8 +164,8 @@ func (c *Cache) Invalidate(method string, params any) error {
 	return nil
 }
 
-// InvalidateMethod forgets all answers of a method. It looks at every reply that
-// is kept.
+// InvalidateMethod forgets all replies of a method. Its cost grows with the
+// number of replies in the cache.
 func (c *Cache) InvalidateMethod(method string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

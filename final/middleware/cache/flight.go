@@ -59,7 +59,7 @@ func (c *Cache) leave(f *flight) {
 	}
 }
 
-// endLocked lets nobody join a flight any more.
+// endLocked closes a flight to further callers.
 func (c *Cache) endLocked(f *flight) {
 	if c.flights[f.key] == f {
 		delete(c.flights, f.key)
@@ -119,7 +119,7 @@ func (c *Cache) landed(ctx context.Context, f *flight, leads bool, next rpc.Call
 	return nil
 }
 
-// alone makes a call that nobody can share, because its params cannot be copied,
+// alone makes a call that is not shared, because its params cannot be copied,
 // and keeps the answer.
 func (c *Cache) alone(ctx context.Context, q *question, next rpc.Caller, params, reply any) error {
 	c.mu.Lock()

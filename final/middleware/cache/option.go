@@ -10,8 +10,8 @@ import (
 // Option declares something in [New].
 type Option func(*Cache) error
 
-// Method declares that the replies of a method may be used for ttl. The name is
-// the exact one, "Service.Method".
+// Method declares that the replies of a method may be used for ttl, which must
+// be above 0. The name is the exact one, "Service.Method".
 func Method(name string, ttl time.Duration) Option {
 	return func(c *Cache) error {
 		if ttl <= 0 {
@@ -22,8 +22,8 @@ func Method(name string, ttl time.Duration) Option {
 	}
 }
 
-// NotFound declares that the answer NotFound of a method, for which there is a
-// [Method], may be used for ttl.
+// NotFound declares that the error NotFound of a method may be used for ttl,
+// which must be above 0. The method needs a [Method] as well.
 func NotFound(name string, ttl time.Duration) Option {
 	return func(c *Cache) error {
 		if ttl <= 0 {
@@ -34,7 +34,7 @@ func NotFound(name string, ttl time.Duration) Option {
 	}
 }
 
-// Entries bounds how many replies are kept. Default 10,000.
+// Entries limits how many replies are kept, at least 1. Default 10,000.
 func Entries(n int) Option {
 	return func(c *Cache) error {
 		if n < 1 {
@@ -45,8 +45,8 @@ func Entries(n int) Option {
 	}
 }
 
-// Bytes bounds what the kept replies take, encoded, with half a KiB for each that
-// keeping it costs. A larger reply is not kept. Default 64 MiB.
+// Bytes limits the memory that the kept replies take: their encoded size, and
+// half a KiB for each. A larger reply is not kept. Default 64 MiB; at least 1.
 func Bytes(n int) Option {
 	return func(c *Cache) error {
 		if n < 1 {
@@ -57,9 +57,9 @@ func Bytes(n int) Option {
 	}
 }
 
-// Codec is what params and replies are encoded with. It must be the client's
-// (rpc.WithCodec): what that one leaves out does not reach the server, and what
-// this one leaves out does not tell calls apart. Default rpc.JSON, as a client's.
+// Codec sets how params and replies are encoded. It must be the client's codec
+// (rpc.WithCodec), since calls are compared by what reaches the server. Default
+// rpc.JSON, as for a client. New refuses nil.
 func Codec(codec rpc.Codec) Option {
 	return func(c *Cache) error {
 		c.codec = codec
@@ -67,9 +67,9 @@ func Codec(codec rpc.Codec) Option {
 	}
 }
 
-// IgnoreMetadata declares that pairs with these keys do not change what a method
-// answers, beside those that are ignored by default: see the package's comment. It
-// refuses "authorization".
+// IgnoreMetadata declares that pairs with these keys do not change what a
+// method answers. It adds to the keys that are ignored by default: see the
+// package's comment. New refuses "authorization".
 func IgnoreMetadata(keys ...string) Option {
 	return func(c *Cache) error {
 		for _, key := range keys {
@@ -82,10 +82,10 @@ func IgnoreMetadata(keys ...string) Option {
 	}
 }
 
-// VaryBy declares that of all metadata only pairs with these keys change what a
-// method answers, and "authorization", which always does. Given twice, the keys of
-// both count, and they count although [IgnoreMetadata] or the default says else.
-// Without VaryBy all metadata counts that is not ignored.
+// VaryBy declares that only pairs with these keys, and "authorization", change
+// what a method answers. Given several times, its keys add up. They count even
+// if [IgnoreMetadata] or the default ignores them. Without VaryBy, all metadata
+// count that are not ignored.
 func VaryBy(keys ...string) Option {
 	return func(c *Cache) error {
 		if c.varying == nil {

@@ -17,8 +17,8 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// digest stands for texts of any length. Nobody can make up two texts with the
-// same one, and it shows nothing of them: a token in metadata is not kept.
+// digest is the hash of texts of any length. Two texts with the same one cannot
+// be made up, and it shows nothing of them: a token in metadata is not kept.
 type digest [sha256.Size]byte
 
 // question is what tells calls apart.

@@ -6,8 +6,9 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// store is the kept answers. The Cache's lock guards it. Expired ones are
-// dropped when somebody asks for them, or go as those that nobody uses.
+// store is the kept answers. The Cache's lock guards it. An expired one is
+// dropped by the next call that asks for it, or when it has not been used for
+// longest.
 type store struct {
 	lru      *simplelru.LRU[digest, *entry]
 	requests map[digest]*entry // the first of the entries that differ by metadata alone

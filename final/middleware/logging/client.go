@@ -7,8 +7,8 @@ import (
 )
 
 // ClientOptions makes a client or a pool log its calls, in [rpc.Dial],
-// [rpc.NewClient] and [rpc.NewPool]. Which server was called is not known here:
-// slog's With can add the address that was dialled.
+// [rpc.NewClient] and [rpc.NewPool]. The lines do not say which server was
+// called; slog's With can add the address that was dialled.
 func (l *Logger) ClientOptions() rpc.ClientOption { return rpc.WithInterceptors(l.call) }
 
 func (l *Logger) call(next rpc.Caller) rpc.Caller {

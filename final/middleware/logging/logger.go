@@ -17,8 +17,8 @@ const (
 	maxStack = 8 << 10
 )
 
-// Logger logs calls. One may serve many servers and clients; its bounds are then
-// theirs together. It may be used by many goroutines.
+// Logger logs calls. One Logger may serve many servers and clients; its limits
+// then hold for all of them together. It may be used by many goroutines.
 type Logger struct {
 	out       *slog.Logger
 	level     func(rpc.Code) slog.Level

@@ -8,9 +8,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Other is the method label of a client's calls whose method has no label of its
-// own: see [WithMaxMethods]. Names that are not UTF-8 or longer than 128 bytes
-// never have.
+// Other is the method label of a client's calls whose method has no label of
+// its own: see [WithMaxMethods]. Names that are not UTF-8, or are longer than
+// 128 bytes, never have one.
 const Other = "(other)"
 
 // Client measures rpc.Clients and rpc.Pools. It is a [prometheus.Collector] and a
@@ -20,8 +20,9 @@ type Client struct {
 	methods *methods
 }
 
-// NewClient registers the metrics of a client with reg. What is there already is
-// shared, and what is an error, is as for [NewServer].
+// NewClient registers the metrics of a client with reg, as [NewServer] does for
+// a server: metrics that reg has already are shared, and the same errors are
+// returned.
 func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -35,9 +36,10 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 	return register(reg, c)
 }
 
-// Options gives a client the metrics, in [rpc.Dial], [rpc.NewClient] and
-// [rpc.NewPool]. Interceptors that are given before it are not part of a call's
-// duration, and calls that they answer are not counted.
+// Options returns the option that makes a client count its calls, for
+// [rpc.Dial], [rpc.NewClient] and [rpc.NewPool]. Interceptors that are given
+// before it are not part of a call's duration, and calls that they answer are
+// not counted.
 func (c *Client) Options() rpc.ClientOption {
 	return rpc.WithClientOptions(rpc.WithInterceptors(c.intercept), rpc.WithObserver(c))
 }

@@ -1,6 +1,7 @@
-// Package metrics counts calls for Prometheus, on both sides: started, in flight,
-// finished by method and code, how long they took, bytes, connections, and what
-// a pool is connected to. A server is given it like this:
+// Package metrics counts calls for Prometheus, on both sides. It counts calls
+// started, in flight and finished by method and code, their durations, bytes,
+// and connections, and shows what a pool is connected to. Give it to a server
+// like this:
 //
 //	m, err := metrics.NewServer(prometheus.DefaultRegisterer)
 //	srv := rpc.NewServer(m.Options())
@@ -11,10 +12,10 @@
 //	pool := rpc.NewPool(resolver, m.Options())
 //	err = prometheus.Register(metrics.NewPool("inventory", pool))
 //
-// The metrics of a server; a client has the same under rpc_client_, the failed
-// replies apart:
+// The metrics of a server follow. A client has the same under rpc_client_, but
+// no failed replies:
 //
-//	rpc_server_calls_started_total{method}        calls that came, refused ones too
+//	rpc_server_calls_started_total{method}        calls that arrived, refused ones too
 //	rpc_server_calls_finished_total{method,code}  calls that ended, refused ones too
 //	rpc_server_calls_in_flight{method}            calls that run now
 //	rpc_server_call_duration_seconds{method}      histogram, classic and native
@@ -32,9 +33,9 @@
 // Codes have their gRPC names in lower case: "ok", "not_found". Started less
 // finished is what is in flight.
 //
-// No peer can make up label values. A server's methods are those that are
-// registered, and [Unknown] stands for calls of any others. A client's names
-// come from its own program, which may pass on what it was told: only the first
+// No peer can make up label values. A server's labels are its registered
+// methods; [Unknown] is for calls of all others. A client's labels are the
+// names that its own program calls, which may come from outside: only the first
 // 100 have a label of their own, see [WithMaxMethods].
 //
 // A client counts calls as its program made them: however often one is tried, it

@@ -6,7 +6,8 @@ import (
 	"math"
 )
 
-// Option sets something of a [Server] or a [Client].
+// Option configures a [Server] or a [Client]. NewServer and NewClient return an
+// error if an option is nil or its value makes no sense.
 type Option func(*options)
 
 type options struct {
@@ -50,24 +51,24 @@ func checkBuckets(bounds []float64) error {
 }
 
 // WithBuckets sets the upper bounds of the classic histogram's buckets, in
-// seconds and rising; +Inf is added. Default: 16 from 100 µs to 10 s. Without
-// any, the classic histogram has only its sum and its count. The native
-// histogram needs none: its buckets grow by a tenth.
+// seconds; +Inf is added. The bounds must rise. Default: 16 from 100 µs to 10
+// s. Without bounds, the classic histogram has only its sum and its count. The
+// native histogram needs none: its buckets grow by a tenth.
 func WithBuckets(bounds ...float64) Option {
 	return func(o *options) { o.buckets = bounds }
 }
 
-// WithMaxMethods sets how many methods of a client have a label of their own;
-// [Other] stands for the ones that are called for the first time after that. It
-// does nothing to a server, whose methods are those that are registered. Default 100; 0: none has one. A
-// negative number is refused.
+// WithMaxMethods sets how many methods of a client have a label of their own.
+// Methods that are called for the first time after that share the label
+// [Other]. A server ignores it, because its methods are those that are
+// registered. Default 100; 0: no method has one. A negative number is an error.
 func WithMaxMethods(n int) Option {
 	return func(o *options) { o.maxMethods = n }
 }
 
 // WithMethods gives methods of a client a label of their own from the start,
-// whatever else is called before them. They count for [WithMaxMethods]. A client
-// that passes names on should name those that it knows.
+// even if others are called first. They count for [WithMaxMethods]. If a
+// program passes on names from outside, name the known ones here.
 func WithMethods(names ...string) Option {
 	return func(o *options) { o.methods = append(o.methods, names...) }
 }

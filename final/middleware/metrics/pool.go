@@ -12,16 +12,17 @@ import (
 // maxAddrs is how many addresses of a pool have a label of their own.
 const maxAddrs = 100
 
-// Pool tells what the connections of a [rpc.Pool] are doing when it is asked. It
+// Pool reports the state of a [rpc.Pool]'s connections when Prometheus asks. It
 // is a [prometheus.Collector]; unregister it when the pool is closed.
 type Pool struct {
 	pool              *rpc.Pool
 	members, inFlight *prometheus.Desc
 }
 
-// NewPool returns the metrics of a pool, to be registered. name is the label
-// "pool"; to register two pools of one name is an error. The first 100 addresses
-// have a label of their own, [Other] stands for the rest. It panics if pool is nil.
+// NewPool returns the metrics of a pool, to be registered. name is the value of
+// the label "pool"; registering two pools with the same name fails. The first
+// 100 addresses have a label of their own; the others share [Other]. It panics
+// if pool is nil.
 func NewPool(name string, pool *rpc.Pool) *Pool {
 	misuse.NotNil("metrics: NewPool", "pool", pool)
 	label := prometheus.Labels{"pool": name}

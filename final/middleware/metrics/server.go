@@ -9,8 +9,8 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Unknown is the method label of the calls of methods that a server does not
-// have. Theirs was made up by the caller.
+// Unknown is the method label for calls of methods that a server does not have.
+// The caller made up their names.
 const Unknown = "(unknown)"
 
 // Server measures rpc.Servers. It is a [prometheus.Collector] and a
@@ -21,11 +21,12 @@ type Server struct {
 	unsent  *prometheus.CounterVec
 }
 
-// NewServer registers the metrics of a server with reg. If reg has them already,
-// the Server that was registered is returned, and its options stay: two servers
-// of a program are then counted together. To tell them apart, wrap reg by
-// [prometheus.WrapRegistererWith]. An error means that reg has other metrics of
-// these names. With nil as reg nothing is registered.
+// NewServer registers the metrics of a server with reg. If reg has them
+// already, NewServer returns the Server that was registered, with its options:
+// two servers of a program are then counted together. To tell them apart, wrap
+// reg by [prometheus.WrapRegistererWith]. If reg is nil, nothing is registered.
+// It returns an error if reg has other metrics of these names, or if an option
+// makes no sense.
 func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -41,9 +42,9 @@ func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 	return register(reg, s)
 }
 
-// Options gives a server the metrics, in [rpc.NewServer]. Interceptors that are
-// given before it are not part of a call's duration, and calls that they refuse
-// are not counted.
+// Options returns the option that makes a server count its calls, for
+// [rpc.NewServer]. Interceptors that are given before it are not part of a
+// call's duration, and calls that they refuse are not counted.
 func (s *Server) Options() rpc.ServerOption {
 	return rpc.WithServerOptions(
 		rpc.WithServerInterceptors(s.intercept),

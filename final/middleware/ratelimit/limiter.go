@@ -35,14 +35,16 @@ type shared struct {
 
 // Stats is what a [Limiter] has done since it was made.
 type Stats struct {
-	Allowed int64 // calls let through, exempt ones apart
+	Allowed int64 // calls let through, without those that no limit is for
 	Refused int64 // calls over a limit
-	Crowded int64 // of all these, calls of peers that there was no place for
-	Peers   int   // buckets of peers that are remembered now
+	Crowded int64 // calls among these of peers without a place
+	Peers   int   // buckets of peers that are kept now
 }
 
-// New returns a Limiter with the given limits, of which each applies. It fails on
-// a limit or burst that is not above 0.
+// New returns a Limiter with the given limits, all of which apply. It fails if
+// an option or a key is nil, if a rate is not a finite number above 0, if a
+// burst or a size is below 1, or if a bucket would take more than a year to
+// fill.
 func New(limits ...Option) (*Limiter, error) {
 	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{health.Check.Name(): true}}
 	for i, add := range limits {
@@ -62,9 +64,10 @@ func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) 
 	return "", l.allow(ctx, method, "")
 }
 
-// Before asks the limits and then next: calls that next refuses count, too. So
-// nobody can try out tokens faster than the limits are, and strangers use up
-// the server's limit. The identity is that of a client's certificate only.
+// Before asks the limits and then next, so calls that next refuses count, too.
+// An attacker can then not try out tokens faster than the limits allow, but
+// strangers use up the server's limit. The identity is that of a client's
+// certificate only. It panics if next is nil.
 func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	misuse.NotNil("ratelimit: Before", "hook", next)
 	return func(ctx context.Context, method string) (string, error) {
@@ -75,8 +78,9 @@ func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	}
 }
 
-// After asks the limits about the calls that next lets through, under the
-// identity that next has found, and about all calls of methods that do not exist.
+// After asks next, and then the limits about the calls that next allows, with
+// the identity that next has found. It also limits all calls of methods that do
+// not exist. It panics if next is nil.
 func (l *Limiter) After(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	misuse.NotNil("ratelimit: After", "hook", next)
 	return func(ctx context.Context, method string) (string, error) {

@@ -12,7 +12,8 @@ import (
 // Option adds a limit in [New].
 type Option func(*Limiter) error
 
-// Server limits all calls together to perSecond, and burst at once.
+// Server limits all calls together to perSecond, and to burst at once. A limit
+// needs a perSecond above 0, and a burst of at least 1.
 func Server(perSecond float64, burst int) Option {
 	return func(l *Limiter) error {
 		bucket, err := newBucket(perSecond, burst)
@@ -24,9 +25,9 @@ func Server(perSecond float64, burst int) Option {
 	}
 }
 
-// Method limits the calls of one method to perSecond, and burst at once. The
-// name is the exact one, "Service.Method". New cannot know whether there is such
-// a method.
+// Method limits the calls of one method to perSecond, and to burst at once.
+// name is the exact one, "Service.Method". New cannot know whether the method
+// exists.
 func Method(name string, perSecond float64, burst int) Option {
 	return func(l *Limiter) error {
 		bucket, err := newBucket(perSecond, burst)
@@ -38,10 +39,11 @@ func Method(name string, perSecond float64, burst int) Option {
 	}
 }
 
-// Exempt sets the methods, by exact names, that the limits of the server and of
-// peers are not for; a limit of [Method] for one of them applies. Default
-// Health.Check, since a probe that is refused under load has a healthy server
-// restarted; without names no method is exempt. The last one given counts.
+// Exempt sets the methods, by exact names, to which the limits of the server
+// and of peers do not apply. A limit of [Method] for one of them does apply.
+// Default Health.Check: if a probe were refused under load, a healthy server
+// would be restarted. Without names, no method is exempt. If it is given twice,
+// the last one counts.
 func Exempt(methods ...string) Option {
 	return func(l *Limiter) error {
 		l.exempt = map[string]bool{}
@@ -52,19 +54,19 @@ func Exempt(methods ...string) Option {
 	}
 }
 
-// Peer limits the calls of each peer to perSecond, and burst at once. The key
+// Peer limits the calls of each peer to perSecond, and to burst at once. key
 // says which calls are one peer's: [Host], [Identity], or a function of yours.
-// The buckets of [DefaultPeers] peers are remembered.
+// The Limiter keeps the buckets of up to [DefaultPeers] peers.
 func Peer(key Key, perSecond float64, burst int) Option {
 	return Peers(DefaultPeers, key, perSecond, burst)
 }
 
-// DefaultPeers is how many peers' buckets a limit of [Peer] remembers. Full, it
-// takes about 11 MB.
+// DefaultPeers is how many peers' buckets a limit of [Peer] keeps at most. They
+// take about 11 MB then.
 const DefaultPeers = 1 << 16
 
-// Peers is [Peer] with another number of buckets to remember. Each takes about
-// 170 bytes, however long its key, and is made when it is needed.
+// Peers is [Peer] with another number of buckets to keep, at least 1. Each
+// takes about 170 bytes, however long its key, and is made when it is needed.
 func Peers(size int, key Key, perSecond float64, burst int) Option {
 	return func(l *Limiter) error {
 		_, err := newBucket(perSecond, burst)

@@ -10,8 +10,9 @@ import (
 
 // peers is the buckets of one limit per peer. Its Limiter's lock guards it.
 //
-// Keys are kept as hashes under a seed that nobody knows, so that a bucket takes
-// the same memory whatever its key, and keys that share one cannot be made up.
+// Keys are kept as hashes under a random seed. A bucket therefore takes the
+// same memory whatever its key, and an attacker cannot make up keys that share
+// one.
 type peers struct {
 	key    Key
 	size   int

@@ -31,8 +31,8 @@ type call struct {
 	body     []byte
 }
 
-// serveCall answers a POST. Its place among those in flight is given back by
-// whoever ends last, this or the handler.
+// serveCall answers a POST. Its place among those in flight is given back when
+// both this and the handler have ended.
 func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request, method string) {
 	limit := int64(g.options.maxInFlight)
 	if method == health.Check.Name() {

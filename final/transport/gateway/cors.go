@@ -12,12 +12,13 @@ import (
 // preflightAge is how long a browser remembers what it may send.
 const preflightAge = 10 * time.Minute
 
-// WithCORS lets pages of these origins call, "https://shop.example" for example:
-// what their browsers ask first is answered with yes, and what comes is shown to
-// them. They may send what any caller may, in the headers, but no cookies: what
-// shows who calls is Authorization. Other origins are refused as without the
-// option. A second WithCORS adds its origins. It panics if an origin is not a
-// scheme and a host, with a port or without; there is none for all. Default: none.
+// WithCORS lets pages of these origins call, for example
+// "https://shop.example". The gateway says yes to the questions that their
+// browsers ask first, and shows them the answers. The pages may send any
+// header, but no cookies: Authorization identifies the caller. Other origins
+// are refused as without the option. A second WithCORS adds its origins. It
+// panics unless each origin is a scheme and a host, with or without a port;
+// there is no wildcard. Default: none.
 func WithCORS(origins ...string) Option {
 	check := http.NewCrossOriginProtection()
 	var lower []string // as browsers send them

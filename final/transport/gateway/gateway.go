@@ -29,8 +29,9 @@ const (
 	defaultMaxInFlight = 1024
 )
 
-// Option sets something of a Gateway in New. Of a value given twice the last one
-// counts. An option panics on a value that makes no sense, and New on a nil option.
+// Option configures a Gateway in New. If a value is given twice, the last one
+// counts. An option panics on a value that makes no sense, and New on a nil
+// option.
 type Option func(*options)
 
 type options struct {
@@ -44,8 +45,8 @@ type options struct {
 	page        *page    // nil: none
 }
 
-// New returns a Gateway to srv's methods, those that will be registered later included.
-// It panics if srv is nil.
+// New returns a Gateway to srv's methods, also to those that are registered
+// later. It panics if srv is nil.
 func New(srv *rpc.Server, opts ...Option) *Gateway {
 	g := &Gateway{
 		server:  srv,
@@ -73,8 +74,8 @@ func New(srv *rpc.Server, opts ...Option) *Gateway {
 	return g
 }
 
-// WithPrefix sets the path that stands before "/Service.Method". Slashes at its
-// ends make no difference: "/" and "" are no prefix. Default "/rpc".
+// WithPrefix sets the path before "/Service.Method". Slashes at its ends make
+// no difference: "/" and "" are no prefix. Default "/rpc".
 func WithPrefix(prefix string) Option {
 	return func(o *options) { o.prefix = strings.TrimSuffix(path.Clean("/"+prefix), "/") }
 }
@@ -87,16 +88,16 @@ func WithMaxBody(bytes int64) Option {
 	}
 }
 
-// WithMaxMetadata bounds what comes as metadata in headers, in bytes: keys,
-// values, and four for each pair, apart from a trace's. Default 8 KiB. 0
+// WithMaxMetadata limits the metadata in a request's headers, in bytes: keys,
+// values, and four for each pair, without those of a trace. Default 8 KiB. 0
 // allows none; it panics on a negative size.
 func WithMaxMetadata(bytes int) Option {
 	return func(o *options) { o.maxMetadata = misuse.NotNegative("gateway: WithMaxMetadata", bytes) }
 }
 
-// WithMaxInFlight bounds the requests that are read or run at once; one more gets
-// 429. Their bodies may take this times the largest body. Default 1024, which 0
-// stands for; it panics on a negative number.
+// WithMaxInFlight limits the requests that are read or run at once; one more
+// gets 429. Their bodies can take this number times [WithMaxBody]. Default
+// 1024, which 0 stands for; it panics on a negative number.
 func WithMaxInFlight(n int) Option {
 	return func(o *options) {
 		o.maxInFlight = cmp.Or(misuse.NotNegative("gateway: WithMaxInFlight", n), defaultMaxInFlight)
@@ -109,16 +110,18 @@ func WithReadTimeout(d time.Duration) Option {
 	return func(o *options) { o.readTimeout = misuse.NotNegative("gateway: WithReadTimeout", d) }
 }
 
-// WithHosts allows only requests for these hosts, names or addresses without a
-// port; "*" stands for any. Probes are answered whatever the host. Default: any
-// host, but at a loopback address only this machine's own names, as [OnlyHosts]
-// without hosts has it. Behind a proxy on the same machine that passes the outer
-// name on, give that name: WithHosts("shop.example").
+// WithHosts allows only requests for these hosts, which are names or addresses
+// without a port; "*" allows any. Without names it refuses all requests but
+// probes, which it answers whatever the host. Without the option any host is
+// allowed, but at a loopback address only this machine's own names: see
+// [OnlyHosts]. Behind a proxy on the same machine that passes on the outer
+// name, give that name: WithHosts("shop.example").
 func WithHosts(names ...string) Option {
 	return func(o *options) { o.hosts = newHosts(names) }
 }
 
-// WithPage adds the page. It shows what recorder has seen; nil: no figures.
+// WithPage adds the pages for browsers, with the figures of recorder; nil: no
+// figures.
 func WithPage(recorder *Recorder) Option {
 	return func(o *options) { o.page = newPage(recorder) }
 }

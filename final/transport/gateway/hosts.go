@@ -47,7 +47,8 @@ func hostOf(hostport string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// overLoopback reports whether r has come in at an address that only this machine has.
+// overLoopback reports whether r has arrived at an address that only this
+// machine has.
 func overLoopback(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && local.IP.IsLoopback()
@@ -60,15 +61,16 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// OnlyHosts returns a handler that passes on requests for these hosts, names or
-// addresses without a port, and answers others with 421; "*" stands for any.
+// OnlyHosts returns a handler that passes on requests for these hosts, which
+// are names or addresses without a port, and answers others with 421; "*"
+// allows any. It is for the handlers beside a Gateway, for example metrics; a
+// Gateway has [WithHosts].
 //
-// Without hosts it looks at requests that come in at a loopback address: they must
-// be for localhost or a loopback address, since a site whose name points there
-// (DNS rebinding) can otherwise read and call, in a browser on this machine, what
-// only this machine is to see. Behind a proxy on the same machine that passes the outer name
-// on, give that name. It is for what is served beside a Gateway, metrics for
-// example: a Gateway has [WithHosts].
+// Without names it checks only requests that arrive at a loopback address: they
+// must be for localhost or a loopback address. Otherwise a site whose name
+// points there (DNS rebinding) could read and call, in a browser on this
+// machine, what is for this machine only. Behind a proxy on the same machine
+// that passes on the outer name, give that name.
 func OnlyHosts(next http.Handler, names ...string) http.Handler {
 	var allowed hosts
 	if len(names) > 0 {

@@ -27,8 +27,8 @@ const (
 	maxBaggage    = 8 << 10
 )
 
-// metadataOf collects a call's metadata, at most limit bytes apart from its
-// trace. A header that comes twice is refused: whoever looks at it must not see
+// metadataOf collects a call's metadata, at most limit bytes without its trace.
+// A header that occurs twice is refused: a proxy that looks at it must not see
 // another value than the handler. rpc.Server checks the rest.
 func metadataOf(h http.Header, limit int) (md rpc.Metadata, status int, err error) {
 	given := headersByKey(h)

@@ -29,8 +29,8 @@ var pageCSS string
 // into newlines before it takes the hash.
 var style = strings.ReplaceAll(pageCSS, "\r\n", "\n")
 
-// policy lets the page have its style sheet, and nothing else: whatever got into
-// it, it could load nothing and tell nobody.
+// policy lets the page have its style sheet, and nothing else: text injected
+// into the page could load nothing and send nothing.
 var policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashOf(style))
 
 func hashOf(text string) string {

@@ -11,9 +11,9 @@ import (
 // recent is how far back latencies and rates look: at least this, at most twice.
 const recent = time.Minute
 
-// Recorder counts calls and measures how long they take, for the page: those that
-// reach a handler, over whatever transport. It takes 4 KiB a method and, for a
-// call, the time of two looks at the clock.
+// Recorder counts the calls that reach a handler, over any transport, and
+// measures how long they take. [WithPage] shows its figures. It takes 4 KiB per
+// method, and each call looks at the clock twice.
 //
 //	recorder := gateway.NewRecorder()
 //	srv := rpc.NewServer(rpc.WithServerInterceptors(recorder.Intercept))
@@ -30,8 +30,8 @@ func NewRecorder() *Recorder {
 	return &Recorder{began: time.Now(), methods: map[string]*record{}}
 }
 
-// Intercept is the interceptor to give to rpc.WithServerInterceptors. As the
-// first one it measures what the others take, too.
+// Intercept is the interceptor to give to rpc.WithServerInterceptors. If it is
+// the first one, it measures the time of the others, too.
 func (r *Recorder) Intercept(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	rec := r.of(info.Name)
 	return func(ctx context.Context, params any) (result any, err error) {

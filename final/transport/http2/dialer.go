@@ -26,8 +26,8 @@ type Dialer struct {
 	Path string
 	// TLS, if not nil, makes it https. Without a ServerName the address's host is checked.
 	TLS *tls.Config
-	// Header is sent with each request, for what stands before the server: a
-	// proxy that wants an Authorization. Handlers do not see it.
+	// Header is sent with each request, for a proxy before the server that wants,
+	// for example, an Authorization. Handlers do not see it.
 	Header http.Header
 
 	once      sync.Once
@@ -38,10 +38,11 @@ type Dialer struct {
 	conns  map[*tcpConn]struct{}
 }
 
-// Dial opens a stream to the Listener at addr, "host:port". It is what
-// rpc.WithDialer wants: rpc.WithDialer(dialer.Dial). ctx bounds the opening, not
-// the connection. An answer that is not the Listener's is an *rpc.Error: one of
-// a proxy that may pass (429, 502, 503, 504) is Unavailable, so that it is tried again.
+// Dial opens a stream to the Listener at addr, "host:port". It fits
+// rpc.WithDialer: rpc.WithDialer(dialer.Dial). ctx bounds opening the stream,
+// not the connection. If the answer is not a Listener's, the error is an
+// *rpc.Error. A proxy's answer that may pass (429, 502, 503, 504) is
+// Unavailable, so that the client tries again.
 func (d *Dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	d.once.Do(d.init)
 	life, cancel := context.WithCancel(context.Background())
@@ -64,8 +65,9 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return withTLS(c, resp.TLS), nil
 }
 
-// receive moves the response's body to whoever reads. After Close it reads on,
-// for a while, so that the stream ends on both sides and is not reset.
+// receive moves the response's body into the pipe that Read reads. After Close
+// it reads on, for a while, so that the stream ends on both sides and is not
+// reset.
 func (c *conn) receive(body io.ReadCloser, cancel context.CancelFunc) {
 	defer cancel()
 	defer body.Close()
@@ -73,8 +75,8 @@ func (c *conn) receive(body io.ReadCloser, cancel context.CancelFunc) {
 	io.Copy(io.Discard, body)
 }
 
-// Close ends all connections made by d, and Dial fails from then on. Close the
-// clients first.
+// Close ends all connections made by d; Dial fails from then on. It returns
+// nil, and may be called again. Close the clients first.
 func (d *Dialer) Close() error {
 	d.once.Do(d.init)
 	d.mu.Lock()

@@ -1,9 +1,10 @@
 // Package http2 carries the frames of final/rpc over HTTP/2, for places where
-// only HTTP passes: the same port as a web site, an ingress, a service mesh. One
-// connection of an rpc.Client is one stream, a POST whose request and response
-// bodies stay open and hold what TCP would have carried. Nothing in package rpc
-// is different: the server takes connections from a [Listener], the client makes
-// them with a [Dialer]. It needs net/http only, with TLS (h2) and without (h2c).
+// only HTTP passes: the same port as a web site, an ingress, a service mesh.
+// One connection of an rpc.Client is one stream: a POST whose request and
+// response bodies stay open and hold the bytes that TCP would carry. The rest
+// of package rpc works as before: the server takes connections from a
+// [Listener], the client makes them with a [Dialer]. It needs net/http only,
+// with TLS (h2) and without (h2c).
 //
 // The server mounts the Listener beside whatever else it serves:
 //
@@ -27,8 +28,8 @@
 //
 // A Dialer's connections to one address share a TCP connection, up to as many
 // streams as the server allows (250 with net/http); then it opens another one.
-// Each has flow control of its own, so one that is not read does not hold up the
-// others. A lost TCP connection is the end of all that share it, and each of
+// Each stream has its own flow control, so one that is not read does not delay
+// the others. When a TCP connection is lost, all streams on it end, and each of
 // their clients connects anew.
 //
 // # Ending
@@ -39,15 +40,16 @@
 //
 // # Behind a proxy
 //
-// A proxy must speak HTTP/2 on both sides and pass on each piece of a body as it
-// comes, in both directions at once: what gRPC needs, trailers apart. Tried were
-// net/http/httputil.ReverseProxy with FlushInterval -1 (a test here does it),
-// nginx 1.22 with grpc_pass and client_max_body_size 0, and HAProxy 2.6 with
-// "proto h2" on both sides. A timeout of the proxy for requests without traffic
-// should be above rpc.WithKeepalive.
-// The caller's address is http.Request's RemoteAddr, which behind a proxy is
-// the proxy's: no header is believed. A handler around the Listener that trusts
-// its proxy may set RemoteAddr.
+// A proxy must speak HTTP/2 on both sides and pass on each piece of a body at
+// once, in both directions at the same time. gRPC needs the same, and trailers.
+// We tried net/http/httputil.ReverseProxy with FlushInterval -1 (a test here
+// does it), nginx 1.22 with grpc_pass and client_max_body_size 0, and HAProxy
+// 2.6 with "proto h2" on both sides. If the proxy has a timeout for requests
+// without traffic, it should be longer than rpc.WithKeepalive.
+//
+// The caller's address is http.Request's RemoteAddr. Behind a proxy that is the
+// proxy's address: no header is believed. A handler around the Listener that
+// trusts its proxy may set RemoteAddr.
 //
 // # What it costs
 //
@@ -62,7 +64,7 @@ const (
 	DefaultPath = "/rpc.v1"
 
 	// ContentType is that of request and response. A web page cannot send it to
-	// another site without being asked first (CORS), and nobody answers yes.
+	// another site without asking first (CORS), and this package never says yes.
 	ContentType = "application/x-rpc-frames"
 )
 

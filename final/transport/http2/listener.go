@@ -45,9 +45,10 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener. It says little: addresses are the http.Server's.
 func (l *Listener) Addr() net.Addr { return httpAddr("http2") }
 
-// ServeHTTP makes the request a connection and returns when that has ended. A
-// request that cannot become one gets an error that says why, in plain text: 505
-// below HTTP/2, 405, 415, and 503 once the Listener is closed.
+// ServeHTTP turns the request into a connection, and returns when that has
+// ended. Other requests get an error in plain text: 505 below HTTP/2, 405 for
+// another method than POST, 415 for another content type, and 503 once the
+// Listener is closed.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status, text := refusal(r); status != 0 {
 		readSmallBody(w, r)
@@ -127,14 +128,14 @@ func readSmallBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Configure sets what hs needs for a Listener: HTTP/2 with TLS and, beside
-// HTTP/1.1, without. Where hs.HTTP2 has no value yet, it also sees to it that
-// clients which have gone silently are noticed (a ping after 30 s of silence, an
-// end 15 s later, and after 30 s without a byte that could be written) and that
-// frames stay small, so that streams take turns and an idle one costs a client
-// 16 KiB, not 512. hs.ReadHeaderTimeout becomes 10 s if it is not set.
-// ReadTimeout and WriteTimeout do not apply to the Listener's requests. It panics
-// if hs is nil.
+// Configure sets what hs needs for a Listener: HTTP/2, with TLS and without,
+// beside HTTP/1.1. It also sets these values of hs.HTTP2 if they are not set: a
+// ping after 30 s of silence, the end 15 s later, the end after 30 s without a
+// byte that could be written, and frames of at most 16 KiB. Small frames let
+// streams take turns, and an idle stream costs a client 16 KiB, not 512.
+// hs.ReadHeaderTimeout becomes 10 s if it is not set. ReadTimeout and
+// WriteTimeout do not apply to the Listener's requests. Call it before hs
+// serves. It panics if hs is nil.
 func Configure(hs *http.Server) {
 	misuse.NotNil("http2: Configure", "server", hs)
 	if hs.Protocols == nil {

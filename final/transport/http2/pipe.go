@@ -32,7 +32,7 @@ type pipe struct {
 	reserved    bool            // the writer has been given room
 
 	writeErr error // what readers get after the last byte; nil: more may come
-	readErr  error // what writers get at once; nil: somebody reads
+	readErr  error // what writers get at once; nil: there is a reader
 
 	readDeadline  deadline
 	writeDeadline deadline
@@ -95,7 +95,7 @@ func (p *pipe) Write(b []byte) (n int, err error) {
 }
 
 // fill moves bytes from src into the pipe, without another buffer between them,
-// until src ends, which readers learn, or nobody reads any more.
+// until src ends, which readers learn, or the reader has closed its side.
 func (p *pipe) fill(src io.Reader) {
 	for {
 		space, err := p.reserve()

@@ -25,7 +25,7 @@ type Station struct {
 // step is what the step's own folders hold.
 var Stations = []Station{
 	{"01", "step01-tcp-server", "step01-tcp-server", "tcp-server",
-		"lines over TCP, a goroutine a connection, a Close that waits", 45, false},
+		"lines over TCP, one goroutine per connection, a Close that waits", 45, false},
 	{"02", "step02-json-protocol", "step02-json-protocol", "json-protocol",
 		"requests and responses in JSON, and errors that leave the connection alive", 45, false},
 	{"03", "step03-client", "step03-client", "client",
@@ -43,11 +43,11 @@ var Stations = []Station{
 	{"5d", "step05-context-timeouts", "step05-context-timeouts/5d-cancel", "cancel",
 		"deadlines and cancelling that reach the method", 50, false},
 	{"5e", "step05-context-timeouts", "step05-context-timeouts", "shutdown",
-		"the server's own time limit, one reply a request, an orderly shutdown", 35, true},
+		"the server's own time limit, one reply per request, an orderly shutdown", 35, true},
 	{"6a", "step06-gob-codec", "step06-gob-codec/6a-codec", "codec",
 		"messages read and written behind an interface", 30, true},
 	{"6b", "step06-gob-codec", "step06-gob-codec/6b-gob", "gob",
-		"gob: one encoder and one decoder a connection", 40, true},
+		"gob: one encoder and one decoder per connection", 40, true},
 	{"6c", "step06-gob-codec", "step06-gob-codec", "hello",
 		"a hello that chooses the codec; both measured", 30, true},
 	{"07", "step07-inventory-app", "step07-inventory-app", "inventory-app",

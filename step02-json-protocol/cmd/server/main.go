@@ -1,4 +1,4 @@
-// Server answers requests in JSON, one a line.
+// Server answers requests in JSON, one per line.
 package main
 
 import "example.com/rpc-from-scratch/step02-json-protocol/cmd"

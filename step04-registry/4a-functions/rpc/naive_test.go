@@ -30,7 +30,7 @@ func TestNaive_AnErrorVanishes(t *testing.T) {
 }
 
 func TestNaive_APanicInAMethodReachesTheServer(t *testing.T) {
-	// Nobody recovers: in a goroutine of the server, this ends the process.
+	// Nothing recovers the panic: in a goroutine of the server, it ends the process.
 	assert.Panics(t, func() { naiveCallMethod(func(string) int { panic("bug") }, `"x"`) })
 }
 

@@ -83,9 +83,9 @@ func writeRequest(w io.Writer, req Request) error {
 	return err
 }
 
-// readResponse reads the next response. After an error, which is
-// errInvalidResponse, errLineTooLong or the reader's, nothing that follows can
-// be trusted.
+// readResponse reads the next response. Its error is errInvalidResponse (wrapped,
+// with the reason), errLineTooLong or the reader's. After an error, nothing that
+// follows can be trusted.
 func readResponse(r *bufio.Reader) (Response, error) {
 	line, err := readMessage(r)
 	if err != nil {
@@ -114,7 +114,7 @@ func newRequest(method string, params any) (Request, error) {
 }
 
 // decode stores the params in what v points to. Its error is errNoParams if
-// there are none, or null.
+// they are missing or null.
 func (req Request) decode(v any) error {
 	if req.Params == nil || string(req.Params) == "null" {
 		return errNoParams
@@ -136,8 +136,8 @@ func newResponse(result any, err error) Response {
 	return Response{Result: raw}
 }
 
-// decode replaces what result points to by the result, unless result is nil. If
-// the response is an error, decode returns it, and *result stays as it is.
+// decode stores the response's result in *result, unless result is nil. If the
+// response has an error, decode returns it, and *result stays as it is.
 func (resp Response) decode(method string, result any) error {
 	if resp.Error != "" {
 		return &Error{Message: resp.Error}
@@ -154,12 +154,12 @@ func (resp Response) decode(method string, result any) error {
 // unmarshalNew is json.Unmarshal into a new variable, which then takes the place
 // of what v points to. json.Unmarshal alone would keep the fields and the map
 // entries of *v that the JSON does not name, and change half of *v on an error.
-// A type that decodes itself has to see to that itself.
+// A type with its own UnmarshalJSON has to clear its old value itself.
 func unmarshalNew(data []byte, v any) error {
 	pointer := reflect.ValueOf(v)
 	_, itself := v.(json.Unmarshaler)
 	if itself || pointer.Kind() != reflect.Pointer || pointer.IsNil() {
-		return json.Unmarshal(data, v) // which also says what is wrong with v
+		return json.Unmarshal(data, v) // its error also reports a v that is no pointer
 	}
 	fresh := reflect.New(pointer.Type().Elem())
 	if err := json.Unmarshal(data, fresh.Interface()); err != nil {

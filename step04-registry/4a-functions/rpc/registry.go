@@ -18,7 +18,7 @@ func NewService(name string) *Service {
 	return &Service{name, make(map[string]*method)}
 }
 
-// Register adds fn to the service under the name of method. It may take a
+// Register adds fn to the service under the name of method. fn may take a
 // parameter, and may return a result, an error or both:
 //
 //	func(P) (R, error)
@@ -40,4 +40,4 @@ func (s *Service) Register(method string, fn any) error {
 	return nil
 }
 
-var errTaken = errors.New("the name is taken: want another for each function")
+var errTaken = errors.New("name is already registered: give each function a name of its own")

@@ -1,7 +1,8 @@
 package rpc
 
-// Green here means: this weakness exists; each names the step and the test that
-// lifts it. There it stays for a last time, and skips.
+// A green test here means that its weakness exists. Its comment names the later
+// step and the test that lift the weakness. In that step, the pin is still here,
+// and skips; after it, the pin is gone.
 
 import (
 	"os"

@@ -16,7 +16,7 @@ import (
 // naiveCall is a call with a timeout on a connection without ids: when the time
 // is up it stops reading, and what it did not read waits for the next call.
 func naiveCall(ctx context.Context, conn net.Conn, method string) (string, error) {
-	deadline, _ := ctx.Deadline() // none: the zero time, which is none, too
+	deadline, _ := ctx.Deadline() // without one, the zero time: no deadline for conn either
 	conn.SetDeadline(deadline)
 	go io.WriteString(conn, request(method)) // a socket would take it at once, a pipe does not
 	buf := make([]byte, 1024)

@@ -23,8 +23,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 }
 
 // start answers req. A request with an id has a goroutine of its own, so that
-// it holds up no other; one without is answered before the next is read, since
-// only the order of the responses tells what they answer.
+// it holds up no other; a request without an id is answered before the next is read,
+// since only the order of the responses tells which requests they answer.
 func (c *serverConn) start(req Request) {
 	if req.ID == 0 {
 		c.answer(req)
@@ -36,7 +36,7 @@ func (c *serverConn) start(req Request) {
 
 // answer calls the method and sends what it returned.
 func (c *serverConn) answer(req Request) {
-	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	resp := Response{Error: "internal error"} // stays if the method calls runtime.Goexit
 	defer func() { c.reply(req, resp) }()
 	resp = c.srv.handle(req)
 }
@@ -49,8 +49,8 @@ func (c *serverConn) end() {
 	c.requests.Wait()
 }
 
-// reply sends the response to req. If that fails the connection ends, and with
-// it the reading.
+// reply sends the response to req. If that fails, it closes the connection, which
+// ends the reading, too.
 func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}

@@ -17,9 +17,9 @@ var ErrClientClosed = errors.New("rpc: client closed")
 // concurrently, and any number of calls may be under way at a time.
 type Client struct {
 	conn    net.Conn
-	r       *bufio.Reader // readLoop's
-	writing chan struct{} // a lock whose wait can end with a context: full while held
-	out     bytes.Buffer  // what is to be written; guarded by writing
+	r       *bufio.Reader // used by readLoop alone
+	writing chan struct{} // a lock: full while held; a select can wait for it
+	out     bytes.Buffer  // the encoded request that is being written; guarded by writing
 
 	mu      sync.Mutex
 	lastID  uint64
@@ -95,7 +95,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// register gives a call its id, and a channel on which its response will come.
+// register gives a call its id, and the channel on which its response will arrive.
 func (c *Client) register() (*pendingCall, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,8 +112,8 @@ func (c *Client) register() (*pendingCall, error) {
 }
 
 // take takes the call with that id off the list and returns it, or nil if it
-// has left the list already. Whoever takes a call off is the only one to send
-// to its channel or close it.
+// has left the list already. Only the goroutine that takes a call off the list
+// sends to its channel or closes it.
 func (c *Client) take(id uint64) *pendingCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,8 +123,8 @@ func (c *Client) take(id uint64) *pendingCall {
 }
 
 // send writes a request when its turn comes, unless ctx ends first. The write
-// itself goes on without the caller, since it can take as long as the server
-// likes, and half a request would spoil the connection.
+// itself goes on without the caller: a server that does not read can delay it for
+// ever, and half a request would spoil the connection.
 func (c *Client) send(ctx context.Context, req Request) error {
 	select {
 	case c.writing <- struct{}{}:
@@ -139,7 +139,7 @@ func (c *Client) send(ctx context.Context, req Request) error {
 	return nil
 }
 
-// write writes what is encoded, and lets the next have its turn.
+// write writes the encoded request, and then releases the lock writing.
 func (c *Client) write() {
 	if _, err := c.out.WriteTo(c.conn); err != nil {
 		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
@@ -162,7 +162,8 @@ func (c *Client) readLoop() {
 	}
 }
 
-// receive reads a response that has an id: one without answers no call of ours.
+// receive reads a response. One that has no id is an error: it answers none of our
+// calls.
 func (c *Client) receive() (Response, error) {
 	resp, err := readResponse(c.r)
 	if err == nil && resp.ID == 0 {
@@ -171,8 +172,8 @@ func (c *Client) receive() (Response, error) {
 	return resp, err
 }
 
-// fail ends all calls under way, because of err, and returns the error that
-// they and all later calls have: that of the first failure.
+// fail ends all calls under way, because of err. It returns the error that they
+// and all later calls report: that of the first failure.
 func (c *Client) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,7 @@ type serverConn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
-	requests sync.WaitGroup // counts those that are being answered
+	requests sync.WaitGroup // counts the requests that are being answered
 	ended    atomic.Bool    // the client sends no more
 }
 
@@ -34,8 +34,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 }
 
 // start answers req. A request with an id has a goroutine of its own, so that
-// it holds up no other; one without is answered before the next is read, since
-// only the order of the responses tells what they answer.
+// it holds up no other; a request without an id is answered before the next is read,
+// since only the order of the responses tells which requests they answer.
 func (c *serverConn) start(req Request) {
 	if req.ID == 0 {
 		c.answer(req)
@@ -45,10 +45,10 @@ func (c *serverConn) start(req Request) {
 	c.requests.Go(func() { c.answer(req) })
 }
 
-// answer calls the method and sends what it returned, unless the connection has
-// ended before: then nobody waits for a result any more.
+// answer calls the method and sends what it returned. If the connection has
+// ended by then, it sends "canceled" instead.
 func (c *serverConn) answer(req Request) {
-	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	resp := Response{Error: "internal error"} // stays if the method calls runtime.Goexit
 	defer func() {
 		if c.ctx.Err() != nil {
 			resp = Response{Error: "canceled"}
@@ -70,8 +70,8 @@ func (c *serverConn) end() {
 	c.requests.Wait()
 }
 
-// reply sends the response to req. If that fails the connection ends, and with
-// it the reading.
+// reply sends the response to req. If that fails, it closes the connection, which
+// ends the reading, too.
 func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}

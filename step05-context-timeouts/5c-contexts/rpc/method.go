@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// A method is a function that was checked once, so that calls need not.
+// A method is a function whose type was checked once, so that no call needs to.
 type method struct {
 	fn       reflect.Value
 	param    reflect.Type // the type of the function's parameter; nil if it has none
@@ -29,19 +29,20 @@ func newMethod(fn any) (*method, error) {
 	return m, nil
 }
 
-// checkFunc says why a function of type t cannot be called from afar, if so.
+// checkFunc returns an error that says why clients cannot call a function of
+// type t, or nil if they can.
 func checkFunc(t reflect.Type) error {
 	switch in, out := t.NumIn()-contexts(t), t.NumOut(); {
 	case in > 1 || t.IsVariadic():
-		return errors.New("has too many parameters: want one, a struct if need be")
+		return errors.New("has too many parameters: want at most one, such as a struct")
 	case out > 2:
 		return errors.New("has too many results: want a result and an error")
 	case out == 2 && t.Out(1) != errorType:
 		return fmt.Errorf("has %v as second result: want error", t.Out(1))
 	case in == 1 && !isData(t.In(t.NumIn()-1)):
-		return fmt.Errorf("has %v as parameter: want data", t.In(t.NumIn()-1))
+		return fmt.Errorf("has a parameter of type %v, which cannot be sent", t.In(t.NumIn()-1))
 	case out > 0 && !isData(t.Out(0)) && (out == 2 || t.Out(0) != errorType):
-		return fmt.Errorf("has %v as result: want data", t.Out(0))
+		return fmt.Errorf("has a result of type %v, which cannot be sent", t.Out(0))
 	}
 	return nil
 }
@@ -51,8 +52,8 @@ var (
 	contextType = reflect.TypeFor[context.Context]()
 )
 
-// contexts returns how many parameters of a function of type t, at its front,
-// are a context: 1 or 0.
+// contexts returns the number of context parameters at the front of a function
+// of type t: 1 or 0.
 func contexts(t reflect.Type) int {
 	if t.NumIn() > 0 && t.In(0) == contextType {
 		return 1
@@ -60,8 +61,8 @@ func contexts(t reflect.Type) int {
 	return 0
 }
 
-// isData reports whether values of type t can travel. Into an interface with
-// methods nothing can be decoded: which type would it be?
+// isData reports whether values of type t can be sent. Nothing can be decoded into
+// an interface with methods, since JSON does not say which type to make.
 func isData(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func:

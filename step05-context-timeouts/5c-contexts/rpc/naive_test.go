@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// naiveCall is the article's call with a context: it ends the wait, but nobody
-// tells the method, which has no context to look at.
+// naiveCall is the article's call with a context: it ends the wait, but the
+// method does not learn of it, since it has no context to check.
 func naiveCall(ctx context.Context, method func() int) (int, error) {
 	result := make(chan int, 1)
 	go func() { result <- method() }()

@@ -24,7 +24,7 @@ func NewService(name string) *Service {
 //
 //	func(context.Context, P) (R, error)
 //
-// The context ends when nobody waits for the result any more.
+// The context ends when the caller no longer waits for the result.
 //
 // The error says what is wrong with fn or its name, and what would be right.
 func (s *Service) Register(method string, fn any) error {
@@ -43,7 +43,7 @@ func (s *Service) Register(method string, fn any) error {
 	return nil
 }
 
-var errTaken = errors.New("the name is taken: want another for each function")
+var errTaken = errors.New("name is already registered: give each function a name of its own")
 
 // registerMethods adds the suitable methods of receiver.
 func (s *Service) registerMethods(receiver any) error {
@@ -58,15 +58,14 @@ func (s *Service) registerMethods(receiver any) error {
 	}
 	hint := "want an exported method with a parameter or a context, and a result"
 	if t := reflect.TypeOf(receiver); t != nil && len(suitableMethods(reflect.New(t))) > 0 {
-		hint = "want a pointer to it, which has"
+		hint = "pass a pointer to it, which has one"
 	}
 	return fmt.Errorf("rpc: register %q: %T has no suitable method: %s", s.name, receiver, hint)
 }
 
-// suitableMethods returns the names of the methods of v that are published
-// unasked: those with a parameter or a context, and a result, that no embedded
-// field brings.
-// What an embedded field can do is not meant for the network.
+// suitableMethods returns the names of the methods of v to publish:
+// those with a parameter or a context, and a result, that are not promoted from
+// an embedded field. Promoted methods are not meant for the network.
 func suitableMethods(v reflect.Value) []string {
 	var names []string
 	for i := 0; v.IsValid() && i < v.NumMethod(); i++ {
@@ -78,8 +77,8 @@ func suitableMethods(v reflect.Value) []string {
 	return names
 }
 
-// isPromoted reports whether t, or what t points to, is a struct and embeds a
-// field with such a method.
+// isPromoted reports whether t, or what t points to, is a struct with an embedded
+// field that has a method of that name.
 func isPromoted(t reflect.Type, method string) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

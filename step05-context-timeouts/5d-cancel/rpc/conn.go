@@ -19,7 +19,7 @@ type serverConn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
-	requests sync.WaitGroup // counts those that are being answered
+	requests sync.WaitGroup // counts the requests that are being answered
 	ended    atomic.Bool    // the client sends no more
 
 	mu    sync.Mutex
@@ -29,7 +29,7 @@ type serverConn struct {
 // A serverCall is a request in flight.
 type serverCall struct {
 	req    Request
-	ctx    context.Context // ends when nobody waits for the response any more
+	ctx    context.Context // ends when the caller no longer waits for the response
 	cancel context.CancelFunc
 }
 
@@ -46,8 +46,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 }
 
 // start answers req. A request with an id has a goroutine of its own, so that
-// it holds up no other; one without is answered before the next is read, since
-// only the order of the responses tells what they answer.
+// it holds up no other; a request without an id is answered before the next is read,
+// since only the order of the responses tells which requests they answer.
 func (c *serverConn) start(req Request) {
 	call, err := c.begin(req)
 	if err != nil {
@@ -62,7 +62,8 @@ func (c *serverConn) start(req Request) {
 	c.requests.Go(func() { c.answer(call) })
 }
 
-// begin notes that req is in flight.
+// begin puts req on the list of calls in flight. It refuses an id that is on the
+// list already.
 func (c *serverConn) begin(req Request) (*serverCall, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,10 +80,10 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 	return call, nil
 }
 
-// answer calls the method and sends what it returned, unless the call has ended
-// before: then nobody waits for a result any more.
+// answer calls the method and sends what it returned. If the call's context has
+// ended by then, it sends the reason for that instead.
 func (c *serverConn) answer(call *serverCall) {
-	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	resp := Response{Error: "internal error"} // stays if the method calls runtime.Goexit
 	defer func() {
 		if err := call.ctx.Err(); err != nil {
 			resp = endedResponse(err)
@@ -122,8 +123,8 @@ func (c *serverConn) cancelCall(id uint64) {
 	}
 }
 
-// reply sends the response to req. If that fails the connection ends, and with
-// it the reading.
+// reply sends the response to req. If that fails, it closes the connection, which
+// ends the reading, too.
 func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}

@@ -1,7 +1,7 @@
 package rpc
 
-// Tests of functions that a lesson has you write under a given name. What the
-// body of one looks like does not matter.
+// Tests of functions that a lesson has you write under a given name. You are
+// free in how you write their bodies.
 
 import (
 	"bufio"

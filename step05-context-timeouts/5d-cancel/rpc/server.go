@@ -1,5 +1,5 @@
-// Package rpc is a server that calls registered functions for clients, over TCP
-// with one JSON value a line, and the client.
+// Package rpc has a server, which calls registered functions for its clients, and
+// the client. They speak over TCP, one JSON value per line.
 package rpc
 
 import (
@@ -20,7 +20,7 @@ import (
 var ErrServerClosed = errors.New("rpc: server closed")
 
 // A Server accepts connections and gives each a goroutine of its own, so that
-// a slow client holds up nobody else.
+// a slow client does not delay the others.
 //
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
@@ -30,8 +30,8 @@ type Server struct {
 	// If nil, the server calls the registered method.
 	Handle func(context.Context, Request) Response
 
-	// ErrorLog is where a panic in a method is reported, with its stack: the
-	// client is told only of an internal error. If nil, nothing is logged.
+	// ErrorLog gets a report of each panic in a method, with its stack. The
+	// client learns only of an internal error. If nil, nothing is logged.
 	ErrorLog *log.Logger
 
 	mu      sync.Mutex
@@ -39,7 +39,7 @@ type Server struct {
 	open    map[io.Closer]struct{} // the listeners and connections that Close closes
 	serving sync.WaitGroup         // counts what is open until its goroutine has ended
 
-	ctx    context.Context // of all calls; made with open, ended by Close
+	ctx    context.Context // parent of the calls' contexts; made with open
 	cancel context.CancelFunc
 
 	methods map[string]*method // by full name: "SERVICE.METHOD"
@@ -111,8 +111,8 @@ func (s *Server) Serve(ln net.Listener) error {
 			if s.isClosed() {
 				return ErrServerClosed
 			}
-			// Enough for a lesson; a busy server would wait a little and
-			// go on when it has run out of file descriptors.
+			// Enough for a lesson. A busy server that has run out of file
+			// descriptors would wait a little and accept again.
 			return fmt.Errorf("rpc: %w", err)
 		}
 		s.start(conn)
@@ -130,8 +130,8 @@ func (s *Server) start(conn net.Conn) {
 	}()
 }
 
-// serveConn reads the requests that conn sends, and has them answered, until the
-// client closes the connection or sends a line that is too long.
+// serveConn reads the requests that conn sends, and starts the answer to each, until
+// the client closes the connection or sends a line that is too long.
 func (s *Server) serveConn(conn net.Conn) {
 	c := newServerConn(s, conn)
 	defer hangUp(conn)
@@ -148,14 +148,14 @@ func (s *Server) serveConn(conn net.Conn) {
 			c.reply(req, Response{Error: err.Error()})
 		case errors.Is(err, errLineTooLong):
 			c.reply(req, Response{Error: err.Error()})
-			return // where the next line begins, nobody knows
+			return // we stopped inside a line, and cannot find the next one
 		default:
 			return
 		}
 	}
 }
 
-// handle answers a request, also if that panics.
+// handle answers a request, even if the method panics.
 func (s *Server) handle(ctx context.Context, req Request) (resp Response) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -225,7 +225,7 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c, whose goroutine ends now, and takes it off the list.
+// forget closes c and removes it from s.open. The goroutine that used c ends now.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

@@ -31,8 +31,8 @@ var (
 var stockCaptures = []string{"json-registry.txt", "json-context.txt"}
 
 // request returns what a client sends to be answered with answer(word). Tests
-// use the two and lineOf instead of bytes of their own, so that they stand
-// unchanged when a later step changes what goes over the wire.
+// use the two and lineOf instead of bytes of their own, so that the tests need
+// no change when a later step changes what goes over the wire.
 func request(word string) string { return `{"method":"` + word + `"}` + "\n" }
 
 func answer(word string) string { return `{"result":"Echo: ` + word + `"}` + "\n" }
@@ -174,7 +174,7 @@ func (s *testServer) accept(t *testing.T, conn net.Conn) {
 	case <-s.ln.closed:
 		require.FailNow(t, "the listener is closed")
 	case err := <-s.served:
-		require.FailNow(t, "the server serves no longer", "Serve returned: %v", err)
+		require.FailNow(t, "the server has stopped serving", "Serve returned: %v", err)
 	case <-time.After(patience):
 		require.FailNow(t, "the server accepts no connection")
 	}
@@ -204,8 +204,8 @@ func (l *pipeListener) Close() error   { l.close(); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // patience is how long a test waits for the other end of a connection, in its
-// bubble's clock. Without it, what never comes would end not only the test in
-// question: a bubble where all wait for each other ends the whole program.
+// bubble's clock. Without it, a missing answer would end the whole test program, not
+// only this test: a bubble whose goroutines all wait for each other panics.
 const patience = 7 * 24 * time.Hour
 
 // write writes text to conn.
@@ -223,7 +223,7 @@ func read(t *testing.T, conn net.Conn) string {
 	conn.SetReadDeadline(time.Now().Add(patience))
 	defer conn.SetReadDeadline(time.Time{})
 	line, err := bufio.NewReaderSize(oneByteReader{conn}, 16).ReadString('\n')
-	require.NoError(t, err, "what came before: %q", line)
+	require.NoError(t, err, "received before the error: %q", line)
 	return line
 }
 

@@ -66,8 +66,8 @@ func newClientOn(conn net.Conn, r *bufio.Reader, codec string) *Client {
 // to. Without params, or without interest in the result, pass nil.
 //
 // If the server answered with an error, Call returns it as an *Error. When ctx
-// ends, Call returns its error (wrapped) at once, and tells the server, whose
-// method learns of it by its own context. A result that does not fit is
+// ends, Call returns its error (wrapped) at once, and tells the server, which
+// ends the method's context. A result that does not fit is
 // an error of this call alone. After any other error the connection is broken:
 // all calls, waiting or later, fail with the same error, at once.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
@@ -100,10 +100,10 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// register gives a call its id, and a channel on which its response will come.
+// register gives a call its id, and the channel on which its response will arrive.
 func (c *Client) register(result any) (*pendingCall, error) {
 	if v := reflect.ValueOf(result); result != nil && (v.Kind() != reflect.Pointer || v.IsNil()) {
-		return nil, fmt.Errorf("rpc: result is a %T: want a pointer, or nil", result)
+		return nil, fmt.Errorf("rpc: result is a %T, nil or no pointer: want a pointer to a variable, or nil", result)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,8 +121,8 @@ func (c *Client) register(result any) (*pendingCall, error) {
 }
 
 // take takes the call with that id off the list and returns it, or nil if it
-// has left the list already. Whoever takes a call off is the only one to send
-// to its channel or close it.
+// has left the list already. Only the goroutine that takes a call off the list
+// sends to its channel or closes it.
 func (c *Client) take(id uint64) *pendingCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,8 +145,8 @@ func (c *Client) newResult(id uint64) any {
 }
 
 // send writes a request when its turn comes, unless ctx ends first. The write
-// itself goes on without the caller, since it can take as long as the server
-// likes, and half a request would spoil the connection.
+// itself goes on without the caller: a server that does not read can delay it for
+// ever, and half a request would spoil the connection.
 func (c *Client) send(ctx context.Context, req Request) error {
 	select {
 	case c.writing <- struct{}{}:
@@ -160,8 +160,8 @@ func (c *Client) send(ctx context.Context, req Request) error {
 	return nil
 }
 
-// encode encodes a request. If that fails, the next may write; if it panics, in
-// the MarshalJSON or GobEncode of the params, likewise.
+// encode encodes a request. If that fails, or panics in the MarshalJSON or
+// GobEncode of the params, it releases the lock, so that the next may write.
 func (c *Client) encode(ctx context.Context, req Request) (err error) {
 	encoded := false
 	defer func() {
@@ -169,7 +169,7 @@ func (c *Client) encode(ctx context.Context, req Request) (err error) {
 			<-c.writing
 		}
 	}()
-	if req.TimeoutMS, err = timeoutMS(ctx); err != nil { // no earlier: to wait for one's turn costs time
+	if req.TimeoutMS, err = timeoutMS(ctx); err != nil { // as late as possible: waiting for the lock takes time
 		return err
 	}
 	err = c.codec.WriteRequest(req)
@@ -180,7 +180,7 @@ func (c *Client) encode(ctx context.Context, req Request) (err error) {
 	return err
 }
 
-// write writes what is encoded, and lets the next have its turn.
+// write writes the encoded request, and then releases the lock writing.
 func (c *Client) write() {
 	if _, err := c.out.WriteTo(c.conn); err != nil {
 		c.out.Reset()
@@ -204,7 +204,8 @@ func (c *Client) readLoop() {
 	}
 }
 
-// receive reads a response that has an id: one without answers no call of ours.
+// receive reads a response. One that has no id is an error: it answers none of our
+// calls.
 func (c *Client) receive() (Response, error) {
 	resp, err := c.codec.ReadResponse(c.newResult)
 	if err == nil && resp.ID == 0 {
@@ -213,8 +214,8 @@ func (c *Client) receive() (Response, error) {
 	return resp, err
 }
 
-// fail ends all calls under way, because of err, and returns the error that
-// they and all later calls have: that of the first failure.
+// fail ends all calls under way, because of err. It returns the error that they
+// and all later calls report: that of the first failure.
 func (c *Client) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

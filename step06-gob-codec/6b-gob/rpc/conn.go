@@ -34,7 +34,7 @@ type serverConn struct {
 // A serverCall is a request in flight.
 type serverCall struct {
 	req    Request
-	ctx    context.Context // ends when nobody waits for the response any more
+	ctx    context.Context // ends when the caller no longer waits for the response
 	cancel context.CancelFunc
 	done   chan struct{} // closed once the response is sent
 }
@@ -53,8 +53,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 
 // start answers req, in a goroutine of its own so that it holds up no other. A
 // request without an id is answered before the next is read, since only the
-// order of the responses tells what they answer; meanwhile nobody sees its
-// client go.
+// order of the responses tells what they answer. While it waits, start does not
+// notice that the client has gone.
 func (c *serverConn) start(req Request) {
 	call, err := c.begin(req)
 	if err != nil {
@@ -68,7 +68,8 @@ func (c *serverConn) start(req Request) {
 	}
 }
 
-// begin notes that req is in flight.
+// begin puts req on the list of calls in flight. It refuses an id that is on the
+// list already.
 func (c *serverConn) begin(req Request) (*serverCall, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,13 +86,13 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 	return call, nil
 }
 
-// answer calls the method and sends what it returned, unless the call has ended
-// before: then nobody waits for a result any more, and the response is sent at
-// once, since the method may not look at its context.
+// answer calls the method and sends what it returned. If the call's context ends
+// first, the reason for that is sent at once, without waiting for the method,
+// which might ignore its context.
 func (c *serverConn) answer(call *serverCall) {
 	stop := context.AfterFunc(call.ctx, func() { c.finish(call, endedResponse(call.ctx.Err())) })
 	defer stop()
-	resp := Response{Error: "internal error"} // of a method that calls runtime.Goexit
+	resp := Response{Error: "internal error"} // stays if the method calls runtime.Goexit
 	defer func() {
 		if err := call.ctx.Err(); err != nil {
 			resp = endedResponse(err)
@@ -101,8 +102,8 @@ func (c *serverConn) answer(call *serverCall) {
 	resp = c.srv.handle(call.ctx, call.req)
 }
 
-// finish sends the response to call, unless it has one already. The list tells:
-// who takes the call off it, and nobody else, replies.
+// finish sends the response to call, unless it has one already. The list
+// decides: only the goroutine that takes the call off it replies.
 func (c *serverConn) finish(call *serverCall, resp Response) {
 	c.mu.Lock()
 	late := c.calls[call.req.ID] != call
@@ -141,8 +142,8 @@ func (c *serverConn) cancelCall(id uint64) {
 	}
 }
 
-// reply sends the response to req. If that fails the connection ends, and with
-// it the reading.
+// reply sends the response to req. If that fails, it closes the connection, which
+// ends the reading, too.
 func (c *serverConn) reply(req Request, resp Response) {
 	resp.ID = req.ID
 	c.writing <- struct{}{}
@@ -163,7 +164,8 @@ func (c *serverConn) reply(req Request, resp Response) {
 	}
 }
 
-// encode encodes resp, also if the result's own MarshalJSON or GobEncode panics.
+// encode encodes resp. If the result's own MarshalJSON or GobEncode panics, it
+// encodes an internal error in its place.
 func (c *serverConn) encode(resp Response) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

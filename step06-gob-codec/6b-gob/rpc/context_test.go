@@ -15,7 +15,7 @@ import (
 )
 
 // waiter returns a server whose method Test.Wait waits for the end of its
-// context, and where the reason of that end arrives.
+// context, and the channel on which the reason for that end arrives.
 func waiter(t *testing.T) (*testServer, <-chan error) {
 	reasons := make(chan error, 1000)
 	srv := newServer(t, &Server{})

@@ -19,7 +19,7 @@ import (
 //	{"id":7,"method":"Inventory.CheckStock","params":"item1"}
 type Request struct {
 	// ID comes back in the response, so that the client knows which of its
-	// calls is answered. 0: it does not care.
+	// calls is answered. 0: the request has no id.
 	ID uint64 `json:"id,omitempty"`
 
 	Method string `json:"method,omitempty"`
@@ -32,12 +32,12 @@ type Request struct {
 	// is a duration, since the clocks of two machines do not agree on a time.
 	TimeoutMS int64 `json:"timeout_ms,omitempty"`
 
-	// Cancel makes this no request, but word that nobody waits any more for
-	// the response to the request with this ID. It has no response of its own.
+	// Cancel makes this a cancel message: the caller no longer waits for the
+	// response to the request with this ID. It has no response of its own.
 	Cancel bool `json:"cancel,omitempty"`
 
-	// value is the params as a Go value: before they are encoded, or in place
-	// of Params after a codec has decoded them, then by a pointer.
+	// value is the params as a Go value, before they are encoded. After a codec
+	// has decoded them, it is a pointer to them, and Params is nil.
 	value    any
 	valueErr error // why the codec could not decode the value
 }
@@ -64,7 +64,7 @@ var errInvalidResponse = errors.New("invalid response")
 
 // readRequest reads the next request and skips empty lines. Its error is
 // errInvalidRequest (wrapped, with the reason), errLineTooLong or the reader's;
-// an invalid request has its ID, if that could be read.
+// with errInvalidRequest, the Request still has its ID, if that could be read.
 func readRequest(r *bufio.Reader) (Request, error) {
 	line, err := readMessage(r)
 	if err != nil {
@@ -91,14 +91,15 @@ func (req Request) check() error {
 	return nil
 }
 
-// timeout returns TimeoutMS as a duration, the longest one if it is longer.
+// timeout returns TimeoutMS as a duration, or the longest possible duration if
+// TimeoutMS is too large for one.
 func (req Request) timeout() time.Duration {
 	return time.Duration(min(req.TimeoutMS, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
-// timeoutMS returns what ctx has left in whole milliseconds, rounded down so
-// that the server never has longer than the caller, or 0 if ctx has no deadline.
-// If less than one is left, the call is as good as over: the error says so.
+// timeoutMS returns the time left in ctx in whole milliseconds, or 0 if ctx has
+// no deadline. It rounds down, so that the server never has longer than the
+// caller. If less than a millisecond is left, it returns DeadlineExceeded.
 func timeoutMS(ctx context.Context) (int64, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -139,9 +140,9 @@ func writeRequest(w io.Writer, req Request) error {
 	return err
 }
 
-// readResponse reads the next response. After an error, which is
-// errInvalidResponse, errLineTooLong or the reader's, nothing that follows can
-// be trusted.
+// readResponse reads the next response. Its error is errInvalidResponse (wrapped,
+// with the reason), errLineTooLong or the reader's. After an error, nothing that
+// follows can be trusted.
 func readResponse(r *bufio.Reader) (Response, error) {
 	line, err := readMessage(r)
 	if err != nil {
@@ -158,7 +159,7 @@ func readResponse(r *bufio.Reader) (Response, error) {
 }
 
 // decode stores the params in what v points to. Its error is errNoParams if
-// there are none, or null.
+// they are missing or null.
 func (req Request) decode(v any) error {
 	switch {
 	case req.valueErr != nil:
@@ -191,8 +192,8 @@ func endedResponse(err error) Response {
 	return Response{Error: "canceled"}
 }
 
-// decode replaces what result points to by the result, unless result is nil. If
-// the response is an error, decode returns it, and *result stays as it is.
+// decode stores the response's result in *result, unless result is nil. If the
+// response has an error, decode returns it, and *result stays as it is.
 func (resp Response) decode(method string, result any) error {
 	if resp.Error != "" {
 		return &Error{Message: resp.Error}
@@ -215,12 +216,12 @@ func (resp Response) decode(method string, result any) error {
 // unmarshalNew is json.Unmarshal into a new variable, which then takes the place
 // of what v points to. json.Unmarshal alone would keep the fields and the map
 // entries of *v that the JSON does not name, and change half of *v on an error.
-// A type that decodes itself has to see to that itself.
+// A type with its own UnmarshalJSON has to clear its old value itself.
 func unmarshalNew(data []byte, v any) error {
 	pointer := reflect.ValueOf(v)
 	_, itself := v.(json.Unmarshaler)
 	if itself || pointer.Kind() != reflect.Pointer || pointer.IsNil() {
-		return json.Unmarshal(data, v) // which also says what is wrong with v
+		return json.Unmarshal(data, v) // its error also reports a v that is no pointer
 	}
 	fresh := reflect.New(pointer.Type().Elem())
 	if err := json.Unmarshal(data, fresh.Interface()); err != nil {

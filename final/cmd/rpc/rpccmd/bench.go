@@ -26,9 +26,9 @@ func benchCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench ADDR METHOD [JSON]",
 		Short: "Make many calls and show how long they take",
-		Long: `bench lets a number of callers make the same call over and over, each the next
-when it has the reply of the last, and prints calls per second, percentiles and a
-histogram of the latencies. An interrupt ends it early, with the figures so far.
+		Long: `bench lets a number of callers make the same call over and over. Each makes its
+next call when it has the last reply. bench prints calls per second, percentiles and
+a histogram of the latencies. An interrupt ends it early, with the figures so far.
 
 It makes real calls: a method that changes something changes it that often.`,
 		Example:           `  rpc bench 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}' -c 64 -d 5s`,
@@ -50,7 +50,7 @@ It makes real calls: a method that changes something changes it that often.`,
 	flags.IntVarP(&l.callers, "callers", "c", 64, "how many callers")
 	flags.IntVar(&l.conns, "conns", 1, "how many connections they share")
 	flags.DurationVarP(&l.d, "duration", "d", 5*time.Second, "for how long")
-	flags.IntVarP(&l.calls, "calls", "n", 0, "stop after so many calls instead")
+	flags.IntVarP(&l.calls, "calls", "n", 0, "stop after this many calls, not after -d")
 	return cmd
 }
 

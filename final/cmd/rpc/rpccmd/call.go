@@ -21,9 +21,9 @@ func callCommand(o *options) *cobra.Command {
 		Long: `call sends params, given as JSON or, with -, read from standard input, and prints
 the reply as JSON. Without JSON no params are sent.
 
-A server that has registered introspection is first asked for the method's types:
-a field that they do not have is refused, since the server would ignore it, unless
--allow-unknown is given. With -codec gob or protobuf introspection is a must.`,
+call first asks the server for the method's types, if it has registered
+introspection. It then refuses a field that they do not have, since the server would
+ignore it; -allow-unknown sends it. -codec gob and protobuf need introspection.`,
 		Example: `  rpc call 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}'
   rpc call 127.0.0.1:7000 Inventory.CheckStock - < params.json
   rpc call -codec gob 127.0.0.1:7000 Math.Negate -- -5

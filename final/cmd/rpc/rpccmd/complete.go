@@ -19,7 +19,7 @@ func (o *options) completeMethod(cmd *cobra.Command, args []string, typed string
 	if len(args) != 1 || checkAddr(args[0]) != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	o.timeout = min(o.timeout, 3*time.Second) // somebody waits at a prompt
+	o.timeout = min(o.timeout, 3*time.Second) // the user waits at a prompt
 	var methods []cobra.Completion
 	_ = o.with(cmd.Context(), args[0], func(ctx context.Context, c *rpc.Client) error {
 		reply, err := introspect.List.Call(ctx, c, &introspect.ListRequest{})

@@ -19,9 +19,9 @@ func describeCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "describe ADDR METHOD",
 		Short: "Show what a method takes and returns",
-		Long: `describe prints a method's params and reply, every type in them with its fields'
-names in JSON and types in Go, and a call to start from. In gob a field has its
-Go name, in protobuf its number.`,
+		Long: `describe prints a method's params and reply, and a call to start from. For every
+type in them it shows the fields, with their names in JSON and their types in Go. For
+gob a field has its Go name, for protobuf its number.`,
 		Example:           "  rpc describe 127.0.0.1:7000 Inventory.CheckStock",
 		Args:              positional("ADDR", "METHOD"),
 		ValidArgsFunction: o.completeMethod,

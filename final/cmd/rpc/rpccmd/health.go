@@ -15,7 +15,7 @@ import (
 func healthCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "health ADDR [SERVICE]",
-		Short: "Ask how a server and its services are",
+		Short: "Show the status of a server and its services",
 		Long: `health prints the status of the server and of each service, or of one service
 alone: serving, draining or not_serving. It exits with 0 if the server, or the
 one service, is serving, else with 1.`,

@@ -18,7 +18,7 @@ func listCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:               "list ADDR [SERVICE]",
 		Short:             "List a server's services and methods",
-		Long:              "list prints each service with its status, and its methods with what they take and return.",
+		Long:              "list prints each service with its status, and each method with its params and result.",
 		Example:           "  rpc list 127.0.0.1:7000",
 		Args:              positional("ADDR", "[SERVICE]"),
 		ValidArgsFunction: cobra.NoFileCompletions,

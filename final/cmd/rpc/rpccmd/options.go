@@ -39,7 +39,7 @@ func (o *options) addFlags(root *cobra.Command) {
 }
 
 func (o *options) addUnknownFlag(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "send fields that the server says it does not know, too")
+	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "also send fields that the server does not know")
 }
 
 var codecs = map[string]rpc.Codec{"json": rpc.JSON, "gob": rpc.Gob, "protobuf": protobuf.Codec}

@@ -14,8 +14,8 @@ func pingCommand(o *options) *cobra.Command {
 	var times int
 	cmd := &cobra.Command{
 		Use:               "ping ADDR",
-		Short:             "Ask a server for a sign of life",
-		Long:              "ping asks the server's protocol layer, no method: every server answers.",
+		Short:             "Check that a server answers",
+		Long:              "ping sends a ping of the protocol, which calls no method: every server answers.",
 		Example:           "  rpc ping 127.0.0.1:7000 -n 3",
 		Args:              positional("ADDR"),
 		ValidArgsFunction: cobra.NoFileCompletions,

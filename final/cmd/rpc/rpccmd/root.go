@@ -9,10 +9,9 @@ import (
 
 const rootHelp = `rpc asks servers what they can do, calls them and measures them.
 
-ADDR is host:port or unix:path; http://host:port/path or https://… for a server
-behind HTTP/2, whose path is /rpc.v1 if none is given. Flags may stand anywhere and
-begin with one or two dashes; after -- there are none, so that JSON may begin with
-a minus.
+ADDR is host:port or unix:path. For a server behind HTTP/2 it is http://host:port/path
+or https://…; without a path, it is /rpc.v1. Flags may be anywhere, and begin with one
+or two dashes. There are no flags after --, so that JSON may begin with a minus.
 
 Secrets do not belong on the command line, which all users of a machine can read:
 a bearer token comes from -token-file or the variable RPC_TOKEN, other metadata
@@ -21,7 +20,7 @@ from -H @FILE.
 list, describe and health, and call with gob or protobuf, need a server that has
 registered introspection and health.
 
-Exit codes: 0 all went well, 1 a call failed, 2 wrong usage.`
+Exit codes: 0 success, 1 a call failed, 2 wrong usage.`
 
 // rootCommand makes the program's tree of commands. It is made anew for every
 // run: commands keep their flags' values.

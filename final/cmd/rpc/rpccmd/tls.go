@@ -19,11 +19,11 @@ type tlsOptions struct {
 
 func (o *tlsOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.on, "tls", false, "speak TLS; the other TLS flags imply it")
-	flags.StringVar(&o.ca, "ca", "", "PEM `file` of who may vouch for the server; default: the system's")
+	flags.StringVar(&o.ca, "ca", "", "PEM `file` of the authorities that may sign the server's certificate; default: the system's")
 	flags.StringVar(&o.cert, "cert", "", "PEM `file` of our certificate, for mutual TLS")
 	flags.StringVar(&o.key, "key", "", "PEM `file` of our certificate's private key")
 	flags.StringVar(&o.serverName, "server-name", "", "the `name` in the server's certificate; default: ADDR's host")
-	flags.BoolVar(&o.insecure, "insecure-skip-verify", false, "believe any certificate, so anyone may listen and answer")
+	flags.BoolVar(&o.insecure, "insecure-skip-verify", false, "accept any certificate: a stranger on the network can then read and answer calls")
 }
 
 func (o *tlsOptions) wanted() bool {
