@@ -287,9 +287,9 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 		want []string
 	}{
 		"missing": {"package rpc\n", []string{
-			"The tests call these by name. Their names and signatures are given, their bodies are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)"}},
+			"The tests use these by name. Names and signatures are given; bodies and values are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)"}},
 		"another signature": {"package rpc\n\nfunc readLine(s string) (string, error) { return s, nil }\n", []string{
-			"The tests call these by name. Their names and signatures are given, their bodies are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)\n" +
+			"The tests use these by name. Names and signatures are given; bodies and values are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)\n" +
 				"  yours: func readLine(s string) (string, error)"}},
 		"other names": {"package rpc\n\nfunc readLine(s string, n int) (_ string, _ error) { return s, nil }\n", nil},
 		"a helper's name": {ours + "\nfunc connect() {}\n", []string{

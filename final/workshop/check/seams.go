@@ -76,5 +76,5 @@ func seamsOf(t Target, mistakes []string) string {
 	if len(lines) == 0 {
 		return ""
 	}
-	return "The tests call these by name. Their names and signatures are given, their bodies are yours:\n" + strings.Join(lines, "\n")
+	return "The tests use these by name. Names and signatures are given; bodies and values are yours:\n" + strings.Join(lines, "\n")
 }

@@ -80,20 +80,34 @@ func names(root string, s course.Station) ([]string, error) {
 // Text is what a lesson's region holds for the seams that it names.
 func Text(root string, s course.Station, names []string) (string, error) {
 	declared := Declared(filepath.Join(root, filepath.FromSlash(s.Folder)))
-	var b strings.Builder
-	if len(names) == 1 {
-		b.WriteString("\nThe tests call this by name, so its name and signature are given. Its body is yours.\n\n")
-	} else {
-		b.WriteString("\nThe tests call these by name, so their names and signatures are given. Their bodies are yours.\n\n")
-	}
+	var list strings.Builder
+	functions := 0
 	for _, name := range names {
 		seam, ok := declared[name]
 		if !ok {
 			return "", fmt.Errorf("the code of %s declares no %s", s.Name, name)
 		}
-		fmt.Fprintf(&b, "- `%s` in `%s`\n", seam.Text, seam.File)
+		if strings.HasPrefix(seam.Text, "func ") {
+			functions++
+		}
+		fmt.Fprintf(&list, "- `%s` in `%s`\n", seam.Text, seam.File)
 	}
-	return b.String() + "\n", nil
+	return "\n" + given(functions, len(names)) + "\n\n" + list.String() + "\n", nil
+}
+
+// given says what of the seams is the course's, and what the learner's.
+func given(functions, all int) string {
+	switch {
+	case functions == 0 && all == 1:
+		return "The tests use this by name, so its name is given. Its value is yours."
+	case functions == 0:
+		return "The tests use these by name, so their names are given. Their values are yours."
+	case functions < all:
+		return "The tests use these by name. Names and signatures are given; bodies and values are yours."
+	case all == 1:
+		return "The tests call this by name, so its name and signature are given. Its body is yours."
+	}
+	return "The tests call these by name, so their names and signatures are given. Their bodies are yours."
 }
 
 // Declared returns what the rpc package below dir declares outside its tests, by

@@ -34,6 +34,8 @@ func readLine(text string,
 	max int) error { return nil }
 
 const maxLine = 5
+
+var errLong error
 `
 
 const tests = `package rpc
@@ -77,6 +79,17 @@ func TestAll_AreThoseOfTheLessonsSoFar(t *testing.T) {
 	text, err := Text(root, station(t, "02"), []string{"readLine", "maxLine"})
 	require.NoError(t, err)
 	assert.Contains(t, text, "\n- `func readLine(text string, max int) error` in `rpc/a.go`\n- `const maxLine` in `rpc/a.go`\n")
+	for want, names := range map[string][]string{
+		"The tests call this by name, so its name and signature are given. Its body is yours.":           {"readLine"},
+		"The tests call these by name, so their names and signatures are given. Their bodies are yours.": {"readLine", "Server.serve"},
+		"The tests use this by name, so its name is given. Its value is yours.":                          {"maxLine"},
+		"The tests use these by name, so their names are given. Their values are yours.":                 {"maxLine", "errLong"},
+		"The tests use these by name. Names and signatures are given; bodies and values are yours.":      {"readLine", "maxLine"},
+	} {
+		text, err := Text(root, station(t, "02"), names)
+		require.NoError(t, err)
+		assert.Contains(t, text, "\n"+want+"\n\n- `")
+	}
 	_, err = Text(root, station(t, "02"), []string{"lost"})
 	assert.EqualError(t, err, "the code of 02 declares no lost")
 }
