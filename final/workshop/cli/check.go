@@ -270,8 +270,13 @@ func onward(s course.Station) string {
 		return "That was the last. What a framework adds is in final: final/README.md is a tour of it."
 	}
 	text := fmt.Sprintf("Next is %s, %s: go tool workshop next", next.Name, next.Adds)
-	if next.Side {
-		text += "\nIt is a side trip: the core path goes on without it."
+	if !next.Side {
+		return text
 	}
-	return text
+	for core, ok := next.Next(); ok; core, ok = core.Next() {
+		if !core.Side {
+			return text + fmt.Sprintf("\nIt is a side trip. The core path goes on with %s: go tool workshop start -solve %s", core.Name, core.Name)
+		}
+	}
+	return text + "\nIt is a side trip: the core path has ended."
 }

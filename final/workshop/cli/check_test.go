@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
 func TestOptions_ThatThereIsNoRaceDetectorIsSaidOnce(t *testing.T) {
@@ -36,5 +38,19 @@ func TestMeter(t *testing.T) {
 		m.step(1, 23)
 		m.stop()
 		assert.Equal(t, want, out.String())
+	}
+}
+
+func TestOnward_SaysHowToLeaveOutASideTrip(t *testing.T) {
+	for name, want := range map[string]string{
+		"03": "go tool workshop next",
+		"4a": "\nIt is a side trip. The core path goes on with 5a: go tool workshop start -solve 5a",
+		"4b": "go tool workshop next",
+		"5d": "\nIt is a side trip: the core path has ended.",
+	} {
+		s, err := course.Find(name)
+		require.NoError(t, err)
+		text := onward(s)
+		assert.True(t, strings.HasSuffix(text, want), text)
 	}
 }
