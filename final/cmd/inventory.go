@@ -87,7 +87,7 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFla
 		return err
 	}
 	place := &listing{discovery: discovery, service: inventoryService}
-	return serve(srv, *flags.addr, ended(*flags.untilEOF), place, metrics.serve, func() { page.serve(srv) })
+	return serve(ended(*flags.untilEOF), srv, *flags.addr, place, metrics.serve, func() { page.serve(srv) })
 }
 
 // hostNames splits a list of names and adds those of the machine for itself, which

@@ -36,7 +36,7 @@ func runOrders(args []string) (saw seen, err error) {
 		err = orders.New(inventory).Register(srv)
 	}
 	if err == nil {
-		err = serve(srv, *flags.addr, ended(*flags.untilEOF), &listing{})
+		err = serve(ended(*flags.untilEOF), srv, *flags.addr, &listing{})
 	}
 	return seen{Calls: calls.Load(), Retries: retries.Count(), Reconnects: conns.again(1)}, err
 }

@@ -68,7 +68,7 @@ const drain = 10 * time.Second
 
 // serve runs srv on addr until ctx ends, and lets running calls finish. Once it
 // listens, it makes itself known, says so, and calls the functions of listening.
-func serve(srv *rpc.Server, addr string, ctx context.Context, l *listing, listening ...func()) error {
+func serve(ctx context.Context, srv *rpc.Server, addr string, l *listing, listening ...func()) error {
 	ln, err := rpc.Listen(addr)
 	if err != nil {
 		return err

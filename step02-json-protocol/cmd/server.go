@@ -25,11 +25,11 @@ func Server() {
 	parse(flags, 0, 0)
 
 	srv := &rpc.Server{}
-	exit("server", serve(srv, *addr, ended(*untilEOF)))
+	exit("server", serve(ended(*untilEOF), srv, *addr))
 }
 
 // serve runs srv on addr until ctx ends.
-func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func Server() {
 	if err := srv.Register("Inventory", inventory{"item1": 100, "item2": 50}); err != nil {
 		exit("server", err)
 	}
-	exit("server", serve(srv, *addr, ended(*untilEOF)))
+	exit("server", serve(ended(*untilEOF), srv, *addr))
 }
 
 // An inventory knows how many there are of each item.
@@ -46,7 +46,7 @@ func (inv inventory) CheckStock(itemID string) (int, error) {
 }
 
 // serve runs srv on addr until ctx ends, and lets running calls finish.
-func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -48,11 +48,11 @@ func (f serverFlags) serve(name string, service any) error {
 	if err := srv.Register(name, service); err != nil {
 		return err
 	}
-	return serve(srv, *f.addr, ended(*f.untilEOF))
+	return serve(ended(*f.untilEOF), srv, *f.addr)
 }
 
 // serve runs srv on addr until ctx ends, and lets running calls finish.
-func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func Server() {
 	if err := srv.RegisterService(svc); err != nil {
 		exit("server", err)
 	}
-	exit("server", serve(srv, *addr, ended(*untilEOF)))
+	exit("server", serve(ended(*untilEOF), srv, *addr))
 }
 
 // An inventory knows how many there are of each item.
@@ -49,7 +49,7 @@ func (inv inventory) CheckStock(itemID string) (int, error) {
 }
 
 // serve runs srv on addr until ctx ends.
-func serve(srv *rpc.Server, addr string, ctx context.Context) error {
+func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
