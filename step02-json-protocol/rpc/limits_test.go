@@ -19,7 +19,7 @@ func TestLimit_AnyLineIsEchoed(t *testing.T) {
 	})
 }
 
-// Lifted in step 04a by TestServer_RefusesUnknownMethods.
+// Lifted in 4a by TestServer_RefusesUnknownMethods.
 func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newServer(t, &Server{}).connect(t)

@@ -42,7 +42,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in step 06b by TestGob_CarriesBytesAsTheyAre.
+// Lifted in 6b by TestGob_CarriesBytesAsTheyAre.
 func TestLimit_BytesGrowByAThird(t *testing.T) {
 	speakCompactly(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestLimit_OneBadGobMessageEndsTheConnection(t *testing.T) {
 	})
 }
 
-// Lifted in step 06 by TestHello_ChoosesTheCodec.
+// Lifted in 6c by TestHello_ChoosesTheCodec.
 func TestLimit_NobodySaysWhichCodec(t *testing.T) {
 	speak(t, "gob")
 	synctest.Test(t, func(t *testing.T) {

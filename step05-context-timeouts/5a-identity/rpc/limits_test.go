@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lifted in step 05a by TestClient_CallEndsWithItsContext.
+// Lifted in 5a by TestClient_CallEndsWithItsContext.
 func TestLimit_NoAnswerHangsForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
@@ -31,7 +31,7 @@ func TestLimit_NoAnswerHangsForever(t *testing.T) {
 	})
 }
 
-// Lifted in step 05b by TestServer_SlowCallHoldsUpNoOther.
+// Lifted in 5b by TestServer_SlowCallHoldsUpNoOther.
 func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -57,7 +57,7 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	})
 }
 
-// Lifted in step 05c by TestServer_TellsTheMethodThatItsCallerIsGone.
+// Lifted in 5c by TestServer_TellsTheMethodThatItsCallerIsGone.
 func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})

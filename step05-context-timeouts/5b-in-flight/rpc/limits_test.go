@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lifted in step 05b by TestServer_SlowCallHoldsUpNoOther.
+// Lifted in 5b by TestServer_SlowCallHoldsUpNoOther.
 func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -40,7 +40,7 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	})
 }
 
-// Lifted in step 05c by TestServer_TellsTheMethodThatItsCallerIsGone.
+// Lifted in 5c by TestServer_TellsTheMethodThatItsCallerIsGone.
 func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})

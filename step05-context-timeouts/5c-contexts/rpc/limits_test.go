@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lifted in step 05c by TestServer_TellsTheMethodThatItsCallerIsGone.
+// Lifted in 5c by TestServer_TellsTheMethodThatItsCallerIsGone.
 func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})
@@ -66,7 +66,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in step 05d by TestServer_TellsTheMethodThatItsCallIsCancelled.
+// Lifted in 5d by TestServer_TellsTheMethodThatItsCallIsCancelled.
 func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called := make(chan context.Context)
@@ -93,7 +93,7 @@ func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 	})
 }
 
-// Lifted in step 06b by TestGob_CarriesBytesAsTheyAre.
+// Lifted in 6b by TestGob_CarriesBytesAsTheyAre.
 func TestLimit_BytesGrowByAThird(t *testing.T) {
 	speakCompactly(t)
 	synctest.Test(t, func(t *testing.T) {
