@@ -165,7 +165,7 @@ func (c *Course) checkLifted(s course.Station, f *Findings) error {
 }
 
 // findPlace returns the station that a pin names: a step, or a checkpoint such as
-// "05a".
+// "5a".
 func findPlace(where string) (course.Station, error) {
 	s, err := course.Find(where)
 	if err != nil {
@@ -175,7 +175,7 @@ func findPlace(where string) (course.Station, error) {
 }
 
 // testsAt returns the names of the tests at a place that a pin names: a step, a
-// checkpoint such as "05a", or final.
+// checkpoint such as "5a", or final.
 func (c *Course) testsAt(where string) ([]string, error) {
 	if where == "final" {
 		return testNames(filepath.Join(c.Root, "final"))
