@@ -46,6 +46,7 @@ func TestHello_ARefusalSaysWhy(t *testing.T) {
 		srv.AllowGob = false
 		_, err := NewClientCodec(t.Context(), srv.connect(t), "gob")
 		assert.ErrorContains(t, err, "gob")
+		assert.NotContains(t, err.Error(), "unknown", "the server knows gob, and does not allow it")
 	})
 }
 

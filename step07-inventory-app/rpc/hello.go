@@ -63,8 +63,10 @@ func (s *Server) answerHello(r *bufio.Reader, w, answer io.Writer) (Codec, error
 	switch {
 	case theirs != version:
 		err = fmt.Errorf("unknown version %.20q", theirs)
-	case newCodec[codec] == nil, codec == "gob" && !s.AllowGob:
+	case newCodec[codec] == nil:
 		err = fmt.Errorf("unknown codec %.20q", codec)
+	case codec == "gob" && !s.AllowGob:
+		err = fmt.Errorf("codec %q is not allowed: this server offers json", codec)
 	}
 	if err != nil {
 		fmt.Fprintf(answer, "%s error %v\n", version, err)
