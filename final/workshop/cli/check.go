@@ -25,8 +25,9 @@ func init() { commands = append(commands, newCheck) }
 func newCheck() *cobra.Command {
 	c := &checking{}
 	cmd := &cobra.Command{
-		Use:   "check [DIR]",
-		Short: "Run the tests on your code: what is done, what is to do",
+		Use:     "check [DIR]",
+		PreRunE: needsGo,
+		Short:   "Run the tests on your code: what is done, what is to do",
 		Long: "Check compiles each package by itself and runs each test in a process of its own, so that a panic or\n" +
 			"a test that hangs hides no other. DIR is a folder that start made, or one of the course's steps.",
 		Example: "  go tool workshop check\n  go tool workshop check -run Client -v",

@@ -20,8 +20,9 @@ func init() { commands = append(commands, newNext) }
 func newNext() *cobra.Command {
 	n := &nexting{}
 	cmd := &cobra.Command{
-		Use:   "next",
-		Short: "Go on to the next step or checkpoint, with your code",
+		Use:     "next",
+		PreRunE: needsGo,
+		Short:   "Go on to the next step or checkpoint, with your code",
 		Long: "Next brings the files and tests of the next step or checkpoint into your folder. It edits none of your code:\n" +
 			"it prints what the lesson will change. A test that you have changed is kept as FILE.mine.\n\n" +
 			"With -solve it catches up: our code of the station at which you are takes the place of yours first, and no test\n" +

@@ -17,10 +17,11 @@ func init() { commands = append(commands, newWatch) }
 func newWatch() *cobra.Command {
 	w := &watching{}
 	cmd := &cobra.Command{
-		Use:   "watch [DIR]",
-		Short: "Check again whenever you save a file",
-		Long:  "Watch runs check, and again whenever a file below DIR is saved, until it is interrupted.",
-		Args:  cobra.MaximumNArgs(1),
+		Use:     "watch [DIR]",
+		PreRunE: needsGo,
+		Short:   "Check again whenever you save a file",
+		Long:    "Watch runs check, and again whenever a file below DIR is saved, until it is interrupted.",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	w.flags(cmd)
 	cmd.Flags().BoolVar(&w.options.Poll, "poll", false, "look every second in place of waiting for the system's notice")
