@@ -150,43 +150,57 @@ func encodesItself(t reflect.Type) bool {
 		t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
+// deepest is how deep a value that contains a message may be nested, interfaces
+// counted: twice as deep as package rpc looks for messages. A value that contains
+// itself ends here.
+const deepest = 2000
+
+// projector makes the image of one value.
+type projector struct {
+	depth int
+}
+
 // imageOf returns the image of a value that is not nil.
-func imageOf(v any) (any, error) {
+func (p *projector) imageOf(v any) (any, error) {
 	t, err := imageType(reflect.TypeOf(v), nil)
 	if err != nil {
 		return nil, err
 	}
 	image := reflect.New(t).Elem()
-	if err := project(image, reflect.ValueOf(v)); err != nil {
+	if err := p.project(image, reflect.ValueOf(v)); err != nil {
 		return nil, err
 	}
 	return image.Interface(), nil
 }
 
 // project sets image to the image of v.
-func project(image, v reflect.Value) error {
+func (p *projector) project(image, v reflect.Value) error {
+	p.depth++
+	defer func() { p.depth-- }()
 	switch kind := v.Kind(); {
+	case p.depth > deepest:
+		return fmt.Errorf("protobuf: JSON of a value that contains itself, or is nested more than %d deep", deepest)
 	case image.Type() == rawType:
 		return projectMessage(image, v)
 	case image.Type() == v.Type() && v.CanInterface() && (encodesItself(v.Type()) || !reaches(v.Type(), isInterface)):
 		image.Set(v)
 		return nil
 	case kind == reflect.Struct:
-		return eachField(image, v, project)
+		return eachField(image, v, p.project)
 	case kind == reflect.Array:
-		return projectElements(image, v)
+		return p.elements(image, v)
 	case v.IsNil():
 		return nil
 	case kind == reflect.Slice:
 		image.Set(reflect.MakeSlice(image.Type(), v.Len(), v.Len()))
-		return projectElements(image, v)
+		return p.elements(image, v)
 	case kind == reflect.Pointer:
 		image.Set(reflect.New(image.Type().Elem()))
-		return project(image.Elem(), v.Elem())
+		return p.project(image.Elem(), v.Elem())
 	case kind == reflect.Map:
-		return projectMap(image, v)
+		return p.entries(image, v)
 	}
-	inner, err := imageOf(v.Elem().Interface())
+	inner, err := p.imageOf(v.Elem().Interface())
 	if err == nil {
 		image.Set(reflect.ValueOf(inner))
 	}
@@ -231,20 +245,20 @@ func projectMessage(image, v reflect.Value) error {
 	return err
 }
 
-func projectElements(image, v reflect.Value) error {
+func (p *projector) elements(image, v reflect.Value) error {
 	for i := range v.Len() {
-		if err := project(image.Index(i), v.Index(i)); err != nil {
+		if err := p.project(image.Index(i), v.Index(i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func projectMap(image, v reflect.Value) error {
+func (p *projector) entries(image, v reflect.Value) error {
 	image.Set(reflect.MakeMapWithSize(image.Type(), v.Len()))
 	for each := v.MapRange(); each.Next(); {
 		elem := reflect.New(image.Type().Elem()).Elem()
-		if err := project(elem, each.Value()); err != nil {
+		if err := p.project(elem, each.Value()); err != nil {
 			return err
 		}
 		image.SetMapIndex(each.Key(), elem)

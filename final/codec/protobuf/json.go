@@ -22,7 +22,7 @@ func (messages) AppendJSON(dst []byte, v any) ([]byte, error) {
 	if m := messageIn(reflect.ValueOf(v)); m != nil {
 		return appendJSON(dst, m)
 	}
-	image, err := imageOf(v)
+	image, err := new(projector).imageOf(v)
 	if err != nil {
 		return dst, err
 	}

@@ -233,6 +233,39 @@ func TestJSON_SaysWhatItCannotDo(t *testing.T) {
 	assert.ErrorContains(t, err, "UTF-8")
 }
 
+// A value that contains itself is an error, as it is without messages. To follow it
+// would use up the stack, which ends the process.
+func TestJSON_AValueThatContainsItselfIsAnError(t *testing.T) {
+	one := wrapperspb.String("one")
+	object := map[string]any{"one": one}
+	object["self"] = object
+	list := []any{one, nil}
+	list[1] = list
+	type box struct{ One, Held any }
+	held := &box{One: one}
+	held.Held = held
+	var pointer any
+	pointer = []any{one, &pointer}
+	type node struct{ Next *node }
+	loop := new(node)
+	loop.Next = loop
+	for name, v := range map[string]any{
+		"map": object, "slice": list, "struct": held, "pointer": &pointer, "beside a message": []any{one, loop},
+	} {
+		dst, err := rpc.JSON.Append([]byte("head"), v)
+		assert.Regexp(t, "contains itself|cycle", err, name)
+		assert.Equal(t, "head", string(dst), name)
+	}
+
+	var deep any = one
+	for range 400 {
+		deep = []any{deep}
+	}
+	text, err := rpc.JSON.Append(nil, deep)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `[["one"]]`)
+}
+
 // Over the wire, by JSON and by protobuf, a message arrives as it was sent.
 func TestJSON_CarriesMessagesAsProtobufDoes(t *testing.T) {
 	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
