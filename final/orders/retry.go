@@ -54,7 +54,7 @@ func (r *Retries) Insist(next rpc.Caller) rpc.Caller {
 func mayPass(err error) bool {
 	var e *rpc.Error
 	switch {
-	case errors.Is(err, rpc.ErrClientClosed) || !errors.As(err, &e):
+	case errors.Is(err, rpc.ErrClientClosed) || !errors.As(err, &e) || e == nil:
 		return false
 	case e.Code == rpc.Unavailable:
 		return true

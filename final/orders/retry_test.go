@@ -55,6 +55,7 @@ func TestRetries_LeaveAnAnswerAlone(t *testing.T) {
 		"the time is up":     context.DeadlineExceeded,
 		"the client's end":   rpc.Errorf(rpc.Unavailable, "%w", rpc.ErrClientClosed),
 		"something uncommon": errors.New("something"),
+		"a nil pointer":      (*rpc.Error)(nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var retries Retries

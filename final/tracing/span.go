@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.opentelemetry.io/otel/codes"
@@ -47,13 +48,24 @@ func end(span trace.Span, err error, failed func(rpc.Code) bool) {
 const maxDescription = 1 << 10
 
 func description(err error) string {
-	text := err.Error()
-	var coded *rpc.Error
-	if errors.As(err, &coded) {
-		text = coded.Message
-	}
+	text := textOf(err)
 	if len(text) > maxDescription {
 		text = text[:maxDescription]
 	}
 	return strings.ToValidUTF8(text, "")
+}
+
+// textOf returns the message of an error. One whose method panics, a nil pointer in
+// most cases, has a note for it: its span ends all the same.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("(a %T that panics when it is asked for its text)", err)
+		}
+	}()
+	var coded *rpc.Error
+	if errors.As(err, &coded) && coded != nil {
+		return coded.Message
+	}
+	return err.Error()
 }

@@ -142,6 +142,31 @@ func TestClient_APanicBelowEndsTheSpan(t *testing.T) {
 	assert.Equal(t, codes.Error, s.one(t, "Test.Method", trace.SpanKindClient).Status.Code)
 }
 
+// textless is an error whose text cannot be had from a nil pointer.
+type textless struct{ text string }
+
+func (e *textless) Error() string { return e.text }
+
+// An error that cannot be read ends its span as another does, and reaches who called.
+func TestTracing_ErrorsWithoutATextEndTheSpan(t *testing.T) {
+	for want, err := range map[string]error{
+		"(a *tracing_test.textless that panics when it is asked for its text)": (*textless)(nil),
+		"rpc: internal: a nil *rpc.Error":                                      (*rpc.Error)(nil),
+	} {
+		s := newSpans(t)
+		caller := tracing.Client(s.options()...)(rpc.CallerFunc(func(context.Context, string, any, any) error { return err }))
+		assert.True(t, err == caller.Call(t.Context(), "Test.Client", nil, nil), want)
+		handler := tracing.Server(s.options()...)(rpc.MethodInfo{Name: "Test.Server"}, func(context.Context, any) (any, error) { return nil, err })
+		_, got := handler(t.Context(), nil)
+		assert.True(t, err == got, want)
+		for name, kind := range map[string]trace.SpanKind{"Test.Client": trace.SpanKindClient, "Test.Server": trace.SpanKindServer} {
+			span := s.one(t, name, kind)
+			assert.Equal(t, codes.Error, span.Status.Code)
+			assert.Contains(t, span.Status.Description, want)
+		}
+	}
+}
+
 func TestTracing_ACancelledCall(t *testing.T) {
 	s := newSpans(t)
 	running, ended := make(chan struct{}), make(chan struct{})

@@ -42,14 +42,13 @@ func (a *answer) isShared() bool { return a.err != nil || a.exact || a.body != n
 
 // give fills in a caller's reply, or returns a caller's own copy of the error.
 func (a *answer) give(codec rpc.Codec, method string, reply any) error {
-	switch err := a.err.(type) {
-	case nil:
-	case *rpc.Error:
-		own := *err
-		own.Details = maps.Clone(err.Details)
+	if e, ok := a.err.(*rpc.Error); ok && e != nil {
+		own := *e
+		own.Details = maps.Clone(e.Details)
 		return &own
-	default:
-		return err
+	}
+	if a.err != nil {
+		return a.err
 	}
 	if a.exact {
 		own, _ := values.Clone(a.reply, cloneMessage)
@@ -94,7 +93,7 @@ func cloneMessage(v any) (any, bool) {
 // size is how many bytes keeping the answer takes, about.
 func (a *answer) size() int {
 	n := entryBytes + len(a.body)
-	if e, ok := a.err.(*rpc.Error); ok {
+	if e, ok := a.err.(*rpc.Error); ok && e != nil {
 		n += len(e.Message)
 		for k, v := range e.Details {
 			n += len(k) + len(v)

@@ -227,3 +227,12 @@ func TestValues_ErrorsOfOwnTypesPass(t *testing.T) {
 	caller := newCache(t, Method(method, time.Hour)).Intercept(rpc.CallerFunc(func(context.Context, string, any, any) error { return own }))
 	assert.ErrorIs(t, caller.Call(t.Context(), method, nil, new(int)), own)
 }
+
+// A nil pointer that became an error is one, as without the cache.
+func TestValues_ANilErrorPasses(t *testing.T) {
+	caller := newCache(t, Method(method, time.Hour), NotFound(method, time.Hour)).Intercept(rpc.CallerFunc(func(context.Context, string, any, any) error {
+		return (*rpc.Error)(nil)
+	}))
+	err := caller.Call(t.Context(), method, nil, new(int))
+	assert.True(t, err == error((*rpc.Error)(nil)))
+}
