@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -11,31 +12,31 @@ import (
 //go:embed stock.json
 var DefaultStock []byte
 
-// ParseStock reads a JSON object of item ids and quantities. An empty object, an
-// empty id and a quantity below 0 are errors.
+// ParseStock reads a JSON object of item ids and quantities, with or without a
+// byte-order mark before it. An empty object, an empty id and a quantity below 0 are
+// errors.
 func ParseStock(data []byte) (map[string]int, error) {
 	var stock map[string]int
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // some editors begin files so
 	if err := json.Unmarshal(data, &stock); err != nil {
 		return nil, fmt.Errorf("stock: %w", err)
 	}
 	if len(stock) == 0 {
 		return nil, fmt.Errorf("stock: there are no items")
 	}
-	for item, quantity := range stock {
-		if quantity < 0 {
-			return nil, fmt.Errorf("stock: %s: quantity is %d", item, quantity)
-		}
-	}
-	if err := checkItems(stock); err != nil {
+	if err := checkStock(stock); err != nil {
 		return nil, err
 	}
 	return stock, nil
 }
 
-// checkItems says which item of a stock no request could name.
-func checkItems(stock map[string]int) error {
-	for item := range stock {
+// checkStock says which item of a stock no request could name, or of which there
+// are fewer than none: that is how the audit knows a damaged database.
+func checkStock(stock map[string]int) error {
+	for item, quantity := range stock {
 		switch {
+		case quantity < 0:
+			return fmt.Errorf("stock: %q: quantity is %d", item, quantity)
 		case item == "" || len(item) > MaxID:
 			return fmt.Errorf("stock: %q: want an id of 1 to %d bytes", item, MaxID)
 		case !isSteady(item):

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,7 +20,7 @@ func TestDefaultStock_IsThatOfTheWorkspace(t *testing.T) {
 
 func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"item1":-1}`:     "stock: item1: quantity is -1",
+		`{"item1":-1}`:     `stock: "item1": quantity is -1`,
 		`{"":1}`:           `stock: "": want an id of 1 to 128 bytes`,
 		`{}`:               "stock: there are no items",
 		`null`:             "stock: there are no items",
@@ -29,4 +30,19 @@ func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
 		_, err := ParseStock([]byte(text))
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+func TestParseStock_TakesAByteOrderMark(t *testing.T) {
+	stock, err := ParseStock([]byte("\xef\xbb\xbf{\"item1\":1}"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"item1": 1}, stock)
+}
+
+// A stock that comes from the program itself is checked, too: the next start would
+// take its database for a damaged one.
+func TestOpen_RefusesAQuantityBelowZero(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shop.db")
+	_, err := Open(path, map[string]int{"item1": 1, "item2": -1})
+	assert.EqualError(t, err, "open "+path+`: stock: "item2": quantity is -1`)
+	assert.NoFileExists(t, path)
 }

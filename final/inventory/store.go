@@ -32,8 +32,9 @@ const (
 )
 
 // Open opens the database file, or makes it with that stock (units by item) if
-// there is none or it is empty; otherwise stock is not looked at. A nil stock
-// makes nothing.
+// there is none or it is empty; otherwise the file's own stock counts. A nil stock
+// makes nothing. A stock with a quantity below 0, or with an id that is empty, too
+// long or not UTF-8, is an error in any case.
 //
 // A file that another process has open is an error after a second, and so is one
 // that is damaged or something else; nothing is written to it then.
@@ -51,7 +52,7 @@ func Open(path string, stock map[string]int) (*Inventory, error) {
 // open waits so long for the file's lock, and writes the folder's entry of the file
 // to the disk by sync.
 func open(path string, stock map[string]int, wait time.Duration, sync func(dir string) error) (*Inventory, error) {
-	if err := checkItems(stock); err != nil {
+	if err := checkStock(stock); err != nil {
 		return nil, err
 	}
 	fresh, err := inspect(path, wait)
@@ -75,7 +76,7 @@ func open(path string, stock map[string]int, wait time.Duration, sync func(dir s
 	}
 	inv := &Inventory{db: db}
 	if err == nil {
-		err = sync(filepath.Dir(path))
+		err = syncFolder(path, sync)
 	}
 	if err == nil {
 		inv.firstTx, err = inv.lastTx()
@@ -85,6 +86,16 @@ func open(path string, stock map[string]int, wait time.Duration, sync func(dir s
 		return nil, err
 	}
 	return inv, nil
+}
+
+// syncFolder writes the folder's entry of the file to the disk, by sync. The folder
+// is that of the file itself, where path is a link to it.
+func syncFolder(path string, sync func(dir string) error) error {
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return sync(filepath.Dir(file))
 }
 
 // Close waits for running calls and closes the database. Calls fail from then on.

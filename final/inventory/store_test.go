@@ -162,7 +162,9 @@ func TestReservations_StopsAtAnError(t *testing.T) {
 
 // A new file is gone after a power loss if its folder was not written to the disk.
 func TestOpen_WritesTheFoldersEntryToTheDisk(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "shop.db")
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	path := filepath.Join(dir, "shop.db")
 	var synced []string
 	for range 2 { // the first start may have ended between the file and its folder
 		inv, err := open(path, map[string]int{"item1": 5}, lockWait, func(dir string) error {
@@ -173,10 +175,22 @@ func TestOpen_WritesTheFoldersEntryToTheDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, inv.Close())
 	}
-	assert.Equal(t, []string{filepath.Dir(path), filepath.Dir(path)}, synced)
+	assert.Equal(t, []string{dir, dir}, synced)
+
+	// A link may lead to another folder: its entry is the one that names the file.
+	linked := filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(filepath.Join(dir, "behind.db"), linked))
+	synced = nil
+	inv, err := open(linked, map[string]int{"item1": 5}, lockWait, func(dir string) error {
+		synced = append(synced, dir)
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, inv.Close())
+	assert.Equal(t, []string{dir}, synced)
 
 	broken := errors.New("input/output error")
-	_, err := open(path, nil, lockWait, func(string) error { return broken })
+	_, err = open(path, nil, lockWait, func(string) error { return broken })
 	assert.ErrorIs(t, err, broken)
 	openFile(t, path, nil) // it was closed
 }
