@@ -16,7 +16,8 @@
 // call, however often it was tried.
 //
 // A panic in a handler is logged in its call's line, with its value and stack, and
-// goes on to the server's [rpc.WithPanicHandler], as if there were no logging.
+// goes on to the server's [rpc.WithPanicHandler], as if there were no logging. A
+// [slog.LogValuer] in the value decides what the line shows of it.
 //
 // Calls that do not reach an interceptor are logged as "call refused". Results
 // that cannot be encoded, or are too large for the client, are logged as "reply

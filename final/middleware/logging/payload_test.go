@@ -282,6 +282,8 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 	assert.Equal(t, want, shown(t, m, 1000))
 	assert.Equal(t, `[`+want+`]`, shown(t, []any{m}, 1000))
 	assert.Equal(t, `[inner=[value=`+want+` list=[`+want+`]]]`, shown(t, deepGroup{m}, 1000))
+	assert.Equal(t, `panic: `+want, panicked(t, m))
+	assert.Equal(t, `panic: {"M":`+want+`}`, panicked(t, struct{ M proto.Message }{m}))
 
 	// What an Any holds may not be known here.
 	body, err := proto.Marshal(message(`pass_word: "secret"`))
@@ -294,15 +296,29 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 }
 
 func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
-	for _, value := range []any{secret("secret"), &secretPtr{"secret"}, secretPtr{"secret"}, group{"secret"}, fmt.Errorf("wrapped: %w", failure{"secret"}), tricky{}} {
-		var log lines
-		srv := rpc.NewServer(log.logger().ServerOptions())
-		require.NoError(t, srv.RegisterFunc("Test.Panic", func() error { panic(value) }))
-		_, err := srv.Invoke(t.Context(), nil, "Test.Panic", nil, rpc.JSON, nil)
-		assert.ErrorIs(t, err, rpc.Internal)
-		line := log.all(t)[0]
-		assert.Contains(t, line["error"], "panic: ")
-		assert.NotContains(t, line["error"], "secret")
-		srv.Close()
+	type login struct {
+		User     string
+		Password secret
 	}
+	params := login{"ann", "secret"}
+	for _, value := range []any{
+		secret("secret"), &secretPtr{"secret"}, secretPtr{"secret"}, group{"secret"}, fmt.Errorf("wrapped: %w", failure{"secret"}), tricky{},
+		params, &params, []any{params}, map[string]any{"params": &params}, struct{ Held any }{params}, [1]*secretPtr{{"secret"}},
+	} {
+		text := panicked(t, value)
+		assert.Contains(t, text, "panic: ")
+		assert.NotContains(t, text, "secret")
+	}
+}
+
+// panicked returns what a line says of a handler that panicked with value.
+func panicked(t *testing.T, value any) string {
+	t.Helper()
+	var log lines
+	srv := rpc.NewServer(log.logger().ServerOptions())
+	defer srv.Close()
+	require.NoError(t, srv.RegisterFunc("Test.Panic", func() error { panic(value) }))
+	_, err := srv.Invoke(t.Context(), nil, "Test.Panic", nil, rpc.JSON, nil)
+	assert.ErrorIs(t, err, rpc.Internal)
+	return fmt.Sprint(log.all(t)[0]["error"])
 }

@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -59,11 +61,23 @@ func errorText(err error) (text string) {
 	return err.Error()
 }
 
-// panicText is what a handler panicked with. A [slog.LogValuer] says itself what
-// is shown of it.
+// panicText is what a handler panicked with: its text, or its JSON if there may be a
+// [slog.LogValuer] in it, which says itself what is shown of it. Most often that is
+// the params.
 func panicText(value any) string {
-	if _, ok := methods[slog.LogValuer](reflect.ValueOf(value)); ok {
+	if !hasText(value) && mayHold(reflect.TypeOf(value), map[reflect.Type]bool{}) {
 		return "panic: " + show(value, maxText)
 	}
 	return "panic: " + fmt.Sprint(value) // which catches the panics of methods
+}
+
+// hasText reports whether a value has a text of its own to be printed by.
+func hasText(value any) bool {
+	switch value.(type) {
+	case slog.LogValuer, proto.Message: // a message's own text has what debug_redact marks
+		return false
+	case error, fmt.Stringer, fmt.Formatter:
+		return true
+	}
+	return value == nil
 }
