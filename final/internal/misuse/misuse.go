@@ -5,6 +5,8 @@ package misuse
 import (
 	"fmt"
 	"reflect"
+	"strings"
+	"unicode"
 )
 
 // NotNil panics if v is nil, or a nil pointer, function, map or channel in an
@@ -32,4 +34,27 @@ func NotNegative[N ~int | ~int64](where string, n N) N {
 		panic(fmt.Errorf("%s(%v): want 0 or more", where, n))
 	}
 	return n
+}
+
+// CheckMethod returns an error if name is no method's exact name: an option that
+// goes by it would do nothing. A star is refused, too, since it looks like a
+// wildcard, and there are none.
+func CheckMethod(name string) error {
+	service, method, dotted := strings.Cut(name, ".")
+	odd := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '*' }
+	if !dotted || service == "" || method == "" || strings.ContainsFunc(name, odd) {
+		return fmt.Errorf("method %q: want the exact name, Service.Method, without wildcards", name)
+	}
+	return nil
+}
+
+// CheckMetadataKey returns an error if key is none that metadata can have.
+func CheckMetadataKey(key string) error {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	}
+	if key == "" || len(key) > 128 || strings.ContainsFunc(key, odd) {
+		return fmt.Errorf("metadata key %q: want a-z, 0-9, '-', '_' and '.' only", key)
+	}
+	return nil
 }

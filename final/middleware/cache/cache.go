@@ -42,8 +42,8 @@ type Stats struct {
 }
 
 // New returns a cache for the methods that the options declare. It fails if an
-// option is nil, a time or a size is not above 0, the codec is nil, or
-// [NotFound] names a method that is not declared.
+// option is nil, a time or a size is not above 0, the codec is nil, a name can be
+// none of a method or of a key, or [NotFound] names a method that is not declared.
 func New(opts ...Option) (*Cache, error) {
 	c := &Cache{
 		rules:   map[string]*rule{},

@@ -18,14 +18,21 @@ import (
 
 func TestNew_RefusesWhatMakesNoSense(t *testing.T) {
 	for name, opt := range map[string]Option{
-		"TTL 0":                     Method(method, 0),
-		"a negative TTL":            Method(method, -1),
-		"NotFound without a method": NotFound("A.B", time.Second),
-		"NotFound for no time":      NotFound(method, 0),
-		"no entries":                Entries(0),
-		"negative bytes":            Bytes(-1),
-		"no codec":                  Codec(nil),
-		"tokens":                    IgnoreMetadata("trace", "authorization"),
+		"TTL 0":                          Method(method, 0),
+		"a negative TTL":                 Method(method, -1),
+		"NotFound without a method":      NotFound("A.B", time.Second),
+		"NotFound for no time":           NotFound(method, 0),
+		"no entries":                     Entries(0),
+		"negative bytes":                 Bytes(-1),
+		"no codec":                       Codec(nil),
+		"tokens":                         IgnoreMetadata("trace", "authorization"),
+		"a key that no metadata has":     VaryBy("tenant", "X-Tenant"), // else tenants get each other's answers
+		"no key":                         VaryBy(""),
+		"an ignored key that none has":   IgnoreMetadata("Trace"),
+		"all methods of a service":       Method("Inventory.*", time.Second),
+		"no method":                      Method("", time.Second),
+		"a service":                      Method("Inventory", time.Second),
+		"a method with a space after it": Method(method+" ", time.Second),
 	} {
 		_, err := New(Method("C.D", time.Second), opt)
 		assert.ErrorContains(t, err, "cache: ", name)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -11,9 +12,13 @@ import (
 type Option func(*Cache) error
 
 // Method declares that the replies of a method may be used for ttl, which must
-// be above 0. The name is the exact one, "Service.Method".
+// be above 0. The name is the exact one, "Service.Method"; New refuses any other,
+// also "Service.*".
 func Method(name string, ttl time.Duration) Option {
 	return func(c *Cache) error {
+		if err := misuse.CheckMethod(name); err != nil {
+			return err
+		}
 		if ttl <= 0 {
 			return fmt.Errorf("method %s: a reply cannot be used for %v", name, ttl)
 		}
@@ -69,10 +74,13 @@ func Codec(codec rpc.Codec) Option {
 
 // IgnoreMetadata declares that pairs with these keys do not change what a
 // method answers. It adds to the keys that are ignored by default: see the
-// package's comment. New refuses "authorization".
+// package's comment. New refuses "authorization", and what can be no key.
 func IgnoreMetadata(keys ...string) Option {
 	return func(c *Cache) error {
 		for _, key := range keys {
+			if err := misuse.CheckMetadataKey(key); err != nil {
+				return err
+			}
 			if key == authorization {
 				return fmt.Errorf("metadata %s: who asks changes the answer", key)
 			}
@@ -85,13 +93,16 @@ func IgnoreMetadata(keys ...string) Option {
 // VaryBy declares that only pairs with these keys, and "authorization", change
 // what a method answers. Given several times, its keys add up. They count even
 // if [IgnoreMetadata] or the default ignores them. Without VaryBy, all metadata
-// count that are not ignored.
+// count that are not ignored. Keys are in lower case; New refuses what can be none.
 func VaryBy(keys ...string) Option {
 	return func(c *Cache) error {
 		if c.varying == nil {
 			c.varying = map[string]bool{authorization: true}
 		}
 		for _, key := range keys {
+			if err := misuse.CheckMetadataKey(key); err != nil {
+				return err // such as X-Tenant: the tenants would get each other's answers
+			}
 			c.varying[key] = true
 		}
 		return nil

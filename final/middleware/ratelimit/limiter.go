@@ -43,8 +43,8 @@ type Stats struct {
 
 // New returns a Limiter with the given limits, all of which apply. It fails if
 // an option or a key is nil, if a rate is not a finite number above 0, if a
-// burst or a size is below 1, or if a bucket would take more than a year to
-// fill.
+// burst or a size is below 1, if a bucket would take more than a year to fill, or
+// if a name can be none of a method.
 func New(limits ...Option) (*Limiter, error) {
 	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{health.Check.Name(): true}}
 	for i, add := range limits {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"example.com/rpc-from-scratch/final/internal/misuse"
 )
 
 // Option adds a limit in [New].
@@ -26,10 +28,13 @@ func Server(perSecond float64, burst int) Option {
 }
 
 // Method limits the calls of one method to perSecond, and to burst at once.
-// name is the exact one, "Service.Method". New cannot know whether the method
-// exists.
+// name is the exact one, "Service.Method"; New refuses any other, also
+// "Service.*". It cannot know whether the method exists.
 func Method(name string, perSecond float64, burst int) Option {
 	return func(l *Limiter) error {
+		if err := misuse.CheckMethod(name); err != nil {
+			return err
+		}
 		bucket, err := newBucket(perSecond, burst)
 		if err != nil {
 			return fmt.Errorf("method %s: %w", name, err)
@@ -48,6 +53,9 @@ func Exempt(methods ...string) Option {
 	return func(l *Limiter) error {
 		l.exempt = map[string]bool{}
 		for _, name := range methods {
+			if err := misuse.CheckMethod(name); err != nil {
+				return fmt.Errorf("exempt: %w", err)
+			}
 			l.exempt[name] = true
 		}
 		return nil

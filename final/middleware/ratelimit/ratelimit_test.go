@@ -69,6 +69,10 @@ func TestNew_RefusesLimitsThatAreNone(t *testing.T) {
 		"nobody to tell":   Peer(nil, 1, 1),
 		"burst of a peer":  Peer(Host, 1, 0),
 		"years for a peer": Peer(Host, 1, math.MaxInt),
+		"a whole service":  Method("A.*", 1, 1),
+		"no method":        Method("", 1, 1),
+		"a service":        Method("A", 1, 1),
+		"exempt service":   Exempt("A.B", "A.*"),
 	} {
 		l, err := New(Server(1, 1), limit)
 		assert.Nil(t, l, name)
