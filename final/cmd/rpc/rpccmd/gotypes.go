@@ -2,6 +2,7 @@ package rpccmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -19,11 +20,17 @@ import (
 type goTypes struct {
 	described map[string]*introspect.Type
 	made      map[string]reflect.Type // nil while it is being made
+	text      int                     // bytes that the types take written out, as package reflect keeps them
 }
 
-// maxArray bounds an array's length in elements, since the server says it and
-// we would allocate it.
-const maxArray = 1 << 16
+// Bounds of what a server says and we would allocate: an array's length in elements,
+// the size of a value in bytes, and that of types written out. Of arrays in arrays,
+// and structs that have a struct twice, both grow exponentially.
+const (
+	maxArray = 1 << 16
+	maxSize  = 64 << 20
+	maxText  = 1 << 20
+)
 
 var builtin = map[string]reflect.Type{}
 
@@ -69,11 +76,20 @@ func (g *goTypes) of(name string) (t reflect.Type, err error) {
 		}
 	}()
 	g.made[name] = nil
-	if t, err = g.make(d); err == nil {
-		g.made[name] = t
+	if t, err = g.make(d); err != nil {
+		return nil, err
 	}
-	return t, err
+	if t.Size() > maxSize {
+		return nil, fmt.Errorf("a value of %s takes %d bytes: at most %d are allowed", name, t.Size(), maxSize)
+	}
+	if g.text += len(t.String()); g.text > maxText {
+		return nil, errTooManyTypes
+	}
+	g.made[name] = t
+	return t, nil
 }
+
+var errTooManyTypes = errors.New("its types are too many, or too deep in each other")
 
 func (g *goTypes) make(d *introspect.Type) (reflect.Type, error) {
 	if t := standard[d.GetPackage()+"."+lastPart(d.GetName())]; t != nil {
@@ -124,6 +140,7 @@ func (g *goTypes) makeOf(d *introspect.Type) (reflect.Type, error) {
 
 func (g *goTypes) makeStruct(d *introspect.Type) (reflect.Type, error) {
 	var fields []reflect.StructField
+	text := 0
 	for _, f := range d.GetFields() {
 		if kind := g.described[f.GetType()].GetKind(); kind == "func" || kind == "chan" {
 			continue // gob leaves it out as well
@@ -134,6 +151,9 @@ func (g *goTypes) makeStruct(d *introspect.Type) (reflect.Type, error) {
 		t, err := g.of(f.GetType())
 		if err != nil {
 			return nil, fmt.Errorf("field %s of %s: %w", f.GetGoName(), d.GetName(), err)
+		}
+		if text += len(t.String()); text > maxText {
+			return nil, errTooManyTypes
 		}
 		fields = append(fields, reflect.StructField{
 			Name: f.GetGoName(), Type: t, Tag: jsonTag(f), Anonymous: f.GetInline(),

@@ -1,6 +1,7 @@
 package rpccmd
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -76,5 +77,32 @@ func TestGoTypes_SaysWhyThereIsNoSuchType(t *testing.T) {
 			_, err := describedTypes(c.types...).of("a.T")
 			assert.ErrorContains(t, err, c.want)
 		})
+	}
+}
+
+// In a few bytes a server can describe types that take all of the memory.
+func TestGoTypes_ALiarsTypesAreRefused(t *testing.T) {
+	list := func(n int, each func(of string) *introspect.Type) (types []*introspect.Type) {
+		for i := range n {
+			described := each(fmt.Sprint("T", i+1))
+			described.Name = fmt.Sprint("T", i)
+			types = append(types, described)
+		}
+		return append(types, &introspect.Type{Name: fmt.Sprint("T", n), Kind: "int"})
+	}
+	for want, types := range map[string][]*introspect.Type{
+		"a value of T2 takes 28800000000 bytes: at most 67108864 are allowed": list(4, func(of string) *introspect.Type {
+			return &introspect.Type{Kind: "array", Elem: of, Len: 60_000}
+		}),
+		"its types are too many, or too deep in each other": list(40, func(of string) *introspect.Type {
+			return &introspect.Type{Kind: "struct", Fields: []*introspect.Field{{Name: "a", GoName: "A", Type: "*" + of}, {Name: "b", GoName: "B", Type: of}}}
+		}),
+		"too deep in each other": list(2000, func(of string) *introspect.Type { return &introspect.Type{Kind: "slice", Elem: of} }),
+	} {
+		for i := range 41 {
+			types = append(types, &introspect.Type{Name: fmt.Sprint("*T", i), Kind: "slice", Elem: fmt.Sprint("T", i)})
+		}
+		_, err := describedTypes(types...).of("T0")
+		assert.ErrorContains(t, err, want)
 	}
 }

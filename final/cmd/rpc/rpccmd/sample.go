@@ -17,7 +17,7 @@ func sample(d *introspect.DescribeReply) string {
 	if text, ok := messageSample(d); ok {
 		return text
 	}
-	s := &sampler{types: typesByName(d), inside: map[string]bool{}}
+	s := &sampler{types: typesByName(d), inside: map[string]bool{}, room: maxValues}
 	return s.value(d.GetMethod().GetParams())
 }
 
@@ -45,9 +45,14 @@ func messageSample(d *introspect.DescribeReply) (string, bool) {
 	return b.String(), err == nil
 }
 
+// maxValues bounds the values in a sample, since the server says what is in what:
+// thirty structs can describe a billion fields.
+const maxValues = 10_000
+
 type sampler struct {
 	types  map[string]*introspect.Type
 	inside map[string]bool // types that contain what is being made
+	room   int             // for more values, and structs that are embedded
 }
 
 func typesByName(d *introspect.DescribeReply) map[string]*introspect.Type {
@@ -58,8 +63,12 @@ func typesByName(d *introspect.DescribeReply) map[string]*introspect.Type {
 	return types
 }
 
-// value returns a value of a type as JSON; of a type inside itself, null.
+// value returns a value of a type as JSON; of a type inside itself, or where there
+// is no room left, null.
 func (s *sampler) value(name string) string {
+	if s.room--; s.room < 0 {
+		return "null"
+	}
 	t := s.types[name]
 	if t == nil {
 		return zero(name)
@@ -98,6 +107,9 @@ func (s *sampler) composite(t *introspect.Type) string {
 func (s *sampler) fields(t *introspect.Type) []string {
 	var members []string
 	for _, f := range t.GetFields() {
+		if s.room--; s.room < 0 {
+			break
+		}
 		switch {
 		case f.GetInline():
 			if inner := embedded(s.types, f); inner != nil && !s.inside[inner.GetName()] {
@@ -114,19 +126,28 @@ func (s *sampler) fields(t *introspect.Type) []string {
 
 func (s *sampler) member(f *introspect.Field) string {
 	value := s.value(f.GetType())
-	if f.GetQuoted() {
+	if f.GetQuoted() && !isComposite(value) { // else encoding/json ignores the option
 		return quote(value)
 	}
 	return value
 }
 
-// key returns a map's key: JSON has only strings there.
+// key returns a map's key: JSON has only strings there, and Go's maps no objects.
 func (s *sampler) key(name string) string {
 	value := s.value(name)
-	if strings.HasPrefix(value, `"`) {
+	switch {
+	case isComposite(value):
+		return `""`
+	case strings.HasPrefix(value, `"`):
 		return value
 	}
 	return quote(value)
+}
+
+// isComposite reports whether JSON is an object or an array. To quote one in another
+// doubles its backslashes each time.
+func isComposite(value string) bool {
+	return strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[")
 }
 
 func quote(text string) string {

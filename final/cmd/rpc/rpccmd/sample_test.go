@@ -1,6 +1,8 @@
 package rpccmd
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -41,4 +43,26 @@ func TestSample_HasEveryFieldAndEnds(t *testing.T) {
 	}
 	assert.JSONEq(t, `{"id":"","lines":[{"n":0}],"by":{"0":false},"at":"2006-01-02T15:04:05Z","big":"0",`+
 		`"parent":null,"any":null,"text":"","own":null}`, sample(d))
+}
+
+// A server can describe in a few bytes what has no end that a terminal would see.
+func TestSample_ALiarsTypesEnd(t *testing.T) {
+	for name, kind := range map[string]*introspect.Field{"fields": {}, "embedded": {Inline: true}, "in strings": {Quoted: true}} {
+		d := &introspect.DescribeReply{Method: &introspect.Method{Params: "T0"}}
+		for i := range 40 {
+			of := fmt.Sprint("T", i+1)
+			d.Types = append(d.Types, &introspect.Type{Name: fmt.Sprint("T", i), Kind: "struct", Fields: []*introspect.Field{
+				{Name: "A", GoName: "A", Type: of, Inline: kind.GetInline(), Quoted: kind.GetQuoted()},
+				{Name: "B", GoName: "B", Type: of, Inline: kind.GetInline(), Quoted: kind.GetQuoted()},
+			}})
+		}
+		text := sample(d)
+		assert.True(t, json.Valid([]byte(text)), name)
+		assert.Less(t, len(text), 1<<20, name)
+	}
+	keys := &introspect.DescribeReply{Method: &introspect.Method{Params: "M0"}}
+	for i := range 40 {
+		keys.Types = append(keys.Types, &introspect.Type{Name: fmt.Sprint("M", i), Kind: "map", Key: fmt.Sprint("M", i+1), Elem: "int"})
+	}
+	assert.Equal(t, `{"":0}`, sample(keys))
 }
