@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 )
 
 // farewell bounds the time for Consul to hear that a server goes, so that an
@@ -19,7 +23,7 @@ type Registration struct {
 	agent   *api.Agent
 	service Service
 	stop    context.CancelFunc
-	ended   chan struct{} // closed when the heart-beats have ended
+	beating chan struct{} // has one place: for the heart-beat that is on its way
 }
 
 // Register registers a server that listens, and sends heart-beats until ctx
@@ -37,7 +41,7 @@ func Register(ctx context.Context, client *api.Client, s Service) (*Registration
 	if client == nil {
 		return nil, errors.New("consul: register: the client is nil")
 	}
-	r := &Registration{agent: client.Agent(), service: s, ended: make(chan struct{})}
+	r := &Registration{agent: client.Agent(), service: s, beating: make(chan struct{}, 1)}
 	if err := r.register(ctx); err != nil {
 		return nil, fmt.Errorf("consul: register %s: %w", s.ID, err)
 	}
@@ -48,7 +52,6 @@ func Register(ctx context.Context, client *api.Client, s Service) (*Registration
 
 // live sends heart-beats until ctx ends.
 func (r *Registration) live(ctx context.Context) {
-	defer close(r.ended)
 	tick := time.NewTicker(r.service.every())
 	defer tick.Stop()
 	for {
@@ -58,14 +61,29 @@ func (r *Registration) live(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := r.beat(ctx); err != nil && ctx.Err() == nil {
-			r.service.OnError(fmt.Errorf("consul: heart-beat of %s: %w", r.service.ID, err))
+			r.tell(fmt.Errorf("consul: heart-beat of %s: %w", r.service.ID, err))
 		}
 	}
 }
 
-// beat makes one sign of life. Consul that answers with a refusal no longer knows
-// the server.
+// tell calls OnError. A panic there must not end the process, nor the heart-beats.
+func (r *Registration) tell(err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Printf("consul: panic in OnError of %s: %s\n%s", r.service.ID, plaintext.Line(fmt.Sprint(v)), debug.Stack())
+		}
+	}()
+	r.service.OnError(err)
+}
+
+// beat makes one sign of life, unless ctx has ended. Consul that answers with a
+// refusal no longer knows the server.
 func (r *Registration) beat(ctx context.Context) error {
+	r.beating <- struct{}{}
+	defer func() { <-r.beating }()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, max(r.service.every(), time.Second))
 	defer cancel()
 	err := r.sign(ctx)
@@ -96,7 +114,8 @@ func (r *Registration) register(ctx context.Context) error {
 // It may be called again.
 func (r *Registration) Deregister(ctx context.Context) error {
 	r.stop()
-	<-r.ended // else a heart-beat could register the server again
+	r.beating <- struct{}{} // else a heart-beat on its way could register the server again
+	<-r.beating
 	err := r.agent.ServiceDeregisterOpts(r.service.ID, new(api.QueryOptions).WithContext(ctx))
 	var refused api.StatusError
 	if errors.As(err, &refused) && refused.Code == http.StatusNotFound {

@@ -1,11 +1,14 @@
 package consul
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -160,14 +163,55 @@ func TestRegistration_DeregistersAfterTheLastHeartBeat(t *testing.T) {
 			return a.RoundTrip(req)
 		}).client(t), Service{Name: "inventory", Addr: "10.0.0.1:7000"})
 		require.NoError(t, err)
-		<-time.After(5 * time.Second)
+		<-time.After(6 * time.Second) // the heart-beat of 5 s is on its way
 		done := make(chan error)
 		go func() { done <- reg.Deregister(context.Background()) }()
 		assert.Equal(t, []string{"0s service/register"}, a.news())
 		close(release)
 		require.NoError(t, <-done)
-		assert.Equal(t, []string{"5s check/update/service:", "5s service/deregister/"}, a.news())
+		assert.Equal(t, []string{"6s check/update/service:", "6s service/deregister/"}, a.news())
 	})
+}
+
+func TestRegistration_OnErrorMayDeregister(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t)
+		var reg *Registration
+		ended := make(chan error, 1)
+		reg, err := Register(t.Context(), a.client(), Service{Name: "inventory", Addr: "10.0.0.1:7000", OnError: func(error) {
+			a.set(func() { a.away = false })
+			ended <- reg.Deregister(context.Background())
+		}})
+		require.NoError(t, err)
+		a.set(func() { a.away = true })
+		<-time.After(time.Minute)
+		select {
+		case err := <-ended:
+			assert.NoError(t, err)
+		default:
+			require.Fail(t, "Deregister has not returned")
+		}
+		assert.Equal(t, []string{"0s service/register", "5s check/update/service:", "5s service/deregister/"}, a.news())
+	})
+}
+
+func TestRegistration_APanicInOnErrorEndsNothing(t *testing.T) {
+	var printed bytes.Buffer
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t)
+		reg, err := Register(t.Context(), a.client(), Service{Name: "inventory", Addr: "10.0.0.1:7000", OnError: func(error) { panic("boom\nforged") }})
+		require.NoError(t, err)
+		a.set(func() { a.away = true })
+		<-time.After(6 * time.Second)
+		a.set(func() { a.away = false })
+		<-time.After(5 * time.Second)
+		assert.Equal(t, []string{"0s service/register", "5s check/update/service:", "10s check/update/service:"}, a.news())
+		require.NoError(t, reg.Deregister(t.Context()))
+	})
+	assert.Contains(t, printed.String(), `consul: panic in OnError of inventory-10.0.0.1:7000: boom\u000aforged`)
+	assert.Contains(t, printed.String(), "TestRegistration_APanicInOnErrorEndsNothing")
 }
 
 func TestRegister_FailsWhileConsulIsAway(t *testing.T) {
