@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/inventory"
 	"example.com/rpc-from-scratch/final/middleware/ratelimit"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -39,6 +40,9 @@ func runInventory(args []string) (saw seen, err error) {
 	if *flags.listLimit < 0 {
 		usageError(flags.FlagSet, "-list-limit %d: want 0 or more", *flags.listLimit)
 	}
+	if _, err := hostNames(*flags.hosts); err != nil {
+		usageError(flags.FlagSet, "-hosts: %v", err)
+	}
 
 	stock, err := readStock(*stockFile)
 	if err != nil {
@@ -57,12 +61,16 @@ func runInventory(args []string) (saw seen, err error) {
 
 // serveInventory serves inv, and if asked to its metrics and HTTP clients, until it is told to end.
 func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFlags) error {
-	metrics, opts, err := newMetricsPage(*flags.metrics, hostNames(*flags.hosts))
+	hosts, err := hostNames(*flags.hosts)
+	if err != nil {
+		return err
+	}
+	metrics, opts, err := newMetricsPage(*flags.metrics, hosts)
 	if err != nil {
 		return err
 	}
 	defer metrics.close()
-	page, watch, err := newHTTPPage(*flags.http, hostNames(*flags.hosts))
+	page, watch, err := newHTTPPage(*flags.http, hosts)
 	if err != nil {
 		return err
 	}
@@ -91,12 +99,19 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFla
 }
 
 // hostNames splits a list of names and adds those of the machine for itself, which
-// probes use. Of none it makes none.
-func hostNames(list string) []string {
+// probes use. Of none it makes none. "*" is one that allows any.
+func hostNames(list string) (names []string, err error) {
 	if list == "" {
-		return nil
+		return nil, nil
 	}
-	return append(strings.Split(list, ","), "localhost", "127.0.0.1", "::1")
+	for part := range strings.SplitSeq(list, ",") {
+		name := strings.TrimSpace(part)
+		if err := misuse.CheckHost(name); err != nil && name != "*" {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return append(names, "localhost", "127.0.0.1", "::1"), nil
 }
 
 // readStock reads the stock from a file, or the built-in one if file is empty.

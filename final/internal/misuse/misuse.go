@@ -58,3 +58,13 @@ func CheckMetadataKey(key string) error {
 	}
 	return nil
 }
+
+// CheckHost returns an error if no request can be for a host of that name, which has
+// no port. An address may be in brackets.
+func CheckHost(name string) error {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("/\\@*,?#", r) }
+	if name == "" || strings.ContainsFunc(name, odd) {
+		return fmt.Errorf("host %q: want a name such as shop.example, or an address; a name of another script as DNS has it (xn--…)", name)
+	}
+	return nil
+}

@@ -115,9 +115,11 @@ func WithReadTimeout(d time.Duration) Option {
 // probes, which it answers whatever the host. Without the option any host is
 // allowed, but at a loopback address only this machine's own names: see
 // [OnlyHosts]. Behind a proxy on the same machine that passes on the outer
-// name, give that name: WithHosts("shop.example").
+// name, give that name: WithHosts("shop.example"). It panics on a name that no
+// host has: there are no wildcards but "*".
 func WithHosts(names ...string) Option {
-	return func(o *options) { o.hosts = newHosts(names) }
+	allowed := newHosts("WithHosts", names)
+	return func(o *options) { o.hosts = allowed }
 }
 
 // WithPage adds the pages for browsers, with the figures of recorder; nil: no

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -21,9 +23,12 @@ type hosts map[string]bool
 // anyHost among hosts stands for all of them.
 const anyHost = "*"
 
-func newHosts(names []string) hosts {
+func newHosts(where string, names []string) hosts {
 	h := hosts{}
 	for _, name := range names {
+		if err := misuse.CheckHost(name); err != nil && name != anyHost {
+			panic(fmt.Errorf("gateway: %s: %w", where, err))
+		}
 		h[hostOf(name)] = true
 	}
 	return h
@@ -70,11 +75,12 @@ func isLoopback(host string) bool {
 // must be for localhost or a loopback address. Otherwise a site whose name
 // points there (DNS rebinding) could read and call, in a browser on this
 // machine, what is for this machine only. Behind a proxy on the same machine
-// that passes on the outer name, give that name.
+// that passes on the outer name, give that name. It panics on a name that no host
+// has: there are no wildcards but "*".
 func OnlyHosts(next http.Handler, names ...string) http.Handler {
 	var allowed hosts
 	if len(names) > 0 {
-		allowed = newHosts(names)
+		allowed = newHosts("OnlyHosts", names)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allowed.allow(r) {

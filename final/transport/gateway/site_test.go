@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,9 +52,9 @@ const shop = "https://shop.example"
 
 func TestCORS_PagesOfTheOriginsMayCall(t *testing.T) {
 	noLeaks(t)
-	_, url := serve(t, newInventory(), nil, WithCORS("https://Shop.example", "http://localhost:3000"), WithCORS("https://two.example"))
+	_, url := serve(t, newInventory(), nil, WithCORS("https://Shop.example", "http://localhost:3000"), WithCORS("https://two.example:443", "http://[::1]:80"))
 	for origin, allowed := range map[string]bool{
-		shop: true, "http://localhost:3000": true, "https://two.example": true,
+		shop: true, "http://localhost:3000": true, "https://two.example": true, "http://[::1]": true,
 		"http://shop.example": false, "https://shop.example:444": false, "https://evil.example": false, "https://shop.example.evil": false, "null": false,
 	} {
 		allow := map[bool]string{true: origin}[allowed]
@@ -84,7 +85,7 @@ func TestCORS_PagesOfTheOriginsMayCall(t *testing.T) {
 }
 
 func TestCORS_RefusesWhatIsNoOrigin(t *testing.T) {
-	for _, origin := range []string{"", "*", "shop.example", "https://shop.example/", "https://shop.example/path", "https://*.example", "null"} {
+	for _, origin := range []string{"", "*", "shop.example", "https://shop.example/", "https://shop.example/path", "https://*.example", "null", "https://ann@shop.example", "https://münchen.example", "https://:443"} {
 		assert.Panics(t, func() { New(rpc.NewServer(), WithCORS(origin)) }, origin)
 	}
 	_, url := serve(t, newInventory(), nil, WithCORS())
@@ -143,6 +144,18 @@ func TestHosts_OverLoopbackOnlyLoopbacksNames(t *testing.T) {
 		OnlyHosts(http.NotFoundHandler(), "a", "b").ServeHTTP(w, httptest.NewRequest("GET", "http://c/", nil))
 		return w.Code
 	}())
+}
+
+// A name that no host has would let no request in, without a word.
+func TestHosts_RefusesWhatIsNoHost(t *testing.T) {
+	for _, name := range []string{"", "*.example", " shop.example", "a,b", "https://shop.example", "shop.example/rpc", "münchen.example"} {
+		assert.PanicsWithError(t, fmt.Sprintf("gateway: WithHosts: host %q: want a name such as shop.example, or an address; a name of another script as DNS has it (xn--…)", name),
+			func() { WithHosts("a", name) })
+		assert.Panics(t, func() { OnlyHosts(http.NotFoundHandler(), name) }, name)
+	}
+	for _, name := range []string{"*", "shop.example", "shop.example:80", "[::1]", "::1", "SHOP_1", "shop.example."} {
+		assert.NotPanics(t, func() { WithHosts(name) }, name)
+	}
 }
 
 var (
