@@ -124,6 +124,13 @@ func TestCodec_IsToldWhatTypeToReadByTheClient(t *testing.T) {
 		assert.NotSame(t, &quantity, *result, "the caller's own is the caller's")
 		require.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
 		assert.Nil(t, *result, "nobody wants it")
+		var others []<-chan error
+		for range 10 { // the race detector would see who looks without the lock
+			others = append(others, goCall(c, "Inventory.CheckStock", "item1", new(int)))
+		}
+		for _, done := range others {
+			assert.NoError(t, <-done)
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
