@@ -95,7 +95,7 @@ func BenchmarkMessage(b *testing.B) {
 				r, w := io.Pipe()
 				defer r.Close()
 				out := bufio.NewWriter(w)
-				writer, reader := newCodec[name](nil, out), newCodec[name](bufio.NewReader(r), nil)
+				writer, reader := newCodec[name](bufio.NewReader(r), out), newCodec[name](bufio.NewReader(r), io.Discard)
 				go func() {
 					for writer.WriteRequest(Request{ID: 1, Method: "Orders.PlaceOrder", value: order}) == nil && out.Flush() == nil {
 					}

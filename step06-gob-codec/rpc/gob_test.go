@@ -46,7 +46,7 @@ func TestGob_BehavesLikeJSON(t *testing.T) {
 func TestGob_CarriesBytesAsTheyAre(t *testing.T) {
 	photo := bytes.Repeat([]byte{0, 1, 0xff}, 1000)
 	var wire bytes.Buffer
-	codec := newGobCodec(nil, &wire)
+	codec := newGobCodec(bufio.NewReader(&wire), &wire)
 	require.NoError(t, codec.WriteRequest(Request{Method: "M", value: photo}))
 	assert.Contains(t, wire.String(), string(photo))
 }
@@ -56,7 +56,7 @@ func TestGob_DescribesATypeOnce(t *testing.T) {
 	sizes := make(map[string][]int) // of three messages, by codec
 	for _, name := range codecs {
 		var wire bytes.Buffer
-		codec := newCodec[name](nil, &wire)
+		codec := newCodec[name](bufio.NewReader(&wire), &wire)
 		for range 3 {
 			wire.Reset()
 			require.NoError(t, codec.WriteRequest(Request{ID: 1, Method: "Inventory.CheckStock", value: "item1"}))
@@ -213,21 +213,21 @@ func TestGob_AStreamThatEndsWithinAMessageBreaksTheConnection(t *testing.T) {
 
 func TestGob_TellsAnEndWithinAMessageFromAnOrderlyOne(t *testing.T) {
 	var wire bytes.Buffer
-	codec := newGobCodec(nil, &wire)
+	codec := newGobCodec(bufio.NewReader(&wire), &wire)
 	require.NoError(t, codec.WriteRequest(Request{ID: 1, Method: "M", value: "item1"}))
 	request := wire.String()
 	wire.Reset()
 	require.NoError(t, codec.WriteResponse(Response{ID: 1, value: "item1"}))
 	response := wire.String()
 	for cut := 1; cut <= len("item1")+4; cut++ { // as far as to before the value
-		reader := newGobCodec(bufio.NewReader(strings.NewReader(request[:len(request)-cut])), nil)
+		reader := newGobCodec(bufio.NewReader(strings.NewReader(request[:len(request)-cut])), io.Discard)
 		_, err := reader.ReadRequest(func(string) any { return new(string) })
 		assert.ErrorIs(t, err, io.ErrUnexpectedEOF, cut)
-		reader = newGobCodec(bufio.NewReader(strings.NewReader(response[:len(response)-cut])), nil)
+		reader = newGobCodec(bufio.NewReader(strings.NewReader(response[:len(response)-cut])), io.Discard)
 		_, err = reader.ReadResponse(func(uint64) any { return new(string) })
 		assert.ErrorIs(t, err, io.ErrUnexpectedEOF, cut)
 	}
-	_, err := newGobCodec(bufio.NewReader(strings.NewReader("")), nil).ReadRequest(nil)
+	_, err := newGobCodec(bufio.NewReader(strings.NewReader("")), io.Discard).ReadRequest(nil)
 	assert.ErrorIs(t, err, io.EOF)
 }
 
@@ -245,31 +245,51 @@ func (w *tornWriter) Write(p []byte) (int, error) {
 }
 
 func TestGob_AFailedEncodeBreaksTheStream(t *testing.T) {
-	codec := newGobCodec(nil, &tornWriter{})
-	assert.ErrorIs(t, codec.WriteRequest(Request{Method: "M"}), errTorn)
+	codec := newGobCodec(bufio.NewReader(strings.NewReader("")), &tornWriter{})
+	err := codec.WriteRequest(Request{Method: "M"})
+	assert.ErrorIs(t, err, errTorn)
+	assert.NotErrorIs(t, err, errCannotSend, "a part of it may have been written")
 	assert.Error(t, codec.WriteRequest(Request{Method: "M"}), "types were lost with it")
+
+	var wire bytes.Buffer
+	codec = newGobCodec(bufio.NewReader(&wire), &wire)
+	func() {
+		defer func() { recover() }()
+		codec.WriteRequest(Request{ID: 1, Method: "M", value: bomb{}})
+	}()
+	if err := codec.WriteRequest(Request{ID: 2, Method: "M"}); err == nil {
+		req, err := codec.ReadRequest(func(string) any { return nil })
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, req.ID, "the first went out without its value")
+	}
+}
+
+// A slowValue is encoded when it is released.
+type slowValue struct{ begun, release chan struct{} }
+
+func (v slowValue) GobEncode() ([]byte, error) {
+	select {
+	case v.begun <- struct{}{}:
+	default:
+	}
+	<-v.release
+	return []byte{1}, nil
 }
 
 func TestGob_ParamsMayBeReusedWhenCallHasReturned(t *testing.T) {
 	speak(t, "gob")
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, &Server{})
-		register(t, srv, "Sum", func(ns []int) (sum int) {
-			for _, n := range ns {
-				sum += n
-			}
-			return sum
-		})
-		c := newClient(t, srv)
-		ns := []int{1, 2, 3}
-		for range 100 {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := c.Call(ctx, "Test.Sum", ns, nil); err != nil {
-				require.True(t, errors.Is(err, context.Canceled), err)
-			}
-			ns[0]++ // the race detector would see who still reads it
-		}
+		c := newClient(t, newStockServer(t))
+		params := slowValue{make(chan struct{}, 1), make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Call(ctx, "Inventory.Nope", params, nil) }()
+		<-params.begun
+		cancel()
+		synctest.Wait()
+		assert.Empty(t, done, "Call has returned, and its params are still being encoded")
+		close(params.release)
+		assert.Error(t, <-done)
 	})
 }
 

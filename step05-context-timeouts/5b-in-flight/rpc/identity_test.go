@@ -346,11 +346,11 @@ func TestClient_ResponseToNobodyIsDropped(t *testing.T) {
 		c, server := playServer(t)
 		done := goEcho(t, c, "M")
 		req := readRequestFrom(t, server)
-		var replies strings.Builder // which one Read of the client may take
+		var replies strings.Builder
 		for _, id := range []uint64{999, req.ID, req.ID} { // the last comes once too often
 			echoTo(t, &replies, Request{ID: id, Method: req.Method})
 		}
-		write(t, server, replies.String())
+		write(t, server, replies.String()) // which one Read of the client may take
 		<-done
 	})
 }
