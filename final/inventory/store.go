@@ -91,11 +91,10 @@ func open(path string, stock map[string]int, wait time.Duration, sync func(dir s
 // syncFolder writes the folder's entry of the file to the disk, by sync. The folder
 // is that of the file itself, where path is a link to it.
 func syncFolder(path string, sync func(dir string) error) error {
-	file, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
+	if file, err := filepath.EvalSymlinks(path); err == nil { // it fails on some of Windows' volumes
+		path = file
 	}
-	return sync(filepath.Dir(file))
+	return sync(filepath.Dir(path))
 }
 
 // Close waits for running calls and closes the database. Calls fail from then on.

@@ -1,14 +1,20 @@
 package middleware_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
 	"example.com/rpc-from-scratch/final/health"
@@ -124,3 +130,41 @@ func TestConstructors_RefuseWhatMakesNoSense(t *testing.T) {
 }
 
 type nilCodec struct{ rpc.Codec }
+
+// The largest number is how a program says that it wants no limit.
+func TestOptions_TheLargestNumberIsNoLimit(t *testing.T) {
+	var out bytes.Buffer
+	log := logging.New(slog.New(slog.NewTextHandler(&out, nil)), logging.WithPayloads(math.MaxInt),
+		logging.WithSampling(1), logging.WithMaxPerSecond(math.MaxInt), logging.WithMaxRefusals(math.MaxInt))
+	measured, err := metrics.NewServer(nil, metrics.WithMaxMethods(math.MaxInt))
+	require.NoError(t, err)
+	srv := rpc.NewServer(log.ServerOptions(), measured.Options())
+	defer srv.Close()
+	_, err = health.Register(srv)
+	require.NoError(t, err)
+	require.NoError(t, srv.RegisterFunc("Test.Same", func(v any) any { return v }))
+	gw := gateway.New(srv, gateway.WithMaxBody(math.MaxInt64), gateway.WithMaxMetadata(math.MaxInt),
+		gateway.WithMaxInFlight(math.MaxInt), gateway.WithReadTimeout(math.MaxInt64))
+	for _, method := range []string{"Test.Same", "Health.Check"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/rpc/"+method, strings.NewReader(`{"a":["<b>"]}`))
+		r.Header.Set("Content-Type", "application/json")
+		gw.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code, "%s: %s", method, w.Body)
+	}
+	assert.Contains(t, out.String(), `result="{\"a\":[\"\\u003cb\\u003e\"]}"`)
+
+	answers, err := cache.New(cache.Method("Test.Same", math.MaxInt64), cache.NotFound("Test.Same", math.MaxInt64), cache.Entries(math.MaxInt), cache.Bytes(math.MaxInt))
+	require.NoError(t, err)
+	calls := 0
+	caller := answers.Intercept(rpc.CallerFunc(func(_ context.Context, _ string, _, reply any) error {
+		calls++
+		*reply.(*int) = calls
+		return nil
+	}))
+	for range 2 {
+		var n int
+		require.NoError(t, caller.Call(t.Context(), "Test.Same", nil, &n))
+		assert.Equal(t, 1, n)
+	}
+}

@@ -3,6 +3,7 @@ package logging
 import (
 	"context"
 	"log/slog"
+	"math"
 
 	"example.com/rpc-from-scratch/final/internal/misuse"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -74,7 +75,7 @@ func WithMaxRefusals(n int) Option {
 // shown as far as possible; they fail no call.
 func WithPayloads(limit int) Option {
 	misuse.NotNegative("logging: WithPayloads", limit)
-	return func(l *Logger) { l.payloads = limit }
+	return func(l *Logger) { l.payloads = min(limit, math.MaxInt-1) } // a painter counts one more
 }
 
 // WithAttrs adds attributes that f finds in a call's context, for example a

@@ -34,11 +34,11 @@ type call struct {
 // serveCall answers a POST. Its place among those in flight is given back when
 // both this and the handler have ended.
 func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request, method string) {
-	limit := int64(g.options.maxInFlight)
+	room := int64(0)
 	if method == health.Check.Name() {
-		limit += healthInFlight
+		room = healthInFlight
 	}
-	if g.inFlight.Add(1) > limit {
+	if g.inFlight.Add(1)-room > int64(g.options.maxInFlight) {
 		g.inFlight.Add(-1)
 		fail(w, http.StatusTooManyRequests, rpc.Errorf(rpc.ResourceExhausted, "more than %d requests are in flight", g.options.maxInFlight))
 		return
