@@ -79,6 +79,7 @@ func Open(dir string) (*Progress, error) {
 
 func parse(dir string, data []byte) (*Progress, error) {
 	p := &Progress{dir: dir}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // some editors begin files so, and we ask for a correction by hand
 	err := json.Unmarshal(data, p)
 	if err == nil && p.Station == "" {
 		err = errors.New("it names no station")

@@ -79,6 +79,15 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 	}
 }
 
+// The correction that is asked for may come from an editor that begins files so.
+func TestOpen_TakesAByteOrderMark(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, File), []byte("\ufeff{\"station\":\"03\"}\r\n"), 0o666))
+	p, err := Open(dir)
+	require.NoError(t, err)
+	assert.Equal(t, "03", p.Station)
+}
+
 func TestRecordMistake_IsForgottenByTheNextCheck(t *testing.T) {
 	p, err := Create(t.TempDir(), "03")
 	require.NoError(t, err)
