@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -77,11 +79,15 @@ func openError(err error) error {
 	return fmt.Errorf("%w: %w", errNoBolt, err)
 }
 
-// audit checks that, for each item, the orders that hold units hold as many as
-// the stock says are reserved.
+// audit checks that each record is one that Reserve or Release has written, and that,
+// for each item, the orders that hold units hold as many as the stock says are
+// reserved.
 func (b *books) audit() error {
 	held := map[string]int{}
 	err := b.eachReservation(func(r Reservation) error {
+		if !r.isWhole() {
+			return fmt.Errorf("the database is damaged: order %q is %q, without what belongs to that", r.Order, r.State)
+		}
 		for _, line := range r.Lines {
 			if r.State == Held {
 				held[line.Item] += line.Quantity
@@ -92,13 +98,30 @@ func (b *books) audit() error {
 	if err != nil {
 		return err
 	}
-	return b.eachLevel(func(item string, l level) error {
+	err = b.eachLevel(func(item string, l level) error {
 		if l.Left < 0 || l.Reserved != held[item] {
 			return fmt.Errorf("the database is damaged: of %s, %d are left, %d reserved, and orders hold %d",
 				item, l.Left, l.Reserved, held[item])
 		}
+		delete(held, item)
 		return nil
 	})
+	if err == nil && len(held) > 0 {
+		item := slices.Min(slices.Collect(maps.Keys(held)))
+		err = fmt.Errorf("the database is damaged: orders hold %d of %q, which is not in the stock", held[item], item)
+	}
+	return err
+}
+
+// isWhole reports whether a record has what later requests for its order need.
+func (r *Reservation) isWhole() bool {
+	switch r.State {
+	case Held:
+		return len(r.Lines) > 0
+	case Refused:
+		return r.Shortage != nil
+	}
+	return r.State == Released
 }
 
 // guard turns what bolt does on a damaged file into an error: it panics, or

@@ -116,6 +116,15 @@ func TestOpen_LeavesABadFileAlone(t *testing.T) {
 		{"units that nobody holds", func(t *testing.T, path string) {
 			change(t, path, func(b *books) error { return b.setLevel("item1", level{Left: 2, Reserved: 3}) })
 		}, "the database is damaged: of item1, 2 are left, 3 reserved, and orders hold 2"},
+		{"an item that is gone", func(t *testing.T, path string) {
+			change(t, path, func(b *books) error { return b.stock.Delete([]byte("item1")) })
+		}, `the database is damaged: orders hold 2 of "item1", which is not in the stock`},
+		{"a record without a state", func(t *testing.T, path string) {
+			change(t, path, func(b *books) error { return b.reservations.Put([]byte("b"), []byte("{}")) })
+		}, `the database is damaged: order "b" is "", without what belongs to that`},
+		{"a refusal without a reason", func(t *testing.T, path string) {
+			change(t, path, func(b *books) error { return b.setReservation(&Reservation{Order: "b", State: Refused}) })
+		}, `the database is damaged: order "b" is "refused", without what belongs to that`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "shop.db")
