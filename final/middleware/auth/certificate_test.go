@@ -194,13 +194,13 @@ func TestCertificate_RefusalsSayWhatIsMissing(t *testing.T) {
 
 func TestNew_RefusesCertificateRulesThatGuardNothing(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"whose certificate?":     Certificate(),
+		"Certificate without names":     Certificate(),
 		"name is empty":          Certificate("orders.shop", ""),
 		"no wildcards":           Certificate("*.shop"),
 		"want one line":          Certificate("two\nlines"),
 		"invalid URL escape":     Certificate("spiffe://%zz"),
 		"Any and All want rules": Any(),
-		"only whom?":             All(Known(), Any(Only())),
+		"Only without identities":             All(Known(), Any(Only())),
 		"an identity is empty":   Any(Only("")),
 	} {
 		_, err := New(NoTokens, Nobody(), Rules{"A.B": rule})
