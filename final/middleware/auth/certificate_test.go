@@ -194,14 +194,14 @@ func TestCertificate_RefusalsSayWhatIsMissing(t *testing.T) {
 
 func TestNew_RefusesCertificateRulesThatGuardNothing(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"Certificate without names":     Certificate(),
-		"name is empty":          Certificate("orders.shop", ""),
-		"no wildcards":           Certificate("*.shop"),
-		"want one line":          Certificate("two\nlines"),
-		"invalid URL escape":     Certificate("spiffe://%zz"),
-		"Any and All want rules": Any(),
-		"Only without identities":             All(Known(), Any(Only())),
-		"an identity is empty":   Any(Only("")),
+		"Certificate without names": Certificate(),
+		"name is empty":             Certificate("orders.shop", ""),
+		"no wildcards":              Certificate("*.shop"),
+		"want one line":             Certificate("two\nlines"),
+		"invalid URL escape":        Certificate("spiffe://%zz"),
+		"Any and All want rules":    Any(),
+		"Only without identities":   All(Known(), Any(Only())),
+		"an identity is empty":      Any(Only("")),
 	} {
 		_, err := New(NoTokens, Nobody(), Rules{"A.B": rule})
 		assert.ErrorContains(t, err, want)
