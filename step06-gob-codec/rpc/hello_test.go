@@ -29,15 +29,23 @@ func TestHello_ChoosesTheCodec(t *testing.T) {
 
 func TestHello_ARefusalSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newStockServer(t)
-		_, err := NewClientCodec(t.Context(), srv.connect(t), "xml")
-		assert.ErrorContains(t, err, "xml", "the client has none, either")
+		client, server := net.Pipe() // whose other end would grant anything
+		go io.Copy(io.Discard, server)
+		go io.WriteString(server, "RPC/1 ok\n")
+		_, err := NewClientCodec(t.Context(), client, "xml")
+		assert.ErrorContains(t, err, "xml", "the client has no such codec")
+		_, err = client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.ErrClosedPipe, "the connection is closed")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		srv, odd := newStockServer(t), strings.Repeat("\x01", 100)
-		refusal := exchange(t, srv.connect(t), "RPC/1 "+odd+"\n")
+		conn := srv.connect(t)
+		refusal := exchange(t, conn, "RPC/1 "+odd+"\n")
 		assert.Regexp(t, `^RPC/1 error [ -~]+\n$`, refusal, "what is odd is escaped")
 		assert.LessOrEqual(t, len(refusal), maxHello, "a client can read it")
+		conn.SetReadDeadline(time.Now().Add(patience))
+		_, err := conn.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF, "the connection ends")
 		refusal = exchange(t, srv.connect(t), "R"+odd+" json\n")
 		assert.LessOrEqual(t, len(refusal), maxHello, "this one, too")
 	})
@@ -94,12 +102,12 @@ func TestHello_EndsWithItsContext(t *testing.T) {
 
 func TestHello_LeavesTheContextBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
 		c, err := NewClientCodec(ctx, newStockServer(t).connect(t), "json")
 		require.NoError(t, err)
 		defer c.Close()
-		cancel()
-		synctest.Wait()
+		time.Sleep(time.Minute) // of the bubble's clock
 		assert.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
 	})
 }
@@ -137,5 +145,27 @@ func TestHello_MayComeByteByByte(t *testing.T) {
 			write(t, conn, string(b))
 		}
 		assert.Equal(t, "RPC/1 ok\n", read(t, conn))
+	})
+}
+
+func TestHello_HasALimit(t *testing.T) {
+	endless := "R" + strings.Repeat("x", 2*maxHello)
+	synctest.Test(t, func(t *testing.T) {
+		conn := newStockServer(t).connect(t)
+		write(t, conn, endless)
+		conn.SetReadDeadline(time.Now().Add(patience))
+		_, err := io.Copy(io.Discard, conn)
+		assert.NoError(t, err, "the server does not wait for its end")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		go io.Copy(io.Discard, server)
+		go io.WriteString(server, endless)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, err := NewClientCodec(ctx, client, "json")
+		require.Error(t, err)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded, "nor does the client wait for that of an answer")
 	})
 }
