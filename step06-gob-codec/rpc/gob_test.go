@@ -246,9 +246,7 @@ func (w *tornWriter) Write(p []byte) (int, error) {
 
 func TestGob_AFailedEncodeBreaksTheStream(t *testing.T) {
 	codec := newGobCodec(bufio.NewReader(strings.NewReader("")), &tornWriter{})
-	err := codec.WriteRequest(Request{Method: "M"})
-	assert.ErrorIs(t, err, errTorn)
-	assert.NotErrorIs(t, err, errCannotSend, "a part of it may have been written")
+	assert.ErrorIs(t, codec.WriteRequest(Request{Method: "M"}), errTorn)
 	assert.Error(t, codec.WriteRequest(Request{Method: "M"}), "types were lost with it")
 
 	var wire bytes.Buffer

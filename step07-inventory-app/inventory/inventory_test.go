@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,31 @@ func TestInventory_NeverSellsMoreThanThereIs(t *testing.T) {
 	left, err := inv.CheckStock(t.Context(), "item1")
 	require.NoError(t, err)
 	assert.Zero(t, left)
+}
+
+// The list is long, so that the customers queue for the lock. An inventory that
+// unlocks between the check and the change lets all of them check first. One
+// processor is too few to see that.
+func TestInventory_ChecksAndTakesAtOnce(t *testing.T) {
+	stock := map[string]int{"item1": 10}
+	for i := range 3000 {
+		stock[fmt.Sprint("other", i)] = 1
+	}
+	inv := New(stock)
+	var sold atomic.Int64
+	var customers sync.WaitGroup
+	for range 20 {
+		customers.Go(func() {
+			for range 2 {
+				inv.List(t.Context())
+			}
+			if _, err := inv.Reserve(t.Context(), Reservation{Order: "order", Item: "item1", Quantity: 1}); err == nil {
+				sold.Add(1)
+			}
+		})
+	}
+	customers.Wait()
+	assert.EqualValues(t, 10, sold.Load())
 }
 
 func TestInventory_DoesNotShareItsStock(t *testing.T) {

@@ -7,7 +7,10 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -81,10 +84,21 @@ func TestOrders_PlacesAnOrderOnce(t *testing.T) {
 	inv := serveInventory(t, map[string]int{"item1": 5})
 	orders := New(inv)
 	order := Order{"order-1", "customer-1", []Line{{"item1", 2}}}
+	var placed atomic.Int64
+	var customers sync.WaitGroup
+	for range 10 { // who send it at the same time
+		customers.Go(func() {
+			if _, err := orders.PlaceOrder(t.Context(), order); err == nil {
+				placed.Add(1)
+			} else {
+				assert.ErrorIs(t, err, rpc.InvalidArgument)
+			}
+		})
+	}
+	customers.Wait()
+	assert.EqualValues(t, 1, placed.Load())
 	_, err := orders.PlaceOrder(t.Context(), order)
-	require.NoError(t, err)
-	_, err = orders.PlaceOrder(t.Context(), order)
-	assert.ErrorIs(t, err, rpc.InvalidArgument)
+	assert.ErrorIs(t, err, rpc.InvalidArgument, "nor later")
 	assert.Equal(t, 3, left(t, inv, "item1"))
 }
 
@@ -198,6 +212,52 @@ func TestOrders_SaysWhenItCouldNotGiveBack(t *testing.T) {
 	assert.ErrorContains(t, err, "order-1", "which order may still hold reservations")
 	_, err = orders.PlaceOrder(t.Context(), order)
 	assert.ErrorIs(t, err, rpc.InvalidArgument, "its id is not used again")
+}
+
+// A silent inventory has enough of everything, and never answers one method.
+type silent struct {
+	method string
+	end    chan struct{} // closed when the test is over
+}
+
+func (s silent) Call(ctx context.Context, method string, params, result any) error {
+	if left, ok := result.(*int); ok {
+		*left = 5
+	}
+	if method != s.method {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.end:
+	}
+	return errGone
+}
+
+func TestOrders_GivesUpOnASilentInventory(t *testing.T) {
+	for _, method := range []string{"Inventory.Reserve", "Inventory.Release"} {
+		synctest.Test(t, func(t *testing.T) {
+			end := make(chan struct{})
+			defer close(end)
+			orders := New(&flaky{Caller: silent{method, end}, fail: func(method string, call int) error {
+				if method == "Inventory.Reserve" && call == 2 {
+					return errGone
+				}
+				return nil
+			}})
+			done := make(chan error, 1)
+			go func() {
+				_, err := orders.PlaceOrder(t.Context(), Order{"order-1", "", []Line{{"item1", 2}, {"item2", 2}}})
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				assert.Error(t, err)
+			case <-time.After(time.Hour): // of the bubble's clock
+				assert.Fail(t, "the customer waits for ever", "%s is not answered", method)
+			}
+		})
+	}
 }
 
 func TestOrders_ManyCustomersAtOnceNeverGetMoreThanThereIs(t *testing.T) {
