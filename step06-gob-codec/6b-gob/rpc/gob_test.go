@@ -137,6 +137,7 @@ func TestGob_ALateReplyKeepsTheStreamInStep(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 		close(release)
+		synctest.Wait() // the late reply is there
 		var got line
 		require.NoError(t, call(c, "Test.Quick", nil, &got))
 		assert.Equal(t, line{"item2", 1}, got)
