@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -114,7 +113,7 @@ func TestInventory_NeverSellsMoreThanThereIs(t *testing.T) {
 func TestInventory_ChecksAndTakesAtOnce(t *testing.T) {
 	stock := map[string]int{"item1": 10}
 	for i := range 3000 {
-		stock[fmt.Sprint("other", i)] = 1
+		stock["other"+string(rune('A'+i))] = 1
 	}
 	inv := New(stock)
 	var sold atomic.Int64
