@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -50,4 +51,43 @@ func BenchmarkPool(b *testing.B) {
 		_, err := quickStock.Call(ctx, pool, &stockRequest{Item: "item1"})
 		return err
 	})
+}
+
+// One call at a time, while so many others wait for its slot: what a call costs does
+// not depend on the length of the queue.
+func BenchmarkClient_OneSlot(b *testing.B) {
+	for _, callers := range []int{1, 16_000} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			srv := NewServer(WithMaxInFlight(1))
+			if err := srv.RegisterFunc("Test.Echo", func(n int) (int, error) { return n, nil }); err != nil {
+				b.Fatal(err)
+			}
+			client := dial(b, listen(b, srv))
+			ctx, cancel := context.WithCancel(b.Context())
+			answered := make(chan error)
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						err := client.Call(ctx, "Test.Echo", 1, nil)
+						select {
+						case answered <- err:
+						case <-ctx.Done():
+						}
+					}
+				})
+			}
+			for range callers { // until all have begun to wait
+				<-answered
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := <-answered; err != nil {
+					b.Fatal(err)
+				}
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +106,34 @@ func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
 		assert.Zero(t, time.Since(begun))
 		close(inv.hold)
 		assert.NoError(t, held.Wait())
+	})
+}
+
+// A connection that has no call for it keeps no trial from another one to the same server.
+func TestPool_ATrialIsForTheConnectionThatHasACallForIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pool, _ := moodyPool(t, newNetwork(), []string{"ill", "well"}, WithConnsPerAddr(2))
+		members := (*pool.members.Load())[:2] // of ill
+		w := &waitingCall{done: make(chan struct{}), tried: members[:1]}
+		require.True(t, pool.queue.push(w))
+		members[0].server.standing.Store(onTrial)
+		var wg sync.WaitGroup
+		pool.queue.mu.Lock() // both look at the queue at once
+		for _, c := range members {
+			conn := c.conn.Load()
+			wg.Go(conn.grant)
+			for range 1000 {
+				if !conn.out.mu.TryLock() {
+					break
+				}
+				conn.out.mu.Unlock()
+				runtime.Gosched()
+			}
+		}
+		pool.queue.mu.Unlock()
+		wg.Wait()
+		assert.True(t, w.conn == members[1].conn.Load(), "it does not wait for another chance")
+		assert.True(t, w.trial)
 	})
 }
 

@@ -16,6 +16,7 @@ type callQueue struct {
 
 	mu    sync.Mutex // taken last: under a connection's lock
 	calls list.List  // of *waitingCall
+	pings int        // of these
 }
 
 // waitingCall is a call in the queue. Whoever takes it out says why in conn or
@@ -60,20 +61,31 @@ func (q *callQueue) push(w *waitingCall) bool {
 		return false
 	}
 	w.place = q.calls.PushBack(w)
+	if w.ping {
+		q.pings++
+	}
 	q.n.Store(int32(q.calls.Len()))
 	return true
 }
 
-// pop takes out the first call that member can take, with a slot or without one.
-func (q *callQueue) pop(member *Client, slot bool) *waitingCall {
+// pop takes out the first call that member can take, and with it the trial of
+// member's server if that is due. Without a free slot it looks for pings alone: a
+// full connection is asked at each reply, and the queue may be long.
+func (q *callQueue) pop(member *Client, free bool) *waitingCall {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for place := q.calls.Front(); place != nil; place = place.Next() {
+	for place := q.calls.Front(); place != nil && (free || q.pings > 0); place = place.Next() {
 		w := place.Value.(*waitingCall)
-		if (slot || w.ping) && !slices.Contains(w.tried, member) {
-			q.removeLocked(w)
-			return w
+		if !w.ping {
+			if !free || slices.Contains(w.tried, member) {
+				continue
+			}
+			if free, w.trial = member.mayTake(); !free {
+				continue
+			}
 		}
+		q.removeLocked(w)
+		return w
 	}
 	return nil
 }
@@ -92,6 +104,9 @@ func (q *callQueue) remove(w *waitingCall) bool {
 func (q *callQueue) removeLocked(w *waitingCall) {
 	q.calls.Remove(w.place)
 	w.place = nil
+	if w.ping {
+		q.pings--
+	}
 	q.n.Store(int32(q.calls.Len()))
 }
 

@@ -54,23 +54,12 @@ func (c *clientConn) grantLocked() {
 }
 
 func (c *clientConn) grantOneLocked(queue *callQueue) bool {
-	ok, trial, free := true, false, c.freeLocked()
-	if free { // without a slot it is about pings only, which decide nothing
-		ok, trial = c.owner.mayTake()
-	}
-	if !ok {
-		return false
-	}
-	w := queue.pop(c.owner, free)
-	if trial && (w == nil || w.ping) {
-		c.owner.server.endTrial()
-	}
+	w := queue.pop(c.owner, c.freeLocked())
 	if w == nil {
 		return false
 	}
 	if !w.ping {
 		c.inFlight++
-		w.trial = trial
 	}
 	w.conn = c
 	close(w.done)
