@@ -17,9 +17,9 @@ import (
 // the hellos are exchanged, so that no call is given to a server that takes
 // connections and says nothing.
 //
-//	idle ── a call needs it ─▶ trying ── hello ─▶ idle, conn is set
-//	trying ── failed, calls wait ─▶ pausing ── backoff ─▶ trying
-//	trying ── failed, none waits ─▶ idle
+//	idle ── a call needs it ─▶ trying ── hello, conn is set ─▶ pausing ─▶ idle
+//	trying ── failed ─▶ pausing ── calls wait, backoff ─▶ trying
+//	pausing ── none waits ─▶ idle
 const (
 	idle int32 = iota
 	trying
@@ -52,9 +52,11 @@ func (c *Client) enterLocked(pause time.Duration) {
 	c.begun = time.Now()
 }
 
-// keepConnecting makes attempts until one succeeds or no call waits any more.
+// keepConnecting makes attempts until one succeeds or no call waits any more. The
+// calls that wait for one attempt alone are told of its end before the next begins,
+// even if there is no pause between the two.
 func (c *Client) keepConnecting(pause time.Duration) {
-	for again := true; again; {
+	for again := true; again; pause, again = c.another() {
 		if sleep(c.life, pause) != nil {
 			return // closed for good
 		}
@@ -65,28 +67,32 @@ func (c *Client) keepConnecting(pause time.Duration) {
 		if err := c.open(); err != nil {
 			failed = dialError(c.addr, err)
 		}
-		pause, again = c.attempted(failed)
+		c.attempted(failed)
 		c.group.changed()
 	}
 }
 
-// attempted notes how an attempt ended. It returns whether to make another one,
-// and after which pause.
-func (c *Client) attempted(failed *Error) (pause time.Duration, again bool) {
+// attempted notes how an attempt ended.
+func (c *Client) attempted(failed *Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if failed != nil { // else greeted has noted it, and the connection may have broken since
 		c.lastErr.Store(failed)
 		c.backOffLocked()
 	}
+	c.phase.Store(pausing)
+}
+
+// another returns whether calls wait for another attempt, and after which pause it
+// may begin.
+func (c *Client) another() (pause time.Duration, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	again = c.conn.Load() == nil && !c.closed && c.group.queue.n.Load() > 0
 	if !again {
 		c.phase.Store(idle)
-		return 0, false
 	}
-	pause = time.Until(c.notUntil)
-	c.enterLocked(pause)
-	return pause, true
+	return time.Until(c.notUntil), again
 }
 
 // open makes one attempt to connect and returns when the hellos are exchanged.

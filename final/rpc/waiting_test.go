@@ -779,3 +779,37 @@ func TestPool_ConnectsAnewToAServerThatACallHasNotTried(t *testing.T) {
 		assert.Equal(t, 3, came)
 	})
 }
+
+// With a pause that is over at once, an attempt that failed is one all the same.
+func TestCall_WaitsForOneAttemptWithoutAPause(t *testing.T) {
+	noLeaks(t)
+	const addr = "a"
+	for name, c := range map[string]struct {
+		call func(ctx context.Context, dialer ClientOption) error
+		most int32 // dials
+	}{
+		"Dial": {func(ctx context.Context, dialer ClientOption) error {
+			_, err := Dial(ctx, addr, WithBackoff(1, 1), dialer)
+			return err
+		}, 1},
+		"fail fast": {func(ctx context.Context, dialer ClientOption) error {
+			pool := NewPool(StaticResolver{addr}, WithBackoff(1, 1), dialer, WithFailFast())
+			defer pool.Close()
+			return pool.Call(ctx, checkStock.Name(), nil, nil)
+		}, 2}, // the first may have failed before the call began to wait
+	} {
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			var dials atomic.Int32
+			err := c.call(ctx, WithDialer(func(context.Context, string) (net.Conn, error) {
+				if dials.Add(1) > 100 {
+					cancel() // it goes on for ever
+				}
+				return nil, errors.New("connection refused")
+			}))
+			cancel()
+			assert.ErrorIs(t, err, Unavailable, name)
+			assert.LessOrEqual(t, dials.Load(), c.most, name)
+		}
+	}
+}
