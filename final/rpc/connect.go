@@ -44,12 +44,13 @@ func (c *Client) connect(patient bool) {
 
 // enterLocked enters the phase before or after a pause.
 func (c *Client) enterLocked(pause time.Duration) {
-	if pause > 0 {
+	switch {
+	case pause > 0:
 		c.phase.Store(pausing)
-		return
+	case c.phase.Load() != trying: // else connect has noted when the attempt began
+		c.phase.Store(trying)
+		c.begun = time.Now()
 	}
-	c.phase.Store(trying)
-	c.begun = time.Now()
 }
 
 // keepConnecting makes attempts until one succeeds or no call waits any more. The

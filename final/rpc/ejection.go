@@ -69,19 +69,23 @@ func (g *group) judge(c *Client, conn *clientConn, trial bool, err error) {
 			g.admit(s)
 		}
 	case conn.failed(err):
-		g.failed(c)
+		if g.count(c, false) {
+			g.changed()
+		}
 	case trial:
 		g.endTrial(s)
 	}
 }
 
-// failed counts a failure of c's server.
-func (g *group) failed(c *Client) {
-	s := c.server
-	if s.failures.Add(1) >= int32(g.options.ejectAfter) || s.standing.Load() == tried {
-		g.eject(c)
-		g.changed()
+// count counts a failure of c's server, which may be that it says no hello. It
+// reports whether that changes where calls may go.
+func (g *group) count(c *Client, noHello bool) (changed bool) {
+	s, most := c.server, int32(g.options.ejectAfter)
+	n := s.failures.Add(1)
+	if n >= most || s.standing.Load() == tried {
+		changed = g.eject(c, noHello)
 	}
+	return changed || n == most // from there on nothing is expected of a server that is not connected
 }
 
 // blame counts a deadline that passed while a call waited, from begun on, against
@@ -90,22 +94,34 @@ func (g *group) blame(begun time.Time, ctxErr error) {
 	if g.options.ejectAfter <= 0 || !errors.Is(ctxErr, context.DeadlineExceeded) {
 		return
 	}
+	var counted *server // the members of one server are next to each other
+	changed := false
 	for _, c := range *g.members.Load() {
-		if c.tryingSince(begun) {
-			g.failed(c)
-			g.mu.Lock()
-			g.awaitHelloLocked(c) // it was left out for want of one
-			g.mu.Unlock()
+		if c.server != counted && c.tryingSince(begun) && g.connTo(c.server) == nil {
+			counted = c.server
+			changed = g.count(c, true) || changed
 		}
+	}
+	if changed {
+		g.changed()
 	}
 }
 
-// awaitHelloLocked lets the next hello, or one that has just been said, stand for
-// the pong.
-func (g *group) awaitHelloLocked(c *Client) {
-	s := c.server
-	s.due = s.standing.Load() == ejected
-	if s.due && c.conn.Load() != nil {
+// connTo returns a connection to s, or nil.
+func (g *group) connTo(s *server) *clientConn {
+	for _, c := range *g.members.Load() {
+		if conn := c.conn.Load(); conn != nil && c.server == s {
+			return conn
+		}
+	}
+	return nil
+}
+
+// awaitHelloLocked lets the next hello of an ejected server, or one that it has
+// just said, stand for the pong.
+func (g *group) awaitHelloLocked(s *server) {
+	s.due = true
+	if g.connTo(s) != nil {
 		g.tryLocked(s)
 	}
 }
@@ -145,18 +161,21 @@ func (c *clientConn) failed(err error) bool {
 }
 
 // eject gives the server of c no calls for a while, if that leaves enough others.
-func (g *group) eject(c *Client) {
+// It reports whether it has done so.
+func (g *group) eject(c *Client, noHello bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch c.server.standing.Load() {
-	case tried:
-		g.ejectLocked(c)
-	case admitted:
-		enough := c.server.failures.Load() >= int32(g.options.ejectAfter) // still: a success may have come
-		if enough && g.ejectedLocked() < g.mostEjectedLocked() {
-			g.ejectLocked(c)
-		}
+	s := c.server
+	standing := s.standing.Load()
+	enough := s.failures.Load() >= int32(g.options.ejectAfter) // still: a call may have succeeded meanwhile
+	mayBe := standing == tried || standing == admitted && enough && g.ejectedLocked() < g.mostEjectedLocked()
+	if !mayBe || !g.ejectLocked(c) {
+		return false
 	}
+	if noHello {
+		g.awaitHelloLocked(s)
+	}
+	return true
 }
 
 // mostEjectedLocked is half of the servers: the others must be able to carry on.
@@ -171,11 +190,12 @@ func (g *group) ejectedLocked() (n int) {
 	return n
 }
 
-// ejectLocked begins a pause, each longer than the one before.
-func (g *group) ejectLocked(c *Client) {
+// ejectLocked begins a pause, each longer than the one before. It returns false if
+// c's server has left.
+func (g *group) ejectLocked(c *Client) bool {
 	s := c.server
 	if g.closed || g.servers[c.addr] != s {
-		return
+		return false
 	}
 	s.standing.Store(ejected)
 	s.due = false
@@ -184,6 +204,7 @@ func (g *group) ejectLocked(c *Client) {
 	s.round++
 	round := s.round
 	time.AfterFunc(pause, func() { g.ping(c, round) })
+	return true
 }
 
 // ping asks an ejected server for a sign of life before a call is put at risk.
@@ -194,7 +215,7 @@ func (g *group) ping(c *Client, round int) {
 	switch {
 	case s.round != round || s.standing.Load() != ejected: // a call has succeeded meanwhile
 	case errors.Is(err, errNoHello):
-		g.awaitHelloLocked(c)
+		g.awaitHelloLocked(s)
 	case err != nil:
 		g.ejectLocked(c)
 	default:
@@ -210,10 +231,8 @@ var errNoHello = errors.New("not connected")
 func (g *group) signOfLife(c *Client) error {
 	ctx, cancel := context.WithTimeout(c.life, g.options.ejectMin)
 	defer cancel()
-	for _, other := range *g.members.Load() {
-		if conn := other.conn.Load(); conn != nil && other.server == c.server {
-			return conn.ping(ctx)
-		}
+	if conn := g.connTo(c.server); conn != nil {
+		return conn.ping(ctx)
 	}
 	c.connect(false)
 	return errNoHello

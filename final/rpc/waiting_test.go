@@ -111,6 +111,93 @@ func TestPool_EjectsAServerThatNeverSaysHello(t *testing.T) {
 	})
 }
 
+// Not every clock stands still between a call and the attempt that it begins.
+func TestPool_EjectsAServerThatIsNeverConnected(t *testing.T) {
+	noLeaks(t)
+	pool := NewPool(StaticResolver{"a", "b"}, WithEjection(1, time.Hour, time.Hour), WithDialer(
+		func(ctx context.Context, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }))
+	defer pool.Close()
+	pool.update([]string{"a", "b"}) // so that the call begins the attempts
+	assert.ErrorIs(t, callFor(t, pool, 10*time.Millisecond), DeadlineExceeded)
+	assert.Len(t, ejectedOf(pool), 1)
+}
+
+// One deadline is one failure of a server, however many connections to it are to be made.
+func TestPool_CountsADeadlineOnceForEachServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		n.odd["mute"], n.odd["dumb"] = mute, mute
+		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithConnsPerAddr(4), WithEjection(5, time.Second, time.Second), WithClientHandshakeTimeout(time.Hour))
+		defer pool.Close()
+		for range 5 {
+			assert.Empty(t, ejectedOf(pool))
+			assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
+		}
+		assert.Len(t, ejectedOf(pool), 4, "one of the two servers")
+	})
+}
+
+// A server that says hello on one connection and not on another is there.
+func TestPool_DoesNotEjectAServerForOneConnectionOfTwo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		inv := newInventory()
+		srv := inv.server(t, WithMaxInFlight(1))
+		defer srv.Close()
+		var conns atomic.Int32
+		n.odd["half"] = func(conn net.Conn) {
+			if conns.Add(1) == 1 {
+				srv.ServeConn(conn)
+			} else {
+				mute(conn)
+			}
+		}
+		pool := NewPool(StaticResolver{"half", "down", "away"}, WithDialer(n.dial), WithConnsPerAddr(2), WithEjection(1, time.Hour, time.Hour), WithClientHandshakeTimeout(time.Hour))
+		defer pool.Close()
+		held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
+		synctest.Wait()
+		assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
+		assert.Empty(t, ejectedOf(pool))
+		close(inv.hold)
+		assert.NoError(t, held.Wait())
+	})
+}
+
+// Want of a hello does not shorten the pause of a server that has failed its calls.
+func TestPool_ADeadlineDoesNotShortenAnEjection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		ill, well := newMoody(t), newMoody(t)
+		n.set("ill", ill.Server)
+		n.set("well", well.Server)
+		pool := NewPool(StaticResolver{"ill", "well"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour), WithClientHandshakeTimeout(time.Hour))
+		defer pool.Close()
+		warm(t, pool)
+		ill.mood.Store("unavailable")
+		require.Equal(t, 1, callMany(t, pool, 10))
+		require.Equal(t, []string{"ill"}, ejectedOf(pool))
+
+		speak, next := make(chan struct{}), newMoody(t)
+		n.mu.Lock()
+		n.odd["ill"] = func(conn net.Conn) { <-speak; next.ServeConn(conn) }
+		n.odd["well"] = mute
+		n.mu.Unlock()
+		ill.Close()
+		well.Close()
+		<-time.After(time.Second) // the pool notices
+		assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
+		well = newMoody(t)
+		n.set("well", well.Server)
+		n.mu.Lock()
+		delete(n.odd, "well")
+		n.mu.Unlock()
+		close(speak)
+		synctest.Wait()
+		assert.Equal(t, []string{"ill"}, ejectedOf(pool))
+		assert.Equal(t, ejected, (*pool.members.Load())[0].server.standing.Load(), "not on trial before its hour is over")
+	})
+}
+
 // The hello is the sign of life that lets a server back which was left out for want of it.
 func TestPool_LateHelloEndsAnEjection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
