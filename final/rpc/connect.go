@@ -145,7 +145,7 @@ func (c *Client) greeted(conn *clientConn) {
 		c.dropped(conn)
 	default:
 		c.group.heardFrom(c)
-		conn.grant()
+		c.group.changed()
 	}
 }
 
@@ -201,13 +201,16 @@ func (c *Client) hasEnded() bool {
 	return len(c.all) == 0
 }
 
-// hope returns what a call that waits can expect of c.
+// hope returns what a call that waits can expect of c. An attempt to connect lasts
+// until the calls that wait for it have had their turn.
 func (c *Client) hope() hope {
-	failed := c.failure()
+	phase, failed := c.phase.Load(), c.failure()
 	switch {
+	case phase == trying:
+		return hopeConnecting
 	case c.conn.Load() != nil:
 		return hopeFull
-	case c.phase.Load() == trying || failed == nil: // or one will be made
+	case failed == nil && phase == idle: // an attempt will be made, or a hello is awaited
 		return hopeConnecting
 	case failed != nil && (!c.redial || failed.refuses()):
 		return hopeNone

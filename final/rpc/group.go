@@ -255,8 +255,8 @@ func (g *group) changed() {
 
 // hope returns the most that a call can expect of any member.
 func (g *group) hope() hope {
-	members := *g.members.Load()
 	g.mu.Lock()
+	members := *g.members.Load() // of the same moment as heard
 	closed, unheard := g.closed, !g.heard && g.resolveErr == nil
 	g.mu.Unlock()
 	switch {
@@ -293,10 +293,9 @@ type plight struct {
 }
 
 func (g *group) plight() plight {
-	members := *g.members.Load()
 	g.mu.Lock()
+	members, heard := *g.members.Load(), g.heard
 	p := plight{closed: g.closed, resolver: g.resolveErr}
-	heard := g.heard
 	g.mu.Unlock()
 	addrs, connected := make([]string, 0, len(members)), false
 	for _, c := range members {

@@ -604,6 +604,87 @@ func TestCall_WaitsForAPlaceNoLongerThanItMay(t *testing.T) {
 	})
 }
 
+// The calls that were made before the hello of a connection that cannot be made anew
+// hear of it, too.
+func TestNewClient_CallsThatWaitForNoMoreThanTheHelloEndWithIt(t *testing.T) {
+	for range 20 { // the hello and the calls race
+		bubble(t, func(t *testing.T) {
+			inv := newInventory()
+			srv := inv.server(t, WithMaxInFlight(1))
+			defer srv.Close()
+			near, far := net.Pipe()
+			client := NewClient(near, WithMaxWait(0))
+			defer client.Close()
+			ended := make(chan error, 2)
+			for range 2 {
+				go func() { ended <- client.Call(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil) }()
+			}
+			synctest.Wait()
+			require.Empty(t, ended, "they wait for the hello")
+			begun := time.Now()
+			go srv.ServeConn(far)
+			var err error
+			select {
+			case err = <-ended:
+			case <-time.After(time.Hour):
+			}
+			assert.ErrorIs(t, err, Unavailable)
+			assert.ErrorContains(t, err, "calls in flight")
+			assert.True(t, NeverRan(err))
+			assert.Zero(t, time.Since(begun))
+			close(inv.hold)
+			assert.NoError(t, <-ended)
+		})
+	}
+}
+
+// A call that waits for an attempt to connect gets what comes of it, whoever looks meanwhile.
+func TestPool_NoCallLosesTheConnectionThatItHasWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		shelves(t, n, "a")
+		for range 200 {
+			pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxWait(0))
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					for range 4 {
+						assert.NoError(t, pool.Call(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil))
+					}
+				})
+			}
+			wg.Wait()
+			pool.Close()
+		}
+	})
+}
+
+// A backoff's pause is no attempt: calls that do not wait for it fail at once,
+// also if the one before has succeeded and its connection broke.
+func TestCall_DoesNotWaitForAPauseIfItMayNot(t *testing.T) {
+	for name, opt := range map[string]ClientOption{"fail fast": WithFailFast(), "no wait": WithMaxWait(0)} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newPeers()
+				srv := newInventory().server(t)
+				defer srv.Close()
+				conns := make(chan net.Conn, 10)
+				n.odd["a"] = func(conn net.Conn) { conns <- conn; srv.ServeConn(conn) }
+				pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Minute), opt)
+				defer pool.Close()
+				warm(t, pool)
+				(<-conns).Close() // soon after its hello
+				<-time.After(100 * time.Millisecond)
+				begun := time.Now()
+				err := pool.Call(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+				assert.ErrorIs(t, err, Unavailable)
+				assert.True(t, NeverRan(err))
+				assert.Zero(t, time.Since(begun))
+			})
+		})
+	}
+}
+
 func TestCall_WaitingCallsAreBounded(t *testing.T) {
 	for _, kind := range []string{"pool", "client"} {
 		t.Run(kind, func(t *testing.T) {
