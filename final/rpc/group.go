@@ -297,10 +297,12 @@ func (g *group) plight() plight {
 	members, heard := *g.members.Load(), g.heard
 	p := plight{closed: g.closed, resolver: g.resolveErr}
 	g.mu.Unlock()
-	addrs, connected := make([]string, 0, len(members)), false
+	var addrs, connected []string
 	for _, c := range members {
 		addrs = append(addrs, c.addr)
-		connected = connected || c.conn.Load() != nil
+		if c.conn.Load() != nil {
+			connected = append(connected, c.addr)
+		}
 		if e := c.failure(); e != nil && (p.last == nil || e.Code == Unavailable && p.last.Code != Unavailable) {
 			p.last = e
 		}
@@ -310,8 +312,9 @@ func (g *group) plight() plight {
 		p.words = "the resolver knows no servers"
 	case len(members) == 0:
 		p.words = "waiting for the resolver"
-	case connected:
-		p.words = "all connections to " + some(addrs) + " have as many calls in flight as the servers allow"
+	case len(connected) > 0: // it waits for these, whatever keeps others from being connected
+		p.last = nil
+		p.words = "all connections to " + some(connected) + " have as many calls in flight as the servers allow"
 	default:
 		p.words = "connecting to " + some(addrs)
 	}

@@ -685,6 +685,46 @@ func TestCall_DoesNotWaitForAPauseIfItMayNot(t *testing.T) {
 	}
 }
 
+// What a call waits for decides how it fails, not what another server has said.
+func TestPool_AFullServerIsNotUnavailableForAnothersReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		opt      ClientOption
+		deadline time.Duration
+		code     Code
+	}{
+		"no wait":       {opt: WithMaxWait(0), code: Unavailable},
+		"a second":      {opt: WithMaxWait(time.Second), code: Unavailable},
+		"with deadline": {opt: WithMaxWait(0), deadline: time.Second, code: DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newPeers()
+				n.odd["old"] = refusing(Unimplemented, "version 1")
+				inv := newInventory()
+				srv := inv.server(t, WithMaxInFlight(1))
+				defer srv.Close()
+				n.set("full", srv)
+				pool := NewPool(StaticResolver{"old", "full"}, WithDialer(n.dial), c.opt)
+				defer pool.Close()
+				warm(t, pool)
+				held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
+				synctest.Wait()
+				ctx := t.Context()
+				if c.deadline > 0 {
+					ctx = timeout(t, c.deadline)
+				}
+				err := pool.Call(ctx, checkStock.Name(), stockRequest{Item: "item1"}, nil)
+				assert.Equal(t, c.code, CodeOf(err))
+				assert.ErrorContains(t, err, "all connections to full have as many calls in flight")
+				assert.NotContains(t, err.Error(), "old")
+				assert.True(t, NeverRan(err))
+				close(inv.hold)
+				assert.NoError(t, held.Wait())
+			})
+		})
+	}
+}
+
 func TestCall_WaitingCallsAreBounded(t *testing.T) {
 	for _, kind := range []string{"pool", "client"} {
 		t.Run(kind, func(t *testing.T) {
