@@ -150,8 +150,8 @@ func (c *Client) greeted(conn *clientConn) {
 }
 
 // dropped is called when no new call can be made on conn. A connection that ends
-// soon delays the next one as a failed attempt would: a server that breaks each
-// one would be connected to in a tight loop.
+// soon delays the next one as a failed attempt would: otherwise a server that breaks
+// each one would be connected to in a tight loop.
 func (c *Client) dropped(conn *clientConn) {
 	c.mu.Lock()
 	if c.conn.CompareAndSwap(conn, nil) {
@@ -160,9 +160,9 @@ func (c *Client) dropped(conn *clientConn) {
 			c.notUntil = time.Time{}
 		} else {
 			c.backOffLocked()
-		}
-		if conn.in.reads.Load() == 0 {
-			c.lastErr.Store(dialError(c.addr, errBroke))
+			if conn.in.reads.Load() == 0 {
+				c.lastErr.Store(dialError(c.addr, errBroke))
+			}
 		}
 	}
 	c.mu.Unlock()

@@ -725,6 +725,40 @@ func TestPool_AFullServerIsNotUnavailableForAnothersReason(t *testing.T) {
 	}
 }
 
+// A connection that was idle for long has not broken right after its hello.
+func TestPool_AnIdleConnectionMayEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		shelves(t, n, "a")
+		idle := newInventory().server(t)
+		n.set("idle", idle)
+		slow := make(chan struct{})
+		resolver := make(scriptedResolver)
+		pool := NewPool(resolver, WithKeepalive(0), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			if addr == "idle" {
+				select {
+				case <-slow:
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			return n.dial(ctx, addr)
+		}))
+		defer pool.Close()
+		resolver <- []string{"a", "idle"}
+		warm(t, pool) // by a
+		slow <- struct{}{}
+		synctest.Wait()
+		resolver <- []string{"idle"}
+		<-time.After(time.Minute)
+		require.True(t, pool.Members()[0].Connected)
+		idle.Close()
+		<-time.After(time.Second) // the pool notices
+		err := callFor(t, pool, time.Second)
+		assert.EqualError(t, err, "rpc: deadline_exceeded: connecting to idle: context deadline exceeded")
+	})
+}
+
 func TestCall_WaitingCallsAreBounded(t *testing.T) {
 	for _, kind := range []string{"pool", "client"} {
 		t.Run(kind, func(t *testing.T) {
