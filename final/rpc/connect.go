@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -102,7 +101,7 @@ func (c *Client) open() error {
 	if d := c.options.handshakeTimeout; d > 0 {
 		due = time.Now().Add(d)
 	}
-	conn, err := c.dialApart(due)
+	conn, err := c.dial(due)
 	if err != nil {
 		return err
 	}
@@ -319,20 +318,8 @@ func backoff(least, longest time.Duration, failures int) time.Duration {
 	return pause
 }
 
-// dialApart is dial on a goroutine of its own: a user's code, which may end it, runs.
-func (c *Client) dialApart(due time.Time) (conn net.Conn, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = errors.New("the dialer ended its goroutine")
-		conn, err = c.dial(due)
-	}()
-	<-done
-	return conn, err
-}
-
 // dial connects and, with TLS, shakes hands, until it is due, if it is at all.
-func (c *Client) dial(due time.Time) (net.Conn, error) {
+func (c *Client) dial(due time.Time) (conn net.Conn, err error) {
 	ctx := c.life
 	if !due.IsZero() {
 		var cancel context.CancelFunc
@@ -343,36 +330,38 @@ func (c *Client) dial(due time.Time) (net.Conn, error) {
 	if dial == nil {
 		dial = dialNet
 	}
-	conn, err := guardDialer(dial, ctx, c.addr)
+	err = runApart("the dialer", func() (err error) {
+		if conn, err = dial(ctx, c.addr); err == nil && isNil(conn) {
+			err = errors.New("the dialer returned no connection")
+		}
+		return err
+	})
 	if err != nil || c.options.tls == nil {
 		return conn, err
 	}
+	secure := tls.Client(conn, c.tlsConfig())
+	err = runApart("a callback of TLS", func() (err error) {
+		shaken := false
+		defer func() {
+			if !shaken {
+				conn.Close()
+			}
+		}()
+		err = secure.HandshakeContext(ctx)
+		shaken = err == nil
+		return err
+	})
+	return secure, err
+}
+
+// tlsConfig is the options', with the name that the server has to prove.
+func (c *Client) tlsConfig() *tls.Config {
 	cfg := c.options.tls
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
 		cfg = cfg.Clone()
 		cfg.ServerName = hostOf(c.addr)
 	}
-	secure := tls.Client(conn, cfg)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secure, nil
-}
-
-// guardDialer makes a panic of a user's dialer, and a nil connection, an attempt
-// that failed: it runs on a goroutine of ours.
-func guardDialer(dial func(context.Context, string) (net.Conn, error), ctx context.Context, addr string) (conn net.Conn, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			printPanic("in the dialer", p, debug.Stack())
-			err = errors.New("the dialer panicked")
-		}
-	}()
-	if conn, err = dial(ctx, addr); err == nil && isNil(conn) {
-		err = errors.New("the dialer returned no connection")
-	}
-	return conn, err
+	return cfg
 }
 
 // sleep waits, or returns the context's error if that comes first.

@@ -257,9 +257,12 @@ func textOf(err error) string {
 	return "unknown error"
 }
 
-// soundError returns err, if others can read it: its code is not OK, and none of
-// its methods panics. Else it returns the panic, and the Error in its place.
+// soundError returns err, if others can read it or it is nil: its code is not OK, and
+// none of its methods panics. Else it returns the panic, and the Error in its place.
 func soundError(err error) (*readPanic, error) {
+	if err == nil {
+		return nil, nil
+	}
 	e, p := readError(err)
 	if err == error(e) {
 		return nil, err

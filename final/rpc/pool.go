@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -67,7 +66,7 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 	pause := p.options.backoffMin
 	for ctx.Err() == nil {
 		begun := time.Now()
-		err := resolveApart(ctx, resolver, p.update)
+		err := p.resolve(ctx, resolver)
 		if ctx.Err() != nil {
 			return
 		}
@@ -85,27 +84,10 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 	}
 }
 
-// resolveApart is resolve on a goroutine of its own, which the resolver may end.
-func resolveApart(ctx context.Context, resolver Resolver, update func([]string)) (err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = errors.New("it ended its goroutine")
-		err = resolve(ctx, resolver, update)
-	}()
-	<-done
-	return err
-}
-
-// resolve returns why the resolver returned. A panic is a reason like others.
-func resolve(ctx context.Context, resolver Resolver, update func([]string)) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			printPanic(fmt.Sprintf("in the Resolver %T", resolver), v, debug.Stack())
-			err = errors.New("it panicked")
-		}
-	}()
-	if err = resolver.Resolve(ctx, update); err == nil {
+// resolve returns why the resolver returned.
+func (p *Pool) resolve(ctx context.Context, resolver Resolver) error {
+	err := runApart(fmt.Sprintf("the Resolver %T", resolver), func() error { return resolver.Resolve(ctx, p.update) })
+	if err == nil {
 		err = errors.New("it returned without an error")
 	}
 	return err

@@ -2,10 +2,13 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -973,7 +976,8 @@ func TestPool_SurvivesAResolverAndADialerThatPanic(t *testing.T) {
 		n := newNetwork()
 		shelves(t, n, "a")
 		dials := 0
-		pool := NewPool(new(panicking), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+		odd := []error{typedNil(), wrapped(typedNil()), ownTypedNil(), panickyIs{errors.New("text")}, panickyAs{errors.New("text")}, panickyUnwrap{}, exitingAs{}, OK}
+		pool := NewPool(new(panicking), WithBackoff(time.Millisecond, 10*time.Millisecond), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			switch dials++; dials {
 			case 1:
 				panic("no network")
@@ -981,13 +985,82 @@ func TestPool_SurvivesAResolverAndADialerThatPanic(t *testing.T) {
 				return nil, nil
 			case 3:
 				return (*net.TCPConn)(nil), nil
+			case 4:
+				runtime.Goexit()
+			}
+			if i := dials - 5; i < len(odd) {
+				return nil, odd[i]
 			}
 			return n.dial(ctx, addr)
 		}))
 		defer pool.Close()
 		assert.NoError(t, callFor(t, pool, 10*time.Second))
-		assert.Equal(t, 4, dials)
+		assert.Equal(t, 5+len(odd), dials)
 	})
+}
+
+// exitingAs ends the goroutine that looks at it.
+type exitingAs struct{}
+
+func (exitingAs) Error() string { return "text" }
+func (exitingAs) As(any) bool   { runtime.Goexit(); return false }
+
+// The error of an odd dialer or resolver is told as far as it can be read.
+func TestPool_TellsOddErrors(t *testing.T) {
+	for name, odd := range map[string]error{
+		"a nil *Error": typedNil(), "a nil error of the user's": ownTypedNil(), "a panic in Unwrap": panickyUnwrap{},
+		"a panic in As": panickyAs{errors.New("text")}, "Goexit in As": exitingAs{},
+	} {
+		for _, deadline := range []bool{false, true} {
+			bubble(t, func(t *testing.T) {
+				pools := map[string]*Pool{
+					"dialer":   NewPool(StaticResolver{"a"}, WithDialer(func(context.Context, string) (net.Conn, error) { return nil, odd })),
+					"resolver": NewPool(oddResolver{odd}),
+				}
+				for who, pool := range pools {
+					ctx := t.Context()
+					if deadline {
+						ctx = timeout(t, time.Second)
+					}
+					err := error(nil)
+					apart(func() { err = pool.Call(ctx, checkStock.Name(), stockRequest{}, nil) })
+					assert.Error(t, err, "%s: %s", name, who)
+					assert.True(t, NeverRan(err), "%s: %s: %v", name, who, err)
+					pool.Close()
+				}
+			})
+		}
+	}
+}
+
+// oddResolver returns its error.
+type oddResolver struct{ err error }
+
+func (r oddResolver) Resolve(context.Context, func([]string)) error { return r.err }
+
+// TLS calls functions of the user's, too.
+func TestPool_SurvivesATLSConfigurationThatPanics(t *testing.T) {
+	for name, odd := range map[string]func(tls.ConnectionState) error{
+		"panics":              func(tls.ConnectionState) error { panic("no identity") },
+		"ends its goroutine":  func(tls.ConnectionState) error { runtime.Goexit(); return nil },
+		"returns a nil error": func(tls.ConnectionState) error { return ownTypedNil() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			ca := newAuthority(t)
+			srv := newInventory().server(t, WithServerTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
+			var times atomic.Int32
+			pool := NewPool(StaticResolver{listen(t, srv)}, WithTLS(&tls.Config{RootCAs: ca.pool, VerifyConnection: func(s tls.ConnectionState) error {
+				if times.Add(1) == 1 {
+					return odd(s)
+				}
+				return nil
+			}}))
+			defer pool.Close()
+			assert.NoError(t, callFor(t, pool, time.Minute))
+			assert.EqualValues(t, 2, times.Load())
+		})
+	}
 }
 
 // A server whose connection has ended while the call was elsewhere is still one to try.
