@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -169,22 +168,6 @@ func askedToWait(ctx context.Context, err error) (time.Duration, bool) {
 	}
 	pause, asked := RetryAfter(err)
 	return pause, asked && (NeverRan(err) || optionsFrom(ctx).idempotent)
-}
-
-// wait waits for a server that answered with refused. If that is too long, or
-// ctx ends first, it returns what the call fails with.
-func (o *clientOptions) wait(ctx context.Context, pause time.Duration, refused error) error {
-	if o.maxRetryAfter <= 0 || pause > o.maxRetryAfter {
-		return refused
-	}
-	pause += rand.N(pause/4 + 1)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
-		return refused
-	}
-	if err := sleep(ctx, pause); err != nil {
-		return unrun(contextError(err))
-	}
-	return nil
 }
 
 // mayTryElsewhere reports whether another server may have room for a call that

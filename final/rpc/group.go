@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ type group struct {
 	members atomic.Pointer[[]*Client] // replaced, never changed
 	next    atomic.Uint32             // where searching begins, so that equals take turns
 	queue   callQueue
+	ended   chan struct{} // closed by close
 
 	mu         sync.Mutex         // no foreign code runs under it
 	servers    map[string]*server // of a Pool's members, by address
@@ -30,6 +32,7 @@ type group struct {
 func (g *group) init(o *clientOptions, members ...*Client) {
 	g.options = o
 	g.queue.limit = o.maxWaiting
+	g.ended = make(chan struct{})
 	g.servers = map[string]*server{}
 	g.members.Store(&members)
 }
@@ -37,7 +40,10 @@ func (g *group) init(o *clientOptions, members ...*Client) {
 // close lets no call begin or wait, and returns the members.
 func (g *group) close() []*Client {
 	g.mu.Lock()
-	g.closed = true
+	if !g.closed {
+		g.closed = true
+		close(g.ended)
+	}
 	g.mu.Unlock()
 	g.queue.dismiss(hopeNone, g.nobodyBut)
 	return *g.members.Swap(&[]*Client{})
@@ -118,15 +124,37 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) boo
 	return mayTryElsewhere(err) && !g.nobodyBut(t.tried)
 }
 
-// nextRound begins another round, after the pause that a server asked for: see
-// [clientOptions.wait].
-func (t *tries) nextRound(ctx context.Context, o *clientOptions) error {
+// nextRound begins another round, after the pause that a server asked for.
+func (g *group) nextRound(ctx context.Context, t *tries) error {
 	refused, pause := t.refused, t.pause
 	t.tried, t.refused = nil, nil
 	if refused == nil {
 		return nil
 	}
-	return o.wait(ctx, pause, refused)
+	return g.rest(ctx, pause, refused)
+}
+
+// rest waits for a server that answered with refused. If that is too long, or ctx
+// or the group ends first, it returns what the call fails with.
+func (g *group) rest(ctx context.Context, pause time.Duration, refused error) error {
+	most := g.options.maxRetryAfter
+	if most <= 0 || pause > most {
+		return refused
+	}
+	pause += rand.N(pause/4 + 1)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+		return refused
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return unrun(contextError(ctx.Err()))
+	case <-g.ended:
+		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
+	}
 }
 
 // take returns a connection that has taken a slot for the call.
@@ -136,7 +164,7 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 			return nil, unrun(contextError(err))
 		}
 		if len(t.tried) > 0 && g.nobodyBut(t.tried) {
-			if err := t.nextRound(ctx, g.options); err != nil {
+			if err := g.nextRound(ctx, t); err != nil {
 				return nil, err
 			}
 		}

@@ -124,6 +124,29 @@ func TestClient_PauseEndsWithItsContext(t *testing.T) {
 	})
 }
 
+func TestCall_PauseEndsWithClose(t *testing.T) {
+	for _, kind := range []string{"pool", "client"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv, came := limited(t, math.MaxInt, "4000")
+				n := newNetwork()
+				n.set("a", srv)
+				c := callers(n)[kind](t)
+				call := c.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil)
+				synctest.Wait()
+				require.Len(t, *came, 1)
+				begun := time.Now()
+				c.Close()
+				err := call.Wait()
+				assert.ErrorIs(t, err, ErrClientClosed)
+				assert.True(t, NeverRan(err))
+				assert.Zero(t, time.Since(begun))
+				c.Close()
+			})
+		})
+	}
+}
+
 // A handler's error has its details, too; the handler has run.
 func TestClient_HandlersWishToWaitIsForIdempotentCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
