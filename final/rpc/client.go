@@ -180,7 +180,7 @@ func mayTryElsewhere(err error) bool {
 // handed to Write.
 func isAttempt(err error) bool {
 	e := toError(err)
-	return e.handed || e.remote || !e.neverRan
+	return e.handed || !e.neverRan
 }
 
 func remote(err error) bool {

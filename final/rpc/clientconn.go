@@ -627,11 +627,12 @@ func (c *clientConn) handleGoAway(f *frame) error {
 			unserved = append(unserved, call)
 		}
 	}
+	leftID := c.leftID
 	c.grantLocked()
 	c.out.mu.Unlock()
 	for _, call := range unserved {
 		if call != abandoned {
-			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, neverRan: true}
+			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.id <= leftID, neverRan: true}
 			call.done <- struct{}{}
 		}
 	}

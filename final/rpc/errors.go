@@ -76,7 +76,7 @@ type Error struct {
 
 	remote   bool  // the peer sent it
 	neverRan bool  // the handler was certainly not started
-	handed   bool  // the request was handed to Write all the same, of a connection that was lost
+	handed   bool  // to Write: it counts as an attempt, even if it never ran
 	cause    error // for Unwrap; does not travel
 }
 

@@ -283,7 +283,7 @@ func appendReason(dst []byte, code Code, text string) []byte {
 // result is an error: an unknown code, or OK, is Unknown.
 func parseError(f *frame) (*Error, error) {
 	in := fields{b: f.payload}
-	e := &Error{remote: true, neverRan: f.flags&flagNeverRan != 0}
+	e := &Error{remote: true, handed: true, neverRan: f.flags&flagNeverRan != 0}
 	e.Code, e.Message = takeReason(&in)
 	if f.flags&flagPairs != 0 {
 		details, err := parsePairs(in.take(in.uint16()), math.MaxInt)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -123,6 +124,35 @@ func startOne(t *testing.T, client *Client, item string) *Pending {
 	go func() { p <- client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: item}, nil) }()
 	synctest.Wait()
 	return <-p
+}
+
+// A call that a go-away refuses before it was handed to Write was no attempt.
+func TestPool_AGoAwayCountsNoAttemptForWhatWasNotWritten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newPeers()
+		leave := make(chan struct{})
+		n.odd["a"] = func(conn net.Conn) {
+			raw := rawOn(t, conn)
+			readHello(conn, maxHello)
+			raw.write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+			<-leave // it reads nothing: the first request is on its way, and the second waits
+			raw.write(appendGoAway(nil, 0, Errorf(Unavailable, "not now")))
+		}
+		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(1))
+		defer pool.Close()
+		first := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
+		synctest.Wait()
+		second := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item2"}, nil)
+		synctest.Wait()
+		invs := shelves(t, n.network, "a")
+		n.mu.Lock()
+		delete(n.odd, "a")
+		n.mu.Unlock()
+		close(leave)
+		assert.ErrorContains(t, first.Wait(), "not now")
+		assert.NoError(t, second.Wait())
+		assert.Equal(t, 1, invs[0].runs("item2"))
+	})
 }
 
 // What never ran is made again elsewhere, and counts as an attempt: it was handed to Write.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -1007,6 +1009,8 @@ func (exitingAs) As(any) bool   { runtime.Goexit(); return false }
 
 // The error of an odd dialer or resolver is told as far as it can be read.
 func TestPool_TellsOddErrors(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
 	for name, odd := range map[string]error{
 		"a nil *Error": typedNil(), "a nil error of the user's": ownTypedNil(), "a panic in Unwrap": panickyUnwrap{},
 		"a panic in As": panickyAs{errors.New("text")}, "Goexit in As": exitingAs{},
