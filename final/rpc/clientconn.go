@@ -269,16 +269,9 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 // appendCall takes the lock for appendCallLocked. It reports whether the caller has
 // to flush, and whether other calls are in flight.
 func (c *clientConn) appendCall(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) (start, busy bool, err error) {
-	returned := false
 	c.out.mu.Lock()
-	defer func() {
-		if !returned && c.codec == Gob {
-			c.gobOut.reset() // a GobEncoder has ended the goroutine
-		}
-		c.out.mu.Unlock()
-	}()
+	defer c.out.mu.Unlock() // also if a GobEncoder ends the goroutine
 	err = c.appendCallLocked(call, head, params, body, flags)
-	returned = true
 	return c.out.startLocked(), c.inFlight > 1, err
 }
 

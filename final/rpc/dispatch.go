@@ -8,10 +8,17 @@ import (
 // outcome is the result of running a call, or its error.
 type outcome struct {
 	result   any
-	body     *buffer // result encoded, by a codec that keeps no state
+	body     *buffer // result encoded
 	flags    uint8   // what body's frame needs
-	err      error
-	returned bool // false: the handler ended its goroutine by runtime.Goexit
+	err      *Error
+	failed   *Error // err, if it is there because the result cannot be sent
+	returned bool   // false: the handler ended its goroutine by runtime.Goexit
+}
+
+// fail puts an error in the place of a result that cannot be sent.
+func (o *outcome) fail(e *Error) {
+	putBuffer(o.body)
+	o.body, o.err, o.failed = nil, e, e
 }
 
 // serveCall runs and answers a call. It is a goroutine's whole life.
@@ -24,11 +31,15 @@ func (c *serverConn) serveCall(call *serverCall) {
 	c.runCall(call, &done)
 }
 
-// runCall is all of a call that is a user's code.
+// runCall is all of a call that is a user's code, but for a GobEncoder.
 func (c *serverConn) runCall(call *serverCall, done *outcome) {
-	done.result, done.err = c.invoke(call)
-	if done.err == nil {
-		done.body, done.flags, done.err = c.encode(call, done.result)
+	result, err := c.invoke(call)
+	if err == nil {
+		done.result = result
+		done.body, done.flags, err = c.encode(call, result)
+	}
+	if err != nil {
+		done.err = toError(err) // not later: its methods must not run under a lock
 	}
 	done.returned = true
 }
@@ -41,21 +52,54 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	}
 	call.end(context.Canceled)
 	c.server.release()
-
-	c.out.mu.Lock()
-	for own && c.out.size >= highWater && c.out.err == nil {
-		c.changed.Wait()
-	}
-	c.releaseLocked() // before the client can know, for it may call again at once
-	failed := c.appendReplyLocked(call.id, done)
-	start, busy := own && c.out.startLocked(), c.running > 0
-	c.out.mu.Unlock()
+	start, busy := c.answer(call, done, own)
 	if start {
 		defer flush(&c.out, busy) // also if the hook below ends this goroutine
 	}
-	if failed != nil {
-		c.server.callFailed(call, failed)
+	if done.failed != nil {
+		c.server.callFailed(call, done.failed)
 	}
+}
+
+// answer appends the reply, also if a GobEncoder, or reading why it failed, ends
+// this goroutine. It reports whether the caller has to flush, and whether other
+// calls are running.
+func (c *serverConn) answer(call *serverCall, done *outcome, own bool) (start, busy bool) {
+	answered := false
+	defer func() {
+		if answered {
+			return
+		}
+		done.fail(errPanicked(call.method))
+		if start, busy, _ := c.appendReply(call, done, own); start {
+			flush(&c.out, busy)
+		}
+	}()
+	start, busy, err := c.appendReply(call, done, own)
+	if err != nil {
+		done.fail(Errorf(Internal, "encode the result: %w", err)) // without the lock: it is a user's
+		start, busy, _ = c.appendReply(call, done, own)
+	}
+	answered = true
+	return start, busy
+}
+
+// appendReply encodes a result, if the codec is gob, and appends the reply. If the
+// result cannot be encoded, it returns why and has appended nothing.
+func (c *serverConn) appendReply(call *serverCall, done *outcome, own bool) (start, busy bool, err error) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	for own && c.out.size >= highWater && c.out.err == nil {
+		c.changed.Wait()
+	}
+	if c.codec == Gob && done.err == nil && done.result != nil {
+		if done.body, done.flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
+			return false, false, err
+		}
+	}
+	c.releaseLocked() // before the client can know, for it may call again at once
+	c.appendReplyLocked(call.id, done)
+	return own && c.out.startLocked(), c.running > 0, nil
 }
 
 // invoke decodes params and runs the handler, panics caught.
@@ -118,31 +162,20 @@ func (c *serverConn) encode(call *serverCall, result any) (body *buffer, flags u
 	return body, flags, nil
 }
 
-// appendReplyLocked appends the one reply to a call. It returns what kept a
-// result from being that reply.
-func (c *serverConn) appendReplyLocked(id uint64, done *outcome) (failed error) {
-	body, flags, err := done.body, done.flags, done.err
-	if c.codec == Gob && err == nil && done.result != nil {
-		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
-			failed = Errorf(Internal, "encode the result: %w", err)
-		}
-	}
+// appendReplyLocked appends the one reply to a call: the result, if the client
+// reads messages of that size, or the error.
+func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
 	size := 0
-	if body != nil {
-		size = len(body.b)
+	if done.body != nil {
+		size = len(done.body.b)
 	}
-	if err == nil && minLength+size > c.maxReply {
-		failed = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
+	if done.err == nil && minLength+size > c.maxReply {
+		done.fail(Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply))
 		c.gobOut.reset()
 	}
-	if failed != nil {
-		err = failed
+	if done.err != nil {
+		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
+		return
 	}
-	if err != nil {
-		putBuffer(body)
-		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, toError(err), c.maxReply) }, nil)
-		return failed
-	}
-	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, flags, id, size) }, body)
-	return nil
+	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.flags, id, size) }, done.body)
 }

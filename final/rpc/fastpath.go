@@ -294,15 +294,19 @@ func (c *serverConn) startInline(call *serverCall, f *frame, body []byte) error 
 // was taken over meanwhile.
 func (c *serverConn) runInline(call *serverCall, turn uint64) (mine bool) {
 	var done outcome
+	replied := false
+	defer func() {
+		if mine && !(done.returned && replied) { // Goexit ends this goroutine, which reads
+			c.finish(errPanicked(call.method))
+		}
+	}()
 	defer func() {
 		mine = c.inline().turn.CompareAndSwap(turn, turn+1)
 		if !mine {
 			c.forget(call)
 		}
 		c.reply(call, &done, !mine)
-		if mine && !done.returned { // Goexit ends this goroutine, which reads
-			c.finish(errPanicked(call.method))
-		}
+		replied = true
 	}()
 	c.runCall(call, &done)
 	return

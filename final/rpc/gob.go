@@ -82,6 +82,7 @@ func (a *appender) Write(p []byte) (int, error) {
 // append encodes v and returns the flags that its frame needs. v is not nil.
 // After an error, a new stream begins.
 func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err error) {
+	err = errExited // unless one of the returns below is reached
 	defer func() {
 		if p := recover(); p != nil {
 			err = newCodecPanic("encoding", v, p)
@@ -112,7 +113,7 @@ func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err err
 
 // reset begins a new stream with the next message, because the last one did not leave.
 func (e *gobEncoder) reset() {
-	e.enc, e.restart = nil, true
+	e.enc, e.out.b, e.restart = nil, nil, true
 }
 
 // releaseLater throws the encoder away once no large message has been encoded for
