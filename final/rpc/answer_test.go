@@ -64,3 +64,29 @@ func TestServer_GoexitOnTheWayToAReplyIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// The methods of an error, of a handler or of a GobEncoder, may need the connection:
+// no lock is held while they run.
+func TestServer_ReadingAnErrorMayMakeACall(t *testing.T) {
+	for kind, opts := range map[string][]MethodOption{"goroutine": nil, "non-blocking": {NonBlocking()}} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv := NewServer(WithCodecs(Gob))
+				defer srv.Close()
+				var client *Client
+				calls := 0
+				read := func() {
+					calls++
+					assert.NoError(t, client.Call(timeout(t, time.Minute), "Test.Give", nil, nil))
+				}
+				require.NoError(t, srv.RegisterFunc("Test.Give", func() (int, error) { return 1, nil }))
+				require.NoError(t, srv.RegisterFunc("Test.Fail", func() error { return hookedError{read} }, opts...))
+				require.NoError(t, srv.RegisterFunc("Test.Encode", func() (failsInGob, error) { return failsInGob{read: read}, nil }))
+				client = pipe(t, srv, WithCodec(Gob))
+				assert.ErrorIs(t, client.Call(timeout(t, time.Minute), "Test.Fail", nil, nil), Unknown)
+				assert.ErrorIs(t, client.Call(timeout(t, time.Minute), "Test.Encode", nil, nil), Internal)
+				assert.Positive(t, calls)
+			})
+		})
+	}
+}
