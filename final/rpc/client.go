@@ -122,7 +122,7 @@ func (c *Client) Close() error {
 // shut is Close for a member.
 func (c *Client) shut() {
 	for _, conn := range c.end() {
-		conn.fail(ErrClientClosed)
+		defer conn.fail(ErrClientClosed) // all of them, also if one ends this goroutine
 	}
 }
 

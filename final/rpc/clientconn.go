@@ -42,7 +42,7 @@ type clientConn struct {
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
-	err         error // why the connection is no more
+	err         *Error // why the connection is no more: what its calls fail with
 	pending     map[uint64]*clientCall
 	greeted     bool   // the hellos are exchanged
 	inFlight    int    // slots taken: pending calls and those about to be
@@ -83,6 +83,8 @@ var abandoned = new(clientCall)
 // newClientConn takes over conn. Nothing happens before start.
 func newClientConn(conn net.Conn, owner *Client) *clientConn {
 	o := &owner.options
+	inline := resumable(conn)
+	conn = guardConn(conn)
 	c := &clientConn{
 		owner:   owner,
 		options: o,
@@ -95,7 +97,7 @@ func newClientConn(conn net.Conn, owner *Client) *clientConn {
 		events:  connEvents{observer: o.observer},
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn)}
+	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
 	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
 	c.out.taken = func() { c.leftID = c.lastID }
 	c.out.room = c.grantLocked
@@ -114,6 +116,10 @@ func (c *clientConn) start() {
 func (c *clientConn) run() {
 	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
+	if refused := (*Error)(nil); errors.As(err, &refused) && refused.neverRan {
+		c.lose(refused)
+		return
+	}
 	if err != nil {
 		c.fail(err)
 		return
@@ -171,6 +177,7 @@ func (c *clientConn) hello() (serverHello, error) {
 		var coded *Error
 		switch {
 		case errors.As(err, &coded):
+			coded = coded.clone() // it may be a user's
 		case errors.Is(err, errVersion):
 			coded = Errorf(Unimplemented, "%w", err)
 		default:
@@ -379,14 +386,13 @@ func (c *clientConn) usableLocked() error {
 
 // unusable says why no call can be made. Callers hold out.mu.
 func (c *clientConn) unusable() *Error {
-	var refused *Error
 	switch {
-	case errors.As(c.err, &refused) && refused.neverRan: // in the hello
-		return refused
-	case c.err != nil:
-		return unrun(lostError(c.err))
+	case c.err == nil:
+		return unrun(Errorf(Unavailable, "the server is going away"))
+	case c.err.neverRan: // refused in the hello
+		return c.err
 	}
-	return unrun(Errorf(Unavailable, "the server is going away"))
+	return unrun(c.err.clone())
 }
 
 // contextError makes the error of a context the error of a call.
@@ -542,11 +548,13 @@ func (c *clientConn) handleReply(f *frame) error {
 // decoderExited ends the connection, and then a call whose reply's decoder has
 // ended the goroutine that reads: no new call may begin on it.
 func (c *clientConn) decoderExited(call *clientCall) {
+	defer func() {
+		if call != abandoned {
+			call.result.err = Errorf(Internal, "decode the reply: %w", errExited)
+			call.done <- struct{}{}
+		}
+	}()
 	c.fail(errExited)
-	if call != abandoned {
-		call.result.err = Errorf(Internal, "decode the reply: %w", errExited)
-		call.done <- struct{}{}
-	}
 }
 
 // claim takes a call out of pending: from then on it is the claimer's to end.
@@ -647,48 +655,60 @@ func (c *clientConn) stopCalls() {
 	}
 }
 
-// fail ends the connection, once. Calls that were not handed to Write never ran, nor
-// did those of which Write says that it has not taken all.
+// fail ends the connection, once, because of err, which may be a user's: it is not
+// read under the lock.
 func (c *clientConn) fail(err error) {
+	if errors.Is(err, ErrClientClosed) {
+		c.lose(Errorf(Canceled, "%w", err))
+		return
+	}
+	c.lose(lostError(err))
+}
+
+func lostError(err error) *Error { return Errorf(Unavailable, "connection lost: %w", err) }
+
+// lose ends the connection, once. Its calls fail with lost, and learn that first: the
+// connection and the observer may be a user's, and take their time.
+func (c *clientConn) lose(lost *Error) {
 	c.out.mu.Lock()
 	if c.err == nil {
-		c.err = err // first: the calls that wait are told why
+		c.err = lost // first: the calls that wait are told why
 	}
 	c.out.mu.Unlock()
 	c.stopCalls()
-	c.out.mu.Lock()
-	if c.pending == nil {
-		c.out.mu.Unlock()
+	if !c.endCalls() {
 		return
 	}
-	calls, leftID := c.pending, c.leftID
+	close(c.ended)
+	c.owner.gone(c)
+	defer c.events.closed()
+	c.conn.Close()
+}
+
+// endCalls ends the calls in flight, once. Those that were not handed to Write never
+// ran, nor did those of which Write says that it has not taken all.
+func (c *clientConn) endCalls() (first bool) {
+	c.out.mu.Lock()
+	calls, leftID, lost := c.pending, c.leftID, c.err
 	sent, known := c.out.sentLocked()
+	if calls == nil {
+		c.out.mu.Unlock()
+		return false
+	}
 	c.pending = nil
-	c.out.stopLocked(err)
+	c.out.stopLocked(lost)
 	c.stopKeepaliveLocked()
 	c.gobOut.end()
 	c.readyLocked()
 	c.out.mu.Unlock()
-	c.conn.Close()
-	close(c.ended)
-	c.owner.gone(c)
-	defer func() { // also if the observer ends this goroutine
-		for id, call := range calls {
-			if call != abandoned {
-				lost := lostError(err)
-				lost.handed = id <= leftID
-				lost.neverRan = !lost.handed || known && call.end > sent
-				call.result.err = lost
-				call.done <- struct{}{}
-			}
+	for id, call := range calls {
+		if call != abandoned {
+			e := lost.clone()
+			e.handed = id <= leftID
+			e.neverRan = !e.handed || known && call.end > sent
+			call.result.err = e
+			call.done <- struct{}{}
 		}
-	}()
-	c.events.closed()
-}
-
-func lostError(err error) *Error {
-	if errors.Is(err, ErrClientClosed) {
-		return Errorf(Canceled, "%w", err)
 	}
-	return Errorf(Unavailable, "connection lost: %w", err)
+	return true
 }

@@ -196,11 +196,13 @@ func (c *clientConn) readOwn(ctx context.Context, call *clientCall) {
 	}
 	exited := true
 	defer func() {
+		c.in.hurry = time.Time{}
+		c.leaveRole(readerCaller)
+	}()
+	defer func() {
 		if exited {
 			c.fail(errExited)
 		}
-		c.in.hurry = time.Time{}
-		c.leaveRole(readerCaller)
 	}()
 	for len(call.done) == 0 {
 		f, err := c.in.next()

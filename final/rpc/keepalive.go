@@ -24,7 +24,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 		c.out.mu.Lock()
 		defer c.out.mu.Unlock()
 		if c.err != nil {
-			return lostError(c.err)
+			return c.err
 		}
 		return nil
 	case <-ctx.Done():

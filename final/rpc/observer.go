@@ -56,8 +56,8 @@ func guardObserver(obs ConnObserver, f func(ConnObserver)) {
 }
 
 // connEvents tells an observer that a connection was opened and, after that, that
-// it was closed. The connection goes on while the observer is busy for long: it
-// may have made a call, which needs this connection.
+// it was closed. The connection, and the calls that it had, go on while the observer
+// is busy for long: it may have made a call, which needs this connection, or another.
 type connEvents struct {
 	observer ConnObserver
 	state    atomic.Uint32
@@ -69,31 +69,38 @@ const (
 	closedMeanwhile // ConnClosed waits for ConnOpened to return
 )
 
-// patience is for how long a connection waits for its observer.
-const patience = 10 * time.Millisecond
+// observerGrace is for how long a connection waits for its observer.
+const observerGrace = 10 * time.Millisecond
 
 func (e *connEvents) opened() {
 	if e.observer == nil {
 		return
 	}
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
+	tell(func() {
 		e.observer.ConnOpened()
 		if !e.state.CompareAndSwap(observerNotTold, toldOpened) {
 			e.observer.ConnClosed()
 		}
-	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-told:
-	case <-timer.C:
-	}
+	})
 }
 
 func (e *connEvents) closed() {
 	if e.observer != nil && !e.state.CompareAndSwap(observerNotTold, closedMeanwhile) {
-		e.observer.ConnClosed()
+		tell(e.observer.ConnClosed)
+	}
+}
+
+// tell calls f in a goroutine of its own, and waits for it, but not for long.
+func tell(f func()) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		f()
+	}()
+	timer := time.NewTimer(observerGrace)
+	defer timer.Stop()
+	select {
+	case <-told:
+	case <-timer.C:
 	}
 }

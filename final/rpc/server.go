@@ -261,8 +261,8 @@ func (s *Server) serveConn(c *serverConn) {
 		delete(s.conns, c)
 		s.mu.Unlock()
 	}()
+	defer c.conn.Close() // also if a user's code ends this goroutine
 	if obs := s.options.observer; obs != nil {
-		defer c.conn.Close() // if ConnOpened ends this goroutine
 		obs.ConnOpened()
 		defer obs.ConnClosed()
 	}

@@ -46,6 +46,8 @@ type serverConn struct {
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
 	o := &s.options
+	inline := resumable(conn)
+	conn = guardConn(conn)
 	c := &serverConn{
 		server:   s,
 		conn:     conn,
@@ -57,7 +59,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		conn: conn, limit: o.maxMessage, observer: o.observer,
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn)}
+	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
 	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
 	c.out.room = func() { c.changed.Broadcast() }
 	c.changed = sync.NewCond(&c.out.mu)
@@ -152,15 +154,21 @@ func refusal(err error) *serverHello {
 
 // shakeHands does TLS's handshake, if the connection is one, under the deadline that is set.
 func (c *serverConn) shakeHands() error {
-	secure, ok := c.conn.(interface{ HandshakeContext(context.Context) error })
+	user, ok := c.conn.(userConn)
 	if !ok {
 		return nil
 	}
-	if err := secure.HandshakeContext(context.Background()); err != nil {
-		return err
+	secure, ok := user.Conn.(interface{ HandshakeContext(context.Context) error })
+	if !ok {
+		return nil
 	}
-	c.peer.setTLS(c.conn)
-	return nil
+	err := errors.New("a function of the tls.Config panicked")
+	c.server.guard(context.Background(), func() {
+		if err = secure.HandshakeContext(context.Background()); err == nil {
+			c.peer.setTLS(user.Conn)
+		}
+	})
+	return err
 }
 
 // accept takes what the client's hello asks for, and answers that.

@@ -49,7 +49,7 @@ func (c *clientConn) grantLocked() {
 	c.noteRoomLocked()
 	if c.over.Load() && c.inFlight == 0 && c.err == nil {
 		c.err = errDrained
-		go c.fail(errDrained)
+		go c.lose(errDrained)
 	}
 }
 
@@ -74,4 +74,4 @@ func (c *clientConn) noteRoomLocked() {
 	}
 }
 
-var errDrained = errors.New("the server went away")
+var errDrained = lostError(errors.New("the server went away"))

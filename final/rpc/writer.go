@@ -19,7 +19,7 @@ const largeBody = 8 << 10
 // way, the next one grows. No goroutine holds mu during a write, so appending
 // never waits for one.
 type writer struct {
-	conn     net.Conn
+	conn     net.Conn      // guarded: see guardConn
 	timeout  time.Duration // of one write
 	observer ConnObserver  // may be nil
 	inline   bool          // a write that ran into a deadline can go on later
@@ -229,24 +229,14 @@ func (w *writer) exited() {
 	}
 }
 
-// writeRest trusts a user's connection as little as it can: without an error all
-// is written, whatever number Write returns.
+// writeRest writes what is left of the batch, and leaves what is still left then.
 func (w *writer) writeRest() (written int, err error) {
-	size := 0
-	for _, part := range w.rest {
-		size += len(part)
-	}
 	if len(w.rest) > 1 {
-		var n int64
-		n, err = w.rest.WriteTo(w.conn)
-		written = int(n)
-	} else if written, err = w.conn.Write(w.rest[0]); err != nil {
-		written = max(0, min(written, size))
-		w.rest[0] = w.rest[0][written:]
+		n, err := w.rest.WriteTo(w.conn)
+		return int(n), err
 	}
-	if err == nil {
-		return size, nil
-	}
+	written, err = w.conn.Write(w.rest[0])
+	w.rest[0] = w.rest[0][written:]
 	return written, err
 }
 

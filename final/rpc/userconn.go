@@ -1,0 +1,90 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+)
+
+// userConn is a connection of a user's: from NewClient, ServeConn, a dialer or a
+// listener, or from crypto/tls, which calls a user's functions. It returns only what
+// net.Conn promises: a panic is an error, a number of bytes is one that there can be,
+// and an error can be read.
+type userConn struct{ net.Conn }
+
+// guardConn returns conn, with its methods guarded if they can be a user's.
+func guardConn(conn net.Conn) net.Conn {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return conn // which writes several slices with one system call
+	}
+	return userConn{conn}
+}
+
+// Read implements net.Conn.
+func (c userConn) Read(p []byte) (n int, err error) {
+	defer c.guard(&err)
+	n, err = c.Conn.Read(p)
+	return max(0, min(n, len(p))), err
+}
+
+// Write implements net.Conn. Without an error it has written all, whatever number
+// the user's Write returns. With an error and a number that there cannot be, or after
+// a panic, it is not known what was written: it may have been all.
+func (c userConn) Write(p []byte) (n int, err error) {
+	defer c.guard(&err)
+	n = len(p)
+	if written, failed := c.Conn.Write(p); failed != nil {
+		if 0 <= written && written < n {
+			n = written
+		}
+		err = failed
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c userConn) Close() (err error) {
+	defer c.guard(&err)
+	return c.Conn.Close()
+}
+
+// CloseWrite ends the sending direction, if the connection can do that.
+func (c userConn) CloseWrite() (err error) {
+	defer c.guard(&err)
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// SetDeadline implements net.Conn.
+func (c userConn) SetDeadline(when time.Time) (err error) {
+	defer c.guard(&err)
+	return c.Conn.SetDeadline(when)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c userConn) SetReadDeadline(when time.Time) (err error) {
+	defer c.guard(&err)
+	return c.Conn.SetReadDeadline(when)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c userConn) SetWriteDeadline(when time.Time) (err error) {
+	defer c.guard(&err)
+	return c.Conn.SetWriteDeadline(when)
+}
+
+// guard is deferred. It makes a panic an error, and an error one that can be read.
+func (c userConn) guard(err *error) {
+	if p := recover(); p != nil {
+		printPanic(fmt.Sprintf("in the connection %T", c.Conn), p, debug.Stack())
+		*err = errors.New("the connection panicked")
+	}
+	if *err != nil {
+		_, *err = soundError(*err)
+	}
+}
