@@ -60,11 +60,12 @@ type clientConn struct {
 // clientCall is a call in flight. The caller owns it, except for result, which
 // whoever takes it out of pending writes before the one send on done.
 type clientCall struct {
-	id     uint64
-	end    uint64 // of its frame, in all that was appended
-	reply  any
-	result callResult
-	done   chan struct{} // capacity 1
+	id       uint64
+	end      uint64 // of its frame, in all that was appended
+	reply    any
+	deadline time.Time // zero: none
+	result   callResult
+	done     chan struct{} // capacity 1
 }
 
 // callResult is a call's outcome: err, or a body to decode. gob's bodies are
@@ -262,6 +263,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	call := c.owner.records.Get().(*clientCall)
 	call.reply = reply
 	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
+	call.deadline = head.deadline
 	start, busy, err := c.appendCall(call, &head, params, body, flags)
 	sent = err == nil
 	if start {

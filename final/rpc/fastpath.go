@@ -161,7 +161,7 @@ func (c *clientConn) readSoon() {
 // not for long: then it waits like the others.
 func (c *clientConn) awaitReading(ctx context.Context, call *clientCall) error {
 	if c.out.inline && c.takeRole(call) {
-		c.readOwn(ctx, call)
+		c.readOwn(call)
 	}
 	return c.await(ctx, call)
 }
@@ -185,11 +185,11 @@ func (c *clientConn) takeRole(call *clientCall) bool {
 
 // readOwn reads until the call's reply has come or its time is up. A frame that
 // has come in part by then stays in the reader.
-func (c *clientConn) readOwn(ctx context.Context, call *clientCall) {
+func (c *clientConn) readOwn(call *clientCall) {
 	now := time.Now()
 	c.in.hurry = now.Add(2 * briefly)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(c.in.hurry) {
-		c.in.hurry = deadline
+	if !call.deadline.IsZero() && call.deadline.Before(c.in.hurry) {
+		c.in.hurry = call.deadline
 	}
 	if c.in.armed.Before(now.Add(briefly)) {
 		c.in.armed = time.Time{} // the deadline that is set comes too soon: set one that serves many calls

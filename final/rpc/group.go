@@ -208,7 +208,7 @@ func (g *group) nobodyBut(tried []*Client) bool {
 // wait waits until w is out of the queue. The call's deadline bounds that; without
 // one, WithMaxWait does.
 func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
-	begun := time.Now()
+	begun, ended := time.Now(), ctx.Done()
 	timeUp, stop := g.patience(ctx, t, w)
 	defer stop()
 	if !g.queue.push(w) {
@@ -216,11 +216,16 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	}
 	g.serve() // after the push: who frees a slot from now on sees it
 	g.queue.reconsider(w, g.hope(), g.nobodyBut)
-	out := g.queue.await(ctx, w, timeUp)
+	out := g.queue.await(w, ended, timeUp)
 	t.waited += time.Since(begun)
-	switch err := ctx.Err(); {
+	err := errors.New("the context ended the goroutine")
+	defer func() {
+		if err != nil {
+			g.giveBack(w)
+		}
+	}()
+	switch err = ctx.Err(); {
 	case err != nil:
-		g.giveBack(w)
 		g.blame(begun, err)
 		return g.gaveUp(err)
 	case !out:

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"container/list"
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -148,12 +147,12 @@ func (w *waitingCall) inVain(most hope, nobodyFor func(tried []*Client) bool) bo
 	return true
 }
 
-// await waits until w is taken out, ctx ends or the time is up, which is nil for
-// no bound. It returns false if w has no outcome.
-func (q *callQueue) await(ctx context.Context, w *waitingCall, timeUp <-chan struct{}) bool {
+// await waits until w is taken out, its context has ended or the time is up, which is
+// nil for no bound. It returns false if w has no outcome.
+func (q *callQueue) await(w *waitingCall, ended, timeUp <-chan struct{}) bool {
 	select {
 	case <-w.done:
-	case <-ctx.Done():
+	case <-ended:
 	case <-timeUp:
 	}
 	if q.remove(w) {
