@@ -91,6 +91,15 @@ func (c *serverConn) forget(call *serverCall) {
 	c.mu.Unlock()
 }
 
+// shrinkCalls gives back the memory of a map that many calls have made large.
+func (c *serverConn) shrinkCalls() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) == 0 {
+		c.calls = map[uint64]*serverCall{}
+	}
+}
+
 // begin counts a request. It returns false if nothing is to be done for it.
 func (c *serverConn) begin(id uint64) (bool, error) {
 	c.out.mu.Lock()

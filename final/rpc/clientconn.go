@@ -98,6 +98,7 @@ func newClientConn(conn net.Conn, owner *Client) *clientConn {
 		events:  connEvents{observer: o.observer},
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
+	c.in.shrunk = c.shrinkPending
 	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
 	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
 	c.out.taken = func() { c.leftID = c.lastID }
@@ -557,6 +558,15 @@ func (c *clientConn) decoderExited(call *clientCall) {
 		}
 	}()
 	c.fail(errExited)
+}
+
+// shrinkPending gives back the memory of a map that many calls have made large.
+func (c *clientConn) shrinkPending() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if c.pending != nil && len(c.pending) == 0 {
+		c.pending = map[uint64]*clientCall{}
+	}
 }
 
 // claim takes a call out of pending: from then on it is the claimer's to end.

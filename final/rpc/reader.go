@@ -44,6 +44,7 @@ type frameReader struct {
 	frameTimeout time.Duration // from a frame's first byte to its last; 0: any
 	idleTimeout  time.Duration // without a byte between frames; 0: any
 	observer     ConnObserver  // may be nil
+	shrunk       func()        // called when shrink has given back memory, for other memory; may be nil
 
 	buf        []byte
 	start, end int // what has come and was not handed out yet: buf[start:end]
@@ -304,6 +305,9 @@ func (r *frameReader) shrink() {
 		r.buf, r.start, r.end = nil, 0, 0
 		r.frame = frame{}
 		r.lastLarge = 0
+		if r.shrunk != nil {
+			r.shrunk()
+		}
 	}
 }
 

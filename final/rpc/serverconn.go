@@ -59,6 +59,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		conn: conn, limit: o.maxMessage, observer: o.observer,
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
+	c.in.shrunk = c.shrinkCalls
 	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
 	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
 	c.out.room = func() { c.changed.Broadcast() }
