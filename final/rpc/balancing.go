@@ -10,13 +10,13 @@ const (
 	// LeastInFlight takes the connection with the fewest calls of this pool in
 	// flight, so that a slow server gets less. It looks at every connection.
 	LeastInFlight Balancing = iota
-	// TwoChoices takes two connections at random and of these the one with fewer
+	// TwoChoices picks two connections at random, and takes the one with fewer
 	// calls in flight. It is nearly as fair, costs the same for any number of
 	// servers, and does not send all clients to the same idle server at once.
 	// (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, 1996.)
 	TwoChoices
-	// RoundRobin takes one connection after the other, however busy they are: the
-	// same number of calls for each server, for calls that all cost the same.
+	// RoundRobin takes the connections in turn, however busy they are. Each server
+	// gets the same number of calls, which suits calls that all cost the same.
 	RoundRobin
 )
 

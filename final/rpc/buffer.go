@@ -15,7 +15,7 @@ const (
 	minBufferBits = 9  // 512 bytes
 	maxBufferBits = 22 // 4 MiB; larger ones are left to the garbage collector
 
-	// Large buffers cost much to allocate, because they come zeroed, and calls
+	// Large buffers cost much to allocate, because Go zeroes them, and calls
 	// with large bodies make the garbage collector, which empties a sync.Pool,
 	// run often. So some of them are kept for good.
 	keptBufferBits = 14      // from 16 KiB
@@ -47,7 +47,7 @@ func getBuffer(size int) *buffer {
 	return &buffer{b: make([]byte, 0, 1<<class)}
 }
 
-// putBuffer takes back a buffer that nobody uses any more. nil is fine.
+// putBuffer takes back a buffer that is no longer in use. b may be nil.
 func putBuffer(b *buffer) {
 	if b == nil || cap(b.b) < 1<<minBufferBits {
 		return

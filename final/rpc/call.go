@@ -10,8 +10,8 @@ import (
 // context of its handler. It is not used again for another call: a handler may
 // keep its context for longer than it runs.
 //
-// The channel and the timer are made when somebody asks for Done. A handler
-// that does not costs neither.
+// The channel and the timer are made when Done is first called. A handler that
+// never calls it costs neither.
 type serverCall struct {
 	id       uint64
 	method   *method

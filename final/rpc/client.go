@@ -38,12 +38,12 @@ type Client struct {
 	life     context.Context
 }
 
-// Dial connects to a server at "host:port" or "unix:path", says hello under ctx
-// and returns. It tries once: a server that is not there yet is better called
-// through a [Pool], which connects when first needed. A connection that is lost
-// later is made again, with backoff, by the calls that need one: see [WithMaxWait]. An
-// address that cannot be parsed is InvalidArgument; a name that is not found is
-// Unavailable.
+// Dial connects to a server at "host:port" or "unix:path", says hello, and
+// returns. ctx bounds Dial alone, not the life of the Client. Dial tries once;
+// if the server may not be running yet, use a [Pool], which connects when first
+// needed. When the connection is lost later, the next call makes a new one,
+// with backoff: see [WithMaxWait]. Its errors are *[Error]: InvalidArgument for
+// an address that cannot be parsed, Unavailable for a name that is not found.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o, err := newClientOptions(opts)
 	if err != nil {
@@ -58,10 +58,11 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 	return c, nil
 }
 
-// NewClient makes calls over conn, which it owns from now on. The hello is said
-// in the background. When conn is lost, calls fail with Unavailable. It panics if
-// conn is nil or an option makes no sense (see [ClientOption]), WithTLS among
-// them: give it a tls.Client(conn, cfg) instead.
+// NewClient makes calls over conn, which belongs to the Client from then on. It
+// says hello in the background. When conn is lost, calls fail with Unavailable:
+// a Client over a given connection does not reconnect. It panics if conn is nil
+// or an option makes no sense: see [ClientOption]. For TLS, give it a
+// tls.Client(conn, cfg); it refuses WithTLS.
 func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 	o, err := newClientOptions(opts)
 	switch {
@@ -93,16 +94,20 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 	return c.caller.Call(ctx, method, params, reply)
 }
 
-// Go starts a call and returns once params are encoded, so that they may be
-// changed. The reply must not be touched before the call is done. Interceptors
-// get a copy of params. Where a type cannot be copied, neither as memory nor by
-// encoding and decoding it, they get params themselves, which they may then see
-// changed; what is sent is what Go has encoded.
+// Go starts a call and returns once params are encoded, so the caller may
+// change them from then on. The caller must not touch reply before the call is
+// done. All errors, also of encoding, are in [Pending.Wait].
+//
+// Interceptors get a copy of params. Some types can be copied neither as memory
+// nor by encoding and decoding. For those, interceptors get params themselves,
+// and may see later changes; the client sends what Go has encoded.
 func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
 	return start(ctx, c.caller, &c.options, method, params, reply)
 }
 
-// Ping asks the server for a pong and waits for it.
+// Ping sends the server a ping and waits for the pong, until ctx ends. Without
+// a connection it first waits for one, as a call does. Its error is an
+// *[Error].
 func (c *Client) Ping(ctx context.Context) error {
 	conn, err := c.connected(ctx, false)
 	if err != nil {
@@ -111,8 +116,8 @@ func (c *Client) Ping(ctx context.Context) error {
 	return conn.ping(ctx)
 }
 
-// Close fails the calls in flight with an error that is [ErrClientClosed] and
-// closes the connection. It may be called again.
+// Close fails the calls in flight with an error that wraps [ErrClientClosed],
+// and closes the connection. It returns nil, and may be called again.
 func (c *Client) Close() error {
 	c.group.close()
 	c.shut()

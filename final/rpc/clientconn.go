@@ -57,8 +57,8 @@ type clientConn struct {
 	keepalive   *time.Timer
 }
 
-// clientCall is a call in flight. The caller owns it, except for result, which
-// whoever takes it out of pending writes before the one send on done.
+// clientCall is a call in flight. The caller owns it, except for result: the
+// goroutine that takes the call out of pending writes it before it sends on done.
 type clientCall struct {
 	id       uint64
 	end      uint64 // of its frame, in all that was appended
@@ -77,7 +77,7 @@ type callResult struct {
 	room int    // data is compressed, of at most so many bytes; 0: it is not
 }
 
-// abandoned stands in pending for a call whose caller has left. It keeps the
+// abandoned takes the place in pending of a call whose caller has left. It keeps the
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
@@ -201,7 +201,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 		return err
 	}
 	if err := clientAwait(c, ctx, call); err != nil {
-		return err // the record stays with whoever claims it, if anyone
+		return err // the goroutine that claims the call, if one does, keeps the record
 	}
 	result := call.result
 	call.result, call.reply = callResult{}, nil
@@ -505,7 +505,7 @@ func (c *clientConn) control(head func([]byte) []byte) {
 	}
 }
 
-// handleReply gives a reply to its caller, or to nobody.
+// handleReply gives a reply to its caller, or drops it.
 func (c *clientConn) handleReply(f *frame) error {
 	var failure *Error
 	if f.kind == kindError {

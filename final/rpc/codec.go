@@ -8,25 +8,26 @@ import (
 	"sync"
 )
 
-// Codec turns values into bytes and back. One is chosen per connection, by the
-// client's [WithCodec]; its name travels in the hello. A Codec is used by many
-// goroutines at once and must not remember anything between messages; what
-// gob remembers, [Gob] keeps per connection.
+// Codec turns values into bytes and back. The client chooses one per
+// connection, by [WithCodec]; its name travels in the hello. A Codec is used by
+// many goroutines at once, and must not remember anything between messages.
+// [Gob] is the exception: the connection keeps its state.
 type Codec interface {
 	// Name is what the hello carries: 1 to 32 bytes of a-z, 0-9 and '-'.
 	Name() string
 	// Append appends the encoding of v to dst and returns the longer slice.
-	// It must not keep v. v is not nil: no value is no bytes.
+	// It must not keep v. It is not called with a nil v, which is sent as no bytes.
 	Append(dst []byte, v any) ([]byte, error)
 	// Decode decodes data into v, a pointer. It must not keep data, which is
-	// used again as soon as Decode returns. No bytes mean the zero value or
-	// no value: a codec may leave *v as it is.
+	// used again as soon as Decode returns. Empty data stand for the zero value,
+	// which *v has already: a codec may leave it as it is.
 	Decode(data []byte, v any) error
 }
 
-// JSON is encoding/json without HTML escaping: the codec to debug with, and the
-// one that other languages have. It is the default. Protobuf messages, also within
-// structs, slices, maps and interfaces, are done as protobuf defines: see [Messages].
+// JSON is encoding/json without HTML escaping. It is the default codec, the one
+// to debug with, and the one that other languages have. Protobuf messages, also
+// within structs, slices, maps and interfaces, get the JSON that protobuf
+// defines: see [Messages].
 var JSON Codec = jsonCodec{}
 
 type jsonCodec struct{}

@@ -17,7 +17,7 @@ import (
 // hello. Peers that do not know it see a pair, or a text, that they do not look at.
 //
 // gob is left out: its bodies are encoded under the connection's lock and decoded
-// by its reader, where compressing would hold up every other call.
+// by its reader, where compressing would delay every other call.
 const (
 	reservedKeys   = "rpc."            // what the protocol's own keys in a hello begin with
 	compressionKey = "rpc.compression" // its value: what the client knows, with commas between

@@ -24,28 +24,30 @@
 //
 // # What can be relied on
 //
-// A reply reaches its caller or nobody: once Call has returned, reply and params
-// are the caller's again. A call ends when its context does, wherever it is by
-// then: waiting for a connection, for a slot, to be written, for its reply. The
-// handler's context ends with it.
+// Once Call has returned, reply and params belong to the caller again: a reply
+// that arrives later is dropped. A call ends when its context does, even if it
+// still waits for a connection, for a slot, to be written, or for its reply.
+// The handler's context ends with it.
 //
-// A call runs at most once, unless [WithIdempotent] allows more. What certainly
-// never ran is tried again: because there was no connection, because the server
-// refused it or went away first. [NeverRan] reports whether a failed call is known
-// not to have run. A server that refuses a call for now can say for how long: see
-// [RetryAfter].
+// A call runs at most once, unless [WithIdempotent] allows more. The client
+// sends a call again if it failed with Unavailable and certainly never ran: the
+// server refused it, or went away first. [NeverRan] reports whether a failed
+// call is known not to have run. A server that refuses a call for now can say
+// when to try again: see [RetryAfter].
 //
 // A server answers every request once, a cancelled one too, when its handler
-// returns: Go cannot stop a goroutine, so a handler that does not look at its
-// context keeps its place, and its client's slot, until then.
+// returns. Go cannot stop a goroutine: a handler that does not check its
+// context keeps its place, and its client's slot, until it returns.
 //
-// Whatever a peer sends, memory and goroutines stay within the bounds that the
-// options set, except with [Gob], which is for trusted peers. Reading a connection
-// waits for no peer to read and for little of your code: Authorize hooks, what
-// decodes gob, and [NonBlocking] methods. Cancels and pings are seen while other
-// handlers hang and clients do not read.
+// Whatever a peer sends, memory and goroutines stay within the limits that the
+// options set, except with [Gob], which is for trusted peers. The goroutine
+// that reads a connection waits for no peer, and runs little of your code:
+// Authorize hooks, observers, callbacks for errors, gob decoders and
+// [NonBlocking] methods. It sees cancels and pings even while other handlers
+// hang and clients do not read.
 //
-// The package logs nothing but panics of your code, which [WithPanicHandler] takes
-// over; [WithErrorHandler] is told why connections were closed. The wire format is
-// in PROTOCOL.md, beside this package's folder.
+// The package logs only panics of your code; on a server, callbacks of
+// [WithPanicHandler] get them instead. Callbacks of [WithErrorHandler] get the
+// reason why a connection was closed. The wire format is in PROTOCOL.md, beside
+// this package's folder.
 package rpc

@@ -16,11 +16,11 @@ func (c *serverConn) goAway(reason error) {
 	switch {
 	case errors.As(reason, &coded):
 	case errors.Is(reason, errIdle):
-		coded = Errorf(Unavailable, "idle for too long")
+		coded = Errorf(Unavailable, "idle timeout: nothing received for %v", c.in.idleTimeout)
 	case errors.Is(reason, errGobStream):
 		coded = Errorf(InvalidArgument, "%w", reason)
 	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrClosedPipe):
-		return // nobody is there to be told
+		return // the client is gone
 	case errors.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
 		coded = errProtocol("the connection ended within a frame")
 	default:
@@ -52,7 +52,7 @@ func (c *serverConn) awaitQuiet(quiet func() bool) {
 	}
 }
 
-// linger ends the sending side and reads what still comes, for a while.
+// linger ends the sending side and reads what still arrives, for lingerTime.
 func (c *serverConn) linger() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()

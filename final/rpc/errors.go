@@ -67,8 +67,8 @@ var (
 	ErrClientClosed = errors.New("rpc: client closed")
 )
 
-// Error is what Call returns for every failure and what a handler returns to
-// choose the code that its caller sees. It is immutable once returned.
+// Error is what Call returns for every failure. A handler returns one to choose
+// the code that its caller sees. It must not be changed once it is returned.
 type Error struct {
 	Code    Code
 	Message string            // one line of UTF-8
@@ -80,8 +80,9 @@ type Error struct {
 	cause    error // for Unwrap; does not travel
 }
 
-// Errorf returns an Error with a formatted message. All that %w wraps is found by
-// errors.Is and errors.As on this side of the wire; only code and text travel.
+// Errorf returns an Error with a formatted message. errors.Is and errors.As
+// find what %w wraps on this side of the wire; only code and text travel. With
+// OK as its code, the Error counts as Unknown.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	cause := errors.Unwrap(err)
@@ -91,8 +92,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: err.Error(), cause: cause}
 }
 
-// code returns e's code. An error whose code is OK, or none of those above, is a
-// slip in somebody's code, and must not count as success.
+// code returns e's code. An error whose code is OK, or none of those above, is
+// a mistake in a user's code, and must not count as success.
 func (e *Error) code() Code {
 	switch {
 	case e == nil:
@@ -127,7 +128,8 @@ func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// Is matches a Code, and context's errors by theirs.
+// Is reports whether target is e's Code, or the error of package context that
+// belongs to it.
 func (e *Error) Is(target error) bool {
 	switch {
 	case e == nil:
@@ -141,13 +143,15 @@ func (e *Error) Is(target error) bool {
 	return ok && code == e.code()
 }
 
-// Remote reports whether the peer sent this error, rather than this side
-// having made it (no connection, deadline passed, a value that cannot be encoded).
+// Remote reports whether the peer sent this error. Other errors were made on
+// this side: no connection, a deadline that passed, a value that cannot be
+// encoded.
 func (e *Error) Remote() bool { return e != nil && e.remote }
 
-// NeverRan reports whether the call that failed with err was certainly not
-// started by any server, so that repeating it cannot do anything twice. That is
-// known, among others, of a request that the connection's Write has not taken whole.
+// NeverRan reports whether no server has started the call that failed with err,
+// so that repeating it cannot do anything twice. It is false for nil, and when
+// that is not known. One case of many: the connection did not accept the whole
+// request.
 func NeverRan(err error) bool {
 	if err == nil {
 		return false // without the allocation that e costs
@@ -155,16 +159,16 @@ func NeverRan(err error) bool {
 	return toError(err).neverRan
 }
 
-// RetryAfterDetail is the key in [Error.Details] under which a server says in how
-// many milliseconds the call may succeed, as a decimal number: "1500". It goes
-// with ResourceExhausted and Unavailable.
+// RetryAfterDetail is the key in [Error.Details] for the pause that a server
+// asks for, in milliseconds, as a decimal number: "1500". It goes with
+// ResourceExhausted and Unavailable.
 const RetryAfterDetail = "retry-after-ms"
 
 // longestPause is as good as never, and leaves room to add to it.
 const longestPause = 100 * 365 * 24 * time.Hour
 
-// RetryAfter returns how long the server asks to wait before the call that
-// failed with err is made again. It returns false if the server does not say.
+// RetryAfter returns the pause that the server asks for before the call that
+// failed with err is made again. It returns false if the server asks for none.
 func RetryAfter(err error) (time.Duration, bool) {
 	if err == nil {
 		return 0, false // without the allocation that e costs
@@ -177,11 +181,11 @@ func RetryAfter(err error) (time.Duration, bool) {
 	return time.Duration(min(ms, uint64(longestPause/time.Millisecond))) * time.Millisecond, true
 }
 
-// CodeOf returns the code that err carries: OK for nil, that of an Error or a
-// Code anywhere in its chain, Canceled and DeadlineExceeded for context's
-// errors, else Unknown. It is OK for nil alone: an Error without a code, and OK
-// itself as an error, are Unknown. A nil *Error in an error, and an error whose
-// methods panic, are Internal.
+// CodeOf returns the code of err: OK for nil, that of an Error or a Code
+// anywhere in its chain, Canceled and DeadlineExceeded for the errors of
+// package context, else Unknown. Only nil is OK: an Error without a code, and
+// OK itself as an error, are Unknown. A nil *Error in an error, and an error
+// whose methods panic, are Internal.
 func CodeOf(err error) Code {
 	if err == nil {
 		return OK

@@ -30,8 +30,8 @@ func init() {
 	startCall = (*serverConn).startInline
 }
 
-// briefly is how long someone may be held up for others: a sender by a peer that
-// does not read, a caller that reads by a reply that does not come.
+// briefly is how long a goroutine may be delayed by work for others: a sender by
+// a peer that does not read, a caller that reads by a reply that does not arrive.
 const briefly = time.Millisecond
 
 // flushHere writes one round itself. When the peer does not take it all at once,
@@ -62,7 +62,7 @@ type readerRole uint8
 const (
 	readerGoroutine readerRole = iota // the connection's own
 	readerCaller                      // a caller, for its reply
-	readerNone                        // nobody: nothing is pending
+	readerNone                        // no goroutine: nothing is pending
 )
 
 // clientFast is what a clientConn needs for callers that read.
@@ -74,8 +74,8 @@ type clientFast struct {
 
 func (c *clientConn) shared() *clientFast { return c.fast.(*clientFast) }
 
-// idleBeforeReading is how long the goroutine leaves the connection to callers
-// that do not come, before it takes over to see pings, go-aways and the end.
+// idleBeforeReading is how long the goroutine waits for a caller that reads,
+// before it takes over to see pings, go-aways and the end.
 const idleBeforeReading = 5 * time.Millisecond
 
 // readShared is the connection's own goroutine. It reads while calls are
@@ -147,7 +147,7 @@ func (c *clientConn) park() {
 	}
 }
 
-// readSoon gives the goroutine the role, if nobody has it: a pong is awaited.
+// readSoon gives the goroutine the role if it is free: a pong is awaited.
 func (c *clientConn) readSoon() {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -166,8 +166,8 @@ func (c *clientConn) awaitReading(ctx context.Context, call *clientCall) error {
 	return c.await(ctx, call)
 }
 
-// takeRole makes sure that somebody reads: the caller, if nobody does and its
-// call is the only one, else the goroutine.
+// takeRole makes sure that a goroutine reads: the caller, if the role is free and
+// its call is the only one, else the connection's own.
 func (c *clientConn) takeRole(call *clientCall) bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -183,8 +183,8 @@ func (c *clientConn) takeRole(call *clientCall) bool {
 	return true
 }
 
-// readOwn reads until the call's reply has come or its time is up. A frame that
-// has come in part by then stays in the reader.
+// readOwn reads until the call's reply has arrived or its time is up. A frame that
+// has arrived in part by then stays in the reader.
 func (c *clientConn) readOwn(call *clientCall) {
 	now := time.Now()
 	c.in.hurry = now.Add(2 * briefly)
@@ -221,8 +221,8 @@ func (c *clientConn) readOwn(call *clientCall) {
 }
 
 // serverFast is what a serverConn needs to run calls while reading. turn is odd
-// while it does. Whoever makes it even next owns the reading: the call when it
-// returns, or the server's watch when it overstays.
+// while it does. The one that makes it even next owns the reading: the call when
+// it returns, or the server's watch when the call takes too long.
 type serverFast struct {
 	turn    atomic.Uint64
 	watched atomic.Bool
@@ -259,7 +259,7 @@ func (c *serverConn) readInline() {
 
 var errTakenOver = Errorf(Internal, "another goroutine reads")
 
-// sendReplies writes the replies to all calls that came in one read.
+// sendReplies writes the replies to all calls that arrived in one read.
 func (c *serverConn) sendReplies() {
 	sent := false
 	defer c.finishUnless(&sent)
@@ -273,7 +273,7 @@ func (c *serverConn) sendReplies() {
 	sent = true
 }
 
-// startInline runs a non-blocking method here, any other one as ever. A large or
+// startInline runs a non-blocking method here, and any other one in its own goroutine. A large or
 // compressed body is work enough for a goroutine of its own.
 func (c *serverConn) startInline(call *serverCall, f *frame, body []byte) error {
 	if !call.method.info.NonBlocking || !c.out.inline || f.large != nil || call.room > 0 || c.congested() {
@@ -283,7 +283,7 @@ func (c *serverConn) startInline(call *serverCall, f *frame, body []byte) error 
 	if !fast.watched.Load() {
 		c.server.fast.(*serverWatch).watch(c)
 	}
-	call.keep(f, body) // whoever takes over reads into the buffer where body lies
+	call.keep(f, body) // a goroutine that takes over reads into the buffer where body lies
 	fast.call.Store(call)
 	if !c.runInline(call, fast.turn.Add(1)) {
 		return errTakenOver

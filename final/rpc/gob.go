@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// Gob is encoding/gob with one stream per direction, so that types are
-// described once per connection. For trusted peers only: gob is outside Go's
-// security promises. 4 MB of nested data overflow the stack, which ends the
-// process and cannot be caught, and 67 bytes with a forged count make it
-// allocate gigabytes. A server therefore offers it only when [WithCodecs] says
-// so, and reads at most 1 MiB a message then.
+// Gob is encoding/gob with one stream per direction, so that each type is
+// described once per connection. It is for trusted peers only, because Go's
+// security policy leaves gob out. 4 MB of nested data overflow the stack, which
+// ends the process and cannot be caught; 67 bytes with a forged count make it
+// allocate gigabytes. A server therefore offers it only with [WithCodecs], and
+// reads at most 1 MiB per message then.
 //
 // A GobEncoder runs while the connection is locked: it must not make calls on
 // the connection that it is encoded for.

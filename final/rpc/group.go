@@ -180,7 +180,7 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 	}
 }
 
-// takeNow returns a connection if one has room and nobody waits for it.
+// takeNow returns a connection if one has room and no call waits for it.
 func (g *group) takeNow(tried []*Client) (conn *clientConn, trial bool) {
 	for g.queue.n.Load() == 0 {
 		c := g.choose(*g.members.Load(), tried)

@@ -35,13 +35,13 @@ func (c *clientConn) ping(ctx context.Context) error {
 	}
 }
 
-// keepAlive runs every keepalive period: when nothing came since the last time
-// it sends a ping, and gives up when nothing arrives after that.
+// keepAlive runs every keepalive period. If nothing has arrived since the last
+// time it sends a ping; if nothing arrives after that either, it gives up.
 func (c *clientConn) keepAlive(reads uint64, pinged bool) {
 	now := c.in.reads.Load()
 	quiet := now == reads
 	if quiet && pinged {
-		c.fail(fmt.Errorf("nothing came from the server for %v, not even a pong", 2*c.options.keepalive))
+		c.fail(fmt.Errorf("keepalive timeout: nothing received from the server for %v (WithKeepalive)", 2*c.options.keepalive))
 		return
 	}
 	if quiet {

@@ -10,10 +10,11 @@ import (
 // Listen listens on "host:port" or "unix:path".
 //
 // A Unix socket stays in the file system when its process is killed. Listen
-// removes such a file if it is a socket on which nothing listens; anything else at
-// path is an error that wraps syscall.EADDRINUSE. Two processes that start at the
-// same time do not take the socket from each other, where the system has flock for
-// the socket's folder. A path that is too long for a socket is InvalidArgument.
+// removes such a file if it is a socket on which no process listens. Anything
+// else at path is an error that wraps syscall.EADDRINUSE. If two processes
+// start at the same time, one of them gets the socket, on systems that can lock
+// the socket's folder by flock. A path that is too long for a socket is
+// InvalidArgument.
 func Listen(addr string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if err := checkUnixPath(path); err != nil {

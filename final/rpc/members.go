@@ -6,11 +6,12 @@ type PoolMember struct {
 	Connected  bool // the hellos are exchanged: calls can be made on it
 	BackingOff bool // the last attempt to connect failed, or the connection broke at once, and the next attempt is not due yet
 	Ejected    bool // the server has failed too many calls in a row: see [WithEjection]
-	InFlight   int  // calls of the pool that it is busy with
+	InFlight   int  // calls of the pool in flight on it
 }
 
-// Members returns what the pool's connections are doing now, in the order of the
-// resolver's addresses as far as they are equally old.
+// Members returns the state of each connection of the pool at this moment.
+// Addresses that the resolver has added later come last. It may be called by
+// many goroutines.
 func (p *Pool) Members() []PoolMember {
 	clients := *p.members.Load()
 	members := make([]PoolMember, len(clients))

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// Messages does [JSON] for protobuf messages, which have a JSON of their own that
-// encoding/json does not know: it drops a oneof, and takes neither times nor 64-bit
-// numbers as protobuf writes them. Its methods get a message or a value that
-// contains some, and may be called by many goroutines. DecodeJSON gets a pointer and
-// must not keep data.
+// Messages encodes and decodes protobuf messages for [JSON]. They have a JSON
+// of their own, which encoding/json does not know: it drops a oneof, and writes
+// neither times nor 64-bit numbers as protobuf does. The methods get a message,
+// or a value that contains some, and may be called by many goroutines.
+// DecodeJSON gets a pointer and must not keep data.
 type Messages interface {
 	AppendJSON(dst []byte, v any) ([]byte, error)
 	DecodeJSON(data []byte, v any) error
@@ -21,10 +21,11 @@ type Messages interface {
 
 var messages atomic.Pointer[Messages]
 
-// RegisterMessages says how [JSON] does messages, for the whole program. Package
-// codec/protobuf calls it when it is imported, as a database's driver registers
-// itself with database/sql. Without it, messages over JSON are errors that say so. It
-// panics if m is nil or if there has been a call before.
+// RegisterMessages sets how [JSON] encodes and decodes messages, for the whole
+// program. Package codec/protobuf calls it when it is imported, as a database's
+// driver registers itself with database/sql. Without it, a message over JSON is
+// an error that says what to import. It panics if m is nil or if it was called
+// before.
 func RegisterMessages(m Messages) {
 	if m == nil {
 		panic("rpc: RegisterMessages: nil")

@@ -12,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// Metadata is what travels beside the params: string pairs. Keys are 1 to 128
-// bytes of a-z, 0-9, '-', '_' and '.'; values are one line of UTF-8. Together
-// with four bytes a pair they may take 8 KiB unless the server is set otherwise,
-// and they are at most 128.
+// Metadata is pairs of text that travel beside the params. Keys are 1 to 128
+// bytes of a-z, 0-9, '-', '_' and '.'; values are one line of UTF-8. There are
+// at most 128 pairs. Together, with four bytes more for each pair, they may
+// take 8 KiB, unless the server is set otherwise: see [WithMaxMetadata].
 type Metadata map[string]string
 
 // check reports the first pair that may not travel, or that there are too many.
@@ -56,7 +56,7 @@ func oneLine(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// Peer is who sits at the other end of a connection. It must not be changed.
+// Peer is the other end of a connection. It must not be changed.
 type Peer struct {
 	Addr     net.Addr             // the other end's address; of a connection never nil
 	TLS      *tls.ConnectionState // nil without TLS
@@ -76,11 +76,12 @@ func (p *Peer) setTLS(conn net.Conn) {
 }
 
 // IdentityOf names the holder of a verified client certificate: its first URI
-// (SPIFFE's way), else its first DNS name, else its common name. A DNS name or a
-// common name that reads like a URI ("spiffe://…", "urn:…") is passed over, and so
-// is one that is not a line of UTF-8: a certificate authority that signs any
-// common name does not vouch for URIs by it. "" is without a name or certificate,
-// and for one that was not verified; state may be nil.
+// (SPIFFE's way), else its first DNS name, else its common name. It skips a DNS
+// name or a common name that reads like a URI ("spiffe://…", "urn:…"), because
+// a certificate authority that signs any common name does not vouch for URIs by
+// it. It also skips a name that is not one line of UTF-8. It returns "" if
+// there is no certificate, no name, or if the certificate was not verified;
+// state may be nil.
 func IdentityOf(state *tls.ConnectionState) string {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return ""
@@ -122,8 +123,9 @@ func PeerFrom(ctx context.Context) (*Peer, bool) {
 	return call.peer, true
 }
 
-// IdentityFrom returns who makes the call: what the Authorize hook returned,
-// else the peer's identity from its TLS certificate, else "".
+// IdentityFrom returns who makes the call: the identity that an Authorize hook
+// returned, else that of the peer's TLS certificate, else "". It works where
+// [PeerFrom] does.
 func IdentityFrom(ctx context.Context) string {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	switch {
@@ -135,8 +137,8 @@ func IdentityFrom(ctx context.Context) string {
 	return call.peer.Identity
 }
 
-// MetadataFrom returns the metadata that came with the call. It must not be
-// changed; nil if there was none or ctx is not a handler's.
+// MetadataFrom returns the metadata of the call that ctx belongs to; nil if it
+// has none, or if ctx is not of a call on a server. It must not be changed.
 func MetadataFrom(ctx context.Context) Metadata {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	if !ok {
@@ -145,7 +147,9 @@ func MetadataFrom(ctx context.Context) Metadata {
 	return call.metadata
 }
 
-// MethodFrom returns the method's full name in a handler's context, else "".
+// MethodFrom returns the full name of the method of the call that ctx belongs
+// to, in handlers, interceptors and hooks of a server. Elsewhere, and for a
+// method that does not exist, it returns "".
 func MethodFrom(ctx context.Context) string {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	if !ok || call.method == nil {
@@ -170,8 +174,9 @@ func optionsFrom(ctx context.Context) *callOptions {
 
 var noOptions callOptions
 
-// WithMetadata returns a context whose calls carry md, added to what ctx's
-// calls carry already. A handler's incoming metadata is not sent on by itself.
+// WithMetadata returns a context whose calls carry md, added to the metadata
+// that ctx's calls carry already. It copies md. A handler's own calls do not
+// carry the metadata that it received.
 func WithMetadata(ctx context.Context, md Metadata) context.Context {
 	o := *optionsFrom(ctx)
 	merged := make(Metadata, len(o.metadata)+len(md))
@@ -186,7 +191,8 @@ func WithMetadata(ctx context.Context, md Metadata) context.Context {
 func OutgoingMetadata(ctx context.Context) Metadata { return optionsFrom(ctx).metadata }
 
 // WithIdempotent returns a context whose calls may be repeated when it is not
-// known whether they ran: after a lost connection they are tried again.
+// known whether they ran: after a lost connection, or when a server that ran
+// them asks for a pause (see [RetryAfter]).
 func WithIdempotent(ctx context.Context) context.Context {
 	o := *optionsFrom(ctx)
 	o.idempotent = true

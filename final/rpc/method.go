@@ -10,14 +10,15 @@ import (
 //
 //	var CheckStock = rpc.Method[CheckStockRequest, CheckStockReply]("Inventory.CheckStock")
 //
-// A Method is a constant and may be used by any number of goroutines.
+// A Method does not change, and may be used by any number of goroutines.
 type Method[Req, Reply any] string
 
 // Name returns the full name, "Service.Method".
 func (m Method[Req, Reply]) Name() string { return string(m) }
 
-// Handle registers fn on s. It returns an error when the name is not valid or
-// is taken. fn must return a reply or an error; nil and nil is an Internal error.
+// Handle registers fn on s. It returns an error if fn is nil, or if the name is
+// not valid or is taken. fn must return a reply or an error; if it returns nil
+// and nil, the caller gets Internal.
 func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*Reply, error), opts ...MethodOption) error {
 	if fn == nil {
 		return Errorf(InvalidArgument, "register %s: the function is nil", string(m))

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ConnObserver hears of connections and of the bytes of their frames (not of
-// hellos and TLS), for metrics. It is called by many goroutines at once and must
-// not wait.
+// ConnObserver counts connections and the bytes of their frames, without hellos
+// and TLS, for metrics. Its methods are called by many goroutines at once, and
+// must not wait.
 type ConnObserver interface {
 	ConnOpened()
 	ConnClosed()
@@ -17,7 +17,8 @@ type ConnObserver interface {
 	BytesWritten(n int)
 }
 
-// observers is several that hear the same, in the order in which they were given.
+// observers is several observers, which are called in the order in which they
+// were given.
 type observers []ConnObserver
 
 // observeToo returns an observer for both. before may be nil.

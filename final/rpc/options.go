@@ -8,14 +8,16 @@ import (
 	"time"
 )
 
-// ServerOption sets something of a Server in [NewServer], which panics on a value
-// that it refuses and names the option: nil, a negative number or duration, a
-// size or count that the wire has no room for. Of an option given twice the last
-// value counts. Hooks (Authorize, handlers of errors and panics, interceptors,
-// observers) are added to those before them, and TLS may be given once.
+// ServerOption configures a Server in [NewServer]. NewServer panics on a value
+// that makes no sense, and names the option: nil, a negative number or
+// duration, a size or count that does not fit on the wire. If an option is
+// given twice, the last value counts. Codecs and hooks (Authorize, callbacks
+// for errors and panics, interceptors, observers) add up instead, and TLS may
+// be given only once.
 type ServerOption func(*serverOptions)
 
-// WithServerOptions makes several options one, applied in their order.
+// WithServerOptions combines several options into one. They are applied in
+// their order.
 func WithServerOptions(opts ...ServerOption) ServerOption {
 	return func(o *serverOptions) { o.apply(opts) }
 }
@@ -75,38 +77,40 @@ func defaultServerOptions() serverOptions {
 	}
 }
 
-// WithMaxMessage bounds the size in bytes of a message that is read, its header
-// and metadata included. Default 4 MiB (1 MiB on gob connections). 0 is the
-// default, less than 1 KiB is 1 KiB; negative sizes, and those of 4 GiB or more,
-// are refused.
+// WithMaxMessage limits the size in bytes of a message from a client, with its
+// header and metadata. Default 4 MiB, which 0 stands for; less than 1 KiB
+// counts as 1 KiB. On gob connections the limit is at most 1 MiB. Negative
+// sizes, and those of 4 GiB or more, are refused.
 func WithMaxMessage(bytes int) ServerOption {
 	return func(o *serverOptions) {
 		o.maxMessage = max(o.number("WithMaxMessage", bytes, maxLength, defaultMaxMessage), 1<<10)
 	}
 }
 
-// WithMaxInFlight bounds the handlers that run at once for one connection, and
-// is announced to the client as its bound of calls in flight. Default 1024. What
-// the params of one connection can take is this times the largest message: lower
-// one or the other for clients that are not trusted with 4 GiB. 0 is the default;
-// negative numbers, and those above 4,294,967,295, are refused.
+// WithMaxInFlight limits the handlers that run at once for one connection. The
+// client is told, and keeps to it. Default 1024, which 0 stands for. The params
+// of one connection can take this number times the largest message, 4 GiB by
+// default: lower one of the two for clients that you do not trust. Negative
+// numbers, and those above 4,294,967,295, are refused.
 func WithMaxInFlight(n int) ServerOption {
 	return func(o *serverOptions) {
 		o.maxInFlight = o.number("WithMaxInFlight", n, maxCount, defaultMaxInFlight)
 	}
 }
 
-// WithMaxHandlers bounds the handlers that run at once for all connections
-// together; calls beyond it are refused with ResourceExhausted, and NeverRan is
-// true of them. Default 16384. 0 is the default; negative numbers are refused.
+// WithMaxHandlers limits the handlers that run at once for all connections
+// together. A call beyond it is refused with ResourceExhausted, and never ran;
+// [Vital] methods have 64 places more. Default 16384, which 0 stands for.
+// Negative numbers are refused.
 func WithMaxHandlers(n int) ServerOption {
 	return func(o *serverOptions) {
 		o.maxHandlers = o.number("WithMaxHandlers", n, math.MaxInt, defaultMaxHandlers)
 	}
 }
 
-// WithMaxConns bounds the open connections. One more is told so and closed.
-// Default 16384. 0 is the default; negative numbers are refused.
+// WithMaxConns limits the open connections. A connection beyond it is refused
+// with ResourceExhausted, or over TLS is closed without a reason. Default
+// 16384, which 0 stands for. Negative numbers are refused.
 func WithMaxConns(n int) ServerOption {
 	return func(o *serverOptions) {
 		o.maxConns = o.number("WithMaxConns", n, math.MaxInt, defaultMaxConns)
@@ -120,9 +124,9 @@ func WithMaxMetadata(bytes int) ServerOption {
 	return func(o *serverOptions) { o.maxMetadata = o.number("WithMaxMetadata", bytes, math.MaxUint16, 0) }
 }
 
-// WithMaxMethodName bounds the length of a method's name in bytes. Default 128. 0
-// is the default, 1 and 2 are 3; negative lengths, and those above 65535, are
-// refused.
+// WithMaxMethodName limits the length of a method's name, in bytes. Default
+// 128, which 0 stands for; 1 and 2 count as 3. Negative lengths, and those
+// above 65535, are refused.
 func WithMaxMethodName(bytes int) ServerOption {
 	return func(o *serverOptions) {
 		o.maxMethodName = max(o.number("WithMaxMethodName", bytes, math.MaxUint16, defaultMaxMethodName), 3)
@@ -155,16 +159,17 @@ func WithWriteTimeout(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.writeTimeout = o.duration("WithWriteTimeout", d) }
 }
 
-// WithHandlerTimeout sets a deadline for calls that bring none, or a later one.
-// It ends the handler's context; a handler that does not look at its context
-// runs on and keeps its place. Default 0: none. A negative time is refused.
+// WithHandlerTimeout sets a deadline for calls that have none or a later one.
+// When it has passed, the handler's context ends; a handler that does not check
+// its context keeps running, and keeps its place. Default 0: none. A negative
+// time is refused.
 func WithHandlerTimeout(d time.Duration) ServerOption {
 	return func(o *serverOptions) { o.handlerTimeout = o.duration("WithHandlerTimeout", d) }
 }
 
-// WithCodecs offers more codecs than JSON, for example protobuf or, to trusted
-// peers only, [Gob]. Of two codecs of one name the last one is used. A nil codec,
-// and one whose name cannot travel (see [Codec]), are refused.
+// WithCodecs offers more codecs than JSON: for example protobuf or, to trusted
+// peers only, [Gob]. If two have the same name, the last one is used. A nil
+// codec, and one whose name does not fit [Codec], are refused.
 func WithCodecs(codecs ...Codec) ServerOption {
 	return func(o *serverOptions) {
 		for _, c := range codecs {
@@ -176,18 +181,19 @@ func WithCodecs(codecs ...Codec) ServerOption {
 }
 
 // WithServerCompression grants compression to clients that ask for it by
-// [WithCompression]: on their connections this side compresses results of from
-// bytes or more, if that makes them smaller, by gzip at its fastest level. 0
-// stands for 1024; a negative size is refused. On gob connections nothing is
+// [WithCompression]. On their connections the server compresses results of at
+// least from bytes, with gzip at its fastest level, if that makes them smaller.
+// 0 stands for 1024; a negative size is refused. On gob connections nothing is
 // compressed. Default: off.
 //
-// A message counts against [WithMaxMessage] with its uncompressed size, too: what
-// expands further fails its call with ResourceExhausted. But a client that sends 4
-// KiB can make the server take 4 MiB; so for clients that are not trusted lower
-// that limit, or [WithMaxInFlight]. Nothing is decompressed before Authorize.
+// The limit of [WithMaxMessage] holds for the uncompressed size, too: a call
+// whose params expand further fails with ResourceExhausted. But a client that
+// sends 4 KiB can make the server allocate 4 MiB. For clients that you do not
+// trust, lower that limit or [WithMaxInFlight]. Params are decompressed only
+// after Authorize has allowed the call.
 //
-// Do not compress results in which a secret stands beside what an attacker can
-// choose: over TLS, the length then tells of the secret.
+// Over TLS, do not compress results that contain a secret together with text
+// that an attacker can choose: their length then reveals the secret.
 func WithServerCompression(from int) ServerOption {
 	return func(o *serverOptions) {
 		o.compressFrom = o.number("WithServerCompression", from, math.MaxInt, defaultCompressFrom)
@@ -211,20 +217,21 @@ func WithServerTLS(cfg *tls.Config) ServerOption {
 // non-nil error is what the caller gets ([Unauthenticated], [PermissionDenied]).
 // A non-empty identity is what IdentityFrom returns in the handler.
 //
-// It runs on the goroutine that reads the connection, so it must not wait.
+// It runs on the goroutine that reads the connection, for many connections at
+// once, so it must not wait.
 //
-// It is asked about methods that do not exist, too, so that it can limit how often
-// they are called: [MethodFrom] then returns "", and method is what the caller
-// wrote, or "" if that is too long or not UTF-8. An error with ResourceExhausted
-// or Unavailable is what the caller gets; with every other answer such a method is
-// Unimplemented to everyone.
+// It is also asked about methods that do not exist, so that it can limit how
+// often they are called. Then [MethodFrom] returns "", and method is the name
+// that the caller sent, or "" if that is too long or not UTF-8. If the hook
+// returns ResourceExhausted or Unavailable, the caller gets that error.
+// Otherwise every caller gets Unimplemented.
 type AuthorizeFunc func(ctx context.Context, method string) (identity string, err error)
 
-// WithAuthorize adds a hook that every call passes. Given several times, the hooks
-// are asked in their order and all must allow the call; the first refusal is the
-// caller's error, and the hooks after it are not asked. The identity is the last
-// one that is not empty: a hook sees by [IdentityFrom] what those before it have
-// found. A nil hook is refused.
+// WithAuthorize adds a hook that is asked about every call. Hooks are asked in
+// their order, and all must allow the call. The first refusal is the caller's
+// error, and the hooks after it are not asked. The identity is the last one
+// that is not empty; a hook gets the one found so far from [IdentityFrom]. A
+// nil hook is refused.
 func WithAuthorize(f AuthorizeFunc) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithAuthorize", "hook", f) {
@@ -233,8 +240,8 @@ func WithAuthorize(f AuthorizeFunc) ServerOption {
 	}
 }
 
-// WithServerInterceptors adds interceptors to those before them; the first is the
-// outermost. A nil one is refused.
+// WithServerInterceptors adds interceptors. They nest: the first one given is
+// the outermost. A nil one is refused.
 func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
 	return func(o *serverOptions) {
 		for _, i := range chain {
@@ -245,8 +252,8 @@ func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
 	}
 }
 
-// WithServerObserver adds an observer of the server's connections. All hear of
-// everything, in the order in which they were given. A nil one is refused.
+// WithServerObserver adds an observer of the server's connections. All
+// observers are called, in their order. A nil one is refused.
 func WithServerObserver(obs ConnObserver) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithServerObserver", "observer", obs) {
@@ -255,12 +262,12 @@ func WithServerObserver(obs ConnObserver) ServerOption {
 	}
 }
 
-// WithPanicHandler adds a callback for panics in a user's code that runs on the
-// server's goroutines: handlers, interceptors, hooks, marshalers, and the methods of
-// error values. It gets the value and the stack; the caller gets Internal and
-// neither. All callbacks are called, in the order in which they were given; a nil
-// one is refused. Default: the panic is printed by package log. A callback that
-// panics is printed, too.
+// WithPanicHandler adds a callback for panics in your code that runs on the
+// server's goroutines: handlers, interceptors, hooks, marshalers, and the
+// methods of error values. It gets the value and the stack; the caller gets
+// only Internal. It may be called by many goroutines at once. All callbacks are
+// called, in their order; a nil one is refused. Default: package log prints the
+// panic. A panic of a callback is printed, too.
 func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithPanicHandler", "callback", f) {
@@ -269,9 +276,10 @@ func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) Serv
 	}
 }
 
-// WithErrorHandler adds a callback for why this side closed a connection (a broken
-// protocol, a limit) and for failing accepts. It must not wait. All callbacks are
-// called, in the order in which they were given; a nil one is refused. Default: none.
+// WithErrorHandler adds a callback that gets the reason why the server closed a
+// connection (a broken protocol, a limit), and the errors of Accept that Serve
+// retries. It may be called by many goroutines at once, and must not wait. All
+// callbacks are called, in their order; a nil one is refused. Default: none.
 func WithErrorHandler(f func(err error)) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithErrorHandler", "callback", f) {
@@ -280,15 +288,15 @@ func WithErrorHandler(f func(err error)) ServerOption {
 	}
 }
 
-// WithCallErrorHandler adds a callback for the failures that no interceptor sees.
-// Either a call was refused before it ran (no such method, a bound, Authorize,
-// params that do not decode), and [NeverRan] is true of err; or its handler
-// returned a result that could not be encoded or that is larger than the client
-// reads. From ctx come the peer and, as far as they are known by then, the
-// metadata, the identity and the method: [MethodFrom] returns "" if there is none
-// of that name. f may run on the goroutine that reads the connection, so it must
-// not wait. All callbacks are called, in the order in which they were given; a nil
-// one is refused. Default: none.
+// WithCallErrorHandler adds a callback for the failures that no interceptor
+// sees. There are two kinds. Either a call was refused before it ran (no such
+// method, a limit, Authorize, params that do not decode), and [NeverRan] is
+// true of err. Or its handler returned a result that could not be encoded, or
+// that is larger than the client reads. ctx has the peer and, if they are known
+// by then, the metadata, the identity and the method; [MethodFrom] returns ""
+// if the method does not exist. f may run on the goroutine that reads the
+// connection, for many connections at once, so it must not wait. All callbacks
+// are called, in their order; a nil one is refused. Default: none.
 func WithCallErrorHandler(f func(ctx context.Context, err error)) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithCallErrorHandler", "callback", f) {
@@ -297,15 +305,16 @@ func WithCallErrorHandler(f func(ctx context.Context, err error)) ServerOption {
 	}
 }
 
-// ClientOption sets something of a Client in [Dial] and [NewClient], or of a
-// [Pool]'s clients. Nil, negative numbers and durations, and sizes that the wire
-// has no room for are refused by the name of their option: Dial returns an
-// InvalidArgument, NewClient and NewPool panic. Of an option given twice the last
-// value counts. Interceptors and observers are added to those before them, and
-// TLS may be given once.
+// ClientOption configures a Client in [Dial] and [NewClient], or the clients of
+// a [Pool]. A value that makes no sense is refused, and the error names the
+// option: nil, a negative number or duration, a size that does not fit on the
+// wire. Dial returns an InvalidArgument; NewClient and NewPool panic. If an
+// option is given twice, the last value counts. Interceptors and observers add
+// up instead, and TLS may be given only once.
 type ClientOption func(*clientOptions)
 
-// WithClientOptions makes several options one, applied in their order.
+// WithClientOptions combines several options into one. They are applied in
+// their order.
 func WithClientOptions(opts ...ClientOption) ClientOption {
 	return func(o *clientOptions) { o.apply(opts) }
 }
@@ -358,8 +367,8 @@ func defaultClientOptions() clientOptions {
 	}
 }
 
-// WithCodec chooses the connection's codec. Default [JSON]. A nil codec, and one
-// whose name cannot travel (see [Codec]), are refused.
+// WithCodec chooses the connection's codec. Default [JSON]. A nil codec, and
+// one whose name does not fit [Codec], are refused.
 func WithCodec(c Codec) ClientOption {
 	return func(o *clientOptions) {
 		if o.checkCodec("WithCodec", c) {
@@ -368,29 +377,31 @@ func WithCodec(c Codec) ClientOption {
 	}
 }
 
-// WithCompression asks the server for compression. A server with
-// [WithServerCompression] grants it; without that, nothing is compressed. Params of
-// at least that many bytes are compressed if that makes them smaller. 0 stands for
-// 1024; a negative size is refused. The server compresses results from a bound of
-// its own on. A result counts against [WithMaxReply] with its uncompressed size,
-// too. On gob connections nothing is compressed. Default: off.
+// WithCompression asks the server for compression, which a server with
+// [WithServerCompression] grants. Without its grant nothing is compressed. The
+// client compresses params of at least from bytes, if that makes them smaller;
+// 0 stands for 1024, and a negative size is refused. For results, the server
+// has a size of its own. The limit of [WithMaxReply] holds for the uncompressed
+// size, too. On gob connections nothing is compressed. Default: off.
 func WithCompression(from int) ClientOption {
 	return func(o *clientOptions) {
 		o.compressFrom = o.number("WithCompression", from, math.MaxInt, defaultCompressFrom)
 	}
 }
 
-// WithTLS makes Dial and a Pool speak TLS; a certificate in cfg makes it mutual.
-// Without a ServerName the address's host is checked. It is refused if cfg is nil
-// or if the option is given twice, and by [NewClient], whose connection is made:
-// give that one a tls.Client(conn, cfg).
+// WithTLS makes Dial and a Pool speak TLS; a certificate in cfg makes it
+// mutual. Without a ServerName, the address's host is checked. A nil cfg is
+// refused, and so is the option given twice. [NewClient] refuses it, because
+// its connection exists already: give it a tls.Client(conn, cfg).
 func WithTLS(cfg *tls.Config) ClientOption {
 	return func(o *clientOptions) { o.tls = o.tlsConfig("WithTLS", o.tls, cfg) }
 }
 
-// WithDialer replaces how Dial and a Pool make connections; addr is what Dial was
-// given, and is not looked at before. TLS, if set, is spoken over what it returns.
-// The last dialer given is used; a nil one is refused.
+// WithDialer replaces how Dial and a Pool make connections. dial gets the
+// address as it was given to Dial, unchecked, and may be called by many
+// goroutines at once. TLS, if set, is spoken over the connection that it
+// returns. If the option is given twice, the last dialer is used; a nil one is
+// refused. [NewClient] does not use it.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) ClientOption {
 	return func(o *clientOptions) {
 		if o.notNil("WithDialer", "dialer", dial) {
@@ -399,17 +410,20 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) C
 	}
 }
 
-// WithHelloMetadata is sent once per connection; handlers find it in their Peer.
-// Keys that begin with "rpc." are the protocol's own. The last metadata given are
-// sent; nil sends none. Metadata that may not travel fail every call.
+// WithHelloMetadata sets metadata that the client sends once per connection;
+// handlers find it in their Peer. Keys that begin with "rpc." are the
+// protocol's own. md must not be changed afterwards. If the option is given
+// twice, the last metadata are sent; nil sends none. Metadata that cannot be
+// sent fail Dial and every call, with InvalidArgument or, if they are too
+// large, ResourceExhausted.
 func WithHelloMetadata(md Metadata) ClientOption {
 	return func(o *clientOptions) { o.metadata = md }
 }
 
-// WithMaxReply bounds the size in bytes of a message from the server. It is
-// announced, so that a larger reply becomes a ResourceExhausted error of that
-// call. Default 4 MiB. 0 is the default, less than 1 KiB is 1 KiB; negative sizes,
-// and those of 4 GiB or more, are refused.
+// WithMaxReply limits the size in bytes of a message from the server. The
+// server is told, and answers a call whose reply would be larger with
+// ResourceExhausted. Default 4 MiB, which 0 stands for; less than 1 KiB counts
+// as 1 KiB. Negative sizes, and those of 4 GiB or more, are refused.
 func WithMaxReply(bytes int) ClientOption {
 	return func(o *clientOptions) {
 		o.maxMessage = max(o.number("WithMaxReply", bytes, maxLength, defaultMaxMessage), 1<<10)
@@ -422,8 +436,8 @@ func WithClientHandshakeTimeout(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.handshakeTimeout = o.duration("WithClientHandshakeTimeout", d) }
 }
 
-// WithDefaultTimeout is the deadline of calls whose context has none. Default 0:
-// none. A negative time is refused.
+// WithDefaultTimeout sets the timeout of calls whose context has no deadline.
+// It does not bound Ping. Default 0: none. A negative time is refused.
 func WithDefaultTimeout(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.defaultTimeout = o.duration("WithDefaultTimeout", d) }
 }
@@ -449,48 +463,50 @@ func WithMaxAttempts(n int) ClientOption {
 	return func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) }
 }
 
-// WithMaxWait bounds how long a call without a deadline waits for a server that
-// can take it: one that is connected and has room. A call with a deadline waits
-// until that. Meanwhile attempts to connect are made, with backoff; see
-// [WithFailFast] for calls that are not to wait for those. Then the call fails with
-// Unavailable, and [NeverRan] is true of the error. Calls fail at once if all
-// servers refuse the client in their hello (its codec, its version, one connection
-// too many) or if certificates are not trusted. Default 30 s. 0: such calls wait for
-// an attempt to connect that is under way, not for more. A negative time is refused.
+// WithMaxWait limits how long a call without a deadline waits for a server that
+// can take it: one that is connected and has a free slot. A call with a
+// deadline waits until that deadline. While calls wait, the client tries to
+// connect, with backoff; see [WithFailFast] for calls that should not wait for
+// that. When the time is up, the call fails with Unavailable, and never ran.
+//
+// A call fails at once if all servers refuse this client in their hello (its
+// codec, its version, one connection too many) or if a certificate is not
+// trusted. Default 30 s. 0: a call waits only for an attempt to connect that is
+// under way. A negative time is refused.
 func WithMaxWait(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) }
 }
 
-// WithMaxWaiting bounds the calls of a Client or a Pool that wait at once for a
-// server; one more fails at once with Unavailable. Default 16384; 0 is the default.
-// A negative number is refused.
+// WithMaxWaiting limits how many calls of a Client or a Pool wait for a server
+// at once. One more fails at once with Unavailable, and never ran. Default
+// 16384, which 0 stands for. A negative number is refused.
 func WithMaxWaiting(n int) ClientOption {
 	return func(o *clientOptions) {
 		o.maxWaiting = o.number("WithMaxWaiting", n, math.MaxInt, defaultMaxWaiting)
 	}
 }
 
-// WithFailFast has calls fail with Unavailable as soon as the attempts to connect
-// have failed, as [Dial] does, instead of waiting for further ones until the
-// deadline or as long as [WithMaxWait] says. They still wait for an attempt that is
-// under way, and for a free slot on a server that is connected.
+// WithFailFast makes calls fail with Unavailable as soon as the attempts to
+// connect have failed, as [Dial] does. They do not wait for the next attempts.
+// They still wait for an attempt that is under way, and for a free slot on a
+// connected server.
 func WithFailFast() ClientOption {
 	return func(o *clientOptions) { o.failFast = true }
 }
 
-// WithMaxRetryAfter bounds the pause that a server may ask for, see [RetryAfter],
-// before a call is tried again. A call that is asked to wait for longer, or
-// beyond its deadline, fails at once. Up to a quarter is added to a pause at
-// random, so that not all callers come back together. Default 5 s; 0 never waits.
-// A negative time is refused.
+// WithMaxRetryAfter limits the pause that a server may ask for before the next
+// attempt: see [RetryAfter]. If the pause is longer, or would go beyond the
+// call's deadline, the call fails at once. Up to a quarter is added to a pause
+// at random, so that callers do not all retry at the same moment. Default 5 s;
+// 0 never waits. A negative time is refused.
 func WithMaxRetryAfter(d time.Duration) ClientOption {
 	return func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) }
 }
 
-// WithBackoff sets the least and the longest pause between attempts to connect;
-// it doubles from one to the other, and up to half of it is cut off at random.
-// Default 20 ms and 5 s; 0 is the default. Negative pauses, and a longest that is
-// shorter than the least, are refused.
+// WithBackoff sets the least and the longest pause between attempts to connect.
+// The pause doubles after each failure, and up to half of it is cut off at
+// random. Default 20 ms and 5 s, which 0 stands for. Negative pauses, and a
+// longest pause shorter than the least, are refused.
 func WithBackoff(least, longest time.Duration) ClientOption {
 	return func(o *clientOptions) {
 		o.backoffMin, o.backoffMax = o.pauses("WithBackoff", least, longest, defaultBackoffMin, defaultBackoffMax)
@@ -503,8 +519,9 @@ func WithConnsPerAddr(n int) ClientOption {
 	return func(o *clientOptions) { o.connsPerAddr = o.number("WithConnsPerAddr", n, math.MaxUint16, 1) }
 }
 
-// WithBalancing sets how a Pool chooses among its connections. Default, and zero
-// value, [LeastInFlight]; what is none of the constants is refused.
+// WithBalancing sets how a Pool chooses among its connections. Default
+// [LeastInFlight], which is the zero value. Any other value than the constants
+// is refused.
 func WithBalancing(b Balancing) ClientOption {
 	return func(o *clientOptions) {
 		if o.balancing = b; b > RoundRobin {
@@ -513,15 +530,18 @@ func WithBalancing(b Balancing) ClientOption {
 	}
 }
 
-// WithEjection sets how a Pool leaves out a server that it is connected to and that
-// fails its calls: after so many failures in a row (Unavailable, or the deadline
-// has passed; all calls of one lost connection are one failure) it gets no calls for
-// a pause that doubles from least to longest, up to half of it cut off at random.
-// It then has to answer a ping within least, and one call decides. Never more
-// than half of the servers are left out at once, so never the only one, and one
-// that is gets calls all the same if there is no other to take them. Default 5
-// failures, 1 s and 30 s. 0 failures: never; pauses of 0 are the default. Negative
-// values, and a longest pause that is shorter than the least, are refused.
+// WithEjection sets when a Pool ejects a server that fails its calls. After
+// this many failures in a row, the server gets no calls for a pause. A failure
+// is Unavailable, or a deadline that passed; all calls of one lost connection
+// are one failure. The pause doubles from least to longest, and up to half of
+// it is cut off at random. Then the server has to answer a ping within least,
+// and the outcome of one call decides whether it is back.
+//
+// At most half of the servers are ejected at a time, so a pool's only server
+// never is. If no other server can take a call, an ejected one gets it. Default
+// 5 failures, 1 s and 30 s. With 0 failures no server is ejected; pauses of 0
+// are the default. Negative values, and a longest pause shorter than the least,
+// are refused.
 func WithEjection(failures int, least, longest time.Duration) ClientOption {
 	return func(o *clientOptions) {
 		o.ejectAfter = o.number("WithEjection", failures, math.MaxInt32, 0)
@@ -529,9 +549,9 @@ func WithEjection(failures int, least, longest time.Duration) ClientOption {
 	}
 }
 
-// WithInterceptors adds interceptors to those before them; the first is the
-// outermost. Around a Pool they see each call once, however often it is tried. A
-// nil one is refused.
+// WithInterceptors adds interceptors. They nest: the first one given is the
+// outermost. Around a Client or a Pool they see each call once, however often
+// it is tried. A nil one is refused.
 func WithInterceptors(chain ...ClientInterceptor) ClientOption {
 	return func(o *clientOptions) {
 		for _, i := range chain {
@@ -542,8 +562,8 @@ func WithInterceptors(chain ...ClientInterceptor) ClientOption {
 	}
 }
 
-// WithObserver adds an observer of the client's connections. All hear of
-// everything, in the order in which they were given. A nil one is refused.
+// WithObserver adds an observer of the client's connections. All observers are
+// called, in their order. A nil one is refused.
 func WithObserver(obs ConnObserver) ClientOption {
 	return func(o *clientOptions) {
 		if o.notNil("WithObserver", "observer", obs) {

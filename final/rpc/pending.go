@@ -14,11 +14,11 @@ type Pending struct {
 	err  error // set before done is closed
 }
 
-// Done is closed when the call has ended.
+// Done returns a channel that is closed when the call has ended.
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
-// Wait waits for the end of the call and returns its error. The context given
-// to Go bounds it.
+// Wait waits until the call has ended, and returns its error. The context given
+// to Go bounds it. It may be called by many goroutines, and again.
 func (p *Pending) Wait() error {
 	<-p.done
 	return p.err

@@ -6,14 +6,14 @@ package rpc
 var (
 	newFast = func(owner any) any { return nil }
 
-	// flush gets written what was appended, after startLocked returned true, and
-	// does not wait for it. yield: others are about to append too.
+	// flush has the appended frames written, after startLocked returned true, and
+	// does not wait for that. With yield, others are about to append, too.
 	flush = func(w *writer, yield bool) { go w.flushAll() }
 
 	// clientRead reads until the connection ends.
 	clientRead = (*clientConn).read
 
-	// clientReadSoon makes sure that somebody reads now, though no call is pending.
+	// clientReadSoon makes sure that a goroutine reads now, though no call is pending.
 	clientReadSoon = func(c *clientConn) {}
 
 	// clientAwait waits for the call's end. An error means that the caller's

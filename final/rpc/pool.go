@@ -11,9 +11,10 @@ import (
 // Resolver tells a Pool where the servers are.
 type Resolver interface {
 	// Resolve calls update with the complete list of addresses, as Dial takes
-	// them: once soon, then whenever it changes. It returns when ctx ends, or
-	// with an error; it is then called again after a pause and the addresses
-	// known so far stay in use. update may be called from one goroutine at a time.
+	// them: once at the start, then whenever the list changes. It calls update
+	// from one goroutine at a time. It returns when ctx ends, or with an error.
+	// After an error the pool calls it again, after a pause, and the addresses
+	// known so far stay in use.
 	Resolve(ctx context.Context, update func(addrs []string)) error
 }
 
@@ -42,8 +43,9 @@ type Pool struct {
 	leaving []*Client          // no members any more, with calls in flight; guarded by the group's mu
 }
 
-// NewPool returns a pool over the addresses that resolver gives. Close ends it. It
-// panics if resolver is nil or an option makes no sense: see [ClientOption].
+// NewPool returns a pool over the addresses that resolver gives, without
+// waiting for them. It keeps asking resolver until Close. It panics if resolver
+// is nil or an option makes no sense: see [ClientOption].
 func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
 	o, err := newClientOptions(opts)
 	switch {
@@ -154,7 +156,8 @@ func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pendin
 	return start(ctx, p.caller, &p.options, method, params, reply)
 }
 
-// Close fails the calls in flight and closes all connections. It may be called again.
+// Close fails the calls in flight, as [Client.Close] does, and closes all
+// connections. It returns nil, and may be called again.
 func (p *Pool) Close() error {
 	p.stop()
 	members := p.group.close() // from here on no member leaves

@@ -18,7 +18,7 @@ type callQueue struct {
 	pings int        // of these
 }
 
-// waitingCall is a call in the queue. Whoever takes it out says why in conn or
+// waitingCall is a call in the queue. The goroutine that takes it out sets conn or
 // outcome, and then closes done.
 type waitingCall struct {
 	done    chan struct{}
@@ -110,7 +110,7 @@ func (q *callQueue) removeLocked(w *waitingCall) {
 }
 
 // dismiss takes out the calls that wait in vain: those that need more hope than
-// there is, and those to which nobody is left.
+// there is, and those that have tried every member.
 func (q *callQueue) dismiss(most hope, nobodyFor func(tried []*Client) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // frame is one message from the wire. Its payload, the kind's fields, is valid
 // until the next frame is read, unless it lies in a large buffer, which then
-// belongs to whoever got the frame.
+// belongs to the receiver of the frame.
 type frame struct {
 	kind    kind
 	flags   uint8
@@ -29,12 +29,12 @@ const (
 )
 
 var (
-	errIdle      = errors.New("rpc: nothing came for too long")
+	errIdle      = errors.New("rpc: idle timeout")
 	errSlowFrame = Errorf(DeadlineExceeded, "a frame took too long to arrive")
 	errHurry     = errors.New("rpc: the reader has to give way")
 )
 
-// frameReader cuts a connection's bytes into frames. A frame that has come only
+// frameReader cuts a connection's bytes into frames. A frame that has arrived only
 // in part is kept here, not on a stack, so that reading can stop at a deadline
 // and be taken up by another goroutine. One goroutine uses it at a time.
 type frameReader struct {
@@ -47,20 +47,20 @@ type frameReader struct {
 	shrunk       func()        // called when shrink has given back memory, for other memory; may be nil
 
 	buf        []byte
-	start, end int // what has come and was not handed out yet: buf[start:end]
+	start, end int // received and not handed out yet: buf[start:end]
 
 	large     *buffer // a large frame that is being read, header taken off
 	largeWant int
 	largeHead [headerSize]byte
-	lastLarge int // size of the last large frame that came to its end
+	lastLarge int // size of the last large frame that was received whole
 
 	begun time.Time // when reading the current frame began; zero between frames
-	last  time.Time // when the last bytes came; kept with idleTimeout, and while buf is large
+	last  time.Time // when the last bytes arrived; kept with idleTimeout, and while buf is large
 	armed time.Time // the read deadline that is set; zero: none
 	hurry time.Time // give way then with errHurry; zero: never
 
 	frame frame         // what next returned
-	reads atomic.Uint64 // how often bytes have come; anyone may look
+	reads atomic.Uint64 // how often bytes have arrived; may be read by any goroutine
 }
 
 // next returns the next frame, valid until it is called again. io.EOF means that the peer ended between two
@@ -86,7 +86,7 @@ func (r *frameReader) buffered() bool {
 	return have >= 4 && have >= 4+int(binary.BigEndian.Uint32(r.buf[r.start:]))
 }
 
-// parse takes a frame from what has come. It checks the length before anything else.
+// parse takes a frame from the bytes received. It checks the length before anything else.
 func (r *frameReader) parse() (ok bool, err error) {
 	if r.large != nil {
 		if len(r.large.b) < r.largeWant {
@@ -134,7 +134,7 @@ func (r *frameReader) set(head, payload []byte) {
 	}
 }
 
-// beginLarge moves what has come of a large frame to a buffer of its own. The
+// beginLarge moves the received part of a large frame to a buffer of its own. The
 // buffer grows with what arrives; only as much as has arrived before on this
 // connection is believed at once.
 func (r *frameReader) beginLarge(have []byte, want int) {
@@ -168,7 +168,7 @@ func (r *frameReader) fill() error {
 	return err
 }
 
-// came returns when the bytes of the last frame came.
+// came returns when the bytes of the last frame arrived.
 func (r *frameReader) came() time.Time {
 	if r.idleTimeout <= 0 || r.last.IsZero() {
 		return time.Now()
@@ -220,7 +220,7 @@ func (r *frameReader) took(n int) {
 	}
 }
 
-// partial reports whether a frame has come in part.
+// partial reports whether a frame has arrived in part.
 func (r *frameReader) partial() bool { return r.large != nil || r.end > r.start }
 
 // arm sets the read deadline. A deadline that is set and comes too early does

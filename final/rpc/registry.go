@@ -27,8 +27,9 @@ type MethodOption func(*method)
 
 // NonBlocking promises that a method returns within microseconds and waits for
 // nothing: no I/O, no calls, no lock held for long. The server may then run it
-// on the goroutine that reads the connection, which saves a switch. Interceptors
-// and the params' own decoding are part of the promise. A method that breaks the promise costs its connection some milliseconds, not more:
+// on the goroutine that reads the connection, which saves a switch of
+// goroutines. The promise includes interceptors and the decoding of the params.
+// A method that breaks it delays its connection by a few milliseconds: then
 // another goroutine takes over the reading.
 func NonBlocking() MethodOption {
 	return func(m *method) { m.info.NonBlocking = true }
@@ -37,16 +38,17 @@ func NonBlocking() MethodOption {
 // vitalHandlers is how many calls of vital methods may run beyond [WithMaxHandlers].
 const vitalHandlers = 64
 
-// Vital marks a method that has to answer on a server that is full, such as a
-// health check: up to 64 of its calls may run beyond [WithMaxHandlers]. It should
-// be cheap and wait for nothing, since anyone may call it at the worst of times.
+// Vital marks a method that has to answer even on a full server, such as a
+// health check: up to 64 of its calls may run beyond [WithMaxHandlers]. It
+// should be cheap and wait for nothing, because callers need it most when the
+// server is busy.
 func Vital() MethodOption {
 	return func(m *method) { m.vital = true }
 }
 
-// SkipUnfit has [Server.Register] leave out the exported methods of a receiver that
-// take params but cannot be called from outside, such as ServeHTTP, in place of
-// refusing the receiver.
+// SkipUnfit makes [Server.Register] leave out exported methods that take params
+// but cannot be called from outside, such as ServeHTTP. Without it, Register
+// refuses their receiver.
 func SkipUnfit() MethodOption {
 	return func(m *method) { m.skipUnfit = true }
 }

@@ -30,7 +30,7 @@ type Server struct {
 	conns     map[*serverConn]struct{}
 	stopping  chan struct{}  // closed when state is no longer Serving
 	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
-	ended     chan struct{}  // closed when serving has come to its end
+	ended     chan struct{}  // closed when serving has ended
 	ending    sync.Once
 	life      context.Context // of calls without a connection; ended by Close
 	endLife   context.CancelFunc
@@ -45,7 +45,7 @@ type State int
 const (
 	Serving  State = iota // accepts connections and calls, or will once Serve is called
 	Draining              // Shutdown was called: no new calls, running ones end
-	Closed                // all is over
+	Closed                // Close was called, or Shutdown has ended
 )
 
 // NewServer returns a server without methods. It panics on an option that makes no
@@ -63,13 +63,13 @@ func NewServer(opts ...ServerOption) *Server {
 	return s
 }
 
-// Register publishes the methods of receiver as "name.Method": those of its own
-// exported methods that take a context and/or one value and return a result, an
-// error, or both. Promoted methods are not published, nor are methods without
-// parameters such as Close: use [Server.RegisterFunc] for them. An exported method
-// that takes params and has another signature is refused, unless opts have
-// [SkipUnfit]. Nothing is published if a method is refused, a name is taken or no
-// method fits.
+// Register publishes methods of receiver as "name.Method": its own exported
+// methods that take a context, one value, or both, and return a result, an
+// error, or both. It does not publish promoted methods, nor methods without
+// parameters such as Close: use [Server.RegisterFunc] for them. It refuses a
+// receiver that has an exported method with parameters and another signature,
+// unless opts contain [SkipUnfit]. Nothing is published if a method is refused,
+// a name is taken or no method fits.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
 	var wanted method
 	for _, opt := range opts {
@@ -137,10 +137,10 @@ func (s *Server) ListenAndServe(addr string) error {
 }
 
 // Serve accepts connections from ln until Shutdown or Close, then returns
-// [ErrServerClosed]. It may run on several listeners at once and closes ln
-// before it returns. After a failure to accept that may pass (no file descriptor
-// left, a connection that was gone again, a timeout) it tries again with backoff;
-// it returns any other error, and connections go on.
+// [ErrServerClosed]. It may run on several listeners at once, and closes its ln
+// before it returns. After a failure to accept that may pass, it tries again
+// with backoff: no file descriptor left, a client that has already left, a
+// timeout. It returns any other error; open connections stay open.
 func (s *Server) Serve(ln net.Listener) error {
 	if isNil(ln) {
 		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
@@ -210,8 +210,9 @@ func (s *Server) removeListener(ln net.Listener) {
 }
 
 // ServeConn serves one connection until it ends and its handlers have returned.
-// It is what Serve does with each accepted connection, TLS apart. It panics if conn
-// is nil.
+// It is what Serve does with each accepted connection, but without TLS. If the
+// server is full, or no longer serves, it closes conn and returns. It panics if
+// conn is nil.
 func (s *Server) ServeConn(conn net.Conn) {
 	if isNil(conn) {
 		panic(fmt.Errorf("rpc: ServeConn: the connection is nil%s", typeOfNil(conn)))
@@ -340,7 +341,7 @@ func (s *Server) panicked(ctx context.Context, value any, stack []byte) {
 		printPanic(fmt.Sprintf("in %s", cmp.Or(MethodFrom(ctx), "a hook")), value, stack)
 	}
 	for _, f := range s.options.onPanic {
-		defer func() { // a panic handler that panics has none to be told
+		defer func() { // a panic of a panic handler is only printed
 			if p := recover(); p != nil {
 				printPanic("in a panic handler", p, debug.Stack())
 			}
@@ -389,8 +390,8 @@ func (s *Server) soundly(h Handler) Handler {
 	}
 }
 
-// callFailed tells those who want to know it, see [WithCallErrorHandler], which
-// may panic like any code of a user.
+// callFailed calls the callbacks of [WithCallErrorHandler], which may panic
+// like any code of a user.
 func (s *Server) callFailed(ctx context.Context, err error) {
 	if p := (*codecPanic)(nil); errors.As(err, &p) {
 		s.panicked(ctx, p.value, p.stack)
@@ -403,10 +404,11 @@ func (s *Server) callFailed(ctx context.Context, err error) {
 	}
 }
 
-// Invoke runs a method without a connection, for gateways: Authorize,
-// interceptors and the server's bound of handlers apply. peer says who calls, nil
-// that this is not known; body is in codec's encoding, and so is the result. The
-// error is an *[Error], InvalidArgument without a codec. Shutdown waits for the call; Close ends its context and waits for it.
+// Invoke runs a method without a connection, for gateways. Authorize,
+// interceptors and the limit of handlers apply. peer says who calls; nil means
+// that it is not known. body, and the result, are encoded by codec. The error
+// is an *[Error]; it is InvalidArgument if codec is nil. Shutdown waits for the
+// call; Close ends its context and waits for it.
 func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
 	if isNil(codec) {
 		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(codec)))
@@ -493,10 +495,12 @@ func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte
 	return out, nil
 }
 
-// Shutdown stops accepting connections and calls, tells the clients, waits for
-// the running calls and until their replies are written and read, and closes
-// the connections. When ctx ends first it returns ctx's error after closing as
-// Close does, but without waiting for the handlers.
+// Shutdown stops accepting connections and calls, and tells the clients. It
+// waits until the running calls have ended and the clients have read their
+// replies, and closes the connections. It returns nil, or ctx's error if ctx
+// ends first. In that case it has closed everything as Close does, but without
+// waiting for the handlers. In a hook or a handler it would wait for itself:
+// start it in a goroutine there.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop(Draining)
 	s.mu.Lock()
@@ -517,9 +521,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends the contexts of all calls, closes listeners and connections and
-// waits for the handlers to return. In a handler it would wait for itself: call
-// it in a goroutine there.
+// Close ends the contexts of all calls, closes listeners and connections, and
+// waits for the handlers to return. It returns nil. In a hook or a handler it
+// would wait for itself: start it in a goroutine there.
 func (s *Server) Close() error {
 	s.stop(Closed)
 	s.cutAll()

@@ -34,11 +34,11 @@ type writer struct {
 	out       batch      // appended, not taken yet
 	appended  uint64     // all bytes that were ever appended
 	size      int        // of these, those in out and on their way
-	flushing  bool       // someone writes, or is about to
+	flushing  bool       // a goroutine writes, or is about to
 	err       error      // why nothing is written any more
 	batchSize int        // of the largest batch lately, large bodies apart: a guess at the next one's
 
-	// These belong to whoever set flushing.
+	// These belong to the goroutine that set flushing.
 	writing batch
 	vec     [][]byte
 	rest    net.Buffers // of writing, what has not been written
@@ -51,7 +51,7 @@ type batch struct {
 	cuts  []cut
 }
 
-// cut says: after small.b[:at] comes body.
+// cut says that body follows small.b[:at].
 type cut struct {
 	at   int
 	body *buffer
@@ -154,7 +154,7 @@ func (w *writer) take() bool {
 
 func (w *writer) takeLocked() bool {
 	if len(w.rest) > 0 && w.err == nil {
-		return true // someone began this batch and left the rest to us
+		return true // another goroutine began this batch and left the rest
 	}
 	if w.out.small == nil || w.err != nil {
 		w.flushing = false
@@ -218,7 +218,7 @@ func (w *writer) wrote(written int, err error) (more bool) {
 }
 
 // exited ends the writing because a user's connection or observer has ended the
-// goroutine that writes. Nobody takes its role: how much was written is not known.
+// goroutine that writes. No other goroutine takes its role: how much was written is not known.
 func (w *writer) exited() {
 	w.mu.Lock()
 	first := w.err == nil
