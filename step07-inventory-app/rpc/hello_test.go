@@ -107,7 +107,7 @@ func TestHello_LeavesTheContextBehind(t *testing.T) {
 		c, err := NewClientCodec(ctx, newStockServer(t).connect(t), "json")
 		require.NoError(t, err)
 		defer c.Close()
-		time.Sleep(time.Minute) // of the bubble's clock
+		<-time.After(time.Minute) // of the bubble's clock
 		assert.NoError(t, call(c, "Inventory.CheckStock", "item1", nil))
 	})
 }
