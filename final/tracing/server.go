@@ -49,7 +49,7 @@ func (t *tracing) start(ctx context.Context, method string, opts []trace.SpanSta
 	return ctx, span
 }
 
-// setPeer notes where the call came from. Behind a gateway there may be no address.
+// setPeer notes the address of the caller. Behind a gateway there may be no address.
 func setPeer(span trace.Span, ctx context.Context) {
 	peer, ok := rpc.PeerFrom(ctx)
 	if !ok || peer.Addr == nil {

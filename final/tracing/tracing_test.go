@@ -194,7 +194,7 @@ func TestTracing_ACancelledCall(t *testing.T) {
 	assert.Equal(t, codes.Unset, span.Status.Code, "the client has left; nothing is wrong here")
 }
 
-// The client's span is the call; the attempt that was refused never came to a handler.
+// The client's span is the call; the attempt that was refused never reached a handler.
 func TestTracing_ACallThatIsTriedAgainIsOneSpan(t *testing.T) {
 	s := newSpans(t)
 	var refuse sync.Once

@@ -211,7 +211,7 @@ func TestFlight_UnderWayWhenItIsInvalidatedIsNotKept(t *testing.T) {
 				assert.Equal(t, 2, s.count(), "who comes later does not wait for the old answer")
 				s.hold <- struct{}{} // one of the two
 				s.hold <- struct{}{}
-				assert.Equal(t, outcome{1, nil}, <-before, "who came before gets it")
+				assert.Equal(t, outcome{1, nil}, <-before, "a caller that joined before gets it")
 				assert.Equal(t, outcome{2, nil}, <-after)
 				synctest.Wait()
 				assert.Equal(t, 2, mustAsk(t, t.Context(), caller, "item1"))

@@ -148,7 +148,7 @@ func hintsOf(t check.Target, test string) ([]string, error) {
 }
 
 // sinceBefore says what the learner's station changes in the package that the
-// tests of from are about.
+// station called from has tests for.
 func sinceBefore(t check.Target, from course.Station) (string, error) {
 	text := fmt.Sprintf("This test is carried over from %s.", from.Name)
 	changes, err := starter.ChangesIn(t.Root, t.Station, t.Dir)

@@ -16,7 +16,7 @@ import (
 // all other bytes can be compared one by one: its bounds, its words, the white
 // space of its JSON, the order of details.
 
-// fill returns the message that want means, given what came.
+// fill returns the message that want means when got was received.
 func fill(want, got []byte, hello bool) []byte {
 	if hello {
 		return fillHello(want, got)

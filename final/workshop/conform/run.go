@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Verdict is what came of testing a rule.
+// A Verdict is the result of testing a rule.
 type Verdict string
 
 const (

@@ -169,7 +169,7 @@ func inspect(fromClient, hello bool, b []byte) error {
 }
 
 // What is wrong by itself is found, at its byte. The sections that are not
-// here are wrong by what a message means, or by what came before it.
+// here are wrong because of what a message means, or of the messages before it.
 func TestCaptures_BadMessagesAreFound(t *testing.T) {
 	wrong := map[string]string{
 		"hello: wrong magic":                     "0 not a hello of this protocol",

@@ -39,7 +39,7 @@ func ParseHello(b []byte) (Hello, error) {
 	return h, nil
 }
 
-// IsMagic reports whether b, or what has come of it, begins as a hello does.
+// IsMagic reports whether b, or the part of it that has arrived, begins as a hello does.
 func IsMagic(b []byte) bool {
 	n := min(len(b), len(Magic))
 	return strings.HasPrefix(Magic, string(b[:n]))

@@ -18,7 +18,7 @@ func Size(b []byte, hello bool) int {
 }
 
 // Read reads one hello or frame, at most limit bytes and never a byte that comes
-// after it. What has come of it is returned with the error, too. io.EOF means
+// after it. The part of it that has arrived is returned with the error, too. io.EOF means
 // that nothing came.
 func Read(r io.Reader, hello bool, limit int) ([]byte, error) {
 	head := make([]byte, LengthSize)
