@@ -66,8 +66,8 @@ func (c *clientConn) grantOneLocked(queue *callQueue) bool {
 	return true
 }
 
-// noteRoomLocked lets those who choose a connection know, without the lock,
-// whether this one has room.
+// noteRoomLocked sets full, which a call that chooses a connection reads without
+// the lock.
 func (c *clientConn) noteRoomLocked() {
 	if full := !c.freeLocked(); full != c.full.Load() {
 		c.full.Store(full)
