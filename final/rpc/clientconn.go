@@ -191,7 +191,7 @@ func (c *clientConn) hello() (serverHello, error) {
 	if err != nil {
 		return hello, err
 	}
-	return hello, c.conn.SetDeadline(time.Time{})
+	return hello, unlessClosed(c.conn.SetDeadline(time.Time{}))
 }
 
 // call makes one attempt on this connection, in a slot that acquire has taken.

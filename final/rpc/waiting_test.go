@@ -823,7 +823,7 @@ func TestCall_RequestsThatWereWrittenAreAttempts(t *testing.T) {
 }
 
 // A server that says hello and ends the connection is not connected to in a tight loop.
-func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
+func TestPool_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 	for name, end := range map[string]func(conn net.Conn){
 		"hangs up":  func(net.Conn) {},
 		"goes away": func(conn net.Conn) { conn.Write(appendGoAway(nil, 0, Errorf(Unavailable, "not now"))) },
@@ -835,9 +835,9 @@ func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newPeers()
-				hellos := 0
+				var hellos atomic.Int32
 				n.odd["a"] = func(conn net.Conn) {
-					hellos++
+					hellos.Add(1)
 					readHello(conn, maxHello)
 					conn.Write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
 					end(conn)
@@ -849,7 +849,7 @@ func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 					assert.Error(t, callFor(t, pool, time.Second))
 					<-time.After(time.Millisecond)
 				}
-				assert.LessOrEqual(t, hellos, 130)
+				assert.LessOrEqual(t, hellos.Load(), int32(130))
 			})
 		})
 	}
