@@ -506,12 +506,11 @@ func (c *clientConn) control(head func([]byte) []byte) {
 }
 
 // handleReply gives a reply to its caller, or drops it.
-func (c *clientConn) handleReply(f *frame) error {
+func (c *clientConn) handleReply(f *frame) (broken error) {
 	var failure *Error
 	if f.kind == kindError {
-		var err error
-		if failure, err = parseError(f); err != nil {
-			return err
+		if failure, broken = parseError(f); broken != nil {
+			return broken
 		}
 	}
 	call, exited := c.claim(f.id), true
@@ -528,7 +527,6 @@ func (c *clientConn) handleReply(f *frame) error {
 		return errProtocol("a reply to call %d, which is not in flight", f.id)
 	}
 	result := callResult{}
-	var broken error
 	switch {
 	case failure != nil:
 		result.err = failure
