@@ -32,7 +32,7 @@ type Client struct {
 	mu       sync.Mutex               // no foreign code runs under it
 	all      map[*clientConn]struct{} // with those that are going away
 	notUntil time.Time                // the next attempt
-	begun    time.Time                // when the attempt under way, or the last one, began
+	begun    time.Time                // the attempt under way
 	closed   bool
 	stop     context.CancelFunc // ends connecting
 	life     context.Context

@@ -66,8 +66,8 @@ func (c *clientConn) grantOneLocked(queue *callQueue) bool {
 	return true
 }
 
-// noteRoomLocked sets full, which a call that chooses a connection reads without
-// the lock.
+// noteRoomLocked lets those who choose a connection know, without the lock,
+// whether this one has room.
 func (c *clientConn) noteRoomLocked() {
 	if full := !c.freeLocked(); full != c.full.Load() {
 		c.full.Store(full)
