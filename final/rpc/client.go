@@ -74,7 +74,7 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
 	c := newClient(o)
-	c.fixed = newClientConn(conn, c)
+	c.fixed = newClientConn(conn, c, c.options.helloDue())
 	c.fixed.start()
 	return c
 }

@@ -31,7 +31,7 @@ type clientConn struct {
 	goAway  *Error            // the server's reason; the reader's
 	dropped func(*clientConn) // the owner's: called once, when no new call can be made
 
-	helloDue time.Time // when the hellos are to be exchanged; zero: the time for them begins with them
+	helloDue time.Time // when the hellos are to be exchanged; zero: at any time
 
 	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
 	ended  chan struct{} // closed at the end
@@ -81,21 +81,31 @@ type callResult struct {
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
+// helloDue returns when the hello of a connection that is being made is due; the zero
+// time is never.
+func (o *clientOptions) helloDue() time.Time {
+	if o.handshakeTimeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(o.handshakeTimeout)
+}
+
 // newClientConn takes over conn. Nothing happens before start.
-func newClientConn(conn net.Conn, owner *Client) *clientConn {
+func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn {
 	o := &owner.options
 	inline := resumable(conn)
 	conn = guardConn(conn)
 	c := &clientConn{
-		owner:   owner,
-		options: o,
-		conn:    conn,
-		codec:   o.codec,
-		dropped: owner.dropped,
-		ready:   make(chan struct{}),
-		ended:   make(chan struct{}),
-		pending: map[uint64]*clientCall{},
-		events:  connEvents{observer: o.observer},
+		owner:    owner,
+		options:  o,
+		conn:     conn,
+		helloDue: helloDue,
+		codec:    o.codec,
+		dropped:  owner.dropped,
+		ready:    make(chan struct{}),
+		ended:    make(chan struct{}),
+		pending:  map[uint64]*clientCall{},
+		events:   connEvents{observer: o.observer},
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
@@ -162,10 +172,7 @@ func (c *clientConn) hello() (serverHello, error) {
 		return serverHello{}, err
 	}
 	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: metadata}
-	if d := c.options.handshakeTimeout; d > 0 {
-		if c.helloDue.IsZero() {
-			c.helloDue = time.Now().Add(d)
-		}
+	if !c.helloDue.IsZero() {
 		c.conn.SetDeadline(c.helloDue)
 	}
 	if err := say.check(); err != nil {
@@ -191,7 +198,7 @@ func (c *clientConn) hello() (serverHello, error) {
 	if err != nil {
 		return hello, err
 	}
-	return hello, c.conn.SetDeadline(time.Time{})
+	return hello, unlessClosed(c.conn.SetDeadline(time.Time{}))
 }
 
 // call makes one attempt on this connection, in a slot that acquire has taken.
@@ -506,12 +513,11 @@ func (c *clientConn) control(head func([]byte) []byte) {
 }
 
 // handleReply gives a reply to its caller, or drops it.
-func (c *clientConn) handleReply(f *frame) error {
+func (c *clientConn) handleReply(f *frame) (broken error) {
 	var failure *Error
 	if f.kind == kindError {
-		var err error
-		if failure, err = parseError(f); err != nil {
-			return err
+		if failure, broken = parseError(f); broken != nil {
+			return broken
 		}
 	}
 	call, exited := c.claim(f.id), true
@@ -528,7 +534,6 @@ func (c *clientConn) handleReply(f *frame) error {
 		return errProtocol("a reply to call %d, which is not in flight", f.id)
 	}
 	result := callResult{}
-	var broken error
 	switch {
 	case failure != nil:
 		result.err = failure

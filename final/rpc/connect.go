@@ -97,16 +97,12 @@ func (c *Client) another() (pause time.Duration, again bool) {
 
 // open makes one attempt to connect and returns when the hellos are exchanged.
 func (c *Client) open() error {
-	var due time.Time
-	if d := c.options.handshakeTimeout; d > 0 {
-		due = time.Now().Add(d)
-	}
+	due := c.options.helloDue()
 	conn, err := c.dial(due)
 	if err != nil {
 		return err
 	}
-	made := newClientConn(conn, c)
-	made.helloDue = due
+	made := newClientConn(conn, c, due)
 	made.start()
 	<-made.ready
 	made.out.mu.Lock()

@@ -57,6 +57,10 @@ type hookListener struct {
 	closed chan struct{}
 }
 
+func newHookListener(a *atHook) *hookListener {
+	return &hookListener{atHook: a, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
 func (l *hookListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.conns:
@@ -114,7 +118,6 @@ var hooks = []string{
 type surroundings struct {
 	t      *testing.T
 	srv    *Server
-	ln     net.Listener
 	pool   *Pool
 	client *Client
 }
@@ -178,13 +181,12 @@ func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
 					inv := newInventory()
 					inv.saw = func(context.Context) { a.at("handler") }
 					srv := inv.server(t, a.serverOptions()...)
-					ln := &hookListener{atHook: a, conns: make(chan net.Conn), closed: make(chan struct{})}
 					n := newNetwork()
 					n.set("a", srv)
-					s := &surroundings{t: t, srv: srv, ln: ln}
+					s := &surroundings{t: t, srv: srv}
 					made := make(chan struct{})
 					a.f = func() { <-made; call(s) }
-					go srv.Serve(ln)
+					go srv.Serve(newHookListener(a))
 					opts := a.clientOptions(n.dial)
 					s.pool = NewPool(hookResolver{a}, opts...)
 					s.client = newClient(mustOptions(t, opts)) // unlike Dial, it does not connect yet

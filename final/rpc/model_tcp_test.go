@@ -70,7 +70,8 @@ func (w *modelWorld) wait() {
 	w.advance(time.Millisecond)
 }
 
-// advance lets time pass, over TCP not as much.
+// advance lets time pass. Over TCP that is real time, and a program would take
+// minutes: there it is 2 ms at most.
 func (w *modelWorld) advance(d time.Duration) {
 	if w.tcp != nil {
 		d = min(d, 2*time.Millisecond)

@@ -55,12 +55,12 @@ func TestPool_ALateGrantEndsNoTrialOfOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, _ := moodyPool(t, newNetwork(), []string{"a", "b"})
 		c := (*pool.members.Load())[0]
-		for _, trial := range []bool{false, true} {
+		for trial, standing := range map[bool]int32{false: tried, true: onTrial} {
 			conn := c.conn.Load()
 			require.True(t, conn.acquire())
 			c.server.standing.Store(tried)
 			pool.giveBack(&waitingCall{conn: conn, trial: trial})
-			assert.Equal(t, map[bool]int32{false: tried, true: onTrial}[trial], c.server.standing.Load())
+			assert.Equal(t, standing, c.server.standing.Load())
 			assert.Zero(t, conn.inFlight)
 		}
 	})
@@ -153,8 +153,7 @@ func TestPool_SaysThatConnectionsBreakAfterTheirHello(t *testing.T) {
 		for range 50 { // the end of the connection and that of the attempt race
 			pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial))
 			err := callFor(t, pool, time.Millisecond) // less than backoff's first pause
-			require.Error(t, err)
-			assert.NotEqual(t, "rpc: deadline_exceeded: connecting to a: context deadline exceeded", err.Error(), "it says why")
+			assert.Regexp(t, "broke right after its hello|the server closed the connection", err, "the second, if the call was sent")
 			pool.Close()
 		}
 	})

@@ -240,10 +240,15 @@ func (r *frameReader) arm() error {
 // setDeadline sets the read deadline. A pipe that the peer has closed fails here
 // already: how the stream has ended is for Read to say.
 func (r *frameReader) setDeadline(when time.Time) error {
-	if err := r.conn.SetReadDeadline(when); !errors.Is(err, io.ErrClosedPipe) {
-		return err
+	return unlessClosed(r.conn.SetReadDeadline(when))
+}
+
+// unlessClosed returns err, unless it says that the peer has closed a pipe.
+func unlessClosed(err error) error {
+	if errors.Is(err, io.ErrClosedPipe) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // due returns when waiting for bytes ends; zero: never.

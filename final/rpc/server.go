@@ -537,8 +537,7 @@ func (s *Server) wait() {
 	s.ending.Do(func() { close(s.ended) })
 }
 
-// stop moves the state on and closes the listeners, without the lock: a user's
-// listener may ask the server something.
+// stop moves the state on and closes the listeners.
 func (s *Server) stop(state State) {
 	s.mu.Lock()
 	if s.state == Serving {

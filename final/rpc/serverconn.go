@@ -132,7 +132,7 @@ func (c *serverConn) hello() error {
 	if _, err := c.conn.Write(answer.append(nil)); err != nil {
 		return err
 	}
-	if err := c.conn.SetDeadline(time.Time{}); err != nil {
+	if err := unlessClosed(c.conn.SetDeadline(time.Time{})); err != nil {
 		return err
 	}
 	c.out.mu.Lock()

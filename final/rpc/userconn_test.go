@@ -197,41 +197,45 @@ func TestConn_PanicsAndGoexitEndNoMoreThanTheConnection(t *testing.T) {
 		for _, in := range []string{"Read", "Write", "Close", "SetReadDeadline", "SetWriteDeadline"} {
 			for _, side := range []string{"client", "server"} {
 				t.Run(how+" in "+in+" of the "+side, func(t *testing.T) {
-					bubble(t, func(t *testing.T) {
-						var failed atomic.Bool
-						conn := &failingConn{fail: func(method string) error {
-							if method == in && !failed.Swap(true) {
-								f()
-							}
-							return nil
-						}}
-						srv := newInventory().server(t)
-						var client *Client
-						if side == "client" {
-							client = conn.client(srv)
-						} else {
-							near, far := net.Pipe()
-							conn.Conn = far
-							go srv.ServeConn(conn)
-							client = NewClient(near)
-						}
-						held := startOne(t, client, "held")
-						conn.now.Store(true)
-						if in == "Close" {
-							conn.Conn.Close()
-						}
-						apart(func() {
-							client.Call(timeout(t, time.Minute), checkStock.Name(), &stockRequest{Item: "item1"}, nil)
-						})
-						apart(func() { client.Close() })
-						assert.Error(t, held.Wait())
-						apart(func() { srv.Close() })
-						srv.Close()
-					})
+					bubble(t, func(t *testing.T) { callOverAConnThat(t, f, in, side) })
 				})
 			}
 		}
 	}
+}
+
+// callOverAConnThat makes calls over a connection that calls f in one of its methods.
+// They end, and so do Close of client and server.
+func callOverAConnThat(t *testing.T, f func(), in, side string) {
+	var failed atomic.Bool
+	conn := &failingConn{fail: func(method string) error {
+		if method == in && !failed.Swap(true) {
+			f()
+		}
+		return nil
+	}}
+	srv := newInventory().server(t)
+	var client *Client
+	if side == "client" {
+		client = conn.client(srv)
+	} else {
+		near, far := net.Pipe()
+		conn.Conn = far
+		go srv.ServeConn(conn)
+		client = NewClient(near)
+	}
+	held := startOne(t, client, "held")
+	conn.now.Store(true)
+	if in == "Close" {
+		conn.Conn.Close()
+	}
+	apart(func() {
+		client.Call(timeout(t, time.Minute), checkStock.Name(), &stockRequest{Item: "item1"}, nil)
+	})
+	apart(func() { client.Close() })
+	assert.Error(t, held.Wait())
+	apart(func() { srv.Close() })
+	srv.Close()
 }
 
 // An observer that makes a call when a connection has ended does not keep the calls

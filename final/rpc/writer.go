@@ -182,7 +182,7 @@ func (w *writer) takeLocked() bool {
 // meanwhile. If not, it has given the flusher's role back. After a timeout it can
 // be called again.
 func (w *writer) write(timeout time.Duration) (more bool, err error) {
-	needed := true // or else the writing has no need of this goroutine
+	needed := true // while true, the writing stops if this goroutine ends
 	defer func() {
 		if needed {
 			w.exited()
