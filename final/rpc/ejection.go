@@ -55,7 +55,7 @@ func (c *Client) mayTake() (ok, trial bool) {
 			return true, true
 		}
 	}
-	return c.group.desperate(), false
+	return c.group.nobodyBut(nil), false // a server that is left out is the last resort
 }
 
 // judge updates what is known of c's server from the outcome of a call, which may

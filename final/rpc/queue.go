@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // callQueue holds the calls that wait for a slot on a connection: on one that is
@@ -149,7 +150,7 @@ func (w *waitingCall) inVain(most hope, nobodyFor func(tried []*Client) bool) bo
 
 // await waits until w is taken out, its context has ended or the time is up, which is
 // nil for no bound. It returns false if w has no outcome.
-func (q *callQueue) await(w *waitingCall, ended, timeUp <-chan struct{}) bool {
+func (q *callQueue) await(w *waitingCall, ended <-chan struct{}, timeUp <-chan time.Time) bool {
 	select {
 	case <-w.done:
 	case <-ended:
