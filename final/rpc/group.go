@@ -219,7 +219,7 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	if !g.queue.push(w) {
 		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.queue.limit))
 	}
-	g.serve() // after the push: who frees a slot from now on sees it
+	g.serve() // after the push: a goroutine that frees a slot from now on sees w
 	g.queue.reconsider(w, g.hope(), g.nobodyBut)
 	out := g.queue.await(w, ended, timeUp)
 	t.waited += time.Since(begun)
@@ -259,7 +259,7 @@ func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Du
 	return 0
 }
 
-// giveBack is for a call that has left when its slot was taken.
+// giveBack gives back the slot of a call whose context ended as it was granted.
 func (g *group) giveBack(w *waitingCall) {
 	if w.conn != nil && !w.ping {
 		w.conn.release()

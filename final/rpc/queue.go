@@ -11,7 +11,7 @@ import (
 // callQueue holds the calls that wait for a slot on a connection: on one that is
 // being made, or on one that is full. First come, first served.
 type callQueue struct {
-	n     atomic.Int32 // how many wait, for those who do not hold mu
+	n     atomic.Int32 // how many wait, to be read without mu
 	limit int
 
 	mu    sync.Mutex // taken last: under a connection's lock
