@@ -1,6 +1,9 @@
 package rpc
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // Balancing says how a [Pool] chooses among the connections that can take a call.
 type Balancing uint8
@@ -91,7 +94,10 @@ func twoChoices(members []*Client) *Client {
 // search looks at all members. One whose server is to be tried again gets the
 // call. Those that are not connected begin to, in the background.
 func (g *group) search(members, tried []*Client) *Client {
-	turn := g.next.Add(1) - 1
+	turn := uint32(0)
+	if len(members) > 1 { // all callers share the counter
+		turn = g.next.Add(1) - 1
+	}
 	from := int(turn % uint32(len(members)))
 	var best *Client
 	usable := 0
@@ -100,7 +106,7 @@ func (g *group) search(members, tried []*Client) *Client {
 		switch {
 		case c.conn.Load() == nil:
 			c.connect(false)
-		case contains(tried, c) || !c.hasRoom():
+		case slices.Contains(tried, c) || !c.hasRoom():
 		case c.server.standing.Load() == admitted:
 			usable++
 			best = lessBusy(best, c)
@@ -109,7 +115,7 @@ func (g *group) search(members, tried []*Client) *Client {
 		}
 	}
 	switch {
-	case best == nil && g.desperate():
+	case best == nil && g.nobodyBut(nil):
 		return lastResort(members, tried)
 	case g.options.balancing == RoundRobin && usable > 1:
 		return inTurn(members, tried, int(turn%uint32(usable)), best)
@@ -128,7 +134,7 @@ func lessBusy(a, b *Client) *Client {
 // fewer since they were counted it returns other.
 func inTurn(members, tried []*Client, skip int, other *Client) *Client {
 	for _, c := range members {
-		if !c.usable() || contains(tried, c) {
+		if !c.usable() || slices.Contains(tried, c) {
 			continue
 		}
 		if skip == 0 {
@@ -139,16 +145,13 @@ func inTurn(members, tried []*Client, skip int, other *Client) *Client {
 	return other
 }
 
-// lastResort returns a member whose server is left out, or nil.
+// lastResort returns a member whose server is left out, or nil. It is for when no
+// other one is connected, or is about to be.
 func lastResort(members, tried []*Client) (best *Client) {
 	for _, c := range members {
-		if c.hasRoom() && !contains(tried, c) {
+		if c.hasRoom() && !slices.Contains(tried, c) {
 			best = lessBusy(best, c)
 		}
 	}
 	return best
 }
-
-// desperate reports whether servers that are left out have to take calls: no other
-// one is connected, or is about to be.
-func (g *group) desperate() bool { return g.nobodyBut(nil) }

@@ -16,9 +16,8 @@ import (
 type Client struct {
 	options clientOptions
 	addr    string
-	redial  bool        // there is an address to connect to
-	fixed   *clientConn // else there is this connection
-	caller  Caller      // the interceptors around group.invoke
+	fixed   *clientConn // of NewClient, the only one ever; nil: there is an address to connect to
+	caller  Caller      // the interceptors around group.invoke; nil in a Pool, which has them
 	records sync.Pool   // *clientCall: they hold channels, so they are this Client's alone
 	group   *group      // it is the only member of, or a Pool's
 	server  *server     // what the group knows of addr
@@ -29,13 +28,14 @@ type Client struct {
 	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
 	failures atomic.Int32               // attempts to connect that failed in a row; set under mu
 
-	mu       sync.Mutex               // no foreign code runs under it
-	all      map[*clientConn]struct{} // with those that are going away
-	notUntil time.Time                // the next attempt
-	begun    time.Time                // the attempt under way
-	closed   bool
-	stop     context.CancelFunc // ends connecting
-	life     context.Context
+	notUntil atomic.Pointer[time.Time] // the next attempt to connect; nil: at once; set under mu
+
+	mu     sync.Mutex               // no foreign code runs under it
+	all    map[*clientConn]struct{} // with those that are going away
+	begun  time.Time                // when the attempt to connect began
+	closed bool
+	stop   context.CancelFunc // ends connecting
+	life   context.Context
 }
 
 // Dial connects to a server at "host:port" or "unix:path", says hello, and
@@ -50,7 +50,7 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 		return nil, err
 	}
 	c := newClient(o)
-	c.addr, c.redial = addr, true
+	c.addr = addr
 	if _, err := c.connected(ctx, true); err != nil {
 		c.Close()
 		return nil, err
@@ -81,11 +81,18 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 
 // newClient makes a Client that is the one member of its group.
 func newClient(o clientOptions) *Client {
-	c := &Client{options: o, all: map[*clientConn]struct{}{}, server: new(server), group: &group{heard: true}}
-	c.group.init(&c.options, c)
+	g := &group{heard: true}
+	c := newMember(o, g, new(server))
+	g.init(&c.options, c)
+	c.caller = chainCaller(CallerFunc(g.invoke), o.interceptors)
+	return c
+}
+
+// newMember makes a Client that connects; its calls are the group's.
+func newMember(o clientOptions, g *group, s *server) *Client {
+	c := &Client{options: o, all: map[*clientConn]struct{}{}, server: s, group: g}
 	c.records.New = func() any { return &clientCall{done: make(chan struct{}, 1)} }
 	c.life, c.stop = context.WithCancel(context.Background())
-	c.caller = chainCaller(CallerFunc(c.group.invoke), o.interceptors)
 	return c
 }
 

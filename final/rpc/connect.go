@@ -25,15 +25,15 @@ const (
 	pausing
 )
 
-// connect has an attempt to connect made, unless there is a connection. After one
-// that failed it does so when backoff allows, if patient, or not at all.
+// connect starts connecting, unless there is a connection. During a backoff pause a
+// patient caller gets an attempt after it, any other none.
 func (c *Client) connect(patient bool) {
-	if !c.redial || !patient && c.phase.Load() != idle {
-		return
+	if c.fixed != nil || !patient && (c.phase.Load() != idle || c.pause() > 0) {
+		return // without the lock, which all calls would take while a server is down
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pause := time.Until(c.notUntil)
+	pause := c.pause()
 	if c.closed || c.phase.Load() != idle || c.conn.Load() != nil || pause > 0 && !patient {
 		return
 	}
@@ -92,7 +92,7 @@ func (c *Client) another() (pause time.Duration, again bool) {
 	if !again {
 		c.phase.Store(idle)
 	}
-	return time.Until(c.notUntil), again
+	return c.pause(), again
 }
 
 // open makes one attempt to connect and returns when the hellos are exchanged.
@@ -152,7 +152,7 @@ func (c *Client) dropped(conn *clientConn) {
 	if c.conn.CompareAndSwap(conn, nil) {
 		if time.Since(c.begun) >= c.options.backoffMax {
 			c.failures.Store(0)
-			c.notUntil = time.Time{}
+			c.notUntil.Store(nil)
 		} else {
 			c.backOffLocked()
 			if conn.in.reads.Load() == 0 {
@@ -207,21 +207,21 @@ func (c *Client) hope() hope {
 		return hopeFull
 	case failed == nil && phase == idle: // an attempt will be made, or a hello is awaited
 		return hopeConnecting
-	case failed != nil && (!c.redial || failed.refuses()):
+	case failed != nil && (c.fixed != nil || failed.refuses()):
 		return hopeNone
 	}
 	return hopeLater
 }
 
-// promising reports whether c may be connected soon: an attempt is under way, or
+// mayConnectSoon reports whether c may be connected soon: an attempt is under way, or
 // the next call begins one, and the ones before did not fail, nor the calls that
 // waited for it.
-func (c *Client) promising() bool {
+func (c *Client) mayConnectSoon() bool {
 	phase, most := c.phase.Load(), int32(c.options.ejectAfter)
 	if c.lastErr.Load() != nil || most > 0 && c.server.failures.Load() >= most {
 		return false
 	}
-	return phase == trying || phase == idle && c.redial && c.failures.Load() == 0
+	return phase == trying || phase == idle && c.fixed == nil && c.failures.Load() == 0
 }
 
 // tryingSince reports whether an attempt to connect is under way since before t.
@@ -290,15 +290,23 @@ func dialError(addr string, err error) *Error {
 
 // backOffLocked sets when the next attempt may begin, after one that failed.
 func (c *Client) backOffLocked() {
-	c.notUntil = time.Now().Add(backoff(c.options.backoffMin, c.options.backoffMax, int(c.failures.Load())))
+	next := time.Now().Add(backoff(c.options.backoffMin, c.options.backoffMax, int(c.failures.Load())))
+	c.notUntil.Store(&next)
 	c.failures.Add(1)
+}
+
+// pause returns how long the next attempt has to wait, if above 0.
+func (c *Client) pause() time.Duration {
+	next := c.notUntil.Load()
+	if next == nil {
+		return 0
+	}
+	return time.Until(*next)
 }
 
 // backingOff reports whether the last attempt failed and the next is not due.
 func (c *Client) backingOff() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failures.Load() > 0 && time.Now().Before(c.notUntil)
+	return c.failures.Load() > 0 && c.pause() > 0
 }
 
 // backoff is the pause after one more failure than so many: doubled

@@ -12,7 +12,9 @@ import (
 // which is about connecting, does not see that; ejection does.
 //
 //	admitted ── failures in a row ─▶ ejected ── a pause, then a pong ─▶ onTrial ── a call ─▶ tried
+//	ejected  ── due, then a hello ─▶ onTrial
 //	ejected  ── a pause, no pong ──▶ ejected, for longer
+//	tried    ── no decision ───────▶ onTrial
 //	tried    ── the call failed ───▶ ejected, for longer
 //	any      ── a call succeeded ──▶ admitted
 type server struct {
@@ -22,7 +24,7 @@ type server struct {
 	// Guarded by the group's mu.
 	ejections int  // since the last success
 	round     int  // of all ejections, so that an old pause ends nothing
-	due       bool // the pause is over, and the next hello stands for the pong
+	due       bool // the next hello stands for the pong: the pause is over, or it was ejected for want of one
 }
 
 // What a server may have.
@@ -55,7 +57,7 @@ func (c *Client) mayTake() (ok, trial bool) {
 			return true, true
 		}
 	}
-	return c.group.desperate(), false
+	return c.group.nobodyBut(nil), false // a server that is left out is the last resort
 }
 
 // judge updates what is known of c's server from the outcome of a call, which may

@@ -108,7 +108,7 @@ func TestHooks_GoexitEndsNoMoreThanItMust(t *testing.T) {
 				n.set("a", srv)
 				opts := a.clientOptions(n.dial)
 				s := &surroundings{t: t, srv: srv, pool: NewPool(exitingResolver{hookResolver{a}}, opts...), client: newClient(mustOptions(t, opts))}
-				s.client.addr, s.client.redial = "a", true
+				s.client.addr = "a"
 				for _, item := range []string{"item1", "panic", "item2"} {
 					apart(func() { s.pool.Call(s.deadline(), checkStock.Name(), stockRequest{Item: item}, nil) })
 					apart(func() { s.client.Call(s.deadline(), checkStock.Name(), stockRequest{Item: item}, nil) })

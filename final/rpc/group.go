@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,7 +120,7 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) boo
 	case asked:
 		return true
 	case mayRetry(ctx, err):
-		return c.redial // else there is no other connection
+		return c.fixed == nil // else there is no other connection
 	}
 	return mayTryElsewhere(err) && !g.nobodyBut(t.tried)
 }
@@ -198,7 +199,7 @@ func (g *group) takeNow(tried []*Client) (conn *clientConn, trial bool) {
 // when the attempt to connect that is under way succeeds.
 func (g *group) nobodyBut(tried []*Client) bool {
 	for _, c := range *g.members.Load() {
-		if !contains(tried, c) && c.server.standing.Load() == admitted && (c.conn.Load() != nil || c.promising()) {
+		if !slices.Contains(tried, c) && c.server.standing.Load() == admitted && (c.conn.Load() != nil || c.mayConnectSoon()) {
 			return false
 		}
 	}
@@ -209,12 +210,16 @@ func (g *group) nobodyBut(tried []*Client) bool {
 // one, WithMaxWait does.
 func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	begun, ended := time.Now(), ctx.Done()
-	timeUp, stop := g.patience(ctx, t, w)
-	defer stop()
+	var timeUp <-chan time.Time // nil: never
+	if limit := g.waitLimit(ctx, t, w); limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		timeUp = timer.C
+	}
 	if !g.queue.push(w) {
 		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.queue.limit))
 	}
-	g.serve() // after the push: who frees a slot from now on sees it
+	g.serve() // after the push: a goroutine that frees a slot from now on sees w
 	g.queue.reconsider(w, g.hope(), g.nobodyBut)
 	out := g.queue.await(w, ended, timeUp)
 	t.waited += time.Since(begun)
@@ -236,10 +241,10 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	return nil
 }
 
-// patience sets how much hope w needs, and returns what is closed when a call
-// without a deadline has waited for long enough.
-func (g *group) patience(ctx context.Context, t *tries, w *waitingCall) (timeUp chan struct{}, stop func() bool) {
-	w.needs, stop = hopeLater, func() bool { return false }
+// waitLimit sets how much hope w needs, and returns how long it may wait: 0 if that
+// is not a matter of time, or of the call's deadline.
+func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Duration {
+	w.needs = hopeLater
 	if g.options.failFast || w.once {
 		w.needs = hopeFull
 	}
@@ -249,13 +254,12 @@ func (g *group) patience(ctx context.Context, t *tries, w *waitingCall) (timeUp 
 	case g.options.maxWait <= 0:
 		w.needs = hopeConnecting
 	default:
-		timeUp = make(chan struct{})
-		stop = time.AfterFunc(g.options.maxWait-t.waited, func() { close(timeUp) }).Stop
+		return max(g.options.maxWait-t.waited, 1)
 	}
-	return timeUp, stop
+	return 0
 }
 
-// giveBack is for a call that has left when its slot was taken.
+// giveBack gives back the slot of a call whose context ended as it was granted.
 func (g *group) giveBack(w *waitingCall) {
 	if w.conn != nil && !w.ping {
 		w.conn.release()
@@ -307,28 +311,18 @@ func (g *group) hope() hope {
 	return most
 }
 
-// contains is slices.Contains, for lists that are nearly always empty.
-func contains(list []*Client, c *Client) bool {
-	for _, other := range list {
-		if other == c {
-			return true
-		}
-	}
-	return false
-}
-
-// plight is why a group's calls wait: in words, and in errors as far as there are some.
-type plight struct {
+// waitReason is why a group's calls wait: in words, and in errors as far as there are some.
+type waitReason struct {
 	words    string
 	last     *Error // of the last attempts to connect
 	resolver error
 	closed   bool
 }
 
-func (g *group) plight() plight {
+func (g *group) waitReason() waitReason {
 	g.mu.Lock()
 	members, heard := *g.members.Load(), g.heard
-	p := plight{closed: g.closed, resolver: g.resolveErr}
+	p := waitReason{closed: g.closed, resolver: g.resolveErr}
 	g.mu.Unlock()
 	var addrs, connected []string
 	for _, c := range members {
@@ -365,7 +359,7 @@ func some(addrs []string) string {
 
 // unavailable is the error of a call that need not wait any longer, and why.
 func (g *group) unavailable() *Error {
-	p := g.plight()
+	p := g.waitReason()
 	switch {
 	case p.closed:
 		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
@@ -377,11 +371,11 @@ func (g *group) unavailable() *Error {
 
 // waitedTooLong is the error of a call without a deadline that no member could take.
 func (g *group) waitedTooLong() *Error {
-	p := g.plight()
+	p := g.waitReason()
 	return p.error(fmt.Sprintf("; waited %v (WithMaxWait)", g.options.maxWait))
 }
 
-func (p *plight) error(suffix string) *Error {
+func (p *waitReason) error(suffix string) *Error {
 	e := &Error{Code: Unavailable, Message: p.words, neverRan: true}
 	var causes []error
 	if p.last != nil {
@@ -398,7 +392,7 @@ func (p *plight) error(suffix string) *Error {
 
 // gaveUp is the error of a call whose context ended while it waited.
 func (g *group) gaveUp(ctxErr error) *Error {
-	p := g.plight()
+	p := g.waitReason()
 	e := unrun(contextError(ctxErr))
 	e.Message = p.words + ": " + e.Message
 	causes := []error{ctxErr}

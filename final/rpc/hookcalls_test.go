@@ -190,7 +190,7 @@ func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
 					opts := a.clientOptions(n.dial)
 					s.pool = NewPool(hookResolver{a}, opts...)
 					s.client = newClient(mustOptions(t, opts)) // unlike Dial, it does not connect yet
-					s.client.addr, s.client.redial = "a", true
+					s.client.addr = "a"
 					close(made)
 					s.visitAllHooks(n)
 					synctest.Wait()

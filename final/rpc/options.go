@@ -532,8 +532,8 @@ func WithBalancing(b Balancing) ClientOption {
 
 // WithEjection sets when a Pool ejects a server that fails its calls. After
 // this many failures in a row, the server gets no calls for a pause. A failure
-// is Unavailable, or a deadline that passed; all calls of one lost connection
-// are one failure. The pause doubles from least to longest, and up to half of
+// is Unavailable, or a deadline that passed, also while the call waited for the
+// server's hello; all calls of one lost connection are one failure. The pause doubles from least to longest, and up to half of
 // it is cut off at random. Then the server has to answer a ping within least,
 // and the outcome of one call decides whether it is back.
 //

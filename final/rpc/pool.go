@@ -37,7 +37,6 @@ func (s StaticResolver) Resolve(ctx context.Context, update func([]string)) erro
 // was given to it.
 type Pool struct {
 	group
-	options clientOptions
 	caller  Caller
 	stop    context.CancelFunc // ends resolving
 	leaving []*Client          // no members any more, with calls in flight; guarded by the group's mu
@@ -54,8 +53,8 @@ func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
 	case err != nil:
 		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
 	}
-	p := &Pool{options: o}
-	p.init(&p.options)
+	p := new(Pool)
+	p.init(&o)
 	p.caller = chainCaller(CallerFunc(p.invoke), o.interceptors)
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
@@ -128,22 +127,15 @@ func (p *Pool) replace(addrs []string) (gone []*Client) {
 		}
 		p.servers[addr] = new(server)
 		for range p.options.connsPerAddr {
-			members = append(members, p.member(addr, p.servers[addr]))
+			c := newMember(*p.options, &p.group, p.servers[addr])
+			c.addr = addr
+			members = append(members, c)
 		}
 	}
 	p.admitSomeLocked()
 	p.members.Store(&members)
 	p.leaving = append(slices.DeleteFunc(p.leaving, (*Client).hasEnded), gone...)
 	return gone
-}
-
-// member makes a client that only connects: its calls are the group's.
-func (p *Pool) member(addr string, of *server) *Client {
-	o := p.options
-	o.interceptors = nil
-	c := newClient(o)
-	c.addr, c.redial, c.server, c.group = addr, true, of, &p.group
-	return c
 }
 
 // Call calls method on one of the servers: see [Caller].
@@ -153,7 +145,7 @@ func (p *Pool) Call(ctx context.Context, method string, params, reply any) error
 
 // Go starts a call and returns once params are encoded: see [Client.Go].
 func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pending {
-	return start(ctx, p.caller, &p.options, method, params, reply)
+	return start(ctx, p.caller, p.options, method, params, reply)
 }
 
 // Close fails the calls in flight, as [Client.Close] does, and closes all

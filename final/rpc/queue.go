@@ -5,12 +5,13 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // callQueue holds the calls that wait for a slot on a connection: on one that is
 // being made, or on one that is full. First come, first served.
 type callQueue struct {
-	n     atomic.Int32 // how many wait, for those who do not hold mu
+	n     atomic.Int32 // how many wait, to be read without mu
 	limit int
 
 	mu    sync.Mutex // taken last: under a connection's lock
@@ -149,7 +150,7 @@ func (w *waitingCall) inVain(most hope, nobodyFor func(tried []*Client) bool) bo
 
 // await waits until w is taken out, its context has ended or the time is up, which is
 // nil for no bound. It returns false if w has no outcome.
-func (q *callQueue) await(w *waitingCall, ended, timeUp <-chan struct{}) bool {
+func (q *callQueue) await(w *waitingCall, ended <-chan struct{}, timeUp <-chan time.Time) bool {
 	select {
 	case <-w.done:
 	case <-ended:

@@ -18,7 +18,7 @@ func deadEnd(t *testing.T, n *network) *Client {
 	o := defaultClientOptions()
 	o.maxAttempts, o.dial = 1, n.dial
 	c := newClient(o)
-	c.addr, c.redial = "nowhere", true
+	c.addr = "nowhere"
 	t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -66,8 +66,8 @@ func (c *clientConn) grantOneLocked(queue *callQueue) bool {
 	return true
 }
 
-// noteRoomLocked lets those who choose a connection know, without the lock,
-// whether this one has room.
+// noteRoomLocked notes whether the connection has room, to be read without the lock
+// by a call that chooses one.
 func (c *clientConn) noteRoomLocked() {
 	if full := !c.freeLocked(); full != c.full.Load() {
 		c.full.Store(full)
