@@ -134,6 +134,8 @@ func TestServer_CloseWaitsForItsGoroutines(t *testing.T) {
 		srv.accept(t, lateConn{server})
 		synctest.Wait() // a goroutine waits for a line
 		start := time.Now()
+		go srv.Close()
+		synctest.Wait() // the first Close waits, and the second one has to wait, too
 		require.NoError(t, srv.Close())
 		assert.GreaterOrEqual(t, time.Since(start), time.Second, "Close returned while a goroutine was still busy")
 		<-time.After(time.Minute) // what is left over ends now, and only this test is red
