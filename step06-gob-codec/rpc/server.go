@@ -42,9 +42,9 @@ type Server struct {
 	// gobCodec for what a hostile one could do.
 	AllowGob bool
 
-	// ErrorLog is where a panic in a method is reported, with its stack: the
-	// client is told only of an internal error. So is a result that cannot be
-	// encoded. If nil, nothing is logged.
+	// ErrorLog gets a report of each panic in a method, with its stack. The
+	// client learns only of an internal error. It also gets a report when a codec
+	// fails, which ends the connection. If nil, nothing is logged.
 	ErrorLog *log.Logger
 
 	mu      sync.Mutex
@@ -61,9 +61,9 @@ type Server struct {
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
-// exported methods that have a parameter, a context or both, and a result, and
-// are not promoted from an embedded field, nor share the name of a method that
-// one has. It may be called while the server serves.
+// exported methods that have a parameter, a context or both, and a result. It
+// leaves out each method whose name is that of an embedded field's method. It may
+// be called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {

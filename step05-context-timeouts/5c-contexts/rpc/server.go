@@ -45,9 +45,9 @@ type Server struct {
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
-// exported methods that have a parameter, a context or both, and a result, and
-// are not promoted from an embedded field, nor share the name of a method that
-// one has. It may be called while the server serves.
+// exported methods that have a parameter, a context or both, and a result. It
+// leaves out each method whose name is that of an embedded field's method. It may
+// be called while the server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
