@@ -25,7 +25,7 @@ func (c *serverConn) handleRequest(f *frame) error {
 	if f.flags&flagCompressed != 0 {
 		call.room = max(c.in.limit-minLength-len(f.payload)+len(r.body), 1)
 	}
-	return startCall(c, call, f, r.body)
+	return c.run(call, f, r.body)
 }
 
 // admitted returns the call that f asks for; nil if it was refused. It runs code of
@@ -67,15 +67,7 @@ func (c *serverConn) readerExited(id uint64) {
 		c.finish(fmt.Errorf("%w: %w", errGobStream, errExited))
 		return
 	}
-	go c.readInline()
-}
-
-// start runs a call in a goroutine of its own.
-func (c *serverConn) start(call *serverCall, f *frame, body []byte) error {
-	call.keep(f, body)
-	c.remember(call)
-	go c.serveCall(call)
-	return nil
+	go c.read()
 }
 
 // remember lets a cancel, and the end of the connection, find the call.

@@ -38,7 +38,7 @@ type clientConn struct {
 	over   atomic.Bool   // no new calls: going away, or err is set
 	full   atomic.Bool   // no slot is free; set under out.mu, to be seen without it
 	events connEvents
-	fast   any // fastpath.go's
+	reader clientReader
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
@@ -113,7 +113,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
 	c.out.taken = func() { c.leftID = c.lastID }
 	c.out.room = c.grantLocked
-	c.fast = newFast(c)
+	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	return c
 }
 
@@ -153,7 +153,7 @@ func (c *clientConn) run() {
 	c.out.mu.Lock()
 	c.readyLocked()
 	c.out.mu.Unlock()
-	clientRead(c)
+	c.read()
 }
 
 // readyLocked closes ready, once.
@@ -207,7 +207,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	if err != nil {
 		return err
 	}
-	if err := clientAwait(c, ctx, call); err != nil {
+	if err := c.await(ctx, call); err != nil {
 		return err // the goroutine that claims the call, if one does, keeps the record
 	}
 	result := call.result
@@ -275,7 +275,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	start, busy, err := c.appendCall(call, &head, params, body, flags)
 	sent = err == nil
 	if start {
-		flush(&c.out, busy)
+		c.out.flush(busy)
 	}
 	if err != nil {
 		return nil, err
@@ -413,8 +413,13 @@ func contextError(err error) *Error {
 	return Errorf(Canceled, "%w", err)
 }
 
-// await waits for the call's end: see clientAwait.
+// await waits for the call's end. If the call is the only one pending, the caller
+// reads the reply itself, but not for long. An error means that the caller's context
+// ended first and nothing of the call will be touched any more.
 func (c *clientConn) await(ctx context.Context, call *clientCall) error {
+	if c.takeRole(call) {
+		c.readOwn(call)
+	}
 	select {
 	case <-call.done:
 		return nil
@@ -441,23 +446,9 @@ func (c *clientConn) abandon(call *clientCall) bool {
 	start := c.out.startLocked()
 	c.out.mu.Unlock()
 	if start {
-		flush(&c.out, true)
+		c.out.flush(true)
 	}
 	return true
-}
-
-// read reads until the connection ends.
-func (c *clientConn) read() {
-	for {
-		f, err := c.in.next()
-		if err == nil {
-			err = c.handle(f)
-		}
-		if err != nil {
-			c.failRead(err)
-			return
-		}
-	}
 }
 
 // failRead ends the connection because reading did.

@@ -54,7 +54,7 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	c.server.release()
 	start, busy := c.answer(call, done, own)
 	if start {
-		defer flush(&c.out, busy) // also if the hook below ends this goroutine
+		defer c.out.flush(busy) // also if the hook below ends this goroutine
 	}
 	if done.failed != nil {
 		c.server.callFailed(call, done.failed)
@@ -72,7 +72,7 @@ func (c *serverConn) answer(call *serverCall, done *outcome, own bool) (start, b
 		}
 		done.fail(errPanicked(call.method))
 		if start, busy, _ := c.appendReply(call, done, own); start {
-			flush(&c.out, busy)
+			c.out.flush(busy)
 		}
 	}()
 	start, busy, err := c.appendReply(call, done, own)

@@ -18,7 +18,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 		return err
 	}
 	c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, id, 0) })
-	clientReadSoon(c)
+	c.readSoon()
 	select {
 	case <-pong:
 		c.out.mu.Lock()

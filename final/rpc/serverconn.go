@@ -31,7 +31,7 @@ type serverConn struct {
 	gobIn    gobDecoder
 	gobOut   gobEncoder    // guarded by out.mu
 	finished chan struct{} // closed when reading has ended
-	fast     any           // fastpath.go's
+	inline   inlineTurn
 
 	// Guarded by out.mu.
 	changed  *sync.Cond // bytes were written, or running fell to 0
@@ -64,7 +64,6 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
 	c.out.room = func() { c.changed.Broadcast() }
 	c.changed = sync.NewCond(&c.out.mu)
-	c.fast = newFast(c)
 	return c
 }
 
@@ -77,7 +76,7 @@ func (c *serverConn) serve() {
 		return
 	}
 	defer c.awaitEnd() // also if a hook ends this goroutine: another one reads on then
-	serverRead(c)
+	c.read()
 }
 
 // awaitEnd waits until reading has ended and the handlers have returned.
@@ -198,20 +197,6 @@ func (c *serverConn) accept(body []byte, answer *serverHello) error {
 	answer.maxMessage = uint32(c.in.limit)
 	c.compress, answer.text = o.grant(offered, codec)
 	return nil
-}
-
-// read reads until the connection ends, and finishes it.
-func (c *serverConn) read() {
-	for {
-		f, err := c.next()
-		if err == nil {
-			err = c.handle(f)
-		}
-		if err != nil {
-			c.finish(err)
-			return
-		}
-	}
 }
 
 // next returns the next frame; a connection with calls in flight is not idle.

@@ -3,6 +3,7 @@ package rpc
 import (
 	"crypto/tls"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,6 +131,34 @@ func (w *writer) startLocked() bool {
 	}
 	w.flushing = true
 	return true
+}
+
+// briefly is how long a goroutine may be delayed by work for others: a sender by
+// a peer that does not read, a caller that reads by a reply that does not arrive.
+const briefly = time.Millisecond
+
+// flush has the appended frames written, after startLocked returned true. Waking a
+// goroutine on another processor costs microseconds, so this one writes a round
+// itself; when the peer does not take it all at once, or more was appended meanwhile,
+// a goroutine goes on. With yield, others are about to append, too.
+func (w *writer) flush(yield bool) {
+	if !w.inline {
+		go w.flushAll()
+		return
+	}
+	if yield {
+		runtime.Gosched() // let the others append: one write for all
+	}
+	if !w.take() {
+		return
+	}
+	more, err := w.write(briefly)
+	switch {
+	case err != nil && !isTimeout(err):
+		w.fail(err)
+	case err != nil || more:
+		go w.flushAll()
+	}
 }
 
 // flushAll writes until nothing is left.
