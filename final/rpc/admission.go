@@ -43,9 +43,9 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 	}
 	switch {
 	case errors.Is(err, errGobStream):
-		c.out.mu.Lock()
+		c.mu.Lock()
 		c.releaseLocked()
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 	case err != nil:
 		putBuffer(f.large)
 		err = c.refuse(call, toError(err))
@@ -94,8 +94,8 @@ func (c *serverConn) shrinkCalls() {
 
 // begin counts a request. It returns false if nothing is to be done for it.
 func (c *serverConn) begin(id uint64) (bool, error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case c.draining: // the ID is after the go-away's: the client knows that it does not run
 		return false, nil
@@ -138,8 +138,8 @@ func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 }
 
 func (c *serverConn) crowded() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.running > c.server.options.maxInFlight
 }
 

@@ -13,7 +13,7 @@ const (
 
 // clientReader is the role, and what passes it on.
 type clientReader struct {
-	role  readerRole    // guarded by out.mu
+	role  readerRole    // guarded by mu
 	wake  chan struct{} // capacity 1: the goroutine has been given the role
 	timer *time.Timer   // the goroutine's, for park
 }
@@ -55,12 +55,12 @@ func (c *clientConn) readUntil(stop func() bool) bool {
 // goes to, the goroutine. The decision is made under the lock, so that no call
 // is pending without a reader.
 func (c *clientConn) leaveRole(from readerRole) bool {
-	if !c.out.inline {
+	if !c.flusher.inline {
 		return false // what stops at a deadline cannot go on later: the goroutine reads for good
 	}
 	buffered := c.in.buffered()
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.pending) == 0 && len(c.pings) == 0 && !buffered && c.err == nil {
 		c.reader.role = readerNone
 		return true
@@ -87,12 +87,12 @@ func (c *clientConn) park() {
 			ended = nil // a caller that reads finds out, and wakes us
 		case <-timer.C:
 		}
-		c.out.mu.Lock()
+		c.mu.Lock()
 		take := c.reader.role == readerNone && (ended == nil || seen == c.in.reads.Load())
 		if take {
 			c.reader.role = readerGoroutine
 		}
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		if take {
 			c.in.shrink()
 			return
@@ -104,8 +104,8 @@ func (c *clientConn) park() {
 // readSoon gives the goroutine the role if it is free: a pong is awaited, though no
 // call is pending.
 func (c *clientConn) readSoon() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.reader.role == readerNone {
 		c.reader.role = readerGoroutine
 		c.reader.wake <- struct{}{}
@@ -115,8 +115,8 @@ func (c *clientConn) readSoon() {
 // takeRole makes sure that a goroutine reads: the caller, if the role is free and
 // its call is the only one, else the connection's own.
 func (c *clientConn) takeRole(call *clientCall) bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.reader.role != readerNone || c.pending[call.id] != call {
 		return false
 	}

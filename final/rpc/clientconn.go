@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,16 +18,16 @@ import (
 // clientConn is a client's side of one connection, from hello to end. It never
 // comes back: the Client makes another one.
 //
-// out.mu guards everything in the second half. ID, entry in pending, frame and,
-// with gob, the encoding are made in one critical section: the order on the
-// wire is the order of the IDs.
+// ID, entry in pending, frame and, with gob, the encoding are made in one critical
+// section: the order on the wire is the order of the IDs.
 type clientConn struct {
 	owner   *Client
 	options *clientOptions // the owner's
 	conn    net.Conn
 	codec   Codec
 	in      frameReader
-	out     writer
+	flusher flusher
+	bodies  bodyEncoder
 	gobIn   gobDecoder
 	goAway  *Error            // the server's reason; the reader's
 	dropped func(*clientConn) // the owner's: called once, when no new call can be made
@@ -36,18 +37,19 @@ type clientConn struct {
 	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
 	ended  chan struct{} // closed at the end
 	over   atomic.Bool   // no new calls: going away, or err is set
-	full   atomic.Bool   // no slot is free; set under out.mu, to be seen without it
+	full   atomic.Bool   // no slot is free; set under mu, to be seen without it
 	events connEvents
 	reader clientReader
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
+	mu          sync.Mutex // guards what follows; no foreign code runs under it, but a GobEncoder
+	out         outbox
 	err         *Error // why the connection is no more: what its calls fail with
 	pending     map[uint64]*clientCall
 	greeted     bool   // the hellos are exchanged
 	inFlight    int    // slots taken: pending calls and those about to be
 	lastID      uint64 // of the last call appended
-	leftID      uint64 // calls up to this one were handed to Write
 	maxInFlight int    // the server's bound
 	maxMessage  int    // the server's bound
 	compress    int    // bodies from here on are compressed; 0: the hellos did not agree upon it
@@ -109,10 +111,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
-	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
-	c.out.taken = func() { c.leftID = c.lastID }
-	c.out.room = c.grantLocked
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
 	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	return c
 }
@@ -136,7 +135,7 @@ func (c *clientConn) run() {
 		c.fail(err)
 		return
 	}
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.maxInFlight = int(min(hello.maxInFlight, math.MaxInt32))
 	c.maxMessage = int(min(hello.maxMessage, math.MaxInt32))
 	if c.options.granted(hello.text) {
@@ -148,11 +147,11 @@ func (c *clientConn) run() {
 		}
 		c.greeted = true
 	}
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.owner.greeted(c) // first: who waits for ready finds the owner connected
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.readyLocked()
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.read()
 }
 
@@ -275,7 +274,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	start, busy, err := c.appendCall(call, &head, params, body, flags)
 	sent = err == nil
 	if start {
-		c.out.flush(busy)
+		c.flusher.flush(busy)
 	}
 	if err != nil {
 		return nil, err
@@ -286,10 +285,10 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 // appendCall takes the lock for appendCallLocked. It reports whether the caller has
 // to flush, and whether other calls are in flight.
 func (c *clientConn) appendCall(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) (start, busy bool, err error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock() // also if a GobEncoder ends the goroutine
+	c.mu.Lock()
+	defer c.mu.Unlock() // also if a GobEncoder ends the goroutine
 	err = c.appendCallLocked(call, head, params, body, flags)
-	return c.out.startLocked(), c.inFlight > 1, err
+	return c.out.start(), c.inFlight > 1, err
 }
 
 func (h *requestHead) check() error {
@@ -330,7 +329,7 @@ func (c *clientConn) encode(head *requestHead, params any) (body *buffer, flags 
 		if c.codec == Gob {
 			return nil, 0, nil
 		}
-		if body, err = c.out.encode(c.codec, params); err != nil {
+		if body, err = c.bodies.encode(c.codec, params); err != nil {
 			return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
 		}
 	}
@@ -347,7 +346,7 @@ func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, param
 	}
 	if body == nil && params != nil { // gob
 		var err error
-		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, params); err != nil {
+		if body, flags, err = c.bodies.encodeGob(&c.mu, &c.gobOut, params); err != nil {
 			return unrun(Errorf(InvalidArgument, "encode params: %w", err))
 		}
 	}
@@ -369,7 +368,7 @@ func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, param
 	c.lastID++
 	call.id = c.lastID
 	c.pending[call.id] = call
-	c.out.appendLocked(func(dst []byte) []byte { return head.append(dst, flags, call.id, size) }, body)
+	c.out.append(func(dst []byte) []byte { return head.append(dst, flags, call.id, size) }, body)
 	call.end = c.out.appended
 	return nil
 }
@@ -394,7 +393,7 @@ func (c *clientConn) usableLocked() error {
 	return c.unusable()
 }
 
-// unusable says why no call can be made. Callers hold out.mu.
+// unusable says why no call can be made. Callers hold mu.
 func (c *clientConn) unusable() *Error {
 	switch {
 	case c.err == nil:
@@ -435,18 +434,18 @@ func (c *clientConn) await(ctx context.Context, call *clientCall) error {
 // abandon takes the call out of pending for its caller and tells the server. It
 // returns false if the reader was first.
 func (c *clientConn) abandon(call *clientCall) bool {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if c.pending[call.id] != call {
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		return false
 	}
 	c.pending[call.id] = abandoned
 	id := call.id
-	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindCancel, 0, id, 0) }, nil)
-	start := c.out.startLocked()
-	c.out.mu.Unlock()
+	c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindCancel, 0, id, 0) }, nil)
+	start := c.out.start()
+	c.mu.Unlock()
 	if start {
-		c.out.flush(true)
+		c.flusher.flush(true)
 	}
 	return true
 }
@@ -489,14 +488,38 @@ func (c *clientConn) handle(f *frame) error {
 	return errProtocol("the server sent a frame of kind %d", f.kind)
 }
 
+// takeBatch is the flusher's.
+func (c *clientConn) takeBatch(w *batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.take(w)
+}
+
+// wroteBatch is the flusher's.
+func (c *clientConn) wroteBatch(written int, err error) (more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = c.out.wrote(written, err)
+	c.grantLocked()
+	return more
+}
+
+// writeFailed is the flusher's.
+func (c *clientConn) writeFailed(err error, acceptedIsKnown bool) {
+	c.mu.Lock()
+	c.out.fail(err, acceptedIsKnown)
+	c.mu.Unlock()
+	c.fail(Errorf(Unavailable, "write: %w", err))
+}
+
 // control appends a frame without waiting for room.
 func (c *clientConn) control(head func([]byte) []byte) {
-	c.out.mu.Lock()
-	c.out.appendLocked(head, nil)
-	start, size := c.out.startLocked(), c.out.size
-	c.out.mu.Unlock()
+	c.mu.Lock()
+	c.out.append(head, nil)
+	start, size := c.out.start(), c.out.size
+	c.mu.Unlock()
 	if start {
-		go c.out.flushAll()
+		go c.flusher.flushAll()
 	}
 	if size > 2*highWater {
 		go c.fail(errors.New("the server does not read what it asks for"))
@@ -558,8 +581,8 @@ func (c *clientConn) decoderExited(call *clientCall) {
 
 // shrinkPending gives back the memory of a map that many calls have made large.
 func (c *clientConn) shrinkPending() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.pending != nil && len(c.pending) == 0 {
 		c.pending = map[uint64]*clientCall{}
 	}
@@ -567,8 +590,8 @@ func (c *clientConn) shrinkPending() {
 
 // claim takes a call out of pending: from then on it is the claimer's to end.
 func (c *clientConn) claim(id uint64) *clientCall {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	call := c.pending[id]
 	if call != nil {
 		delete(c.pending, id)
@@ -627,7 +650,7 @@ func (c *clientConn) handleGoAway(f *frame) error {
 	}
 	c.goAway = reason
 	c.stopCalls()
-	c.out.mu.Lock()
+	c.mu.Lock()
 	var unserved []*clientCall
 	for id, call := range c.pending {
 		if id > f.id {
@@ -636,12 +659,12 @@ func (c *clientConn) handleGoAway(f *frame) error {
 			unserved = append(unserved, call)
 		}
 	}
-	leftID := c.leftID
+	taken := c.out.taken
 	c.grantLocked()
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	for _, call := range unserved {
 		if call != abandoned {
-			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.id <= leftID, neverRan: true}
+			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.end <= taken, neverRan: true}
 			call.done <- struct{}{}
 		}
 	}
@@ -651,9 +674,9 @@ func (c *clientConn) handleGoAway(f *frame) error {
 // drain ends the connection once nothing is in flight.
 func (c *clientConn) drain() {
 	c.stopCalls()
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.grantLocked()
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 }
 
 // stopCalls lets no new call begin and tells the Client, once.
@@ -678,11 +701,11 @@ func lostError(err error) *Error { return Errorf(Unavailable, "connection lost: 
 // lose ends the connection, once. Its calls fail with lost, and learn that first: the
 // connection and the observer may be a user's, and take their time.
 func (c *clientConn) lose(lost *Error) {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if c.err == nil {
 		c.err = lost // first: the calls that wait are told why
 	}
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.stopCalls()
 	if !c.endCalls() {
 		return
@@ -696,23 +719,23 @@ func (c *clientConn) lose(lost *Error) {
 // endCalls ends the calls in flight, once. Those that were not handed to Write never
 // ran, nor did those of which Write says that it has not taken all.
 func (c *clientConn) endCalls() (first bool) {
-	c.out.mu.Lock()
-	calls, leftID, lost := c.pending, c.leftID, c.err
-	sent, known := c.out.sentLocked()
+	c.mu.Lock()
+	calls, taken, lost := c.pending, c.out.taken, c.err
+	sent, known := c.out.written()
 	if calls == nil {
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		return false
 	}
 	c.pending = nil
-	c.out.stopLocked(lost)
+	c.out.stop(lost)
 	c.stopKeepaliveLocked()
 	c.gobOut.end()
 	c.readyLocked()
-	c.out.mu.Unlock()
-	for id, call := range calls {
+	c.mu.Unlock()
+	for _, call := range calls {
 		if call != abandoned {
 			e := lost.clone()
-			e.handed = id <= leftID
+			e.handed = call.end <= taken
 			e.neverRan = !e.handed || known && call.end > sent
 			call.result.err = e
 			call.done <- struct{}{}

@@ -54,7 +54,7 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	c.server.release()
 	start, busy := c.answer(call, done, own)
 	if start {
-		defer c.out.flush(busy) // also if the hook below ends this goroutine
+		defer c.flusher.flush(busy) // also if the hook below ends this goroutine
 	}
 	if done.failed != nil {
 		c.server.callFailed(call, done.failed)
@@ -72,7 +72,7 @@ func (c *serverConn) answer(call *serverCall, done *outcome, own bool) (start, b
 		}
 		done.fail(errPanicked(call.method))
 		if start, busy, _ := c.appendReply(call, done, own); start {
-			c.out.flush(busy)
+			c.flusher.flush(busy)
 		}
 	}()
 	start, busy, err := c.appendReply(call, done, own)
@@ -87,19 +87,19 @@ func (c *serverConn) answer(call *serverCall, done *outcome, own bool) (start, b
 // appendReply encodes a result, if the codec is gob, and appends the reply. If the
 // result cannot be encoded, it returns why and has appended nothing.
 func (c *serverConn) appendReply(call *serverCall, done *outcome, own bool) (start, busy bool, err error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for own && c.out.size >= highWater && c.out.err == nil {
 		c.changed.Wait()
 	}
 	if c.codec == Gob && done.err == nil && done.result != nil {
-		if done.body, done.flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
+		if done.body, done.flags, err = c.bodies.encodeGob(&c.mu, &c.gobOut, done.result); err != nil {
 			return false, false, err
 		}
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
 	c.appendReplyLocked(call.id, done)
-	return own && c.out.startLocked(), c.running > 0, nil
+	return own && c.out.start(), c.running > 0, nil
 }
 
 // invoke decodes params and runs the handler, panics caught.
@@ -153,7 +153,7 @@ func (c *serverConn) encode(call *serverCall, result any) (body *buffer, flags u
 	if c.codec == Gob || result == nil {
 		return nil, 0, nil
 	}
-	if body, err = c.out.encode(c.codec, result); err != nil {
+	if body, err = c.bodies.encode(c.codec, result); err != nil {
 		err = Errorf(Internal, "encode the result: %w", err)
 		c.server.callFailed(call, err)
 		return nil, 0, err
@@ -174,8 +174,8 @@ func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
 		c.gobOut.reset()
 	}
 	if done.err != nil {
-		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
+		c.out.append(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
 		return
 	}
-	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.flags, id, size) }, done.body)
+	c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.flags, id, size) }, done.body)
 }

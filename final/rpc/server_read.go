@@ -49,11 +49,11 @@ func (c *serverConn) sendReplies() {
 	sent := false
 	defer c.finishUnless(&sent)
 	c.inline.unsent = false
-	c.out.mu.Lock()
-	start := c.out.startLocked()
-	c.out.mu.Unlock()
+	c.mu.Lock()
+	start := c.out.start()
+	c.mu.Unlock()
 	if start {
-		c.out.flush(false)
+		c.flusher.flush(false)
 	}
 	sent = true
 }
@@ -63,7 +63,7 @@ func (c *serverConn) sendReplies() {
 // is work enough for a goroutine. Its error ends the reading.
 func (c *serverConn) run(call *serverCall, f *frame, body []byte) error {
 	call.keep(f, body) // a goroutine that takes over reads into the buffer where body lies
-	if !call.method.info.NonBlocking || !c.out.inline || f.large != nil || call.room > 0 || c.congested() {
+	if !call.method.info.NonBlocking || !c.flusher.inline || f.large != nil || call.room > 0 || c.congested() {
 		c.remember(call)
 		go c.serveCall(call)
 		return nil
@@ -104,8 +104,8 @@ func (c *serverConn) runInline(call *serverCall, turn uint64) (mine bool) {
 
 // congested reports whether replies would have to wait for room.
 func (c *serverConn) congested() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.out.size >= highWater/2
 }
 
@@ -118,9 +118,9 @@ func (c *serverConn) takeOver(turn uint64) {
 		c.forget(call) // it has returned just now
 		return
 	}
-	c.out.mu.Lock()
+	c.mu.Lock()
 	cut := c.out.err != nil
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	if cut { // the calls may have been cancelled before this one was among them
 		call.end(context.Canceled)
 	}

@@ -27,21 +27,21 @@ type serverConn struct {
 	maxReply int // the largest message that the client reads
 	compress int // bodies from here on are compressed; 0: the hellos did not agree upon it
 	in       frameReader
-	out      writer
+	flusher  flusher
+	bodies   bodyEncoder
 	gobIn    gobDecoder
-	gobOut   gobEncoder    // guarded by out.mu
 	finished chan struct{} // closed when reading has ended
 	inline   inlineTurn
 
-	// Guarded by out.mu.
+	mu       sync.Mutex // guards what follows; no foreign code runs under it, but a GobEncoder
+	out      outbox
+	gobOut   gobEncoder
 	changed  *sync.Cond // bytes were written, or running fell to 0
 	running  int        // calls whose reply was not appended
 	lastID   uint64     // of the last request
 	helloed  bool
-	draining bool // no new calls
-
-	mu    sync.Mutex // never held together with out.mu
-	calls map[uint64]*serverCall
+	draining bool                   // no new calls
+	calls    map[uint64]*serverCall // that a cancel, and the end of the connection, find
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
@@ -60,10 +60,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
-	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
-	c.out.room = func() { c.changed.Broadcast() }
-	c.changed = sync.NewCond(&c.out.mu)
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
+	c.changed = sync.NewCond(&c.mu)
 	return c
 }
 
@@ -82,8 +80,8 @@ func (c *serverConn) serve() {
 // awaitEnd waits until reading has ended and the handlers have returned.
 func (c *serverConn) awaitEnd() {
 	<-c.finished
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for c.running > 0 {
 		c.changed.Wait()
 	}
@@ -134,8 +132,8 @@ func (c *serverConn) hello() error {
 	if err := unlessClosed(c.conn.SetDeadline(time.Time{})); err != nil {
 		return err
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.helloed = true
 	return nil
 }
@@ -213,8 +211,8 @@ func (c *serverConn) next() (*frame, error) {
 }
 
 func (c *serverConn) busy() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.running > 0
 }
 
@@ -242,18 +240,42 @@ func (c *serverConn) handle(f *frame) error {
 	return errProtocol("the client sent a frame of kind %d", f.kind)
 }
 
+// takeBatch is the flusher's.
+func (c *serverConn) takeBatch(w *batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.take(w)
+}
+
+// wroteBatch is the flusher's.
+func (c *serverConn) wroteBatch(written int, err error) (more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = c.out.wrote(written, err)
+	c.changed.Broadcast()
+	return more
+}
+
+// writeFailed is the flusher's.
+func (c *serverConn) writeFailed(err error, acceptedIsKnown bool) {
+	c.mu.Lock()
+	c.out.fail(err, acceptedIsKnown)
+	c.mu.Unlock()
+	c.cut(fmt.Errorf("write: %w", err))
+}
+
 // control appends a frame for the reader, which does not wait for room. A client
 // that asks and does not read is cut off. A reply ends its call.
 func (c *serverConn) control(reply bool, head func([]byte) []byte) error {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if reply {
 		c.releaseLocked()
 	}
-	c.out.appendLocked(head, nil)
-	start, size := c.out.startLocked(), c.out.size
-	c.out.mu.Unlock()
+	c.out.append(head, nil)
+	start, size := c.out.start(), c.out.size
+	c.mu.Unlock()
 	if start {
-		go c.out.flushAll()
+		go c.flusher.flushAll()
 	}
 	if size > 2*highWater {
 		return Errorf(ResourceExhausted, "the client does not read what it asks for")
