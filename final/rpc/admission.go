@@ -38,8 +38,8 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		}
 	}()
 	call, err := c.admit(f, r)
-	if c.codec == Gob {
-		err = c.decodeGob(call, f, r, err)
+	if c.bodies.inOrder() {
+		err = c.decodeInOrder(call, f, r, err)
 	}
 	switch {
 	case errors.Is(err, errGobStream):
@@ -63,7 +63,7 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 func (c *serverConn) readerExited(id uint64) {
 	e := unrun(Errorf(Internal, "%w", errExited))
 	c.control(true, func(dst []byte) []byte { return appendError(dst, id, e, c.maxReply) })
-	if c.codec == Gob {
+	if c.bodies.inOrder() {
 		c.finish(fmt.Errorf("%w: %w", errGobStream, errExited))
 		return
 	}
@@ -182,12 +182,12 @@ func (c *serverConn) releaseLocked() {
 	}
 }
 
-// decodeGob decodes params, in the order of the frames. Whatever else becomes of
+// decodeInOrder decodes params, in the order of the frames. Whatever else becomes of
 // the call, its types belong to the stream: with refused set, or without
 // params, the body is skipped.
-func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused error) error {
+func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
-		err := c.gobIn.decode(r.body, f.flags, nil)
+		err := c.bodies.decode(r.body, f.flags, nil)
 		if !errors.Is(err, errGobStream) {
 			return refused
 		}
@@ -203,7 +203,7 @@ func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused e
 		}
 	}()
 	call.params = call.method.newParams()
-	if err := c.gobIn.decode(r.body, f.flags, call.params); err != nil {
+	if err := c.bodies.decode(r.body, f.flags, call.params); err != nil {
 		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
 	}
 	decoded = true

@@ -18,8 +18,8 @@ import (
 // clientConn is a client's side of one connection, from hello to end. It never
 // comes back: the Client makes another one.
 //
-// ID, entry in pending, frame and, with gob, the encoding are made in one critical
-// section: the order on the wire is the order of the IDs.
+// ID, entry in pending and frame are made in one critical section: the order on the
+// wire is the order of the IDs.
 type clientConn struct {
 	owner   *Client
 	options *clientOptions // the owner's
@@ -27,8 +27,7 @@ type clientConn struct {
 	codec   Codec
 	in      frameReader
 	flusher flusher
-	bodies  bodyEncoder
-	gobIn   gobDecoder
+	bodies  bodyCodec
 	goAway  *Error            // the server's reason; the reader's
 	dropped func(*clientConn) // the owner's: called once, when no new call can be made
 
@@ -43,7 +42,7 @@ type clientConn struct {
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
-	mu          sync.Mutex // guards what follows; no foreign code runs under it, but a GobEncoder
+	mu          sync.Mutex // guards what follows; no foreign code runs under it
 	out         outbox
 	err         *Error // why the connection is no more: what its calls fail with
 	pending     map[uint64]*clientCall
@@ -53,7 +52,6 @@ type clientConn struct {
 	maxInFlight int    // the server's bound
 	maxMessage  int    // the server's bound
 	compress    int    // bodies from here on are compressed; 0: the hellos did not agree upon it
-	gobOut      gobEncoder
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
 	keepalive   *time.Timer
@@ -109,6 +107,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		pending:  map[uint64]*clientCall{},
 		events:   connEvents{observer: o.observer},
 	}
+	c.bodies = newBodyCodec(c.codec, c.ended)
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
 	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
@@ -212,7 +211,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	result := call.result
 	call.result, call.reply = callResult{}, nil
 	c.owner.records.Put(call)
-	if result.err == nil && c.codec != Gob {
+	if result.err == nil && !c.bodies.inOrder() {
 		if err := c.decode(&result, reply); err != nil {
 			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
 		}
@@ -221,8 +220,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	return result.err
 }
 
-// decode decodes a result with a codec that keeps no state, for the caller and
-// on its goroutine.
+// decode decodes a result for the caller, on its goroutine.
 func (c *clientConn) decode(result *callResult, reply any) (err error) {
 	if result.room > 0 && reply != nil {
 		if result.body, err = expand(result.body, result.data, result.room); err != nil {
@@ -230,14 +228,7 @@ func (c *clientConn) decode(result *callResult, reply any) (err error) {
 		}
 		result.data = result.body.b
 	}
-	if reply == nil {
-		return nil
-	}
-	emptied := values.Empty(reply, len(result.data) == 0 || string(result.data) == "null")
-	if err = decodeWith(c.codec, result.data, emptied.Into); err != nil {
-		emptied.Restore()
-	}
-	return err
+	return c.decodeInto(reply, result.data, 0)
 }
 
 // checkReply refuses what no reply could be decoded into, before the call has run.
@@ -262,16 +253,14 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	}()
 	o := optionsFrom(ctx)
 	head := requestHead{method: method, metadata: o.metadata}
-	params = o.frozen.thaw(params)
-	body, flags, err := c.encode(&head, params)
+	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
+	body, err := c.encode(ctx, &head, o.frozen.thaw(params))
 	if err != nil {
 		return nil, err
 	}
 	call := c.owner.records.Get().(*clientCall)
-	call.reply = reply
-	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
-	call.deadline = head.deadline
-	start, busy, err := c.appendCall(call, &head, params, body, flags)
+	call.reply, call.deadline = reply, head.deadline
+	start, busy, err := c.appendCall(call, &head, body)
 	sent = err == nil
 	if start {
 		c.flusher.flush(busy)
@@ -280,15 +269,6 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		return nil, err
 	}
 	return call, nil
-}
-
-// appendCall takes the lock for appendCallLocked. It reports whether the caller has
-// to flush, and whether other calls are in flight.
-func (c *clientConn) appendCall(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) (start, busy bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock() // also if a GobEncoder ends the goroutine
-	err = c.appendCallLocked(call, head, params, body, flags)
-	return c.out.start(), c.inFlight > 1, err
 }
 
 func (h *requestHead) check() error {
@@ -307,69 +287,73 @@ func (h *requestHead) check() error {
 	return nil
 }
 
-// encoded is params that Go has encoded already.
-type encoded struct {
-	body  []byte
-	flags uint8
-}
-
-// encode checks the head and encodes params with a codec that keeps no state.
-// gob's params are encoded later, under the lock: body is nil then.
-func (c *clientConn) encode(head *requestHead, params any) (body *buffer, flags uint8, err error) {
+// encode checks the head and encodes params, before the call has a place on the
+// connection.
+func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) (body outBody, err error) {
 	if err := head.check(); err != nil {
-		return nil, 0, err
+		return outBody{}, err
 	}
 	switch p := params.(type) {
 	case nil:
-		return nil, 0, nil
+		return outBody{}, nil
 	case *encoded:
-		body, flags = getBuffer(len(p.body)), p.flags
-		body.b = append(body.b, p.body...)
+		body = p.outBody()
 	default:
-		if c.codec == Gob {
-			return nil, 0, nil
+		body, err = c.bodies.encode(ctx, params, nil)
+		if err == errNoTurn {
+			return outBody{}, c.noTurn(ctx)
 		}
-		if body, err = c.bodies.encode(c.codec, params); err != nil {
-			return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+		if err != nil {
+			return outBody{}, unencoded(err)
 		}
 	}
 	if c.compress > 0 {
-		body, flags = shrink(body, c.compress, c.maxMessage-minLength-head.size())
+		body.shrink(c.compress, c.maxMessage-minLength-head.size())
 	}
-	return body, flags, nil
+	return body, nil
 }
 
-// appendCallLocked gives the call its ID, its place in pending and its frame.
-func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) error {
-	if err := c.usableLocked(); err != nil {
-		return err
+func unencoded(err error) error { return unrun(Errorf(InvalidArgument, "encode params: %w", err)) }
+
+// noTurn is the error of a call for errNoTurn.
+func (c *clientConn) noTurn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return unrun(contextError(err))
 	}
-	if body == nil && params != nil { // gob
-		var err error
-		if body, flags, err = c.bodies.encodeGob(&c.mu, &c.gobOut, params); err != nil {
-			return unrun(Errorf(InvalidArgument, "encode params: %w", err))
-		}
-	}
-	err := head.limit()
-	size := 0
-	if body != nil {
-		size = len(body.b)
-	}
-	if n := minLength + head.size() + size; err == nil && n > c.maxMessage {
-		err = unrun(Errorf(ResourceExhausted, "request of %d bytes: the server reads at most %d", n, c.maxMessage))
-	}
-	if err != nil {
-		if c.codec == Gob {
-			c.gobOut.reset()
-		}
-		putBuffer(body)
-		return err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unusable()
+}
+
+// appendCall gives the call its ID, its place in pending and its frame. It reports
+// whether the caller has to flush, and whether other calls are in flight.
+func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBody) (start, busy bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.sendableLocked(head, body.size()); err != nil {
+		body.drop()
+		return false, false, err
 	}
 	c.lastID++
 	call.id = c.lastID
 	c.pending[call.id] = call
-	c.out.append(func(dst []byte) []byte { return head.append(dst, flags, call.id, size) }, body)
+	c.out.append(func(dst []byte) []byte { return head.append(dst, body.flags, call.id, body.size()) }, body.buf)
 	call.end = c.out.appended
+	body.sent()
+	return c.out.start(), c.inFlight > 1, nil
+}
+
+// sendableLocked says why a call with a body of so many bytes cannot be sent.
+func (c *clientConn) sendableLocked(head *requestHead, size int) error {
+	if err := c.usableLocked(); err != nil {
+		return err
+	}
+	if err := head.limit(); err != nil {
+		return err
+	}
+	if n := minLength + head.size() + size; n > c.maxMessage {
+		return unrun(Errorf(ResourceExhausted, "request of %d bytes: the server reads at most %d", n, c.maxMessage))
+	}
 	return nil
 }
 
@@ -551,8 +535,8 @@ func (c *clientConn) handleReply(f *frame) (broken error) {
 	switch {
 	case failure != nil:
 		result.err = failure
-	case c.codec == Gob:
-		result.err, broken = c.decodeGob(f, call)
+	case c.bodies.inOrder():
+		result.err, broken = c.decodeInOrder(f, call)
 	case call != abandoned:
 		result.keep(f)
 		if f.flags&flagCompressed != 0 {
@@ -600,32 +584,31 @@ func (c *clientConn) claim(id uint64) *clientCall {
 	return call
 }
 
-// decodeGob decodes a reply in its turn, for a caller who has left into nothing.
-// broken is set if the stream cannot be read any further.
-func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error) {
-	if call == abandoned || call.reply == nil {
-		failed = c.gobIn.decode(f.payload, f.flags, nil)
-	} else {
-		failed = c.decodeGobInto(call.reply, f)
-	}
-	if failed == nil {
+// decodeInOrder decodes a reply when it arrives, for a caller who has left into
+// nothing. broken is set if the stream cannot be read any further.
+func (c *clientConn) decodeInOrder(f *frame, call *clientCall) (failed, broken error) {
+	err := c.decodeInto(call.reply, f.payload, f.flags)
+	if err == nil {
 		return nil, nil
 	}
-	if errors.Is(failed, errGobStream) {
-		broken = failed
+	if errors.Is(err, errGobStream) {
+		broken = err
 	}
-	return Errorf(Internal, "decode the reply: %w", failed), broken
+	return Errorf(Internal, "decode the reply: %w", err), broken
 }
 
-// decodeGobInto leaves reply as it was unless decoding succeeds.
-func (c *clientConn) decodeGobInto(reply any, f *frame) error {
-	emptied, decoded := values.Empty(reply, len(f.payload) == 0), false
+// decodeInto leaves reply as it was unless decoding succeeds.
+func (c *clientConn) decodeInto(reply any, data []byte, flags uint8) error {
+	if reply == nil {
+		return c.bodies.decode(data, flags, nil)
+	}
+	emptied, decoded := values.Empty(reply, len(data) == 0 || string(data) == "null"), false
 	defer func() {
 		if !decoded {
 			emptied.Restore()
 		}
 	}()
-	err := c.gobIn.decode(f.payload, f.flags, emptied.Into)
+	err := c.bodies.decode(data, flags, emptied.Into)
 	decoded = err == nil
 	return err
 }
@@ -729,9 +712,9 @@ func (c *clientConn) endCalls() (first bool) {
 	c.pending = nil
 	c.out.stop(lost)
 	c.stopKeepaliveLocked()
-	c.gobOut.end()
 	c.readyLocked()
 	c.mu.Unlock()
+	c.bodies.end()
 	for _, call := range calls {
 		if call != abandoned {
 			e := lost.clone()

@@ -66,8 +66,11 @@ func (c *serverConn) cut(err error) {
 	c.mu.Lock()
 	c.out.stop(err)
 	c.changed.Broadcast()
-	c.gobOut.end()
+	bodies := c.bodies
 	c.mu.Unlock()
+	if bodies != nil { // else there was no hello
+		bodies.end()
+	}
 	c.conn.Close()
 	c.cancelCalls()
 }

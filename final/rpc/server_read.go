@@ -98,7 +98,7 @@ func (c *serverConn) runInline(call *serverCall, turn uint64) (mine bool) {
 		c.reply(call, &done, !mine)
 		replied = true
 	}()
-	c.runCall(call, &done)
+	c.runCall(call, &done, false)
 	return
 }
 

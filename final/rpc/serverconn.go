@@ -22,20 +22,17 @@ const lingerTime = time.Second
 type serverConn struct {
 	server   *Server
 	conn     net.Conn
-	codec    Codec
 	peer     *Peer
 	maxReply int // the largest message that the client reads
 	compress int // bodies from here on are compressed; 0: the hellos did not agree upon it
 	in       frameReader
 	flusher  flusher
-	bodies   bodyEncoder
-	gobIn    gobDecoder
+	bodies   bodyCodec
 	finished chan struct{} // closed when reading has ended
 	inline   inlineTurn
 
-	mu       sync.Mutex // guards what follows; no foreign code runs under it, but a GobEncoder
+	mu       sync.Mutex // guards what follows; no foreign code runs under it
 	out      outbox
-	gobOut   gobEncoder
 	changed  *sync.Cond // bytes were written, or running fell to 0
 	running  int        // calls whose reply was not appended
 	lastID   uint64     // of the last request
@@ -185,11 +182,14 @@ func (c *serverConn) accept(body []byte, answer *serverHello) error {
 		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
 		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.codec, offers)
 	}
-	c.codec = codec
 	c.peer.Codec = codec.Name()
 	c.peer.Metadata = hello.metadata
 	c.maxReply = int(min(hello.maxMessage, 1<<31-1))
-	if codec == Gob {
+	bodies := newBodyCodec(codec, c.finished)
+	c.mu.Lock()
+	c.bodies = bodies // under the lock for cut, which may come before the hello
+	c.mu.Unlock()
+	if isStream(codec) {
 		c.in.limit = min(c.in.limit, maxGobMessage)
 	}
 	answer.maxMessage = uint32(c.in.limit)
