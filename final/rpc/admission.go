@@ -25,7 +25,7 @@ func (c *serverConn) handleRequest(f *frame) error {
 	if f.flags&flagCompressed != 0 {
 		call.room = max(c.in.limit-minLength-len(f.payload)+len(r.body), 1)
 	}
-	return startCall(c, call, f, r.body)
+	return c.run(call, f, r.body)
 }
 
 // admitted returns the call that f asks for; nil if it was refused. It runs code of
@@ -38,14 +38,14 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		}
 	}()
 	call, err := c.admit(f, r)
-	if c.codec == Gob {
-		err = c.decodeGob(call, f, r, err)
+	if c.bodies.inOrder() {
+		err = c.decodeInOrder(call, f, r, err)
 	}
 	switch {
 	case errors.Is(err, errGobStream):
-		c.out.mu.Lock()
+		c.mu.Lock()
 		c.releaseLocked()
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 	case err != nil:
 		putBuffer(f.large)
 		err = c.refuse(call, toError(err))
@@ -63,19 +63,11 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 func (c *serverConn) readerExited(id uint64) {
 	e := unrun(Errorf(Internal, "%w", errExited))
 	c.control(true, func(dst []byte) []byte { return appendError(dst, id, e, c.maxReply) })
-	if c.codec == Gob {
+	if c.bodies.inOrder() {
 		c.finish(fmt.Errorf("%w: %w", errGobStream, errExited))
 		return
 	}
-	go c.readInline()
-}
-
-// start runs a call in a goroutine of its own.
-func (c *serverConn) start(call *serverCall, f *frame, body []byte) error {
-	call.keep(f, body)
-	c.remember(call)
-	go c.serveCall(call)
-	return nil
+	go c.read()
 }
 
 // remember lets a cancel, and the end of the connection, find the call.
@@ -102,8 +94,8 @@ func (c *serverConn) shrinkCalls() {
 
 // begin counts a request. It returns false if nothing is to be done for it.
 func (c *serverConn) begin(id uint64) (bool, error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case c.draining: // the ID is after the go-away's: the client knows that it does not run
 		return false, nil
@@ -146,8 +138,8 @@ func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
 }
 
 func (c *serverConn) crowded() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.running > c.server.options.maxInFlight
 }
 
@@ -190,12 +182,12 @@ func (c *serverConn) releaseLocked() {
 	}
 }
 
-// decodeGob decodes params, in the order of the frames. Whatever else becomes of
+// decodeInOrder decodes params, in the order of the frames. Whatever else becomes of
 // the call, its types belong to the stream: with refused set, or without
 // params, the body is skipped.
-func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused error) error {
+func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
-		err := c.gobIn.decode(r.body, f.flags, nil)
+		err := c.bodies.decode(r.body, f.flags, nil)
 		if !errors.Is(err, errGobStream) {
 			return refused
 		}
@@ -211,7 +203,7 @@ func (c *serverConn) decodeGob(call *serverCall, f *frame, r *request, refused e
 		}
 	}()
 	call.params = call.method.newParams()
-	if err := c.gobIn.decode(r.body, f.flags, call.params); err != nil {
+	if err := c.bodies.decode(r.body, f.flags, call.params); err != nil {
 		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
 	}
 	decoded = true

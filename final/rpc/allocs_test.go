@@ -32,9 +32,5 @@ func TestCall_AllocatesLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	limit := 2.0
-	if client.conn.Load().fast == nil { // the plain way starts goroutines
-		limit = 5
-	}
-	assert.LessOrEqual(t, allocs, limit)
+	assert.LessOrEqual(t, allocs, 2.0)
 }

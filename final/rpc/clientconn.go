@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +18,7 @@ import (
 // clientConn is a client's side of one connection, from hello to end. It never
 // comes back: the Client makes another one.
 //
-// out.mu guards everything in the second half. ID, entry in pending, frame and,
-// with gob, the encoding are made in one critical section: the order on the
+// ID, entry in pending and frame are made in one critical section: the order on the
 // wire is the order of the IDs.
 type clientConn struct {
 	owner   *Client
@@ -26,8 +26,8 @@ type clientConn struct {
 	conn    net.Conn
 	codec   Codec
 	in      frameReader
-	out     writer
-	gobIn   gobDecoder
+	flusher flusher
+	bodies  bodyCodec
 	goAway  *Error            // the server's reason; the reader's
 	dropped func(*clientConn) // the owner's: called once, when no new call can be made
 
@@ -36,22 +36,22 @@ type clientConn struct {
 	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
 	ended  chan struct{} // closed at the end
 	over   atomic.Bool   // no new calls: going away, or err is set
-	full   atomic.Bool   // no slot is free; set under out.mu, to be seen without it
+	full   atomic.Bool   // no slot is free; set under mu, to be seen without it
 	events connEvents
-	fast   any // fastpath.go's
+	reader clientReader
 
 	blamed atomic.Bool // Pool's: its server was blamed for being over
 
+	mu          sync.Mutex // guards what follows; no foreign code runs under it
+	out         outbox
 	err         *Error // why the connection is no more: what its calls fail with
 	pending     map[uint64]*clientCall
 	greeted     bool   // the hellos are exchanged
 	inFlight    int    // slots taken: pending calls and those about to be
 	lastID      uint64 // of the last call appended
-	leftID      uint64 // calls up to this one were handed to Write
 	maxInFlight int    // the server's bound
 	maxMessage  int    // the server's bound
 	compress    int    // bodies from here on are compressed; 0: the hellos did not agree upon it
-	gobOut      gobEncoder
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
 	keepalive   *time.Timer
@@ -107,13 +107,11 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		pending:  map[uint64]*clientCall{},
 		events:   connEvents{observer: o.observer},
 	}
+	c.bodies = newBodyCodec(c.codec, c.ended)
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
-	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
-	c.out.taken = func() { c.leftID = c.lastID }
-	c.out.room = c.grantLocked
-	c.fast = newFast(c)
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
+	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	return c
 }
 
@@ -136,7 +134,7 @@ func (c *clientConn) run() {
 		c.fail(err)
 		return
 	}
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.maxInFlight = int(min(hello.maxInFlight, math.MaxInt32))
 	c.maxMessage = int(min(hello.maxMessage, math.MaxInt32))
 	if c.options.granted(hello.text) {
@@ -148,12 +146,12 @@ func (c *clientConn) run() {
 		}
 		c.greeted = true
 	}
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.owner.greeted(c) // first: who waits for ready finds the owner connected
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.readyLocked()
-	c.out.mu.Unlock()
-	clientRead(c)
+	c.mu.Unlock()
+	c.read()
 }
 
 // readyLocked closes ready, once.
@@ -207,13 +205,13 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	if err != nil {
 		return err
 	}
-	if err := clientAwait(c, ctx, call); err != nil {
+	if err := c.await(ctx, call); err != nil {
 		return err // the goroutine that claims the call, if one does, keeps the record
 	}
 	result := call.result
 	call.result, call.reply = callResult{}, nil
 	c.owner.records.Put(call)
-	if result.err == nil && c.codec != Gob {
+	if result.err == nil && !c.bodies.inOrder() {
 		if err := c.decode(&result, reply); err != nil {
 			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
 		}
@@ -222,8 +220,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	return result.err
 }
 
-// decode decodes a result with a codec that keeps no state, for the caller and
-// on its goroutine.
+// decode decodes a result for the caller, on its goroutine.
 func (c *clientConn) decode(result *callResult, reply any) (err error) {
 	if result.room > 0 && reply != nil {
 		if result.body, err = expand(result.body, result.data, result.room); err != nil {
@@ -231,14 +228,7 @@ func (c *clientConn) decode(result *callResult, reply any) (err error) {
 		}
 		result.data = result.body.b
 	}
-	if reply == nil {
-		return nil
-	}
-	emptied := values.Empty(reply, len(result.data) == 0 || string(result.data) == "null")
-	if err = decodeWith(c.codec, result.data, emptied.Into); err != nil {
-		emptied.Restore()
-	}
-	return err
+	return c.decodeInto(reply, result.data, 0)
 }
 
 // checkReply refuses what no reply could be decoded into, before the call has run.
@@ -263,33 +253,22 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 	}()
 	o := optionsFrom(ctx)
 	head := requestHead{method: method, metadata: o.metadata}
-	params = o.frozen.thaw(params)
-	body, flags, err := c.encode(&head, params)
+	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
+	body, err := c.encode(ctx, &head, o.frozen.thaw(params))
 	if err != nil {
 		return nil, err
 	}
 	call := c.owner.records.Get().(*clientCall)
-	call.reply = reply
-	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
-	call.deadline = head.deadline
-	start, busy, err := c.appendCall(call, &head, params, body, flags)
+	call.reply, call.deadline = reply, head.deadline
+	start, busy, err := c.appendCall(call, &head, body)
 	sent = err == nil
 	if start {
-		flush(&c.out, busy)
+		c.flusher.flush(busy)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return call, nil
-}
-
-// appendCall takes the lock for appendCallLocked. It reports whether the caller has
-// to flush, and whether other calls are in flight.
-func (c *clientConn) appendCall(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) (start, busy bool, err error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock() // also if a GobEncoder ends the goroutine
-	err = c.appendCallLocked(call, head, params, body, flags)
-	return c.out.startLocked(), c.inFlight > 1, err
 }
 
 func (h *requestHead) check() error {
@@ -308,69 +287,73 @@ func (h *requestHead) check() error {
 	return nil
 }
 
-// encoded is params that Go has encoded already.
-type encoded struct {
-	body  []byte
-	flags uint8
-}
-
-// encode checks the head and encodes params with a codec that keeps no state.
-// gob's params are encoded later, under the lock: body is nil then.
-func (c *clientConn) encode(head *requestHead, params any) (body *buffer, flags uint8, err error) {
+// encode checks the head and encodes params, before the call has a place on the
+// connection.
+func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) (body outBody, err error) {
 	if err := head.check(); err != nil {
-		return nil, 0, err
+		return outBody{}, err
 	}
 	switch p := params.(type) {
 	case nil:
-		return nil, 0, nil
+		return outBody{}, nil
 	case *encoded:
-		body, flags = getBuffer(len(p.body)), p.flags
-		body.b = append(body.b, p.body...)
+		body = p.outBody()
 	default:
-		if c.codec == Gob {
-			return nil, 0, nil
+		body, err = c.bodies.encode(ctx, params, nil)
+		if err == errNoTurn {
+			return outBody{}, c.noTurn(ctx)
 		}
-		if body, err = c.out.encode(c.codec, params); err != nil {
-			return nil, 0, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+		if err != nil {
+			return outBody{}, unencoded(err)
 		}
 	}
 	if c.compress > 0 {
-		body, flags = shrink(body, c.compress, c.maxMessage-minLength-head.size())
+		body.shrink(c.compress, c.maxMessage-minLength-head.size())
 	}
-	return body, flags, nil
+	return body, nil
 }
 
-// appendCallLocked gives the call its ID, its place in pending and its frame.
-func (c *clientConn) appendCallLocked(call *clientCall, head *requestHead, params any, body *buffer, flags uint8) error {
-	if err := c.usableLocked(); err != nil {
-		return err
+func unencoded(err error) error { return unrun(Errorf(InvalidArgument, "encode params: %w", err)) }
+
+// noTurn is the error of a call for errNoTurn.
+func (c *clientConn) noTurn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return unrun(contextError(err))
 	}
-	if body == nil && params != nil { // gob
-		var err error
-		if body, flags, err = c.out.encodeGobLocked(&c.gobOut, params); err != nil {
-			return unrun(Errorf(InvalidArgument, "encode params: %w", err))
-		}
-	}
-	err := head.limit()
-	size := 0
-	if body != nil {
-		size = len(body.b)
-	}
-	if n := minLength + head.size() + size; err == nil && n > c.maxMessage {
-		err = unrun(Errorf(ResourceExhausted, "request of %d bytes: the server reads at most %d", n, c.maxMessage))
-	}
-	if err != nil {
-		if c.codec == Gob {
-			c.gobOut.reset()
-		}
-		putBuffer(body)
-		return err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unusable()
+}
+
+// appendCall gives the call its ID, its place in pending and its frame. It reports
+// whether the caller has to flush, and whether other calls are in flight.
+func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBody) (start, busy bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.sendableLocked(head, body.size()); err != nil {
+		body.drop()
+		return false, false, err
 	}
 	c.lastID++
 	call.id = c.lastID
 	c.pending[call.id] = call
-	c.out.appendLocked(func(dst []byte) []byte { return head.append(dst, flags, call.id, size) }, body)
+	c.out.append(func(dst []byte) []byte { return head.append(dst, body.flags, call.id, body.size()) }, body.buf)
 	call.end = c.out.appended
+	body.sent()
+	return c.out.start(), c.inFlight > 1, nil
+}
+
+// sendableLocked says why a call with a body of so many bytes cannot be sent.
+func (c *clientConn) sendableLocked(head *requestHead, size int) error {
+	if err := c.usableLocked(); err != nil {
+		return err
+	}
+	if err := head.limit(); err != nil {
+		return err
+	}
+	if n := minLength + head.size() + size; n > c.maxMessage {
+		return unrun(Errorf(ResourceExhausted, "request of %d bytes: the server reads at most %d", n, c.maxMessage))
+	}
 	return nil
 }
 
@@ -394,7 +377,7 @@ func (c *clientConn) usableLocked() error {
 	return c.unusable()
 }
 
-// unusable says why no call can be made. Callers hold out.mu.
+// unusable says why no call can be made. Callers hold mu.
 func (c *clientConn) unusable() *Error {
 	switch {
 	case c.err == nil:
@@ -413,8 +396,13 @@ func contextError(err error) *Error {
 	return Errorf(Canceled, "%w", err)
 }
 
-// await waits for the call's end: see clientAwait.
+// await waits for the call's end. If the call is the only one pending, the caller
+// reads the reply itself, but not for long. An error means that the caller's context
+// ended first and nothing of the call will be touched any more.
 func (c *clientConn) await(ctx context.Context, call *clientCall) error {
+	if c.takeRole(call) {
+		c.readOwn(call)
+	}
 	select {
 	case <-call.done:
 		return nil
@@ -430,34 +418,20 @@ func (c *clientConn) await(ctx context.Context, call *clientCall) error {
 // abandon takes the call out of pending for its caller and tells the server. It
 // returns false if the reader was first.
 func (c *clientConn) abandon(call *clientCall) bool {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if c.pending[call.id] != call {
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		return false
 	}
 	c.pending[call.id] = abandoned
 	id := call.id
-	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindCancel, 0, id, 0) }, nil)
-	start := c.out.startLocked()
-	c.out.mu.Unlock()
+	c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindCancel, 0, id, 0) }, nil)
+	start := c.out.start()
+	c.mu.Unlock()
 	if start {
-		flush(&c.out, true)
+		c.flusher.flush(true)
 	}
 	return true
-}
-
-// read reads until the connection ends.
-func (c *clientConn) read() {
-	for {
-		f, err := c.in.next()
-		if err == nil {
-			err = c.handle(f)
-		}
-		if err != nil {
-			c.failRead(err)
-			return
-		}
-	}
 }
 
 // failRead ends the connection because reading did.
@@ -498,14 +472,38 @@ func (c *clientConn) handle(f *frame) error {
 	return errProtocol("the server sent a frame of kind %d", f.kind)
 }
 
+// takeBatch is the flusher's.
+func (c *clientConn) takeBatch(w *batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.take(w)
+}
+
+// wroteBatch is the flusher's.
+func (c *clientConn) wroteBatch(written int, err error) (more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = c.out.wrote(written, err)
+	c.grantLocked()
+	return more
+}
+
+// writeFailed is the flusher's.
+func (c *clientConn) writeFailed(err error, acceptedIsKnown bool) {
+	c.mu.Lock()
+	c.out.fail(err, acceptedIsKnown)
+	c.mu.Unlock()
+	c.fail(Errorf(Unavailable, "write: %w", err))
+}
+
 // control appends a frame without waiting for room.
 func (c *clientConn) control(head func([]byte) []byte) {
-	c.out.mu.Lock()
-	c.out.appendLocked(head, nil)
-	start, size := c.out.startLocked(), c.out.size
-	c.out.mu.Unlock()
+	c.mu.Lock()
+	c.out.append(head, nil)
+	start, size := c.out.start(), c.out.size
+	c.mu.Unlock()
 	if start {
-		go c.out.flushAll()
+		go c.flusher.flushAll()
 	}
 	if size > 2*highWater {
 		go c.fail(errors.New("the server does not read what it asks for"))
@@ -537,8 +535,8 @@ func (c *clientConn) handleReply(f *frame) (broken error) {
 	switch {
 	case failure != nil:
 		result.err = failure
-	case c.codec == Gob:
-		result.err, broken = c.decodeGob(f, call)
+	case c.bodies.inOrder():
+		result.err, broken = c.decodeInOrder(f, call)
 	case call != abandoned:
 		result.keep(f)
 		if f.flags&flagCompressed != 0 {
@@ -567,8 +565,8 @@ func (c *clientConn) decoderExited(call *clientCall) {
 
 // shrinkPending gives back the memory of a map that many calls have made large.
 func (c *clientConn) shrinkPending() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.pending != nil && len(c.pending) == 0 {
 		c.pending = map[uint64]*clientCall{}
 	}
@@ -576,8 +574,8 @@ func (c *clientConn) shrinkPending() {
 
 // claim takes a call out of pending: from then on it is the claimer's to end.
 func (c *clientConn) claim(id uint64) *clientCall {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	call := c.pending[id]
 	if call != nil {
 		delete(c.pending, id)
@@ -586,32 +584,31 @@ func (c *clientConn) claim(id uint64) *clientCall {
 	return call
 }
 
-// decodeGob decodes a reply in its turn, for a caller who has left into nothing.
-// broken is set if the stream cannot be read any further.
-func (c *clientConn) decodeGob(f *frame, call *clientCall) (failed, broken error) {
-	if call == abandoned || call.reply == nil {
-		failed = c.gobIn.decode(f.payload, f.flags, nil)
-	} else {
-		failed = c.decodeGobInto(call.reply, f)
-	}
-	if failed == nil {
+// decodeInOrder decodes a reply when it arrives, for a caller who has left into
+// nothing. broken is set if the stream cannot be read any further.
+func (c *clientConn) decodeInOrder(f *frame, call *clientCall) (failed, broken error) {
+	err := c.decodeInto(call.reply, f.payload, f.flags)
+	if err == nil {
 		return nil, nil
 	}
-	if errors.Is(failed, errGobStream) {
-		broken = failed
+	if errors.Is(err, errGobStream) {
+		broken = err
 	}
-	return Errorf(Internal, "decode the reply: %w", failed), broken
+	return Errorf(Internal, "decode the reply: %w", err), broken
 }
 
-// decodeGobInto leaves reply as it was unless decoding succeeds.
-func (c *clientConn) decodeGobInto(reply any, f *frame) error {
-	emptied, decoded := values.Empty(reply, len(f.payload) == 0), false
+// decodeInto leaves reply as it was unless decoding succeeds.
+func (c *clientConn) decodeInto(reply any, data []byte, flags uint8) error {
+	if reply == nil {
+		return c.bodies.decode(data, flags, nil)
+	}
+	emptied, decoded := values.Empty(reply, len(data) == 0 || string(data) == "null"), false
 	defer func() {
 		if !decoded {
 			emptied.Restore()
 		}
 	}()
-	err := c.gobIn.decode(f.payload, f.flags, emptied.Into)
+	err := c.bodies.decode(data, flags, emptied.Into)
 	decoded = err == nil
 	return err
 }
@@ -636,7 +633,7 @@ func (c *clientConn) handleGoAway(f *frame) error {
 	}
 	c.goAway = reason
 	c.stopCalls()
-	c.out.mu.Lock()
+	c.mu.Lock()
 	var unserved []*clientCall
 	for id, call := range c.pending {
 		if id > f.id {
@@ -645,12 +642,12 @@ func (c *clientConn) handleGoAway(f *frame) error {
 			unserved = append(unserved, call)
 		}
 	}
-	leftID := c.leftID
+	taken := c.out.taken
 	c.grantLocked()
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	for _, call := range unserved {
 		if call != abandoned {
-			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.id <= leftID, neverRan: true}
+			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.end <= taken, neverRan: true}
 			call.done <- struct{}{}
 		}
 	}
@@ -660,9 +657,9 @@ func (c *clientConn) handleGoAway(f *frame) error {
 // drain ends the connection once nothing is in flight.
 func (c *clientConn) drain() {
 	c.stopCalls()
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.grantLocked()
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 }
 
 // stopCalls lets no new call begin and tells the Client, once.
@@ -687,11 +684,11 @@ func lostError(err error) *Error { return Errorf(Unavailable, "connection lost: 
 // lose ends the connection, once. Its calls fail with lost, and learn that first: the
 // connection and the observer may be a user's, and take their time.
 func (c *clientConn) lose(lost *Error) {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if c.err == nil {
 		c.err = lost // first: the calls that wait are told why
 	}
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.stopCalls()
 	if !c.endCalls() {
 		return
@@ -705,23 +702,23 @@ func (c *clientConn) lose(lost *Error) {
 // endCalls ends the calls in flight, once. Those that were not handed to Write never
 // ran, nor did those of which Write says that it has not taken all.
 func (c *clientConn) endCalls() (first bool) {
-	c.out.mu.Lock()
-	calls, leftID, lost := c.pending, c.leftID, c.err
-	sent, known := c.out.sentLocked()
+	c.mu.Lock()
+	calls, taken, lost := c.pending, c.out.taken, c.err
+	sent, known := c.out.written()
 	if calls == nil {
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		return false
 	}
 	c.pending = nil
-	c.out.stopLocked(lost)
+	c.out.stop(lost)
 	c.stopKeepaliveLocked()
-	c.gobOut.end()
 	c.readyLocked()
-	c.out.mu.Unlock()
-	for id, call := range calls {
+	c.mu.Unlock()
+	c.bodies.end()
+	for _, call := range calls {
 		if call != abandoned {
 			e := lost.clone()
-			e.handed = id <= leftID
+			e.handed = call.end <= taken
 			e.neverRan = !e.handed || known && call.end > sent
 			call.result.err = e
 			call.done <- struct{}{}

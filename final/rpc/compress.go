@@ -16,8 +16,8 @@ import (
 // users cannot set; a server that grants it says so in the text of its accepting
 // hello. Peers that do not know it see a pair, or a text, that they do not look at.
 //
-// gob is left out: its bodies are encoded under the connection's lock and decoded
-// by its reader, where compressing would delay every other call.
+// gob is left out: its bodies are encoded one at a time and decoded by the reader,
+// where compressing would delay every other call.
 const (
 	reservedKeys   = "rpc."            // what the protocol's own keys in a hello begin with
 	compressionKey = "rpc.compression" // its value: what the client knows, with commas between
@@ -42,7 +42,7 @@ func (o *clientOptions) helloMetadata() (Metadata, error) {
 	return offering, nil
 }
 
-func (o *clientOptions) compresses() bool { return o.compressFrom > 0 && o.codec != Gob }
+func (o *clientOptions) compresses() bool { return o.compressFrom > 0 && !isStream(o.codec) }
 
 // granted reports whether the server's text grants what helloMetadata offered.
 func (o *clientOptions) granted(text string) bool {
@@ -62,27 +62,26 @@ func takeReserved(md Metadata) (offered []string) {
 // grant decides about a client's offer. It returns from where on this side
 // compresses bodies, 0 for no compression, and the text of the hello.
 func (o *serverOptions) grant(offered []string, codec Codec) (from int, text string) {
-	if o.compressFrom == 0 || codec == Gob || !slices.Contains(offered, gzipName) {
+	if o.compressFrom == 0 || isStream(codec) || !slices.Contains(offered, gzipName) {
 		return 0, ""
 	}
 	return o.compressFrom, gzipGranted
 }
 
-// shrink compresses a body and returns the flag that its frame then needs. A
-// body stays as it is if it has less than from bytes, if compressing does not
-// make it smaller, or if it is larger than room: then it is not sent anyway.
-func shrink(body *buffer, from, room int) (*buffer, uint8) {
-	if from == 0 || len(body.b) < from || len(body.b) > room {
-		return body, 0
+// shrink compresses a body. It stays as it is if it has less than from bytes, if
+// compressing does not make it smaller, or if it is larger than room: then it is not
+// sent anyway.
+func (b *outBody) shrink(from, room int) {
+	if from == 0 || b.size() < from || b.size() > room {
+		return
 	}
 	c := compressors.Get().(*compressor)
-	smaller := c.compress(body.b)
+	smaller := c.compress(b.buf.b)
 	compressors.Put(c)
-	if smaller == nil {
-		return body, 0
+	if smaller != nil {
+		putBuffer(b.buf)
+		b.buf, b.flags = smaller, b.flags|flagCompressed
 	}
-	putBuffer(body)
-	return smaller, flagCompressed
 }
 
 // compressor is a gzip.Writer with where it writes to. The fastest level takes

@@ -105,8 +105,8 @@ func (c *Client) open() error {
 	made := newClientConn(conn, c, due)
 	made.start()
 	<-made.ready
-	made.out.mu.Lock()
-	defer made.out.mu.Unlock()
+	made.mu.Lock()
+	defer made.mu.Unlock()
 	if !made.greeted {
 		return made.unusable()
 	}
@@ -236,8 +236,8 @@ func (c *Client) failure() *Error {
 	if c.fixed == nil {
 		return c.lastErr.Load()
 	}
-	c.fixed.out.mu.Lock()
-	defer c.fixed.out.mu.Unlock()
+	c.fixed.mu.Lock()
+	defer c.fixed.mu.Unlock()
 	if c.fixed.usableLocked() == nil {
 		return nil
 	}

@@ -7,18 +7,10 @@ import (
 
 // outcome is the result of running a call, or its error.
 type outcome struct {
-	result   any
-	body     *buffer // result encoded
-	flags    uint8   // what body's frame needs
+	body     outBody // the result, encoded
 	err      *Error
 	failed   *Error // err, if it is there because the result cannot be sent
 	returned bool   // false: the handler ended its goroutine by runtime.Goexit
-}
-
-// fail puts an error in the place of a result that cannot be sent.
-func (o *outcome) fail(e *Error) {
-	putBuffer(o.body)
-	o.body, o.err, o.failed = nil, e, e
 }
 
 // serveCall runs and answers a call. It is a goroutine's whole life.
@@ -28,15 +20,15 @@ func (c *serverConn) serveCall(call *serverCall) {
 		c.forget(call)
 		c.reply(call, &done, true)
 	}()
-	c.runCall(call, &done)
+	c.runCall(call, &done, true)
 }
 
-// runCall is all of a call that is a user's code, but for a GobEncoder.
-func (c *serverConn) runCall(call *serverCall, done *outcome) {
+// runCall is all of a call that is a user's code, on a goroutine of the call's own
+// or on the reader's.
+func (c *serverConn) runCall(call *serverCall, done *outcome, own bool) {
 	result, err := c.invoke(call)
 	if err == nil {
-		done.result = result
-		done.body, done.flags, err = c.encode(call, result)
+		done.body, err = c.encode(call, result, own)
 	}
 	if err != nil {
 		done.err = toError(err) // not later: its methods must not run under a lock
@@ -44,7 +36,7 @@ func (c *serverConn) runCall(call *serverCall, done *outcome) {
 	done.returned = true
 }
 
-// reply hands the one reply to the writer. On a goroutine of the call's own it
+// reply hands the one reply to the outbox. On a goroutine of the call's own it
 // waits for room and sees to the sending; the reader never waits.
 func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	if !done.returned {
@@ -52,54 +44,52 @@ func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	}
 	call.end(context.Canceled)
 	c.server.release()
-	start, busy := c.answer(call, done, own)
+	start, busy := c.appendReply(call.id, done, own)
 	if start {
-		defer flush(&c.out, busy) // also if the hook below ends this goroutine
+		defer c.flusher.flush(busy) // also if the hook below ends this goroutine
 	}
 	if done.failed != nil {
 		c.server.callFailed(call, done.failed)
 	}
 }
 
-// answer appends the reply, also if a GobEncoder, or reading why it failed, ends
-// this goroutine. It reports whether the caller has to flush, and whether other
-// calls are running.
-func (c *serverConn) answer(call *serverCall, done *outcome, own bool) (start, busy bool) {
-	answered := false
-	defer func() {
-		if answered {
-			return
-		}
-		done.fail(errPanicked(call.method))
-		if start, busy, _ := c.appendReply(call, done, own); start {
-			flush(&c.out, busy)
-		}
-	}()
-	start, busy, err := c.appendReply(call, done, own)
-	if err != nil {
-		done.fail(Errorf(Internal, "encode the result: %w", err)) // without the lock: it is a user's
-		start, busy, _ = c.appendReply(call, done, own)
-	}
-	answered = true
-	return start, busy
-}
-
-// appendReply encodes a result, if the codec is gob, and appends the reply. If the
-// result cannot be encoded, it returns why and has appended nothing.
-func (c *serverConn) appendReply(call *serverCall, done *outcome, own bool) (start, busy bool, err error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	for own && c.out.size >= highWater && c.out.err == nil {
-		c.changed.Wait()
-	}
-	if c.codec == Gob && done.err == nil && done.result != nil {
-		if done.body, done.flags, err = c.out.encodeGobLocked(&c.gobOut, done.result); err != nil {
-			return false, false, err
-		}
+// appendReply appends the one reply to a call: the result, if the client reads
+// messages of that size, or the error. It reports whether the caller has to flush,
+// and whether other calls are running.
+func (c *serverConn) appendReply(id uint64, done *outcome, own bool) (start, busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if own && done.body.turn == nil { // else it has waited, and others wait for its turn
+		c.awaitRoomLocked()
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
-	c.appendReplyLocked(call.id, done)
-	return own && c.out.startLocked(), c.running > 0, nil
+	size := done.body.size()
+	if done.err == nil && minLength+size > c.maxReply {
+		done.failed = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
+		done.err = done.failed
+	}
+	if done.err != nil {
+		done.body.drop()
+		c.out.append(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
+	} else {
+		c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.body.flags, id, size) }, done.body.buf)
+		done.body.sent()
+	}
+	return own && c.out.start(), c.running > 0
+}
+
+// awaitRoom waits until the client has read enough of what was sent before, or the
+// connection has ended.
+func (c *serverConn) awaitRoom() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.awaitRoomLocked()
+}
+
+func (c *serverConn) awaitRoomLocked() {
+	for c.out.size >= highWater && c.out.err == nil {
+		c.changed.Wait()
+	}
 }
 
 // invoke decodes params and runs the handler, panics caught.
@@ -120,7 +110,7 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 	return c.server.runHandler(call, call.method, params)
 }
 
-// decode decodes params with a codec that keeps no state.
+// decode decodes params that were not decoded when they arrived.
 func (c *serverConn) decode(call *serverCall) (err error) {
 	if call.room > 0 {
 		if call.body, err = expand(call.body, call.data, call.room); err != nil {
@@ -128,7 +118,7 @@ func (c *serverConn) decode(call *serverCall) (err error) {
 		}
 		call.data = call.body.b
 	}
-	return decodeWith(c.codec, call.data, call.params)
+	return c.bodies.decode(call.data, 0, call.params)
 }
 
 // runHandler runs a handler. A panic becomes Internal: neither text nor stack
@@ -148,34 +138,21 @@ func errPanicked(m *method) *Error {
 	return Errorf(Internal, "the handler of %s panicked", m.info.Name)
 }
 
-// encode encodes a result with a codec that keeps no state.
-func (c *serverConn) encode(call *serverCall, result any) (body *buffer, flags uint8, err error) {
-	if c.codec == Gob || result == nil {
-		return nil, 0, nil
+// encode encodes a result. A result that has its turn in a stream waits for room
+// before it is encoded: the turn is not given back until it is appended.
+func (c *serverConn) encode(call *serverCall, result any, own bool) (body outBody, err error) {
+	if result == nil {
+		return outBody{}, nil
 	}
-	if body, err = c.out.encode(c.codec, result); err != nil {
+	var ready func()
+	if own && c.bodies.inOrder() {
+		ready = c.awaitRoom
+	}
+	if body, err = c.bodies.encode(context.Background(), result, ready); err != nil {
 		err = Errorf(Internal, "encode the result: %w", err)
 		c.server.callFailed(call, err)
-		return nil, 0, err
+		return outBody{}, err
 	}
-	body, flags = shrink(body, c.compress, c.maxReply-minLength)
-	return body, flags, nil
-}
-
-// appendReplyLocked appends the one reply to a call: the result, if the client
-// reads messages of that size, or the error.
-func (c *serverConn) appendReplyLocked(id uint64, done *outcome) {
-	size := 0
-	if done.body != nil {
-		size = len(done.body.b)
-	}
-	if done.err == nil && minLength+size > c.maxReply {
-		done.fail(Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply))
-		c.gobOut.reset()
-	}
-	if done.err != nil {
-		c.out.appendLocked(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
-		return
-	}
-	c.out.appendLocked(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.flags, id, size) }, done.body)
+	body.shrink(c.compress, c.maxReply-minLength)
+	return body, nil
 }

@@ -35,18 +35,18 @@ func (c *serverConn) goAway(reason error) {
 
 // sayGoAway sends a go-away and admits no more calls.
 func (c *serverConn) sayGoAway(reason *Error) {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	c.draining = true
 	last := c.lastID
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	c.control(false, func(dst []byte) []byte { return appendGoAway(dst, last, reason) })
 }
 
-// awaitQuiet waits until quiet, called with out.mu held, is true or the
+// awaitQuiet waits until quiet, called with mu held, is true or the
 // connection is over.
 func (c *serverConn) awaitQuiet(quiet func() bool) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for !quiet() && c.out.err == nil {
 		c.changed.Wait()
 	}
@@ -63,10 +63,14 @@ func (c *serverConn) linger() {
 
 // cut ends the connection at once.
 func (c *serverConn) cut(err error) {
-	c.out.mu.Lock()
-	c.out.stopLocked(err)
-	c.gobOut.end()
-	c.out.mu.Unlock()
+	c.mu.Lock()
+	c.out.stop(err)
+	c.changed.Broadcast()
+	bodies := c.bodies
+	c.mu.Unlock()
+	if bodies != nil { // else there was no hello
+		bodies.end()
+	}
 	c.conn.Close()
 	c.cancelCalls()
 }
@@ -93,10 +97,10 @@ var errDraining = Errorf(Unavailable, "the server is shutting down")
 func (c *serverConn) drain(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.cut(ctx.Err()) })
 	defer stop()
-	c.out.mu.Lock()
+	c.mu.Lock()
 	helloed, again := c.helloed, c.draining
 	c.draining = true
-	c.out.mu.Unlock()
+	c.mu.Unlock()
 	if !helloed {
 		c.conn.Close()
 		return

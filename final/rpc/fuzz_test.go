@@ -201,7 +201,7 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 	methods := []string{checkStock.Name(), "Inventory.Now", "Inventory.Nope", "\xff", ""}
 	params := []string{`{"Item":"item1"}`, `{"Item":"no9"}`, `{"Item":"panic"}`, `{"Wait":1000000}`, `[`, ``, `{"Item":"deaf"}`}
 	var id uint64
-	var enc gobEncoder
+	enc := newGobStream()
 	for len(p.b) > 0 {
 		var out []byte
 		switch p.byte() % 8 {
@@ -212,7 +212,7 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 			body := []byte(params[int(p.byte())%len(params)])
 			var flags uint8
 			if !json {
-				body, flags, _ = enc.append(nil, stockRequest{Item: string(p.bytes()), Wait: time.Duration(p.byte())})
+				body, flags, _ = enc.encode(stockRequest{Item: string(p.bytes()), Wait: time.Duration(p.byte())})
 			}
 			if p.bomb != nil {
 				body, flags = p.compress(raw.t, body, flags)
@@ -296,7 +296,7 @@ func FuzzClient(f *testing.F) {
 }
 
 func feedClient(raw *rawConn, p *program, json bool) {
-	var enc gobEncoder
+	enc := newGobStream()
 	for len(p.b) > 0 {
 		var out []byte
 		switch p.byte() % 8 {
@@ -304,7 +304,7 @@ func feedClient(raw *rawConn, p *program, json bool) {
 			id := uint64(p.byte() % 10)
 			body, flags := []byte(`{"Count":`+string('0'+byte(id))+`}`), uint8(0)
 			if !json {
-				body, flags, _ = enc.append(nil, stockReply{Count: int(id)})
+				body, flags, _ = enc.encode(stockReply{Count: int(id)})
 			}
 			if p.bomb != nil {
 				body, flags = p.compress(raw.t, body, flags)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 // allocate gigabytes. A server therefore offers it only with [WithCodecs], and
 // reads at most 1 MiB per message then.
 //
-// A GobEncoder runs while the connection is locked: it must not make calls on
-// the connection that it is encoded for.
+// One value at a time is encoded for a connection. While a GobEncoder runs, other
+// calls with gob wait, so it must not make calls on the connection that it is
+// encoded for.
 var Gob Codec = gobCodec{}
 
 const (
@@ -59,16 +61,124 @@ func checkGob(v any) error {
 	return nil
 }
 
-// gobEncoder is one direction's stream on the sending side. Callers hold the
-// connection's lock, so that the order of encoding is that of the frames.
+// gobBodies is both streams of one side of a connection.
+type gobBodies struct {
+	guess sizeGuess
+	turn  chan struct{}   // capacity 1; full while a value is encoded and until its frame is appended
+	ended <-chan struct{} // of the connection
+	enc   gobEncoder      // belongs to the turn
+	dec   gobDecoder      // belongs to the reader
+
+	large    time.Time   // when the last large message was encoded; belongs to the turn, as do these:
+	releases *time.Timer // releaseLater's, while it runs
+}
+
+func newGobBodies(ended <-chan struct{}) *gobBodies {
+	return &gobBodies{turn: make(chan struct{}, 1), ended: ended}
+}
+
+func (g *gobBodies) inOrder() bool { return true }
+
+func (g *gobBodies) decode(data []byte, flags uint8, v any) error {
+	return g.dec.decode(data, flags, v)
+}
+
+func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody, err error) {
+	if err := checkGob(v); err != nil {
+		return outBody{}, err
+	}
+	b.buf = g.guess.buffer()
+	encoded := false
+	defer func() {
+		if !encoded { // an error, or a GobEncoder has ended this goroutine
+			b.drop()
+		}
+	}()
+	if reachesInterface(reflect.TypeOf(v)) {
+		b.flags = flagSelfContained
+		b.buf.b, err = encodeWith(Gob, b.buf.b, v)
+	} else if err = g.await(ctx); err == nil {
+		b.turn = g
+		if ready != nil {
+			ready()
+		}
+		b.buf.b, b.flags, err = g.enc.append(b.buf.b, v)
+	}
+	if err != nil {
+		return b, err
+	}
+	if b.turn != nil && len(b.buf.b) > keptGob {
+		g.releaseLater()
+	}
+	g.guess.note(b.buf)
+	encoded = true
+	return b, nil
+}
+
+// await waits for the turn.
+func (g *gobBodies) await(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+	case <-g.ended:
+	}
+	return errNoTurn
+}
+
+// errNoTurn is for a value whose context, or connection, ended before its turn.
+var errNoTurn = errors.New("the time ended before a value could be encoded")
+
+func (g *gobBodies) leave() { <-g.turn }
+
+// releaseLater throws the encoder away once no large message has been encoded for
+// a while: it keeps a buffer as large as the largest. Callers have the turn.
+func (g *gobBodies) releaseLater() {
+	g.large = time.Now()
+	if g.releases == nil {
+		g.releases = time.AfterFunc(shrinkAfter, g.release)
+	}
+}
+
+func (g *gobBodies) release() {
+	select {
+	case g.turn <- struct{}{}:
+		defer g.leave()
+	case <-g.ended:
+		return
+	}
+	if left := shrinkAfter - time.Since(g.large); left > 0 {
+		g.releases.Reset(left)
+		return
+	}
+	g.releases = nil
+	g.enc.reset()
+}
+
+// end lets go what a timer would hold for a while, unless a value is being encoded.
+func (g *gobBodies) end() {
+	select {
+	case g.turn <- struct{}{}:
+		defer g.leave()
+	default:
+		return
+	}
+	if g.releases != nil {
+		g.releases.Stop()
+	}
+	g.enc.reset()
+}
+
+// gobEncoder is one direction's stream on the sending side.
 type gobEncoder struct {
 	out     appender
 	enc     *gob.Encoder // nil: the next message begins a new stream
 	restart bool         // the receiver has a stream that we threw away
-
-	large    time.Time   // when the last large message was encoded
-	releases *time.Timer // releaseLater's, while it runs
-	ended    bool        // the connection has: nothing is released later
 }
 
 // appender is where a gob.Encoder writes to: what the caller wants it appended to.
@@ -79,73 +189,31 @@ func (a *appender) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// append encodes v and returns the flags that its frame needs. v is not nil.
-// After an error, a new stream begins.
+// append encodes v, which is not nil, and returns the flags that its frame needs.
+// After an error, callers reset the stream.
 func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err error) {
-	err = errExited // unless one of the returns below is reached
 	defer func() {
 		if p := recover(); p != nil {
-			err = newCodecPanic("encoding", v, p)
-		}
-		if err != nil { // types that never left may be marked as sent
-			e.reset()
-			out = dst
+			out, err = dst, newCodecPanic("encoding", v, p)
 		}
 	}()
-	if err := checkGob(v); err != nil {
-		return dst, 0, err
-	}
-	if reachesInterface(reflect.TypeOf(v)) {
-		out, err := Gob.Append(dst, v)
-		return out, flagSelfContained, err
-	}
 	if e.enc == nil {
 		e.enc = gob.NewEncoder(&e.out)
 	}
 	e.out.b = dst
-	err = e.enc.Encode(v)
+	if err := e.enc.Encode(v); err != nil {
+		return dst, 0, err
+	}
 	out, e.out.b = e.out.b, nil
-	if err == nil && e.restart {
+	if e.restart {
 		flags, e.restart = flagRestart, false
 	}
-	return out, flags, err
+	return out, flags, nil
 }
 
 // reset begins a new stream with the next message, because the last one did not leave.
 func (e *gobEncoder) reset() {
 	e.enc, e.out.b, e.restart = nil, nil, true
-}
-
-// releaseLater throws the encoder away once no large message has been encoded for
-// a while: it keeps a buffer as large as the largest. Callers hold mu.
-func (e *gobEncoder) releaseLater(mu *sync.Mutex) {
-	e.large = time.Now()
-	if e.releases == nil && !e.ended {
-		e.releases = time.AfterFunc(shrinkAfter, func() { e.release(mu) })
-	}
-}
-
-func (e *gobEncoder) release(mu *sync.Mutex) {
-	mu.Lock()
-	defer mu.Unlock()
-	left := shrinkAfter - time.Since(e.large)
-	switch {
-	case e.ended:
-	case left > 0:
-		e.releases.Reset(left)
-	default:
-		e.releases = nil
-		e.reset()
-	}
-}
-
-// end lets a connection that has ended go: a timer would hold it for a while.
-// Callers hold the connection's lock.
-func (e *gobEncoder) end() {
-	e.ended = true
-	if e.releases != nil {
-		e.releases.Stop()
-	}
 }
 
 // gobDecoder is one direction's stream on the receiving side. Only the reading

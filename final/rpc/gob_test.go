@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/gob"
 	"errors"
 	"testing"
@@ -21,12 +22,26 @@ type (
 
 func init() { gob.Register(secretB{}) }
 
+// gobStream encodes values one by one, as a connection that sends each does.
+type gobStream struct{ bodies *gobBodies }
+
+func newGobStream() gobStream { return gobStream{newGobBodies(nil)} }
+
+func (s gobStream) encode(v any) (body []byte, flags uint8, err error) {
+	b, err := s.bodies.encode(context.Background(), v, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer b.sent()
+	return b.buf.b, b.flags, nil
+}
+
 func TestGob_DescribesTypesOncePerStream(t *testing.T) {
-	var e gobEncoder
-	first, flags, err := e.append(nil, gobB{gobA{1}})
+	e := newGobStream()
+	first, flags, err := e.encode(gobB{gobA{1}})
 	require.NoError(t, err)
 	assert.Zero(t, flags)
-	second, _, err := e.append(nil, gobB{gobA{2}})
+	second, _, err := e.encode(gobB{gobA{2}})
 	require.NoError(t, err)
 	assert.Less(t, 3*len(second), len(first))
 
@@ -39,37 +54,37 @@ func TestGob_DescribesTypesOncePerStream(t *testing.T) {
 
 // A failed Encode has marked its types as sent although they never left.
 func TestGob_FailedEncodeBeginsANewStream(t *testing.T) {
-	var e gobEncoder
+	e := newGobStream()
 	var d gobDecoder
-	body, _, err := e.append(nil, gobA{1})
+	body, _, err := e.encode(gobA{1})
 	require.NoError(t, err)
 	require.NoError(t, d.decode(body, 0, new(gobA)))
-	_, _, err = e.append(nil, gobC{make(chan int)})
+	_, _, err = e.encode(gobC{make(chan int)})
 	require.Error(t, err)
-	body, flags, err := e.append(nil, gobA{2})
+	body, flags, err := e.encode(gobA{2})
 	require.NoError(t, err)
 	assert.Equal(t, uint8(flagRestart), flags)
 	var got gobA
 	require.NoError(t, d.decode(body, flags, &got))
 	assert.Equal(t, 2, got.A)
-	_, flags, err = e.append(nil, gobA{3})
+	_, flags, err = e.encode(gobA{3})
 	require.NoError(t, err)
 	assert.Zero(t, flags, "once")
 }
 
 func TestGob_NilPointerIsAnErrorNotAPanic(t *testing.T) {
-	var e gobEncoder
-	_, _, err := e.append(nil, (*gobA)(nil))
+	e := newGobStream()
+	_, _, err := e.encode((*gobA)(nil))
 	assert.ErrorContains(t, err, "nil *rpc.gobA")
 	_, err = Gob.Append(nil, (*gobA)(nil))
 	assert.ErrorContains(t, err, "nil *rpc.gobA")
 }
 
 func TestGob_SkippedBodiesKeepTheTypesInStep(t *testing.T) {
-	var e gobEncoder
+	e := newGobStream()
 	var d gobDecoder
 	for i, v := range []any{gobB{}, gobB{}, gobRec{}, gobB{gobA{3}}} {
-		body, flags, err := e.append(nil, v)
+		body, flags, err := e.encode(v)
 		require.NoError(t, err)
 		if i < 3 {
 			require.NoError(t, d.decode(body, flags, nil))
@@ -83,10 +98,10 @@ func TestGob_SkippedBodiesKeepTheTypesInStep(t *testing.T) {
 
 // A receiver that skips a value inside an interface loses its inner definitions.
 func TestGob_InterfacesTravelSelfContained(t *testing.T) {
-	var e gobEncoder
+	e := newGobStream()
 	var d gobDecoder
 	for i := range 3 {
-		body, flags, err := e.append(nil, gobAny{secretB{gobB{gobA{i}}}})
+		body, flags, err := e.encode(gobAny{secretB{gobB{gobA{i}}}})
 		require.NoError(t, err)
 		assert.Equal(t, uint8(flagSelfContained), flags)
 		if i == 0 {
@@ -100,13 +115,13 @@ func TestGob_InterfacesTravelSelfContained(t *testing.T) {
 }
 
 func TestGob_WrongTypeFailsOneMessageOnly(t *testing.T) {
-	var e gobEncoder
+	e := newGobStream()
 	var d gobDecoder
-	body, flags, _ := e.append(nil, gobA{1})
+	body, flags, _ := e.encode(gobA{1})
 	err := d.decode(body, flags, new(string))
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, errGobStream)
-	body, flags, _ = e.append(nil, gobA{2})
+	body, flags, _ = e.encode(gobA{2})
 	var got gobA
 	require.NoError(t, d.decode(body, flags, &got))
 	assert.Equal(t, 2, got.A)

@@ -18,19 +18,19 @@ func (c *clientConn) ping(ctx context.Context) error {
 		return err
 	}
 	c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, id, 0) })
-	clientReadSoon(c)
+	c.readSoon()
 	select {
 	case <-pong:
-		c.out.mu.Lock()
-		defer c.out.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if c.err != nil {
 			return c.err
 		}
 		return nil
 	case <-ctx.Done():
-		c.out.mu.Lock()
+		c.mu.Lock()
 		delete(c.pings, id)
-		c.out.mu.Unlock()
+		c.mu.Unlock()
 		return contextError(ctx.Err())
 	}
 }
@@ -47,16 +47,16 @@ func (c *clientConn) keepAlive(reads uint64, pinged bool) {
 	if quiet {
 		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, 0, 0) })
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.err == nil {
 		c.keepalive = time.AfterFunc(c.options.keepalive, func() { c.keepAlive(now, quiet) })
 	}
 }
 
 func (c *clientConn) expectPong() (id uint64, pong chan struct{}, err error) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.usableLocked(); err != nil {
 		return 0, nil, err
 	}
@@ -70,8 +70,8 @@ func (c *clientConn) expectPong() (id uint64, pong chan struct{}, err error) {
 }
 
 func (c *clientConn) handlePong(id uint64) {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if pong := c.pings[id]; pong != nil {
 		delete(c.pings, id)
 		close(pong)

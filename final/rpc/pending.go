@@ -55,10 +55,10 @@ func snapshot(ctx context.Context, o *clientOptions, params any) (context.Contex
 	}
 	body, err := encodeWith(o.codec, nil, params)
 	if err != nil {
-		return ctx, nil, unrun(Errorf(InvalidArgument, "encode params: %w", err))
+		return ctx, nil, unencoded(err)
 	}
 	ready := &encoded{body: body}
-	if o.codec == Gob {
+	if isStream(o.codec) {
 		ready.flags = flagSelfContained
 	}
 	if len(o.interceptors) == 0 {
@@ -93,6 +93,18 @@ func throughCodec(codec Codec, params any, body []byte) (view any, exact bool) {
 	}
 	again, err := encodeWith(codec, nil, view)
 	return view, err == nil && bytes.Equal(body, again)
+}
+
+// encoded is params that Go has encoded already.
+type encoded struct {
+	body  []byte
+	flags uint8
+}
+
+func (e *encoded) outBody() outBody {
+	buf := getBuffer(len(e.body))
+	buf.b = append(buf.b, e.body...)
+	return outBody{buf: buf, flags: e.flags}
 }
 
 // frozenParams are params that could not be copied, and what they were when the

@@ -123,10 +123,10 @@ func TestPool_ATrialIsForTheConnectionThatHasACallForIt(t *testing.T) {
 			conn := c.conn.Load()
 			wg.Go(conn.grant)
 			for range 1000 {
-				if !conn.out.mu.TryLock() {
+				if !conn.mu.TryLock() {
 					break
 				}
-				conn.out.mu.Unlock()
+				conn.mu.Unlock()
 				runtime.Gosched()
 			}
 		}

@@ -34,8 +34,7 @@ type Server struct {
 	ending    sync.Once
 	life      context.Context // of calls without a connection; ended by Close
 	endLife   context.CancelFunc
-	fast      any // fastpath.go's
-
+	watch     readWatch
 }
 
 // State is what a Server is doing: see [Server.State].
@@ -59,7 +58,7 @@ func NewServer(opts ...ServerOption) *Server {
 		ended:     make(chan struct{}),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
-	s.fast = newFast(s)
+	s.watch.ended = s.ended
 	return s
 }
 

@@ -22,26 +22,23 @@ const lingerTime = time.Second
 type serverConn struct {
 	server   *Server
 	conn     net.Conn
-	codec    Codec
 	peer     *Peer
 	maxReply int // the largest message that the client reads
 	compress int // bodies from here on are compressed; 0: the hellos did not agree upon it
 	in       frameReader
-	out      writer
-	gobIn    gobDecoder
-	gobOut   gobEncoder    // guarded by out.mu
+	flusher  flusher
+	bodies   bodyCodec
 	finished chan struct{} // closed when reading has ended
-	fast     any           // fastpath.go's
+	inline   inlineTurn
 
-	// Guarded by out.mu.
+	mu       sync.Mutex // guards what follows; no foreign code runs under it
+	out      outbox
 	changed  *sync.Cond // bytes were written, or running fell to 0
 	running  int        // calls whose reply was not appended
 	lastID   uint64     // of the last request
 	helloed  bool
-	draining bool // no new calls
-
-	mu    sync.Mutex // never held together with out.mu
-	calls map[uint64]*serverCall
+	draining bool                   // no new calls
+	calls    map[uint64]*serverCall // that a cancel, and the end of the connection, find
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
@@ -60,11 +57,8 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
-	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
-	c.out.room = func() { c.changed.Broadcast() }
-	c.changed = sync.NewCond(&c.out.mu)
-	c.fast = newFast(c)
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
+	c.changed = sync.NewCond(&c.mu)
 	return c
 }
 
@@ -77,14 +71,14 @@ func (c *serverConn) serve() {
 		return
 	}
 	defer c.awaitEnd() // also if a hook ends this goroutine: another one reads on then
-	serverRead(c)
+	c.read()
 }
 
 // awaitEnd waits until reading has ended and the handlers have returned.
 func (c *serverConn) awaitEnd() {
 	<-c.finished
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for c.running > 0 {
 		c.changed.Wait()
 	}
@@ -135,8 +129,8 @@ func (c *serverConn) hello() error {
 	if err := unlessClosed(c.conn.SetDeadline(time.Time{})); err != nil {
 		return err
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.helloed = true
 	return nil
 }
@@ -188,30 +182,19 @@ func (c *serverConn) accept(body []byte, answer *serverHello) error {
 		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
 		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.codec, offers)
 	}
-	c.codec = codec
 	c.peer.Codec = codec.Name()
 	c.peer.Metadata = hello.metadata
 	c.maxReply = int(min(hello.maxMessage, 1<<31-1))
-	if codec == Gob {
+	bodies := newBodyCodec(codec, c.finished)
+	c.mu.Lock()
+	c.bodies = bodies // under the lock for cut, which may come before the hello
+	c.mu.Unlock()
+	if isStream(codec) {
 		c.in.limit = min(c.in.limit, maxGobMessage)
 	}
 	answer.maxMessage = uint32(c.in.limit)
 	c.compress, answer.text = o.grant(offered, codec)
 	return nil
-}
-
-// read reads until the connection ends, and finishes it.
-func (c *serverConn) read() {
-	for {
-		f, err := c.next()
-		if err == nil {
-			err = c.handle(f)
-		}
-		if err != nil {
-			c.finish(err)
-			return
-		}
-	}
 }
 
 // next returns the next frame; a connection with calls in flight is not idle.
@@ -228,8 +211,8 @@ func (c *serverConn) next() (*frame, error) {
 }
 
 func (c *serverConn) busy() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.running > 0
 }
 
@@ -257,18 +240,42 @@ func (c *serverConn) handle(f *frame) error {
 	return errProtocol("the client sent a frame of kind %d", f.kind)
 }
 
+// takeBatch is the flusher's.
+func (c *serverConn) takeBatch(w *batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.take(w)
+}
+
+// wroteBatch is the flusher's.
+func (c *serverConn) wroteBatch(written int, err error) (more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = c.out.wrote(written, err)
+	c.changed.Broadcast()
+	return more
+}
+
+// writeFailed is the flusher's.
+func (c *serverConn) writeFailed(err error, acceptedIsKnown bool) {
+	c.mu.Lock()
+	c.out.fail(err, acceptedIsKnown)
+	c.mu.Unlock()
+	c.cut(fmt.Errorf("write: %w", err))
+}
+
 // control appends a frame for the reader, which does not wait for room. A client
 // that asks and does not read is cut off. A reply ends its call.
 func (c *serverConn) control(reply bool, head func([]byte) []byte) error {
-	c.out.mu.Lock()
+	c.mu.Lock()
 	if reply {
 		c.releaseLocked()
 	}
-	c.out.appendLocked(head, nil)
-	start, size := c.out.startLocked(), c.out.size
-	c.out.mu.Unlock()
+	c.out.append(head, nil)
+	start, size := c.out.start(), c.out.size
+	c.mu.Unlock()
 	if start {
-		go c.out.flushAll()
+		go c.flusher.flushAll()
 	}
 	if size > 2*highWater {
 		return Errorf(ResourceExhausted, "the client does not read what it asks for")

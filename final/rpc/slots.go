@@ -7,8 +7,8 @@ import "errors"
 
 // acquire takes a slot if one is free. It does not wait: that is for callQueue.
 func (c *clientConn) acquire() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	ok := c.greeted && !c.over.Load() && c.freeLocked()
 	if ok {
 		c.inFlight++
@@ -19,15 +19,15 @@ func (c *clientConn) acquire() bool {
 
 // release gives back a slot that was not used.
 func (c *clientConn) release() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.releaseLocked()
 }
 
 // grant gives what is free to the calls that wait.
 func (c *clientConn) grant() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.grantLocked()
 }
 

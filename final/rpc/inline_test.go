@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is tested here holds with and without fastpath.go; it is what the fast
-// paths could break.
+// What could break because a sender writes itself, a lone caller reads its own reply,
+// and a method that does not block runs where it was read.
 
 var quickStock = Method[stockRequest, stockReply]("Inventory.Quick")
 
