@@ -17,7 +17,7 @@ import (
 // rooms and what the test of each says of its bug.
 var rooms = map[string]string{
 	"blockedwriters": "write pipe: i/o timeout",
-	"fourgib":        "MiB allocated for a message of which one byte came",
+	"fourgib":        "MiB allocated for a message of which one byte arrived",
 	"wrongcaller":    "actual  : \"answer to slow\"",
 	"leak":           "main bubble goroutine has exited but blocked goroutines remain",
 	"readahead":      "request: read pipe: i/o timeout",

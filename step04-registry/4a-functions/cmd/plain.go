@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// plain returns a peer's text on one line, for a terminal: what would move the
-// cursor, ring, or turn the order of the text around is escaped as in JSON.
+// plain returns a peer's text on one line, for a terminal. Characters that would
+// move the cursor, ring or reverse the text are escaped as in JSON.
 func plain(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -12,8 +12,8 @@ const maxLine = 1 << 20
 var errLineTooLong = fmt.Errorf("message is longer than %d bytes", maxLine)
 
 // readLine reads a line and returns it without its newline. TCP is a stream of
-// bytes: a line may arrive in many pieces, or many lines in one, and it is the
-// newline, not the end of a Read, that says where one ends.
+// bytes: a line may arrive in many pieces, or many lines in one. The newline ends
+// a line; the end of a Read does not.
 //
 // The error is errLineTooLong, or the reader's; a last line without a newline
 // was cut off and is not returned.

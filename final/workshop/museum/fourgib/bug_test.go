@@ -16,14 +16,14 @@ func TestReadMessage_RefusesALengthBeforeItAllocates(t *testing.T) {
 	var err error
 	cost := allocated(func() { _, err = ReadMessage(bytes.NewReader([]byte{0x03, 0xff, 0xff, 0xff, 'x'})) })
 	assert.ErrorIs(t, err, ErrTooLarge)
-	assert.Zero(t, cost>>20, "MiB allocated for a message of which one byte came")
+	assert.Zero(t, cost>>20, "MiB allocated for a message of which one byte arrived")
 }
 
 func TestReadMessage_AllocatesForWhatCame(t *testing.T) {
 	var err error
 	cost := allocated(func() { _, err = ReadMessage(bytes.NewReader([]byte{0x00, 0x40, 0x00, 0x00, 'x'})) })
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	assert.Zero(t, cost>>20, "MiB allocated for a message of which one byte came")
+	assert.Zero(t, cost>>20, "MiB allocated for a message of which one byte arrived")
 }
 
 func TestReadMessage_ReadsWhatWasWritten(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 //	0        4         12
 //	| length | call ID | a message in gob, a stream of its own |
 //
-// A message that cannot be read says nothing about the next one, and its ID is
-// known all the same.
+// A message that cannot be read does not affect the next one, and its ID is still
+// known.
 const (
 	frameHeader = 12
 	maxFrame    = maxLine

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Handler answers one request. Its context ends when nobody waits any more.
+// A Handler answers one request. Its context ends when the caller has left.
 type Handler func(context.Context, Request) Response
 
 // A ServerInterceptor returns a handler that does something more around next. It
@@ -55,8 +55,8 @@ func Intercept(c Caller, interceptors ...ClientInterceptor) Caller {
 // no room for it. It has not run, and may be tried again later.
 const ResourceExhausted Code = "resource_exhausted"
 
-// AtMost refuses requests while n are being answered. A method that runs on after
-// its caller has gone still counts: it is the goroutines that cost.
+// AtMost refuses requests while n are being answered. A method that keeps running
+// after its caller has left still counts, because its goroutine does.
 func AtMost(n int) ServerInterceptor {
 	return func(next Handler) Handler {
 		room := make(chan struct{}, n)
@@ -72,8 +72,8 @@ func AtMost(n int) ServerInterceptor {
 	}
 }
 
-// LogRequests logs each request when it has been answered: its method, how long
-// that took, and the error, if it was one. Params and results are not logged.
+// LogRequests logs each request after its answer: the method, the time it took,
+// and the error, if there was one. Params and results are not logged.
 func LogRequests(logger *slog.Logger) ServerInterceptor {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req Request) Response {

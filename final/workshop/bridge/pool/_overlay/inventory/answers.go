@@ -2,8 +2,8 @@ package inventory
 
 import "example.com/rpc-from-scratch/step07-inventory-app/rpc"
 
-// answers remembers what reservations with an idempotency key were answered, by
-// key, so that one that comes twice counts once.
+// answers holds the answers to reservations with an idempotency key, by key, so
+// that a reservation that is made twice counts once.
 //
 // Enough for a lesson; a shop would forget the keys of orders that are done.
 type answers map[string]answer
@@ -14,8 +14,8 @@ type answer struct {
 	err  error
 }
 
-// once returns the answer that r had before, or else that of reserve. A key that
-// comes back with another reservation is a mistake: neither can be right.
+// once returns the earlier answer to r, or else calls reserve. A key that was used
+// for another reservation is a mistake of the caller.
 func (a answers) once(r Reservation, reserve func(Reservation) (int, error)) (int, error) {
 	known, ok := a[r.Key]
 	switch {

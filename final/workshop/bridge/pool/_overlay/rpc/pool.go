@@ -27,15 +27,15 @@ func NewPool(addrs ...string) *Pool {
 
 type idempotentKey struct{}
 
-// WithIdempotent says of the calls made with the context that they do no harm
-// when they run twice, so that a Pool may repeat one whose fate is not known.
+// WithIdempotent marks the calls made with the returned context as harmless when
+// they run twice. A Pool may then repeat a call that has perhaps run already.
 func WithIdempotent(ctx context.Context) context.Context {
 	return context.WithValue(ctx, idempotentKey{}, true)
 }
 
 // Call is Client.Call, tried on one server after the other, at most twice each.
-// It repeats what never left, since there was no connection, and what is
-// idempotent; an *Error is an answer, and is never repeated.
+// It repeats a call that was not sent, since there was no connection, and one that
+// is idempotent. An *Error is an answer: that call is never repeated.
 func (p *Pool) Call(ctx context.Context, method string, params, result any) (err error) {
 	for range 2 * len(p.addrs) {
 		var client *Client
@@ -49,9 +49,9 @@ func (p *Pool) Call(ctx context.Context, method string, params, result any) (err
 	return err
 }
 
-// mayRepeat reports whether a call that came to err may be made again. Without a
-// client it has not left; else its connection must be lost, and running twice do
-// no harm.
+// mayRepeat reports whether a call that ended with err may be made again. Without
+// a client, nothing was sent. With one, its connection must be lost, and the call
+// must be idempotent.
 func mayRepeat(ctx context.Context, client *Client, err error) bool {
 	var answered *Error
 	failed := err != nil && ctx.Err() == nil && !errors.Is(err, ErrClientClosed) && !errors.As(err, &answered)
@@ -85,7 +85,7 @@ func (p *Pool) connected(ctx context.Context) (*Client, error) {
 	return p.keep(addr, client)
 }
 
-// keep makes client that of addr, unless another caller was faster.
+// keep stores client for addr, unless another caller was faster.
 func (p *Pool) keep(addr string, client *Client) (*Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
