@@ -131,7 +131,7 @@ func (p *painter) own(v reflect.Value) bool {
 			return json.Marshal(string(text))
 		})
 	} else if err, ok := methods[error](v); ok {
-		p.string(err.Error())
+		p.string(withoutHidden(err, err.Error))
 	} else { // a slog.Value
 		p.logValue(v.Interface().(slog.Value))
 	}

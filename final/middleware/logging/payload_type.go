@@ -51,7 +51,7 @@ func methods[M any](v reflect.Value) (m M, ok bool) {
 }
 
 // mayHold reports whether a slog.LogValuer may be in a value of t: in a field,
-// exported or not, an element, or an interface.
+// exported or not, an element, an interface, or what a function in it returns.
 func mayHold(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -65,8 +65,14 @@ func mayHold(t reflect.Type, seen map[reflect.Type]bool) bool {
 		return true
 	case reflect.Map:
 		return mayHold(t.Key(), seen) || mayHold(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Chan:
 		return mayHold(t.Elem(), seen)
+	case reflect.Func:
+		for i := range t.NumOut() {
+			if mayHold(t.Out(i), seen) {
+				return true
+			}
+		}
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if mayHold(t.Field(i).Type, seen) {
