@@ -303,6 +303,10 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 	assert.Equal(t, want, shown(t, m, 1000))
 	assert.Equal(t, `[`+want+`]`, shown(t, []any{m}, 1000))
 	assert.Equal(t, `[inner=[value=`+want+` list=[`+want+`]]]`, shown(t, deepGroup{m}, 1000))
+	assert.Equal(t, `{"Message":`+want+`,"Extra":1}`, shown(t, struct {
+		proto.Message
+		Extra int
+	}{m, 1}, 1000), "a struct that embeds a message is none")
 	assert.Equal(t, `panic: `+want, panicked(t, m))
 	assert.Equal(t, `panic: {"M":`+want+`}`, panicked(t, struct{ M proto.Message }{m}))
 

@@ -10,19 +10,28 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // ownMethods are the interfaces of types that say themselves how they are shown.
+// Messages do, too.
 var ownMethods = []reflect.Type{
-	reflect.TypeFor[slog.LogValuer](), reflect.TypeFor[proto.Message](), reflect.TypeFor[json.Marshaler](),
+	reflect.TypeFor[slog.LogValuer](), reflect.TypeFor[json.Marshaler](),
 	reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[error](),
 }
 
 // ownKind reports whether values of t are shown by methods of their type, or of
 // its pointer.
 func ownKind(t reflect.Type) bool {
-	return t == reflect.TypeFor[slog.Value]() || slices.ContainsFunc(ownMethods, func(m reflect.Type) bool { return has(t, m) })
+	return t == reflect.TypeFor[slog.Value]() || isMessage(t) || slices.ContainsFunc(ownMethods, func(m reflect.Type) bool { return has(t, m) })
+}
+
+// isMessage reports whether t or its pointer is the type of a message.
+func isMessage(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+	}
+	return values.IsMessage(t)
 }
 
 // has reports whether t or its pointer has an interface's methods.
