@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // typeTable lists types once each, by name. A type is entered before what it
@@ -86,7 +86,6 @@ func (tt *typeTable) fill(entry *Type, t reflect.Type) {
 
 var (
 	jsonEncoders = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler]()}
-	messages     = []reflect.Type{reflect.TypeFor[proto.Message]()}
 	textEncoders = []reflect.Type{reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}
 	gobEncoders  = []reflect.Type{
 		reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[gob.GobDecoder](),
@@ -98,7 +97,7 @@ var (
 // protobuf's.
 func jsonEncoding(t reflect.Type) string {
 	switch {
-	case makesItself(t, jsonEncoders), makesItself(t, messages):
+	case makesItself(t, jsonEncoders), values.IsMessage(reflect.PointerTo(t)):
 		return "own"
 	case makesItself(t, textEncoders):
 		return "text"

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,4 +185,28 @@ func TestDescribe_PlainTypesThatTravelAsMessages(t *testing.T) {
 	fields := typeNamed(t, d, "introspect_test.weight").GetFields()
 	require.Len(t, fields, 1)
 	assert.Equal(t, "Grams", fields[0].GetName())
+}
+
+// A struct that embeds a message has its methods, and is none. JSON shows the message
+// as a field.
+func TestDescribe_AStructThatEmbedsAMessageIsNone(t *testing.T) {
+	type embeds struct {
+		*typepb.Option
+		Extra int
+	}
+	type holds struct {
+		proto.Message
+		Extra int
+	}
+	d := describe(t, rpc.JSON, func(*embeds) *holds { return nil })
+	assert.Empty(t, d.GetParamsMessage())
+	assert.Empty(t, d.GetReplyMessage())
+	for _, typ := range d.GetTypes() {
+		if strings.HasSuffix(typ.GetName(), "embeds") || strings.HasSuffix(typ.GetName(), "holds") {
+			assert.Equal(t, "struct", typ.GetKind())
+			assert.Empty(t, typ.GetJsonEncoding())
+			require.Len(t, typ.GetFields(), 2)
+			assert.False(t, typ.GetFields()[0].GetInline())
+		}
+	}
 }

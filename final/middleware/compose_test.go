@@ -81,6 +81,18 @@ func newMixed() *mixed {
 	}
 }
 
+// embeds has the methods of a message and is none.
+type embeds struct {
+	*testpb.Everything
+	Extra int
+}
+
+// holds has the methods of any message, and may have none to hold.
+type holds struct {
+	proto.Message
+	Extra int
+}
+
 // odd is one call: how it is made, and what of.
 type odd struct {
 	method string
@@ -122,6 +134,10 @@ var onlyJSON = map[string]odd{
 	"null":            {"Odd.Raw", value((*mixed)(nil)), func() any { return newMixed() }},
 	"raw":             {"Odd.Raw", value(json.RawMessage(`{"a":[1, 2]}`)), reply[json.RawMessage]()},
 	"invalid UTF-8":   {"Odd.Raw", value("\xff"), reply[string]()},
+	"embeds":          {"Odd.Embeds", func() any { return &embeds{&testpb.Everything{Large: 7}, 1} }, reply[embeds]()},
+	"embeds nothing":  {"Odd.Embeds", value(embeds{Extra: 1}), func() any { return &embeds{&testpb.Everything{Large: 7}, 2} }},
+	"holds nothing":   {"Odd.Raw", value(&holds{Extra: 1}), reply[holds]()},
+	"holds one":       {"Odd.Raw", value(holds{&testpb.Everything{Large: 7}, 1}), reply[embeds]()},
 	"not JSON":        {"Odd.Raw", value(json.RawMessage(`{`)), reply[any]()},
 }
 
@@ -133,6 +149,7 @@ func register(t *testing.T, srv *rpc.Server) {
 		"Slice":    func(s []int) []int { return s },
 		"Map":      func(m map[string]float64) map[string]float64 { return m },
 		"Message":  func(m *testpb.Everything) *testpb.Everything { return m },
+		"Embeds":   func(e *embeds) *embeds { return e },
 		"Raw":      func(raw json.RawMessage) json.RawMessage { return raw },
 		"Error":    func(text string) (int, error) { return 0, rpc.Errorf(rpc.Aborted, "%s", text) },
 		"NotFound": func(text string) (int, error) { return 0, rpc.Errorf(rpc.NotFound, "%s", text) },
@@ -201,7 +218,7 @@ func clientSide(t *testing.T, codec rpc.Codec, turn int) []rpc.ClientOption {
 	require.NoError(t, err)
 	logged := logging.New(slog.New(slog.NewJSONHandler(io.Discard, nil)), logging.WithPayloads(1000))
 	methods := []cache.Option{cache.Codec(codec)}
-	for _, name := range []string{"Nothing", "Message", "Mixed", "Slice", "Map", "Raw", "Error", "NotFound", "Panic", "Nope"} {
+	for _, name := range []string{"Nothing", "Message", "Mixed", "Slice", "Map", "Embeds", "Raw", "Error", "NotFound", "Panic", "Nope"} {
 		methods = append(methods, cache.Method("Odd."+name, time.Minute), cache.NotFound("Odd."+name, time.Minute))
 	}
 	answers, err := cache.New(methods...)

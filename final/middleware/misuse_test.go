@@ -72,6 +72,7 @@ func TestConstructors_RefuseWhatMakesNoSense(t *testing.T) {
 	for want, construct := range map[string]func() error{
 		"gateway: New: the server is nil":                nothing(func() *gateway.Gateway { return gateway.New(nil) }),
 		"gateway: New: the option is nil":                gw(nil),
+		"gateway: OnlyHosts: the handler is nil":         nothing(func() http.Handler { return gateway.OnlyHosts(nil, "a") }),
 		"gateway: WithMaxBody(-1): want 0 or more":       func() error { return gw(gateway.WithMaxBody(-1))() },
 		"gateway: WithMaxMetadata(-1): want 0 or more":   func() error { return gw(gateway.WithMaxMetadata(-1))() },
 		"gateway: WithMaxInFlight(-5): want 0 or more":   func() error { return gw(gateway.WithMaxInFlight(-5))() },

@@ -38,8 +38,7 @@ func RegisterMessages(m Messages) {
 // messagesFor returns what does JSON for v, or nil if encoding/json does: v neither
 // is nor contains a message.
 func messagesFor(v any) (Messages, error) {
-	looks := mostLooks
-	if !holdsMessage(reflect.ValueOf(v), 0, &looks) {
+	if !new(messageSearch).in(reflect.ValueOf(v), 0) {
 		return nil, nil
 	}
 	if m := messages.Load(); m != nil {
@@ -57,17 +56,21 @@ const (
 	hasMessage
 )
 
-// What holdsMessage looks at may form a circle, which encoding/json reports. So it
-// is bounded how deep it looks, and at how many values.
-const (
-	deepestLook = 1000
-	mostLooks   = 1_000_000
-)
+// messageSearch looks for a message in one value. Values may form a circle, which
+// encoding/json reports: a search that has found one ends.
+type messageSearch struct {
+	inside map[any]bool // the pointers, maps and slices that it is in, below trustedDepth
+	circle bool
+}
 
-// holdsMessage reports whether v is or contains a message. Where the types do not
-// say so, it looks into interfaces.
-func holdsMessage(v reflect.Value, depth int, looks *int) bool {
-	if *looks--; !v.IsValid() || depth > deepestLook || *looks < 0 {
+// trustedDepth is how deep a value may be nested until circles are looked for, as in
+// encoding/json.
+const trustedDepth = 1000
+
+// in reports whether v is or contains a message. Where the types do not say so, it
+// looks into interfaces.
+func (s *messageSearch) in(v reflect.Value, depth int) bool {
+	if !v.IsValid() || s.circle {
 		return false
 	}
 	switch contentOf(v.Type()) {
@@ -76,29 +79,58 @@ func holdsMessage(v reflect.Value, depth int, looks *int) bool {
 	case hasMessage:
 		return true
 	}
+	if id := identityOf(v, depth); id != nil {
+		if s.inside[id] {
+			s.circle = true
+			return false
+		}
+		if s.inside == nil {
+			s.inside = map[any]bool{}
+		}
+		s.inside[id] = true
+		defer delete(s.inside, id)
+	}
+	return s.within(v, depth+1)
+}
+
+// within reports whether one of the values in v is or contains a message.
+func (s *messageSearch) within(v reflect.Value, depth int) bool {
 	switch v.Kind() {
 	case reflect.Interface, reflect.Pointer:
-		return holdsMessage(v.Elem(), depth+1, looks)
+		return s.in(v.Elem(), depth)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if holdsMessage(v.Index(i), depth+1, looks) {
+			if s.in(v.Index(i), depth) {
 				return true
 			}
 		}
 	case reflect.Map:
 		for each := v.MapRange(); each.Next(); {
-			if holdsMessage(each.Value(), depth+1, looks) {
+			if s.in(each.Value(), depth) {
 				return true
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if isShown(v.Type().Field(i)) && holdsMessage(v.Field(i), depth+1, looks) {
+			if isShown(v.Type().Field(i)) && s.in(v.Field(i), depth) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// identityOf tells a value from all others that a circle may lead through. It is nil
+// if v is none of those, or not so deep that it could be in a circle.
+func identityOf(v reflect.Value, depth int) any {
+	switch kind := v.Kind(); {
+	case depth <= trustedDepth:
+	case kind == reflect.Pointer, kind == reflect.Map:
+		return v.UnsafePointer()
+	case kind == reflect.Slice:
+		return [2]any{v.UnsafePointer(), v.Len()}
+	}
+	return nil
 }
 
 var contents sync.Map // reflect.Type to content

@@ -39,10 +39,14 @@ func TestJSON_RefusesMessagesWithoutSomethingThatKnowsThem(t *testing.T) {
 	const text = "is or contains a protobuf message, which encoding/json would change: import codec/protobuf"
 	loop := map[string]any{"a": 1}
 	loop["loop"] = loop
+	var deep any = &fakeMessage{}
+	for range 2 * trustedDepth {
+		deep = []any{1, deep}
+	}
 	for _, v := range []any{
 		&fakeMessage{}, (*fakeMessage)(nil), fakeMessage{}, []*fakeMessage{}, map[string]fakeMessage{}, new(*fakeMessage),
 		struct{ M *fakeMessage }{}, struct{ A []any }{[]any{1, &fakeMessage{}}}, &recursive{Next: &recursive{Any: &fakeMessage{}}},
-		map[string]any{"a": map[string]any{"b": &fakeMessage{}}},
+		map[string]any{"a": map[string]any{"b": &fakeMessage{}}}, deep,
 	} {
 		dst, err := JSON.Append([]byte("head"), v)
 		assert.ErrorContains(t, err, text, "%T", v)

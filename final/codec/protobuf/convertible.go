@@ -33,12 +33,13 @@ type Convertible interface {
 }
 
 // MessageOf returns v if it is a message, or the message that it becomes if it
-// is [Convertible]. Its error names v's type and says what to do.
+// is [Convertible]. A struct that embeds a message is none. The error names v's
+// type and says what to do.
 func MessageOf(v any) (proto.Message, error) {
-	switch v := v.(type) {
-	case proto.Message:
-		return v, nil
-	case Convertible:
+	if m := messageIn(reflect.ValueOf(v)); m != nil {
+		return m, nil
+	}
+	if v, ok := v.(Convertible); ok {
 		m := v.ToProto()
 		if m == nil {
 			return nil, fmt.Errorf("protobuf: ToProto of %T returned nil", v)
@@ -56,6 +57,9 @@ func checkType(v any) error {
 		return nil
 	case t == nil:
 		return errors.New("protobuf: nil is not a proto.Message")
+	case t.Implements(messageType):
+		return fmt.Errorf("protobuf: %v embeds a proto.Message, and is none: pass the message, or give the type "+
+			"ToProto and FromProto (protobuf.Convertible)", t)
 	case travels(reflect.PointerTo(t)):
 		return fmt.Errorf("protobuf: %v is not a proto.Message, but %v is: pass a pointer", t, reflect.PointerTo(t))
 	case t.Kind() == reflect.Pointer && travels(t.Elem()):
@@ -71,7 +75,7 @@ var (
 )
 
 func travels(t reflect.Type) bool {
-	return t != nil && (t.Implements(messageType) || t.Implements(convertibleType))
+	return t != nil && (isMessage(t) || t.Implements(convertibleType))
 }
 
 // isNil reports whether v is a nil pointer, which has no message to be turned into.

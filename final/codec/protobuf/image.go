@@ -150,14 +150,27 @@ func encodesItself(t reflect.Type) bool {
 		t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// deepest is how deep a value that contains a message may be nested, interfaces
-// counted: twice as deep as package rpc looks for messages. A value that contains
-// itself ends here.
-const deepest = 2000
-
 // projector makes the image of one value.
 type projector struct {
-	depth int
+	depth  int
+	inside map[any]bool // the pointers, maps and slices that it is in, below trustedDepth
+}
+
+// trustedDepth is how deep a value may be nested until circles are looked for, as in
+// encoding/json.
+const trustedDepth = 1000
+
+// identityOf tells a value from all others that a circle may lead through. It is nil
+// if v is none of those, or not so deep that it could be in a circle.
+func (p *projector) identityOf(v reflect.Value) any {
+	switch kind := v.Kind(); {
+	case p.depth <= trustedDepth:
+	case kind == reflect.Pointer, kind == reflect.Map:
+		return v.UnsafePointer()
+	case kind == reflect.Slice:
+		return [2]any{v.UnsafePointer(), v.Len()}
+	}
+	return nil
 }
 
 // imageOf returns the image of a value that is not nil.
@@ -177,9 +190,17 @@ func (p *projector) imageOf(v any) (any, error) {
 func (p *projector) project(image, v reflect.Value) error {
 	p.depth++
 	defer func() { p.depth-- }()
+	if id := p.identityOf(v); id != nil {
+		if p.inside[id] {
+			return fmt.Errorf("protobuf: JSON of a value that contains itself, by a %v", v.Type())
+		}
+		if p.inside == nil {
+			p.inside = map[any]bool{}
+		}
+		p.inside[id] = true
+		defer delete(p.inside, id)
+	}
 	switch kind := v.Kind(); {
-	case p.depth > deepest:
-		return fmt.Errorf("protobuf: JSON of a value that contains itself, or is nested more than %d deep", deepest)
 	case image.Type() == rawType:
 		return projectMessage(image, v)
 	case image.Type() == v.Type() && v.CanInterface() && (encodesItself(v.Type()) || !reaches(v.Type(), isInterface)):

@@ -257,13 +257,39 @@ func TestJSON_AValueThatContainsItselfIsAnError(t *testing.T) {
 		assert.Equal(t, "head", string(dst), name)
 	}
 
-	var deep any = one
-	for range 400 {
-		deep = []any{deep}
+}
+
+// A message has one JSON, wherever in a value it is found.
+func TestJSON_FindsAMessageHoweverDeepItLies(t *testing.T) {
+	inSlices := func(v any, depth int) any {
+		for range depth {
+			v = []any{v}
+		}
+		return v
 	}
-	text, err := rpc.JSON.Append(nil, deep)
-	require.NoError(t, err)
-	assert.Contains(t, string(text), `[["one"]]`)
+	type link struct{ Next any }
+	inLinks := func(v any, depth int) any {
+		for range depth {
+			v = &link{v}
+		}
+		return v
+	}
+	inMaps := func(v any, depth int) any {
+		for range depth {
+			v = map[string]any{"a": v}
+		}
+		return v
+	}
+	second := durationpb.New(time.Second)
+	for _, depth := range []int{900, 1100} {
+		for name, in := range map[string]func(v any, depth int) any{"slices": inSlices, "structs": inLinks, "maps": inMaps} {
+			got, err := rpc.JSON.Append(nil, in(second, depth))
+			require.NoError(t, err, "%d %s", depth, name)
+			want, err := rpc.JSON.Append(nil, in("1s", depth))
+			require.NoError(t, err, "%d %s", depth, name)
+			assert.True(t, string(want) == string(got), "%d %s", depth, name)
+		}
+	}
 }
 
 // Over the wire, by JSON and by protobuf, a message arrives as it was sent.

@@ -28,6 +28,7 @@ package protobuf
 
 import (
 	"fmt"
+	"reflect"
 
 	"google.golang.org/protobuf/proto"
 
@@ -64,7 +65,7 @@ func (codec) Decode(data []byte, v any) error {
 	if isNil(v) {
 		return fmt.Errorf("protobuf: decode into a nil %T", v)
 	}
-	if m, ok := v.(proto.Message); ok {
+	if m := messageIn(reflect.ValueOf(v)); m != nil {
 		return proto.Unmarshal(data, m)
 	}
 	m, err := MessageOf(v)

@@ -116,6 +116,10 @@ func TestCodec_RefusesWhatIsNoMessage(t *testing.T) {
 		"a nil pointer":          {(*int)(nil), "*int"},
 		"nothing":                {nil, "nil"},
 		"a pointer to a message": {&message, "protobuf: **wrapperspb.StringValue is not a proto.Message, but *wrapperspb.StringValue is: pass that"},
+		"a type that embeds one": {&struct {
+			*wrapperspb.StringValue
+			Extra int
+		}{}, "embeds a proto.Message, and is none: pass the message, or give the type ToProto and FromProto"},
 		"a value of such a type": {line{}, "protobuf: protobuf.line is not a proto.Message, but *protobuf.line is: pass a pointer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,9 @@ const (
 // stay in use. They also stay when Consul says that there are no servers any
 // more, because a Consul that has lost its state says the same, until the
 // servers have registered again. The empty list is used only after Grace. That
-// costs nothing: the pool notices itself which servers have failed.
+// costs nothing: the pool notices itself which servers have failed. As long as
+// Consul has never answered, the calls of a pool that end for want of an address
+// say why.
 //
 // Its fields must not change once it is in use. Several pools may share a Resolver.
 type Resolver struct {
@@ -50,8 +52,9 @@ type Resolver struct {
 	OnError func(error)
 }
 
-// Resolve implements rpc.Resolver. It returns when ctx ends, or at once if the
-// fields make no sense.
+// Resolve implements rpc.Resolver. It returns when ctx ends, at once if the fields
+// make no sense, and if a query fails before Consul has answered one: a pool tells
+// its callers, and calls it again after a pause.
 func (r *Resolver) Resolve(ctx context.Context, update func(addrs []string)) error {
 	if err := checkName(r.Service); err != nil {
 		return err
@@ -72,6 +75,9 @@ func (r *Resolver) Resolve(ctx context.Context, update func(addrs []string)) err
 		entries, index, err := w.query(ctx)
 		switch {
 		case ctx.Err() != nil:
+		case err != nil && !w.told:
+			w.tell(err)
+			return err
 		case err != nil:
 			w.failed(ctx, err)
 		default:

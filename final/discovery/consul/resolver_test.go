@@ -17,6 +17,8 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // The rules of blocking queries, and what Consul may answer, are tested in
@@ -330,5 +332,28 @@ func TestResolver_RefusesAName(t *testing.T) {
 	for _, name := range []string{"", "a/b", "a?b", "..", "a b", "ä"} {
 		r := &Resolver{Service: name}
 		assert.ErrorContains(t, r.Resolve(t.Context(), nil), "consul: service name", name)
+	}
+}
+
+// A caller who gives up for want of an address reads why there is none.
+func TestResolver_ACallerSeesWhyThereAreNoAddresses(t *testing.T) {
+	for want, answer := range map[string]fakeConsul{
+		"connection refused": func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
+		"Permission denied":  func(*http.Request) (*http.Response, error) { return reply(403, "", "Permission denied"), nil },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var queries int
+			counted := fakeConsul(func(req *http.Request) (*http.Response, error) { queries++; return answer(req) })
+			pool := rpc.NewPool(&Resolver{Client: counted.client(t), Service: "inventory"})
+			defer pool.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := pool.Call(ctx, "Inventory.CheckStock", nil, nil)
+			assert.ErrorIs(t, err, rpc.DeadlineExceeded)
+			assert.ErrorContains(t, err, "consul: where is inventory: ")
+			assert.ErrorContains(t, err, want)
+			assert.Greater(t, queries, 5)
+			assert.Less(t, queries, 100)
+		})
 	}
 }

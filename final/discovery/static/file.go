@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -22,7 +23,8 @@ const maxFile = 1 << 20
 // empty, larger than 1 MiB or wrong in any line changes nothing, because
 // editors truncate a file before they write it, and half a list would send all
 // calls to half of the servers. To replace a file at once, write another one
-// and rename it.
+// and rename it. As long as there is no list at all, the calls of a pool that end
+// for want of one say why.
 //
 // Its fields must not change once it is in use. Several pools may share a File.
 type File struct {
@@ -33,9 +35,13 @@ type File struct {
 	// changes, and nil when the file can be used again. It must not wait. It may
 	// be nil.
 	OnError func(error)
+
+	mu   sync.Mutex
+	told error // the last reason of a Resolve that has returned it
 }
 
-// Resolve implements [rpc.Resolver]. It returns when ctx ends.
+// Resolve implements [rpc.Resolver]. It returns when ctx ends, or with the reason
+// why there is no list yet: a pool tells its callers, and calls it again.
 func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
 	every := f.Every
 	if every <= 0 {
@@ -43,9 +49,13 @@ func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var last state
+	last := state{err: f.swapTold(nil)}
 	for {
 		last = f.look(last, update)
+		if last.list == nil {
+			f.swapTold(last.err)
+			return last.err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -54,10 +64,20 @@ func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
 	}
 }
 
+// swapTold sets what OnError was told last, and returns what that was before.
+func (f *File) swapTold(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.told
+	f.told = err
+	return old
+}
+
 // state is what the file was at the last look: read without an error, or not.
 type state struct {
 	text []byte
-	err  string
+	err  error
+	list rpc.StaticResolver // the last one that could be used
 }
 
 // look reads the file and says what is new.
@@ -70,17 +90,14 @@ func (f *File) look(last state, update func([]string)) state {
 	if err == nil {
 		addrs, err = parseLines(f.Path, text)
 	}
-	now := state{text: text}
-	if err != nil {
-		now = state{err: err.Error()}
-	}
-	if now.err != last.err && f.OnError != nil {
+	if f.OnError != nil && fmt.Sprint(err) != fmt.Sprint(last.err) {
 		f.OnError(err)
 	}
-	if err == nil {
-		update(addrs)
+	if err != nil {
+		return state{err: err, list: last.list}
 	}
-	return now
+	update(addrs)
+	return state{text: text, list: addrs}
 }
 
 func readFile(path string) ([]byte, error) {

@@ -2,6 +2,7 @@ package static
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -167,5 +168,29 @@ func TestFile_MissingAtFirst(t *testing.T) {
 		defer cancel()
 		err := pool.Call(ctx, "Inventory.CheckStock", "item1", nil)
 		assert.ErrorIs(t, err, rpc.DeadlineExceeded, "it waits for the file")
+		assert.ErrorContains(t, err, "static: open "+file.Path, "and says so")
+	})
+}
+
+// A pool calls Resolve again for as long as there is no list. OnError does not notice.
+func TestFile_WhatIsWrongAtFirstIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "servers.txt")
+		var said []string
+		file := &File{Path: path, OnError: func(err error) { said = append(said, strings.ReplaceAll(fmt.Sprint(err), path, "FILE")) }}
+		pool := rpc.NewPool(file, rpc.WithBackoff(time.Millisecond, 100*time.Millisecond))
+		<-time.After(10 * time.Second)
+		require.NoError(t, os.WriteFile(path, []byte("# none yet"), 0o600))
+		<-time.After(10 * time.Second)
+		require.NoError(t, os.WriteFile(path, []byte("a:1"), 0o600))
+		<-time.After(10 * time.Second)
+		assert.Len(t, pool.Members(), 1)
+		require.NoError(t, os.Remove(path))
+		<-time.After(10 * time.Second)
+		assert.Len(t, pool.Members(), 1)
+		pool.Close()
+		synctest.Wait()
+		missing := "static: open FILE: no such file or directory"
+		assert.Equal(t, []string{missing, "static: no address in FILE", "<nil>", missing}, said)
 	})
 }

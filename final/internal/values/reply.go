@@ -19,13 +19,6 @@ type Reply struct {
 	whole bool
 }
 
-// message is what all generated protobuf messages have, and dynamic ones. The
-// zero value of a dynamic one is of no use, so messages empty themselves.
-type message interface {
-	Reset()
-	ProtoMessage()
-}
-
 // Empty sets what reply points to, as [Target] says, to its zero value, so that
 // what is decoded next is not mixed with it. reply is a pointer that is not nil.
 //
@@ -36,9 +29,8 @@ type message interface {
 func Empty(reply any, whole bool) Reply {
 	r := Reply{Into: Target(reply)}
 	r.held = reflect.ValueOf(r.Into).Elem()
-	_, isMessage := r.Into.(message)
 	t := r.held.Type()
-	r.whole = isMessage || !hasHidden(t) || whole && decodesItself(t)
+	r.whole = asMessage(r.Into) != nil || !hasHidden(t) || whole && decodesItself(t)
 	if !r.whole || !r.held.IsZero() { // IsZero would look at a mutex that others use
 		r.old = reflect.New(r.held.Type()).Elem()
 		assign(r.old, r.held, r.whole)
@@ -49,7 +41,7 @@ func Empty(reply any, whole bool) Reply {
 
 // clear empties the reply, whatever has been decoded into it.
 func (r Reply) clear() {
-	if m, ok := r.Into.(message); ok {
+	if m := asMessage(r.Into); m != nil {
 		m.Reset()
 		return
 	}

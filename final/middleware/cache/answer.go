@@ -65,8 +65,8 @@ func (a *answer) give(codec rpc.Codec, method string, reply any) error {
 
 // set moves what from points to into a caller's reply.
 func set(reply, from any) {
-	m, ok := values.Target(reply).(proto.Message)
-	if !ok {
+	m := messageIn(values.Target(reply))
+	if m == nil {
 		values.Set(reply, from)
 		return
 	}
@@ -76,18 +76,27 @@ func set(reply, from any) {
 
 // newReply returns an empty variable of a reply's type.
 func newReply(reply any) any {
-	if m, ok := reply.(proto.Message); ok {
+	if m := messageIn(reply); m != nil {
 		return m.ProtoReflect().New().Interface() // a dynamic one's type is not all in its Go type
 	}
 	return reflect.New(reflect.TypeOf(reply).Elem()).Interface()
 }
 
 func cloneMessage(v any) (any, bool) {
-	m, ok := v.(proto.Message)
-	if !ok {
+	m := messageIn(v)
+	if m == nil {
 		return nil, false
 	}
 	return proto.Clone(m), true
+}
+
+// messageIn returns v as a message, or nil if it is none.
+func messageIn(v any) proto.Message {
+	m, ok := v.(proto.Message)
+	if !ok || !values.IsMessage(reflect.TypeOf(v)) {
+		return nil
+	}
+	return m
 }
 
 // size is how many bytes keeping the answer takes, about.

@@ -210,6 +210,8 @@ func TestCache_WhatNamesACallDoesNotTellItApart(t *testing.T) {
 	caller := newCache(t, Method(method, time.Hour)).Intercept(s)
 	for i, key := range []string{
 		"traceparent", "tracestate", "b3", "x-b3-traceid", "uber-trace-id", "x-amzn-trace-id",
+		"x-datadog-trace-id", "x-datadog-parent-id", "sentry-trace", "elastic-apm-traceparent", "newrelic", "sw8", "ot-tracer-traceid",
+		"trace-id", "x-trace-id", "x-amzn-requestid", "x-client-trace-id",
 		"request-id", "x-request-id", "correlation-id", "x-correlation-id", "idempotency-key",
 	} {
 		ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{key: strconv.Itoa(i)})

@@ -10,8 +10,9 @@
 // Two calls are the same if their method, their params as the codec encodes
 // them, and their metadata (rpc.WithMetadata) are the same. Some keys of
 // metadata do not count, because they name the call and not what it asks:
-// traces (traceparent, tracestate, and the headers of B3, Jaeger, AWS and
-// Google), request-id and correlation-id, also with "x-" before them, and
+// traces (traceparent, tracestate, and the headers of B3, Jaeger, AWS, Google,
+// Datadog, Sentry, Elastic, New Relic, SkyWalking and OpenTracing), trace-id,
+// span-id, request-id and correlation-id, also with "x-" before them, and
 // idempotency-key. The cache therefore works behind package tracing's
 // interceptor. Baggage counts: it can say for whom a call is made.
 // [IgnoreMetadata] names more keys that do not count. [VaryBy] names the only

@@ -119,6 +119,10 @@ var named = map[string]bool{
 	"traceparent": true, "tracestate": true, // W3C
 	"b3": true, "x-b3-traceid": true, "x-b3-spanid": true, "x-b3-parentspanid": true, "x-b3-sampled": true, "x-b3-flags": true, // Zipkin
 	"uber-trace-id": true, "x-amzn-trace-id": true, "x-cloud-trace-context": true, "grpc-trace-bin": true,
+	"x-datadog-trace-id": true, "x-datadog-parent-id": true, "x-datadog-sampling-priority": true, "x-datadog-origin": true, "x-datadog-tags": true,
+	"sentry-trace": true, "elastic-apm-traceparent": true, "newrelic": true, "sw8": true, // Sentry, Elastic, New Relic, SkyWalking
+	"ot-tracer-traceid": true, "ot-tracer-spanid": true, "ot-tracer-sampled": true, // OpenTracing
+	"trace-id": true, "x-trace-id": true, "span-id": true, "x-span-id": true, "x-client-trace-id": true, "x-amzn-requestid": true,
 	"request-id": true, "x-request-id": true, "correlation-id": true, "x-correlation-id": true,
 	"idempotency-key": true,
 }

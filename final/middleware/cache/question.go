@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"example.com/rpc-from-scratch/final/internal/values"
@@ -38,7 +37,7 @@ type replyType struct {
 
 func typeOf(reply any) replyType {
 	t := replyType{t: reflect.TypeOf(reply)}
-	if m, ok := reply.(proto.Message); ok {
+	if m := messageIn(reply); m != nil {
 		t.message = m.ProtoReflect().Descriptor().FullName()
 	}
 	return t

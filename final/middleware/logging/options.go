@@ -68,7 +68,7 @@ func WithMaxRefusals(n int) Option {
 // debug_redact are left out. A type that encodes itself (json.Marshaler,
 // encoding.TextMarshaler) is shown as it encodes itself. But if a LogValuer or
 // an interface is among its fields, a note is shown instead. Errors are shown
-// as their texts.
+// as their texts, in which one that is a LogValuer is shown as what it says.
 //
 // Params are shown as they were before the call, which costs time even if no
 // line is written. Values that panic, contain themselves, or cannot be JSON are

@@ -118,7 +118,7 @@ func (p *painter) own(v reflect.Value) bool {
 	}
 	if valuer, ok := methods[slog.LogValuer](v); ok {
 		p.logValue(slog.AnyValue(valuer))
-	} else if message, ok := methods[proto.Message](v); ok {
+	} else if message, ok := methods[proto.Message](v); ok && isMessage(v.Type()) {
 		p.message(message.ProtoReflect())
 	} else if m, ok := methods[json.Marshaler](v); ok {
 		p.encoded(v, m.MarshalJSON)
@@ -131,7 +131,7 @@ func (p *painter) own(v reflect.Value) bool {
 			return json.Marshal(string(text))
 		})
 	} else if err, ok := methods[error](v); ok {
-		p.string(err.Error())
+		p.string(withoutHidden(err, err.Error))
 	} else { // a slog.Value
 		p.logValue(v.Interface().(slog.Value))
 	}

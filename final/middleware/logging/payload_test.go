@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"math/big"
@@ -28,20 +29,25 @@ import (
 
 // The types that hide the text "secret" from logs, each in a way of its own.
 type (
-	secret     string                    // by its value
-	secretPtr  struct{ Text string }     // by its pointer
-	secretByte byte                      // in a slice that JSON would encode in base64
-	group      struct{ Token secret }    // by a group with another LogValuer in it
-	deepGroup  struct{ Inner any }       // by a group in a group
-	panicking  struct{ Text string }     // not at all: it panics
-	itself     struct{ Text string }     // not at all: it returns itself
-	endless    struct{ Text string }     // by groups without end
-	wrapped    struct{ text secret }     // by its fields, but not in its JSON
-	tidy       struct{ Text string }     // by its JSON
-	textOnly   struct{ Text string }     // by its text
-	failure    struct{ Password string } // by its error's text
-	hidden     struct{ Text string }     // embedded without being exported
-	shadowed   struct{ Text, Other string }
+	secret      string                    // by its value
+	secretPtr   struct{ Text string }     // by its pointer
+	secretByte  byte                      // in a slice that JSON would encode in base64
+	group       struct{ Token secret }    // by a group with another LogValuer in it
+	deepGroup   struct{ Inner any }       // by a group in a group
+	panicking   struct{ Text string }     // not at all: it panics
+	itself      struct{ Text string }     // not at all: it returns itself
+	endless     struct{ Text string }     // by groups without end
+	wrapped     struct{ text secret }     // by its fields, but not in its JSON
+	tidy        struct{ Text string }     // by its JSON
+	textOnly    struct{ Text string }     // by its text
+	failure     struct{ Password string } // by its error's text
+	hidden      struct{ Text string }     // embedded without being exported
+	shadowed    struct{ Text, Other string }
+	spoken      struct{ Text string }  // by its pointer, but not in the text of its value
+	sayings     []secret               // by its elements, but not in its text
+	formatted   struct{ text secret }  // by its field, but not in its text
+	badLogin    struct{ Text string }  // by its value, but not in its error's text
+	lazy[T any] struct{ get func() T } // by what it returns, but not in its JSON
 )
 
 func (secret) LogValue() slog.Value     { return slog.StringValue("***") }
@@ -59,10 +65,17 @@ func (e endless) LogValue() slog.Value { return slog.GroupValue(slog.Any("", e),
 func (w wrapped) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"text": string(w.text)})
 }
-func (tidy) MarshalJSON() ([]byte, error)     { return []byte(`{ "tidy": true }`), nil }
-func (textOnly) MarshalText() ([]byte, error) { return []byte("only this"), nil }
-func (failure) Error() string                 { return "no such user" }
-func (hidden) LogValue() slog.Value           { return slog.StringValue("***") }
+func (tidy) MarshalJSON() ([]byte, error)      { return []byte(`{ "tidy": true }`), nil }
+func (textOnly) MarshalText() ([]byte, error)  { return []byte("only this"), nil }
+func (failure) Error() string                  { return "no such user" }
+func (hidden) LogValue() slog.Value            { return slog.StringValue("***") }
+func (*spoken) LogValue() slog.Value           { return slog.StringValue("***") }
+func (s spoken) String() string                { return s.Text }
+func (s sayings) String() string               { return fmt.Sprintf("%q", []secret(s)) }
+func (f formatted) Format(s fmt.State, _ rune) { io.WriteString(s, string(f.text)) }
+func (badLogin) LogValue() slog.Value          { return slog.StringValue("***") }
+func (b badLogin) Error() string               { return "login with " + b.Text }
+func (l lazy[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.get()) }
 
 // Structs that embed several LogValuers, so that none is promoted.
 type (
@@ -101,6 +114,14 @@ var hiding = map[string]any{
 	"promoted":            embeds{hidden: hidden{"secret"}, Other: hidden{"secret"}},
 	"embedded":            twice{hidden: hidden{"secret"}, group: group{"secret"}},
 	"nil in an interface": (*secretPtr)(nil),
+	"pointer of a text":   spoken{"secret"},
+	"list with a text":    sayings{"secret"},
+	"formatted":           formatted{"secret"},
+	"error that hides":    badLogin{"secret"},
+	"error around one":    fmt.Errorf("twice: %w", fmt.Errorf("ann: %w", badLogin{"secret"})),
+	"errors joined":       errors.Join(errors.New("a"), badLogin{"secret"}),
+	"function":            lazy[hidden]{func() hidden { return hidden{"secret"} }},
+	"pointer's function":  &lazy[*hidden]{func() *hidden { return &hidden{"secret"} }},
 }
 
 // shown returns what a server logs of a result.
@@ -282,6 +303,10 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 	assert.Equal(t, want, shown(t, m, 1000))
 	assert.Equal(t, `[`+want+`]`, shown(t, []any{m}, 1000))
 	assert.Equal(t, `[inner=[value=`+want+` list=[`+want+`]]]`, shown(t, deepGroup{m}, 1000))
+	assert.Equal(t, `{"Message":`+want+`,"Extra":1}`, shown(t, struct {
+		proto.Message
+		Extra int
+	}{m, 1}, 1000), "a struct that embeds a message is none")
 	assert.Equal(t, `panic: `+want, panicked(t, m))
 	assert.Equal(t, `panic: {"M":`+want+`}`, panicked(t, struct{ M proto.Message }{m}))
 
@@ -308,6 +333,32 @@ func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
 		text := panicked(t, value)
 		assert.Contains(t, text, "panic: ")
 		assert.NotContains(t, text, "secret")
+	}
+	for name, value := range hiding {
+		for _, value := range []any{value, &value, []any{value}, struct{ F any }{value}} {
+			text := panicked(t, value)
+			assert.Contains(t, text, "panic: ", name)
+			assert.NotContains(t, text, "secret", name)
+		}
+	}
+}
+
+// An error that hides itself does so in the line's error, too, also inside of others.
+func TestError_ThatHidesItselfIsHidden(t *testing.T) {
+	for want, err := range map[string]error{
+		"***":             badLogin{"secret"},
+		"twice: ann: ***": fmt.Errorf("twice: %w", fmt.Errorf("ann: %w", badLogin{"secret"})),
+		"*** and ***":     fmt.Errorf("%w and %w", badLogin{"secret"}, &badLogin{"more"}),
+		"a ***":           errors.Join(errors.New("a"), badLogin{"secret"}),
+		"for ann: ***":    rpc.Errorf(rpc.NotFound, "for %s: %w", "ann", badLogin{"secret"}),
+		"no such user":    failure{"secret"},
+	} {
+		var log lines
+		srv := rpc.NewServer(log.logger().ServerOptions())
+		require.NoError(t, srv.RegisterFunc("Test.Fail", func() error { return err }))
+		srv.Invoke(t.Context(), nil, "Test.Fail", nil, rpc.JSON, nil)
+		srv.Close()
+		assert.Equal(t, want, log.all(t)[0]["error"])
 	}
 }
 

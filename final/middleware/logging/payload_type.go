@@ -10,19 +10,28 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // ownMethods are the interfaces of types that say themselves how they are shown.
+// Messages do, too.
 var ownMethods = []reflect.Type{
-	reflect.TypeFor[slog.LogValuer](), reflect.TypeFor[proto.Message](), reflect.TypeFor[json.Marshaler](),
+	reflect.TypeFor[slog.LogValuer](), reflect.TypeFor[json.Marshaler](),
 	reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[error](),
 }
 
 // ownKind reports whether values of t are shown by methods of their type, or of
 // its pointer.
 func ownKind(t reflect.Type) bool {
-	return t == reflect.TypeFor[slog.Value]() || slices.ContainsFunc(ownMethods, func(m reflect.Type) bool { return has(t, m) })
+	return t == reflect.TypeFor[slog.Value]() || isMessage(t) || slices.ContainsFunc(ownMethods, func(m reflect.Type) bool { return has(t, m) })
+}
+
+// isMessage reports whether t or its pointer is the type of a message.
+func isMessage(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+	}
+	return values.IsMessage(t)
 }
 
 // has reports whether t or its pointer has an interface's methods.
@@ -51,7 +60,7 @@ func methods[M any](v reflect.Value) (m M, ok bool) {
 }
 
 // mayHold reports whether a slog.LogValuer may be in a value of t: in a field,
-// exported or not, an element, or an interface.
+// exported or not, an element, an interface, or what a function in it returns.
 func mayHold(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -65,8 +74,14 @@ func mayHold(t reflect.Type, seen map[reflect.Type]bool) bool {
 		return true
 	case reflect.Map:
 		return mayHold(t.Key(), seen) || mayHold(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Chan:
 		return mayHold(t.Elem(), seen)
+	case reflect.Func:
+		for i := range t.NumOut() {
+			if mayHold(t.Out(i), seen) {
+				return true
+			}
+		}
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if mayHold(t.Field(i).Type, seen) {

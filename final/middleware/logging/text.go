@@ -47,37 +47,68 @@ func isPlain(text string) bool {
 }
 
 // errorText is an error without the code, which has an attribute of its own. An
-// error around another one may say more than its caller gets to see. One whose
-// method panics, a nil pointer in most cases, has a note for a text.
-func errorText(err error) (text string) {
+// error around another one may say more than its caller gets to see.
+func errorText(err error) string {
+	if e, ok := err.(*rpc.Error); ok && e != nil && e.Message != "" {
+		return withoutHidden(err, func() string { return e.Message })
+	}
+	return withoutHidden(err, err.Error)
+}
+
+// maxErrors is how many errors in an error are looked at: they may form a circle.
+const maxErrors = 100
+
+// withoutHidden returns what text says of err. The text of an error in it that is a
+// [slog.LogValuer] is replaced by what that is shown as. An error whose method
+// panics, a nil pointer in most cases, has a note for a text.
+func withoutHidden(err error, text func() string) (clean string) {
 	defer func() {
 		if recover() != nil {
-			text = fmt.Sprintf("(a %T that panics when it is asked for its text)", err)
+			clean = fmt.Sprintf("(a %T that panics when it is asked for its text)", err)
 		}
 	}()
-	if e, ok := err.(*rpc.Error); ok && e.Message != "" {
-		return e.Message
+	clean = text()
+	todo := []error{err}
+	for range maxErrors {
+		if len(todo) == 0 {
+			break
+		}
+		at := todo[0]
+		todo = append(todo[1:], errorsIn(at)...)
+		if _, hides := methods[slog.LogValuer](reflect.ValueOf(at)); !hides {
+			continue
+		}
+		if own := at.Error(); own != "" {
+			clean = strings.ReplaceAll(clean, own, show(at, maxText))
+		}
 	}
-	return err.Error()
+	return clean
 }
 
-// panicText is what a handler panicked with: its text, or its JSON if there may be a
-// [slog.LogValuer] in it, which says itself what is shown of it. Most often that is
-// the params.
+// errorsIn lists what err wraps.
+func errorsIn(err error) []error {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	case interface{ Unwrap() error }:
+		return []error{e.Unwrap()}
+	}
+	return nil
+}
+
+// panicText is what a handler panicked with: an error's text, or the value's JSON if
+// there may be a [slog.LogValuer] in it, which says itself what is shown of it. Most
+// often that is the params.
 func panicText(value any) string {
-	if !hasText(value) && mayHold(reflect.TypeOf(value), map[reflect.Type]bool{}) {
-		return "panic: " + show(value, maxText)
+	text := ""
+	_, message := value.(proto.Message) // its own text has what debug_redact marks
+	switch err, failed := value.(error); {
+	case failed && !message && !has(reflect.TypeOf(value), reflect.TypeFor[slog.LogValuer]()):
+		text = withoutHidden(err, err.Error)
+	case message || mayHold(reflect.TypeOf(value), map[reflect.Type]bool{}):
+		text = show(value, maxText)
+	default:
+		text = fmt.Sprint(value) // which catches the panics of methods
 	}
-	return "panic: " + fmt.Sprint(value) // which catches the panics of methods
-}
-
-// hasText reports whether a value has a text of its own to be printed by.
-func hasText(value any) bool {
-	switch value.(type) {
-	case slog.LogValuer, proto.Message: // a message's own text has what debug_redact marks
-		return false
-	case error, fmt.Stringer, fmt.Formatter:
-		return true
-	}
-	return value == nil
+	return "panic: " + text
 }

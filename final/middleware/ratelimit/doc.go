@@ -17,7 +17,7 @@
 // limits the calls that the other one allows, and [Limiter.Before] all calls
 // that it is asked about.
 //
-// Health checks (Health.Check) are not limited unless [Exempt] or a [Method]
+// Health checks (Health.Check) are not limited unless [LimitHealth] or a [Method]
 // limit says so. Calls of methods that do not exist are limited as others are.
 //
 // # Limits

@@ -22,6 +22,8 @@ type Limiter struct {
 	methods map[string][]shared // by exact name
 	exempt  map[string]bool     // of all limits but those of methods
 
+	limitHealth bool // health checks are not exempt
+
 	mu    sync.Mutex // guards what is below, and that buckets are asked and used together
 	peers []*peers
 	stats Stats
@@ -46,7 +48,7 @@ type Stats struct {
 // burst or a size is below 1, if a bucket would take more than a year to fill, or
 // if a name can be none of a method.
 func New(limits ...Option) (*Limiter, error) {
-	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{health.Check.Name(): true}}
+	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{}}
 	for i, add := range limits {
 		if add == nil {
 			return nil, fmt.Errorf("ratelimit: limit %d of %d is nil", i+1, len(limits))
@@ -55,6 +57,11 @@ func New(limits ...Option) (*Limiter, error) {
 			return nil, fmt.Errorf("ratelimit: %w", err)
 		}
 	}
+	check := health.Check.Name()
+	if l.limitHealth && l.exempt[check] {
+		return nil, fmt.Errorf("ratelimit: Exempt names %s, and LimitHealth is given, too", check)
+	}
+	l.exempt[check] = !l.limitHealth
 	return l, nil
 }
 

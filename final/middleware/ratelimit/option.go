@@ -44,20 +44,33 @@ func Method(name string, perSecond float64, burst int) Option {
 	}
 }
 
-// Exempt sets the methods, by exact names, to which the limits of the server
-// and of peers do not apply. A limit of [Method] for one of them does apply.
-// Default Health.Check: if a probe were refused under load, a healthy server
-// would be restarted. Without names, no method is exempt. If it is given twice,
-// the last one counts.
+// Exempt adds methods, by exact names, to which the limits of the server and of
+// peers do not apply. A limit of [Method] for one of them does apply. Health.Check
+// is exempt without being named: see [LimitHealth]. New refuses an Exempt without
+// names. The option may be given several times.
 func Exempt(methods ...string) Option {
 	return func(l *Limiter) error {
-		l.exempt = map[string]bool{}
+		if len(methods) == 0 {
+			return errors.New("exempt: no method is named (LimitHealth limits health checks, too)")
+		}
 		for _, name := range methods {
 			if err := misuse.CheckMethod(name); err != nil {
 				return fmt.Errorf("exempt: %w", err)
 			}
 			l.exempt[name] = true
 		}
+		return nil
+	}
+}
+
+// LimitHealth applies the limits of the server and of peers to health checks
+// (Health.Check), too. Without it they are exempt: if a probe were refused under
+// load, a healthy server would be restarted. A limit of [Method] for Health.Check
+// needs no LimitHealth. New refuses LimitHealth beside an [Exempt] that names
+// Health.Check.
+func LimitHealth() Option {
+	return func(l *Limiter) error {
+		l.limitHealth = true
 		return nil
 	}
 }

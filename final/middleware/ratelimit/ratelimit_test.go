@@ -73,10 +73,18 @@ func TestNew_RefusesLimitsThatAreNone(t *testing.T) {
 		"no method":        Method("", 1, 1),
 		"a service":        Method("A", 1, 1),
 		"exempt service":   Exempt("A.B", "A.*"),
+		"exempt nothing":   Exempt(),
 	} {
 		l, err := New(Server(1, 1), limit)
 		assert.Nil(t, l, name)
 		assert.ErrorContains(t, err, "ratelimit: ", name)
+	}
+}
+
+func TestNew_RefusesHealthThatIsExemptAndLimited(t *testing.T) {
+	for _, options := range [][]Option{{LimitHealth(), Exempt("Health.Check")}, {Exempt("A.B", "Health.Check"), LimitHealth()}} {
+		_, err := New(options...)
+		assert.ErrorContains(t, err, "ratelimit: Exempt names Health.Check, and LimitHealth is given, too")
 	}
 }
 

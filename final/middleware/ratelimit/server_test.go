@@ -222,8 +222,12 @@ func TestServer_AnswersHealthChecksUnderLoad(t *testing.T) {
 		"of the server":      {[]Option{Server(1, 1)}, 10, 1},
 		"of each peer":       {[]Option{Peer(Host, 1, 1)}, 10, 1},
 		"of both":            {[]Option{Server(1, 1), Peer(Identity, 1, 1)}, 10, 1},
-		"told otherwise":     {[]Option{Server(1, 1), Exempt()}, 0, 1},
-		"another one":        {[]Option{Server(1, 1), Exempt(checkStock.Name())}, 1, 20},
+		"told otherwise":     {[]Option{Server(1, 1), LimitHealth()}, 0, 1},
+		"of peers, too":      {[]Option{LimitHealth(), Peer(Host, 1, 1)}, 0, 1},
+		"beside another one": {[]Option{Server(1, 1), Exempt(checkStock.Name())}, 10, 20},
+		"beside several":     {[]Option{Server(1, 1), Exempt(checkStock.Name()), Exempt("A.B", "A.C")}, 10, 20},
+		"named":              {[]Option{Server(1, 1), Exempt(health.Check.Name())}, 10, 1},
+		"only another one":   {[]Option{Server(1, 1), Exempt(checkStock.Name()), LimitHealth()}, 1, 20},
 		"health's own limit": {[]Option{Server(1, 1), Method(health.Check.Name(), 1, 3)}, 3, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,9 +75,10 @@ func isLoopback(host string) bool {
 // must be for localhost or a loopback address. Otherwise a site whose name
 // points there (DNS rebinding) could read and call, in a browser on this
 // machine, what is for this machine only. Behind a proxy on the same machine
-// that passes on the outer name, give that name. It panics on a name that no host
-// has: there are no wildcards but "*".
+// that passes on the outer name, give that name. It panics if next is nil, and on a
+// name that no host has: there are no wildcards but "*".
 func OnlyHosts(next http.Handler, names ...string) http.Handler {
+	misuse.NotNil("gateway: OnlyHosts", "handler", next)
 	var allowed hosts
 	if len(names) > 0 {
 		allowed = newHosts("OnlyHosts", names)

@@ -9,17 +9,16 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // messageOf returns a new message of type t, or nil if *t is no message.
 func messageOf(t reflect.Type) proto.Message {
-	if t.Kind() != reflect.Struct || !reflect.PointerTo(t).Implements(reflect.TypeFor[proto.Message]()) {
+	if !values.IsMessage(reflect.PointerTo(t)) {
 		return nil
 	}
-	m := reflect.New(t).Interface().(proto.Message)
-	if reflect.TypeOf(m.ProtoReflect().Interface()) != reflect.PointerTo(t) {
-		return nil // it embeds one
-	}
+	m, _ := reflect.New(t).Interface().(proto.Message)
 	return m
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"example.com/rpc-from-scratch/final/internal/testpb"
@@ -79,4 +80,30 @@ func TestPage_ListsTheFieldsOfAMessage(t *testing.T) {
 	assert.Equal(t, "string, one of choice", types["text"])
 	assert.Equal(t, "string", types["maybe"])
 	assert.Equal(t, "string", types["named"])
+}
+
+// A struct that embeds a message has its methods, and is none. With nothing in the
+// field they panic.
+func TestPage_AStructThatEmbedsAMessageIsNone(t *testing.T) {
+	type embeds struct {
+		*testpb.Everything
+		Extra int
+	}
+	type holds struct {
+		proto.Message
+		Extra int
+	}
+	srv, url := serve(t, newInventory(), nil, WithPage(nil))
+	require.NoError(t, srv.RegisterFunc("Test.Embeds", func(e *embeds) *embeds { return e }))
+	require.NoError(t, srv.RegisterFunc("Test.Holds", func(h *holds) *holds { return h }))
+	for _, method := range []string{"Test.Embeds", "Test.Holds"} {
+		a := do(t, http.MethodGet, url+"/rpc/"+method, "")
+		assert.Equal(t, http.StatusOK, a.StatusCode)
+		assert.Contains(t, a.text, "Extra")
+	}
+	assert.Equal(t, []string{"Everything", "Extra"}, []string{fieldsOf(reflect.TypeFor[embeds]())[0].Name, fieldsOf(reflect.TypeFor[embeds]())[1].Name})
+	text := sample(reflect.TypeFor[embeds]())
+	a := post(t, url+"/rpc/Test.Embeds", text)
+	assert.Equal(t, http.StatusOK, a.StatusCode, a.text)
+	assert.Equal(t, `{"Everything":{"large":"7"},"Extra":1}`+"\n", post(t, url+"/rpc/Test.Embeds", `{"Everything":{"large":7},"Extra":1}`).text)
 }

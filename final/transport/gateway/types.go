@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // structType is a struct as the page shows it.
@@ -68,7 +70,7 @@ func appendFields(list []field, t reflect.Type, depth int) []field {
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		embeds := f.Anonymous && name == "" && inner.Kind() == reflect.Struct && !makesItself(inner)
+		embeds := f.Anonymous && name == "" && inner.Kind() == reflect.Struct && !makesItself(inner) && !values.IsMessage(reflect.PointerTo(inner))
 		switch {
 		case tag == "-":
 		case embeds && depth < deepest && (f.IsExported() || f.Type == inner): // encoding/json cannot set a pointer that is not exported

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode"
 
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -184,7 +185,7 @@ func firstWords(text io.Reader) string {
 	words := strings.FieldsFunc(strings.ToValidUTF8(string(begin), ""), func(r rune) bool {
 		return unicode.IsControl(r) || unicode.IsSpace(r)
 	})
-	return strings.Join(words, " ")
+	return plaintext.Line(strings.Join(words, " "))
 }
 
 // codeOf is gRPC's reading of statuses that did not come from its server

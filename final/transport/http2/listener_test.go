@@ -85,6 +85,7 @@ func TestDial_AnswersThatAreNotAListeners(t *testing.T) {
 		{answer(401, "who are you?"), rpc.Unauthenticated, "401 Unauthorized: who are you?"},
 		{answer(403, "go away"), rpc.PermissionDenied, "403 Forbidden: go away"},
 		{answer(502, "line one\n\x1b[31mline two"), rpc.Unavailable, "502 Bad Gateway: line one [31mline two"},
+		{answer(502, "away\u202e\u2066 \u0085on\xff"), rpc.Unavailable, `502 Bad Gateway: away\u202e\u2066 on`},
 		{answer(500, strings.Repeat("long ", 1000)), rpc.Unknown, "500 Internal Server Error: long"},
 		{func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }, rpc.Unimplemented, "no Listener answers there"},
 	} {

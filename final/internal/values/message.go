@@ -1,0 +1,52 @@
+package values
+
+import (
+	"reflect"
+	"sync"
+)
+
+// message is what all generated protobuf messages have, and dynamic ones. The
+// zero value of a dynamic one is of no use, so messages empty themselves.
+type message interface {
+	Reset()
+	ProtoMessage()
+}
+
+var messages sync.Map // reflect.Type to bool
+
+// IsMessage reports whether t, a type of pointers, is that of a protobuf message. A
+// struct that embeds a message has its methods, but they speak of a part of it, and
+// panic if there is nothing in the field: it is none.
+func IsMessage(t reflect.Type) bool {
+	if t == nil || t.Kind() != reflect.Pointer || !t.Implements(reflect.TypeFor[message]()) {
+		return false
+	}
+	known, ok := messages.Load(t)
+	if !ok {
+		known = !embedsMessage(t.Elem())
+		messages.Store(t, known)
+	}
+	return known.(bool)
+}
+
+// embedsMessage reports whether a message's methods may be those of a field of t.
+func embedsMessage(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous && (f.Type.Implements(reflect.TypeFor[message]()) || reflect.PointerTo(f.Type).Implements(reflect.TypeFor[message]())) {
+			return true
+		}
+	}
+	return false
+}
+
+// asMessage returns v as a message, or nil if it is none.
+func asMessage(v any) message {
+	if !IsMessage(reflect.TypeOf(v)) {
+		return nil
+	}
+	return v.(message)
+}
