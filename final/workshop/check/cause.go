@@ -35,6 +35,9 @@ var yours = regexp.MustCompile(`([\w.]+) is yours to write`)
 // cause says in a line why a test did not pass. Tests with the same line most
 // likely fail for the same reason.
 func cause(r Result) string {
+	if r.Stub != nil {
+		return r.Stub.String()
+	}
 	switch r.Status {
 	case Hung:
 		return "hangs" + whereStuck(r)

@@ -58,8 +58,8 @@ func TestPrint(t *testing.T) {
 	}
 	assert.Equal(t, `New in 03
   passed  TestA
-  lifted  TestLimit_L: your code does what 5b adds, so you are ahead
-  lifted  TestLimit_M: your code no longer has this limit
+  lifted  TestLimit_L (lifted: 5b): your code does what 5b adds, so you are ahead
+  lifted  TestLimit_M (lifted: 03): your code no longer has this limit
   to do   2 tests: Server.Serve is yours to write
           TestS TestT
   to do   TestB: expected 1, got 2: the count
@@ -147,6 +147,7 @@ Begin with TestC
 Begin with TestC
   panic     assignment to entry in nil map
   in        rpc/server.go:3 in serve
+  hint      The map on this line was never made. Make it with make(map[…]…) where the struct is created, or before the first write.
 `},
 	} {
 		c.result.Test, c.result.New = test("TestC"), true
@@ -287,7 +288,7 @@ func TestJSON_IsAsItsSchemaSays(t *testing.T) {
 	for _, s := range schema.Properties["status"].OneOf {
 		statuses = append(statuses, s.Const)
 	}
-	assert.ElementsMatch(t, []Status{Passed, Lifted, Failed, Panicked, Deadlocked, Hung, Raced, NotCompiled, LeftOut, Missing}, statuses)
+	assert.ElementsMatch(t, []Status{Passed, Lifted, Undecided, Failed, Panicked, Deadlocked, Hung, Raced, NotCompiled, LeftOut, Missing}, statuses)
 }
 
 func TestJSONAndJUnit(t *testing.T) {
