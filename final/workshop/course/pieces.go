@@ -1,7 +1,9 @@
 package course
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,35 +18,75 @@ var (
 	nowComment = regexp.MustCompile(`^<!-- now: (.+) -->$`)
 )
 
-// sortByPiece brings tests into the order in which the lesson says that they turn
-// green. Those that it says nothing about are last.
-func sortByPiece(tests []Test, lesson string) {
-	rank := map[Test]int{}
+// A turn is a place of a lesson at which tests turn green.
+type turn struct {
+	tests []Test
+	files []string // that the reader has worked on since the turn before
+}
+
+// turns returns those of a lesson, in its order. A test has one at most.
+func turns(tests []Test, lesson string) []turn {
+	var all []turn
+	var files []string
+	known := map[Test]bool{}
 	pkg := "rpc"
-	for i, line := range strings.Split(lesson, "\n") {
+	for line := range strings.SplitSeq(lesson, "\n") {
 		if m := typedBlock.FindStringSubmatch(line); m != nil {
 			pkg = path.Dir(m[1])
+			files = append(files, m[1])
 		}
 		m := nowComment.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
+		var green []Test
 		for part := range strings.SplitSeq(m[1], ";") {
-			for _, t := range turnedGreen(tests, pkg, strings.Fields(part)) {
-				if rank[t] == 0 {
-					rank[t] = i + 1
-				}
-			}
+			green = append(green, turnedGreen(tests, pkg, strings.Fields(part))...)
 		}
+		green = slices.DeleteFunc(green, func(t Test) bool { return known[t] })
+		if len(green) == 0 {
+			continue
+		}
+		for _, t := range green {
+			known[t] = true
+		}
+		slices.Sort(files)
+		all = append(all, turn{green, slices.Compact(files)})
+		files = nil
 	}
-	last := strings.Count(lesson, "\n") + 2
+	return all
+}
+
+// sortByPiece brings tests into the order in which the lesson says that they turn
+// green. Those that it says nothing about are last.
+func sortByPiece(tests []Test, lesson string) {
+	all := turns(tests, lesson)
 	at := func(t Test) int {
-		if rank[t] == 0 {
-			return last
+		if i := slices.IndexFunc(all, func(turn turn) bool { return slices.Contains(turn.tests, t) }); i >= 0 {
+			return i
 		}
-		return rank[t]
+		return len(all)
 	}
 	slices.SortStableFunc(tests, func(a, b Test) int { return at(a) - at(b) })
+}
+
+// FilesFor returns the files that a station's lesson has the reader work on before
+// a test turns green, since others did; none if the lesson does not say.
+func FilesFor(root string, s Station, test string) ([]string, error) {
+	tests, err := Tests(root, s)
+	if err != nil {
+		return nil, err
+	}
+	lesson, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(s.Page())))
+	if err != nil {
+		return nil, err
+	}
+	for _, turn := range turns(tests, string(lesson)) {
+		if slices.ContainsFunc(turn.tests, func(t Test) bool { return t.Name == test }) {
+			return turn.files, nil
+		}
+	}
+	return nil, nil
 }
 
 // turnedGreen returns the tests of a package that a claim's words call green. The

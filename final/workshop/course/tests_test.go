@@ -82,6 +82,27 @@ func TestTests_FollowThePieces(t *testing.T) {
 	assert.Equal(t, []string{"TestReadLine_A", "TestReadLine_B", "TestServer_B", "TestLimit_L", "TestServer_C", "TestAdded", "TestServer_A"}, names(tests))
 }
 
+func TestFilesFor_AreThoseOfTheTestsPiece(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		station, test string
+		want          []string
+	}{
+		{"01", "TestReadLine_StopsAtTheLimit", []string{"rpc/line.go"}},
+		{"01", "TestServer_AnswersEachLine", []string{"rpc/server.go"}},
+		{"02", "TestMarshalLine_MakesOneLine", []string{"rpc/protocol.go"}},
+		{"02", "TestServer_RefusesWhatIsNotARequest", []string{"rpc/protocol.go", "rpc/server.go"}},
+		{"01", "TestScripts/echo", nil},
+	} {
+		s, err := Find(c.station)
+		require.NoError(t, err)
+		files, err := FilesFor(root, s, c.test)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, files, c.test)
+	}
+}
+
 func TestTests_BeginWithTheFirstPieceOfTheCourse(t *testing.T) {
 	root, err := Root(".")
 	require.NoError(t, err)
