@@ -102,6 +102,9 @@ func (r Result) main() Failure {
 // inList is how many characters of a value the list of causes shows.
 const inList = 60
 
+// inLine is how many the line of a problem shows: an editor lists it in a row.
+const inLine = 160
+
 // message is the failure in one line, with at most width characters of a value.
 func (f Failure) message(width int) string {
 	var parts []string
@@ -111,7 +114,7 @@ func (f Failure) message(width int) string {
 		}
 	}
 	expected, got := window(f.Expected, f.Got, width)
-	add("%s", strings.TrimSuffix(strings.Join(f.What, " "), ":"))
+	add("%s", middle(strings.TrimSuffix(strings.Join(f.What, " "), ":"), width))
 	switch {
 	case expected != "" && got != "":
 		parts = append(parts, fmt.Sprintf("expected %s, got %s", flat(expected), flat(got)))
@@ -119,7 +122,7 @@ func (f Failure) message(width int) string {
 		add("expected %s", expected)
 		add("got %s", got)
 	}
-	add("%s", f.Message)
+	add("%s", middle(f.Message, width))
 	return clean(strings.Join(parts, ": "))
 }
 

@@ -236,12 +236,12 @@ func (p *Printer) failure(f Failure) {
 		place += " in " + f.Test
 	}
 	p.field("at", place)
-	p.field("", strings.Join(f.What, "\n"))
+	p.field("", middle(strings.Join(f.What, "\n"), maxWidth))
 	expected, got := window(f.Expected, f.Got, maxWidth)
 	p.field("expected", expected)
 	p.field("got", got)
 	p.field("", strings.Join(pairs(f.More), "\n"))
-	p.field("message", f.Message)
+	p.field("message", middle(f.Message, maxWidth))
 }
 
 func (p *Printer) race(r Result) {

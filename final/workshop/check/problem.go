@@ -80,11 +80,15 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 	}
 	var all []Problem
 	for _, f := range result.Failures {
-		message := f.message(maxWidth)
+		message := f.message(inLine)
 		if result.Stub != nil && !strings.Contains(message, result.Stub.String()) {
 			message += " (" + result.Stub.String() + ", at " + result.Stub.Place + ")"
 		}
-		all = append(all, add(f.Place, message))
+		p := add(f.Place, message)
+		if f.Test != "" {
+			p.Message = result.Test.Name + "/" + f.Test + ": " + message
+		}
+		all = append(all, p)
 	}
 	return all
 }
