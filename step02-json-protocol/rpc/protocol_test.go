@@ -20,9 +20,9 @@ import (
 func errorIn(t *testing.T, line string) string {
 	t.Helper()
 	var resp Response
-	require.NoError(t, json.Unmarshal([]byte(line), &resp), line)
+	require.NoError(t, json.Unmarshal([]byte(line), &resp), "%.100q", line)
 	assert.Nil(t, resp.Result)
-	assert.NotEmpty(t, resp.Error, line)
+	assert.NotEmpty(t, resp.Error, "%.100q", line)
 	return resp.Error
 }
 
