@@ -117,7 +117,7 @@ func read(t *testing.T, conn net.Conn) string {
 	conn.SetReadDeadline(time.Now().Add(patience))
 	defer conn.SetReadDeadline(time.Time{})
 	line, err := bufio.NewReaderSize(oneByteReader{conn}, 16).ReadString('\n')
-	require.NoError(t, err, "received before the error: %q", line)
+	require.NoError(t, err, "received before the error: %.100q", line)
 	return line
 }
 

@@ -5,21 +5,53 @@ import (
 	"strings"
 )
 
-// advice is the hint that a test's status gives, whatever the test is about; ""
-// if it gives none.
-func advice(r Result) string {
+// advice is the hint that a test's end gives, whatever the test is about; "" if it
+// gives none. If instead is true, the test's own hints do not apply: they are about
+// what it checks, and it did not get that far.
+func advice(r Result) (text string, instead bool) {
 	switch {
+	case r.Stub != nil:
+		return "Write " + r.Stub.what() + " first: the test got no further.", true
 	case r.Spins != "":
-		return "Accept fails each time, as it does once the listener is closed, and the loop at " + r.Spins + " goes on. It has to return the error."
+		return "Accept fails each time, as it does once the listener is closed, and the loop at " + r.Spins + " goes on. It has to return the error.", true
 	case r.Status == Hung && slices.ContainsFunc(r.Stacks, Goroutine.waitsForLock):
-		return "A goroutine holds this lock and never gives it back. Look for a return without Unlock, or for a wait while the lock is held."
+		return "A goroutine holds this lock and never gives it back. Look for a return without Unlock, or for a wait while the lock is held.", true
 	case r.Status == Raced:
-		return "Both lines use the same variable. Which lock guards it, and which of the two does not take it?"
+		return "Both lines use the same variable. Which lock guards it, and which of the two does not take it?", true
+	case r.Status == Panicked:
+		text := panicAdvice(r.Panic)
+		return text, text != ""
 	case r.Status == Deadlocked && leaks(r.Panic) && len(r.Failures) == 0: // else the leak comes of the failure, and is not shown
-		return "The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?"
+		return "The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?", false
 	}
-	return ""
+	return "", false
 }
 
 // leaks reports whether a bubble's test ended and a goroutine of it did not.
 func leaks(panic string) bool { return strings.Contains(panic, "blocked goroutines remain") }
+
+// panics are the runtime's panics that learners meet, and what to look for.
+var panics = []struct{ text, help string }{
+	{"assignment to entry in nil map", "The map on this line was never made. Make it with make(map[…]…) where the struct is created, or before the first write."},
+	{"nil pointer dereference", "Something before a dot, or behind a *, is nil on this line: a pointer, an interface or a function that was never set. Which one, and who should have set it?"},
+	{"index out of range", "The slice on this line is shorter than the index needs. Check its length before, or find out why it is so short."},
+	{"slice bounds out of range", "The bounds on this line do not fit the slice. Check its length before: it may be empty."},
+	{"send on closed channel", "Another goroutine has closed this channel. Only one goroutine may close it, after the last send: which lock, or which owner, makes sure of that?"},
+	{"close of closed channel", "The channel is closed twice. Give the close to one owner, or remember under the lock that it was done."},
+	{"close of nil channel", "The channel was never made. Make it where the struct is created."},
+	{"interface conversion", "The value has another type than this line says. Ask with a second result, v, ok := x.(T), and say what happens if ok is false."},
+	{"negative WaitGroup counter", "Done is called more often than Add counted. Which path calls it twice, or without Add?"},
+	{"unlock of unlocked mutex", "Unlock is called without the lock held. Which path unlocks twice, for example by defer and by hand?"},
+	{"concurrent map", "Two goroutines use this map at once. Which lock guards it, and which of the two does not take it?"},
+	{"stack overflow", "A function calls itself without end: its name repeats above."},
+}
+
+// panicAdvice returns what to look for after a panic; "" if there is nothing to say.
+func panicAdvice(text string) string {
+	for _, p := range panics {
+		if strings.Contains(text, p.text) {
+			return p.help
+		}
+	}
+	return ""
+}

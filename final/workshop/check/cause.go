@@ -35,6 +35,9 @@ var yours = regexp.MustCompile(`([\w.]+) is yours to write`)
 // cause says in a line why a test did not pass. Tests with the same line most
 // likely fail for the same reason.
 func cause(r Result) string {
+	if r.Stub != nil {
+		return r.Stub.String()
+	}
 	switch r.Status {
 	case Hung:
 		return "hangs" + whereStuck(r)
@@ -99,6 +102,9 @@ func (r Result) main() Failure {
 // inList is how many characters of a value the list of causes shows.
 const inList = 60
 
+// inLine is how many the line of a problem shows: an editor lists it in a row.
+const inLine = 160
+
 // message is the failure in one line, with at most width characters of a value.
 func (f Failure) message(width int) string {
 	var parts []string
@@ -108,7 +114,7 @@ func (f Failure) message(width int) string {
 		}
 	}
 	expected, got := window(f.Expected, f.Got, width)
-	add("%s", strings.TrimSuffix(strings.Join(f.What, " "), ":"))
+	add("%s", middle(strings.TrimSuffix(strings.Join(f.What, " "), ":"), width))
 	switch {
 	case expected != "" && got != "":
 		parts = append(parts, fmt.Sprintf("expected %s, got %s", flat(expected), flat(got)))
@@ -116,7 +122,7 @@ func (f Failure) message(width int) string {
 		add("expected %s", expected)
 		add("got %s", got)
 	}
-	add("%s", f.Message)
+	add("%s", middle(f.Message, width))
 	return clean(strings.Join(parts, ": "))
 }
 

@@ -37,6 +37,8 @@ type Report struct {
 	Doubts     []Doubt    // of go vet
 	RedIsRight string     // why code that does not compile is as it should be; ""
 	Help       []string   // what else helps with mistakes
+
+	all []course.Test // also those that are not run
 }
 
 // ToDo returns the names of the tests that are not done.
@@ -89,6 +91,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	report.judgePins()
 	return report, err
 }
 
@@ -111,7 +114,8 @@ func (r *Report) plan(run *regexp.Regexp) (packages []string, err error) {
 	if t.Progress == nil { // nothing is lost from the course's own folders; a checkpoint's has rpc alone
 		wanted = slices.DeleteFunc(wanted, func(w course.Test) bool { return !slices.ContainsFunc(there, w.Same) })
 	}
-	for _, test := range arrange(wanted, there) {
+	r.all = arrange(wanted, there)
+	for _, test := range r.all {
 		if run != nil && !run.MatchString(test.Name) {
 			continue
 		}

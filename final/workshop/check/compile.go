@@ -16,6 +16,7 @@ type Package struct {
 	binary string
 	starts bool            // Errors are not the compiler's: its tests do not start
 	tests  map[string]bool // the top-level tests that the binary has
+	stubs  []Stub          // that the learner has not written
 }
 
 // compile builds the tests of the package in dir/name, and asks the binary which
@@ -23,7 +24,11 @@ type Package struct {
 // not of the learner.
 func compile(ctx context.Context, dir, name, tmp string, race bool) (*Package, error) {
 	p := &Package{Name: name, binary: binary(tmp), tests: map[string]bool{}}
-	args := []string{"test", "-c", "-vet=off", "-o", p.binary} // vet comes later: what it doubts may still run
+	overlay, err := p.findStubs(dir, tmp)
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"test", "-c", "-vet=off", "-o", p.binary}, overlay...) // vet comes later: what it doubts may still run
 	if race {
 		args = append(args, "-race")
 	}

@@ -68,7 +68,7 @@ func (r *Report) First(hint func(test string) string) *Result {
 	for i := range r.Results {
 		result := &r.Results[i]
 		switch {
-		case result.Status.done() || !result.Status.ran():
+		case !result.Status.failed():
 		case hint == nil || hint(result.Test.Name) != "":
 			return result
 		case first == nil:
@@ -86,8 +86,9 @@ func (p *Printer) first(r *Report) (hinted string) {
 	}
 	fmt.Fprintf(p.W, "\n%s\n", bold("Begin with "+first.Test.Name))
 	p.details(*first)
-	p.field("hint", advice(*first))
-	if p.Hint == nil {
+	text, instead := advice(*first)
+	p.field("hint", text)
+	if p.Hint == nil || instead {
 		return ""
 	}
 	hint := p.Hint(first.Test.Name)
@@ -118,8 +119,10 @@ func (p *Printer) section(title string, r *Report, added bool) {
 		case result.Status == Passed && added:
 			p.entry(green("passed"), result.Test.Name)
 		case result.Status == Lifted:
-			p.entry(green("lifted"), result.Test.Name+": "+lifted(r.Target.Station, result.Lifted))
-		case result.Status.ran() && !result.Status.done():
+			p.entry(green("lifted"), result.Test.Name+" ("+green("lifted: "+result.Lifted)+"): "+lifted(r.Target.Station, result.Lifted))
+		case result.Status == Undecided:
+			p.entry(red("to do "), result.Test.Name+": "+undecided)
+		case result.Status.failed():
 			failed = append(failed, result)
 		}
 	}
@@ -179,6 +182,9 @@ func lifted(at course.Station, by string) string {
 	return "your code no longer has this limit"
 }
 
+// undecided says why a pin that skips does not count as lifted.
+const undecided = "whether its limit is lifted shows when the other tests pass"
+
 // leftOut says why tests have not been run.
 func (p *Printer) leftOut(r *Report) {
 	isLeftOut := func(s Status) bool { return s == LeftOut }
@@ -217,6 +223,10 @@ func (p *Printer) details(r Result) {
 		p.failure(f)
 	}
 	p.race(r)
+	if r.Stub != nil {
+		p.field("stub", r.Stub.String()+", at "+r.Stub.Place)
+		return // what waits or panics then is none of the code's
+	}
 	p.panic(r)
 }
 
@@ -226,12 +236,12 @@ func (p *Printer) failure(f Failure) {
 		place += " in " + f.Test
 	}
 	p.field("at", place)
-	p.field("", strings.Join(f.What, "\n"))
+	p.field("", middle(strings.Join(f.What, "\n"), maxWidth))
 	expected, got := window(f.Expected, f.Got, maxWidth)
 	p.field("expected", expected)
 	p.field("got", got)
 	p.field("", strings.Join(pairs(f.More), "\n"))
-	p.field("message", f.Message)
+	p.field("message", middle(f.Message, maxWidth))
 }
 
 func (p *Printer) race(r Result) {

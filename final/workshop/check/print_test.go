@@ -58,8 +58,8 @@ func TestPrint(t *testing.T) {
 	}
 	assert.Equal(t, `New in 03
   passed  TestA
-  lifted  TestLimit_L: your code does what 5b adds, so you are ahead
-  lifted  TestLimit_M: your code no longer has this limit
+  lifted  TestLimit_L (lifted: 5b): your code does what 5b adds, so you are ahead
+  lifted  TestLimit_M (lifted: 03): your code no longer has this limit
   to do   2 tests: Server.Serve is yours to write
           TestS TestT
   to do   TestB: expected 1, got 2: the count
@@ -147,6 +147,7 @@ Begin with TestC
 Begin with TestC
   panic     assignment to entry in nil map
   in        rpc/server.go:3 in serve
+  hint      The map on this line was never made. Make it with make(map[…]…) where the struct is created, or before the first write.
 `},
 	} {
 		c.result.Test, c.result.New = test("TestC"), true
@@ -185,6 +186,22 @@ func TestPrint_NeverCutsBeforeTheFirstDifference(t *testing.T) {
 	}
 	assert.Contains(t, report.Problems()[0].Message, `samethis", got (1163`)
 	assert.Regexp(t, `samethat"$`, report.Problems()[0].Message)
+}
+
+// An assertion's words have a long value in their middle.
+func TestPrint_CutsWhatAnAssertionSaysInItsMiddle(t *testing.T) {
+	what := `Error "` + strings.Repeat("[", 20_000) + `" does not contain "invalid request: "`
+	report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{
+		failed("TestA", Failure{Test: "nested_too_deep", Place: "rpc/a_test.go:5", What: []string{what}, Message: strings.Repeat("m", 20_000), asserted: true}),
+	}}
+	message := report.Problems()[0].Message
+	assert.Less(t, len(message), 500)
+	assert.True(t, strings.HasPrefix(message, `TestA/nested_too_deep: Error "[[[[`), message)
+	assert.Contains(t, message, `[" does not contain "invalid request: "`)
+	text := printed(report, Printer{})
+	assert.Less(t, len(text), 2000)
+	assert.Contains(t, text, `[" does not contain "invalid request: "`)
+	assert.Contains(t, text, "mm… (19601 characters) …mm")
 }
 
 func TestPrint_WhatIsPrintedMovesNoCursor(t *testing.T) {
@@ -247,7 +264,7 @@ func TestPlain_IsALineForEachProblem(t *testing.T) {
 		Doubts: []Doubt{{"printf", "rpc/a.go:5:24: bad"}},
 		Results: []Result{
 			{Test: test("TestA"), Status: Passed},
-			failed("TestB", Failure{Place: "rpc/a_test.go:5", Expected: "1", Got: "2\n3"}, Failure{Place: "rpc/a_test.go:6", What: []string{"first:", "second"}}),
+			failed("TestB", Failure{Test: "empty_line", Place: "rpc/a_test.go:5", Expected: "1", Got: "2\n3"}, Failure{Place: "rpc/a_test.go:6", What: []string{"first:", "second"}}),
 			{Test: test("TestC"), Status: Raced, Race: []string{"read at rpc/server.go:1 in a", "write at rpc/server.go:2 in b"}},
 			{Test: test("TestD"), Status: Hung, Stacks: []Goroutine{{State: "chan send", Own: []string{"rpc/server.go:9 in b"}}}},
 			{Test: test("TestE"), Status: Missing},
@@ -256,7 +273,7 @@ func TestPlain_IsALineForEachProblem(t *testing.T) {
 	var b strings.Builder
 	Plain(&b, report)
 	assertEditorsReadIt(t, report, b.String())
-	assert.Equal(t, `rpc/a_test.go:5:1: TestB: expected 1, got 2 3
+	assert.Equal(t, `rpc/a_test.go:5:1: TestB/empty_line: expected 1, got 2 3
 rpc/a_test.go:6:1: TestB: first: second
 rpc/server.go:1:1: TestC: data race: read at rpc/server.go:1 in a, write at rpc/server.go:2 in b
 rpc/server.go:9:1: TestD: hangs: chan send at rpc/server.go:9 in b
@@ -287,7 +304,7 @@ func TestJSON_IsAsItsSchemaSays(t *testing.T) {
 	for _, s := range schema.Properties["status"].OneOf {
 		statuses = append(statuses, s.Const)
 	}
-	assert.ElementsMatch(t, []Status{Passed, Lifted, Failed, Panicked, Deadlocked, Hung, Raced, NotCompiled, LeftOut, Missing}, statuses)
+	assert.ElementsMatch(t, []Status{Passed, Lifted, Undecided, Failed, Panicked, Deadlocked, Hung, Raced, NotCompiled, LeftOut, Missing}, statuses)
 }
 
 func TestJSONAndJUnit(t *testing.T) {

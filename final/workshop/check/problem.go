@@ -68,6 +68,8 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 		return nil
 	case NotCompiled:
 		return []Problem{add("", "not compiled: "+mistakeOf(r, result))}
+	case Undecided:
+		return []Problem{add("", undecided)}
 	case LeftOut:
 		return []Problem{add("", "not run, since too many tests hang")}
 	case Missing:
@@ -78,7 +80,15 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 	}
 	var all []Problem
 	for _, f := range result.Failures {
-		all = append(all, add(f.Place, f.message(maxWidth)))
+		message := f.message(inLine)
+		if result.Stub != nil && !strings.Contains(message, result.Stub.String()) {
+			message += " (" + result.Stub.String() + ", at " + result.Stub.Place + ")"
+		}
+		p := add(f.Place, message)
+		if f.Test != "" {
+			p.Message = result.Test.Name + "/" + f.Test + ": " + message
+		}
+		all = append(all, p)
 	}
 	return all
 }
@@ -100,6 +110,8 @@ func mistakeOf(r *Report, result Result) string {
 func guilty(r Result) string {
 	frame := ""
 	switch shown := stuck(r.Stacks); {
+	case r.Stub != nil:
+		return r.Stub.Place
 	case r.Spins != "":
 		return r.Spins
 	case r.Status == Raced:

@@ -16,7 +16,8 @@ type Status string
 // How a test can end. All but Passed and Lifted are to do.
 const (
 	Passed      Status = "passed"
-	Lifted      Status = "lifted" // a pin whose limit the code does not have any more
+	Lifted      Status = "lifted"    // a pin whose limit the code does not have any more
+	Undecided   Status = "undecided" // a pin that skips, but so it might since other tests fail
 	Failed      Status = "failed"
 	Panicked    Status = "panicked"
 	Deadlocked  Status = "deadlocked"   // all goroutines of its synctest bubble wait
@@ -30,6 +31,9 @@ const (
 // done reports whether nothing is left to do.
 func (s Status) done() bool { return s == Passed || s == Lifted }
 
+// failed reports whether the test ran, and did not end well.
+func (s Status) failed() bool { return s.ran() && !s.done() && s != Undecided }
+
 // ran reports whether the test ran at all.
 func (s Status) ran() bool { return s != NotCompiled && s != LeftOut && s != Missing }
 
@@ -38,7 +42,8 @@ type Result struct {
 	Test     course.Test
 	New      bool // the station adds it
 	Status   Status
-	Lifted   string // of a pin that is lifted: the station whose code lifts it
+	Lifted   string // of a pin that skips: the station whose code lifts it
+	Stub     *Stub  // that the test called before it failed; nil: none
 	Time     time.Duration
 	Failures []Failure
 	Panic    string      // what it panicked with
@@ -53,7 +58,8 @@ type Result struct {
 func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Options, c *converter) (Result, error) {
 	begin := time.Now()
 	output, failed := runBinary(ctx, dir, p, t, o.Timeout, nil)
-	r := Result{Test: t, Status: Passed, Time: time.Since(begin), Output: output}
+	stub, output := p.stubOf(output)
+	r := Result{Test: t, Status: Passed, Time: time.Since(begin), Output: output, Stub: stub}
 	if failed == nil {
 		if m := liftedLine.FindStringSubmatch(output); m != nil {
 			r.Status, r.Lifted = Lifted, m[1]
@@ -63,7 +69,8 @@ func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Optio
 	if strings.Contains(output, "goroutine running on other thread; stack unavailable") {
 		// Where it spins can only be seen if nothing else runs at the same time.
 		if again, err := runBinary(ctx, dir, p, t, min(o.Timeout, againTimeout), []string{"GOMAXPROCS=1"}); err != nil {
-			output, failed = again, err
+			_, output = p.stubOf(again)
+			failed = err
 		}
 	}
 	events, err := c.events(ctx, output)

@@ -58,6 +58,9 @@ func (run *runner) one(ctx context.Context, result *Result) {
 	}
 	r, err := runTest(ctx, run.report.Target.Dir, run.report.packageOf(result.Test), result.Test, run.options, run.converter)
 	r.New = result.New
+	if !r.Status.failed() && r.Status != Lifted || !r.New && r.Test.IsScript() {
+		r.Stub = nil // it does no harm, or the programs of the steps before have run
+	}
 	*result = r
 	run.end(r.Status, err)
 }

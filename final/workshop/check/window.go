@@ -40,6 +40,20 @@ func cut(value []rune, from, width int) string {
 // short cuts a line that is too long to be read.
 func short(line string) string { return cut([]rune(line), 0, maxWidth) }
 
+// middle returns at most width characters of each line: the beginning, which says
+// what it is, and the end, which says what was wanted. What an assertion says about
+// a long value, such as that it does not contain another, has both.
+func middle(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if value := []rune(line); len(value) > width {
+			from, to := width*2/3, len(value)-width/3
+			lines[i] = fmt.Sprintf("%s… (%d characters) …%s", string(value[:from]), to-from, string(value[to:]))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // pairs shortens the lines of a diff, a removed and the added one after it
 // together.
 func pairs(lines []string) []string {

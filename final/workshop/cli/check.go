@@ -146,7 +146,7 @@ func (c *checking) print(r *check.Report) (hinted string, err error) {
 		return "", nil
 	}
 	printer := c.printer()
-	printer.Hint = c.firstHint(r.Target)
+	printer.Hint = c.firstHint(r.Target, r.Why())
 	printer.Header(r.Target)
 	return printer.Print(r), nil
 }
@@ -178,13 +178,13 @@ func (c *checking) options(ctx context.Context, dir string) (check.Options, erro
 }
 
 // firstHint returns what to show of a test's hints.
-func (c *checking) firstHint(t check.Target) func(string) string {
+func (c *checking) firstHint(t check.Target, why map[string]progress.Why) func(string) string {
 	return func(test string) string {
 		found, err := hintsOf(t, test)
 		if err != nil || len(found) == 0 {
 			return "" // verify tells about pages that cannot be read
 		}
-		return found[0]
+		return caseFirst(found, why[test].Case)[0]
 	}
 }
 
@@ -201,6 +201,9 @@ func record(r *check.Report, all bool, hinted string) error {
 	}
 	if p.Station != r.Target.Station.Name {
 		return nil // the learner has gone on meanwhile
+	}
+	if all {
+		p.RecordWhy(r.Why())
 	}
 	if hinted != "" && p.Hints[hinted] == 0 {
 		p.ShowHint(hinted)

@@ -28,7 +28,7 @@ func newHint() *cobra.Command {
 			"A part of the test's name will do.",
 		Args: cobra.MaximumNArgs(1),
 	}
-	answer := cmd.Flags().Bool("answer", false, "answer the question that check asks when all tests pass; of another station: -answer 03")
+	answer := cmd.Flags().Bool("answer", false, "answer the question that check asked last; of another station: -answer 03")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		target, err := learnersFolder()
 		if err != nil {
@@ -36,7 +36,7 @@ func newHint() *cobra.Command {
 		}
 		out := fitted(cmd.OutOrStdout())
 		if *answer {
-			return showAnswer(out, target.Station, args)
+			return showAnswer(out, target, args)
 		}
 		test, err := testFor(target, args)
 		if err != nil {
@@ -59,9 +59,10 @@ func learnersFolder() (check.Target, error) {
 	return check.Find(".")
 }
 
-// showAnswer answers the question of a station: the learner's, or that which args
-// name.
-func showAnswer(w io.Writer, s course.Station, args []string) error {
+// showAnswer answers the question of a station: the one that args name, or the one
+// that check asked last.
+func showAnswer(w io.Writer, t check.Target, args []string) error {
+	s := lastAsked(t)
 	if len(args) == 1 {
 		var err error
 		if s, err = course.Find(args[0]); err != nil {
@@ -76,7 +77,20 @@ func showAnswer(w io.Writer, s course.Station, args []string) error {
 		return fmt.Errorf("%s has no question with an answer", s.Name)
 	}
 	_, err = fmt.Fprintf(w, "%s asks: %s\n\n%s\n", s.Name, page.Question, page.Answer)
+	if len(args) == 0 && s.Name != t.Station.Name {
+		fmt.Fprintf(w, "\nYou are at %s now. Its question: go tool workshop hint -answer %[1]s\n", t.Station.Name)
+	}
 	return err
+}
+
+// lastAsked returns the station whose question check asked last: after next that is
+// the one before, until the learner has finished the new one.
+func lastAsked(t check.Target) course.Station {
+	previous, ok := t.Station.Previous()
+	if ok && !t.Progress.IsFinished(t.Station.Name) && t.Progress.IsFinished(previous.Name) {
+		return previous
+	}
+	return t.Station
 }
 
 // testFor returns the test that args name, or the first that is to do.
@@ -175,23 +189,44 @@ func nextHint(w io.Writer, t check.Target, test string) error {
 	if err != nil {
 		return err
 	}
+	why := t.Progress.Why[test]
+	if why.Cause != "" {
+		fmt.Fprintf(w, "At the last check: %s\n", why.Cause)
+	}
+	found = caseFirst(found, why.Case)
 	if len(found) == 0 {
 		fmt.Fprintf(w, "There are no hints for %s: read what the test itself does.\n", test)
-		return sayThatSolutionsAreThere(w, t)
+		return sayThatSolutionsAreThere(w, t, test)
 	}
 	if t.Progress.Hints[test] >= len(found) {
 		fmt.Fprintf(w, "All hints for %s have been shown. Here they are again.\n", test)
 		for i := range found {
 			showHint(w, t, test, found, i)
 		}
-		return sayThatSolutionsAreThere(w, t)
+		return sayThatSolutionsAreThere(w, t, test)
 	}
 	shown := t.Progress.ShowHint(test)
 	showHint(w, t, test, found, shown-1)
 	if shown == len(found) {
-		return errors.Join(sayThatSolutionsAreThere(w, t), t.Progress.Save())
+		return errors.Join(sayThatSolutionsAreThere(w, t, test), t.Progress.Save())
 	}
 	return t.Progress.Save()
+}
+
+// caseFirst puts the hints that quote a table's case before the others.
+func caseFirst(hints []string, name string) []string {
+	if name == "" {
+		return hints
+	}
+	other := func(hint string) int {
+		if strings.Contains(strings.ToLower(hint), `"`+strings.ToLower(name)+`"`) {
+			return 0
+		}
+		return 1
+	}
+	hints = slices.Clone(hints)
+	slices.SortStableFunc(hints, func(a, b string) int { return other(a) - other(b) })
+	return hints
 }
 
 // showHint shows the i-th hint. Whether the test still fails, only a check can
@@ -204,12 +239,20 @@ func showHint(w io.Writer, t check.Target, test string, found []string, i int) {
 	fmt.Fprintf(w, "\n%s%s, hint %d of %d\n\n%s\n", test, when, i+1, len(found), found[i])
 }
 
-// sayThatSolutionsAreThere names the files in which the station's code is, but
-// not those that are as ours already.
-func sayThatSolutionsAreThere(w io.Writer, t check.Target) error {
+// sayThatSolutionsAreThere names the files that a test is about, by the lesson: those
+// whose code turns it green; all that the station changes if the lesson does not say.
+// Those that are as ours already are left out.
+func sayThatSolutionsAreThere(w io.Writer, t check.Target, test string) error {
 	files, err := changedCode(t)
 	if err != nil {
 		return err
+	}
+	of, err := course.FilesFor(t.Root, t.Station, test)
+	if err != nil {
+		return err
+	}
+	if len(of) > 0 {
+		files = slices.DeleteFunc(files, func(name string) bool { return !slices.Contains(of, name) })
 	}
 	ours, err := ourFiles(t)
 	if err != nil {

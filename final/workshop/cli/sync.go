@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,22 +14,32 @@ func init() { commands = append(commands, newSync) }
 
 func newSync() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "sync [LESSON...]",
+		Use:   "sync [LESSON... | diffs]",
 		Short: "Rewrite what lessons quote, print and count, from the code (for keepers)",
 		Long: "Sync rewrites the code, output, excerpts and regions of all lessons, or of those named: a station's\n" +
-			"name, or a page's path below the root. It prints the pages that it has changed.",
-		Example: "  go tool workshop sync 03\n  go tool workshop sync final/README.md",
+			"name, or a page's path below the root. It prints the pages that it has changed. Without names it rewrites\n" +
+			"testdata/diffs, too; \"sync diffs\" rewrites nothing else, which takes a second.",
+		Example: "  go tool workshop sync 03\n  go tool workshop sync final/README.md\n  go tool workshop sync diffs",
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		root, err := course.Root(".")
 		if err != nil {
 			return err
 		}
+		diffs := slices.Equal(args, []string{"diffs"})
+		if diffs {
+			args = nil
+		}
 		c, err := verify.New(root, args...)
 		if err != nil {
 			return err
 		}
-		changed, err := c.Sync(cmd.Context())
+		var changed []string
+		if diffs {
+			changed, err = c.SyncDiffs()
+		} else {
+			changed, err = c.Sync(cmd.Context())
+		}
 		for _, page := range changed {
 			fmt.Fprintln(cmd.OutOrStdout(), page)
 		}

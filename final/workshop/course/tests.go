@@ -38,9 +38,10 @@ const scripts = "TestScripts"
 // files split and merge.
 func (t Test) Same(o Test) bool { return t.Package == o.Package && t.Name == o.Name }
 
-// Tests returns all tests of s: those that the lesson names come first, in its
-// order, and the others follow as they stand in their files. A checkpoint has
-// those of the programs that it takes over, too.
+// Tests returns all tests of s in the order in which the lesson's pieces turn them
+// green. Those that one piece turns green are sorted by where the lesson first names
+// them, and the rest follow as they stand in their files. A checkpoint has those of
+// the programs that it takes over, too.
 func Tests(root string, s Station) ([]Test, error) {
 	files, err := s.Files(root, s.Module())
 	if err != nil {
@@ -52,6 +53,7 @@ func Tests(root string, s Station) ([]Test, error) {
 	}
 	tests := files.tests()
 	sortByMention(tests, string(lesson))
+	sortByPiece(tests, string(lesson))
 	return tests, nil
 }
 

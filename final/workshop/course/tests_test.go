@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,6 +61,58 @@ func TestTests_FollowTheLesson(t *testing.T) {
 	tests, err := Tests(root, Stations[0])
 	require.NoError(t, err)
 	assert.Equal(t, []string{"TestC", "TestA", "TestB"}, names(tests))
+}
+
+// The order is that in which the pieces turn tests green, not that in which the page
+// shows tests or the output of a run.
+func TestTests_FollowThePieces(t *testing.T) {
+	root := t.TempDir()
+	writeFiles(t, filepath.Join(root, "step01-tcp-server"), map[string]string{
+		"README.md": "First read `TestServer_B`. Red is right here: TestLimit_L.\n\n" +
+			"```go type rpc/line.go readLine\n```\n\n<!-- now: TestReadLine_* green; TestServer_B red -->\n\n" +
+			"```go type rpc/server.go Server.Close\n```\n\n<!-- now: all green but TestServer_A -->\n\n" +
+			"```go copy cmd/server.go\n```\n\n<!-- now: compiles; cmd all green -->\n",
+		"cmd/cmd_test.go":    "package cmd\nfunc TestAdded(t *testing.T) {}\n",
+		"rpc/limits_test.go": "package rpc\nfunc TestLimit_L(t *testing.T) {}\n",
+		"rpc/seams_test.go":  "package rpc\nfunc TestReadLine_A(t *testing.T) {}\nfunc TestReadLine_B(t *testing.T) {}\n",
+		"rpc/server_test.go": "package rpc\nfunc TestServer_A(t *testing.T) {}\nfunc TestServer_B(t *testing.T) {}\nfunc TestServer_C(t *testing.T) {}\n",
+	})
+	tests, err := Tests(root, Stations[0])
+	require.NoError(t, err)
+	assert.Equal(t, []string{"TestReadLine_A", "TestReadLine_B", "TestServer_B", "TestLimit_L", "TestServer_C", "TestAdded", "TestServer_A"}, names(tests))
+}
+
+func TestFilesFor_AreThoseOfTheTestsPiece(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		station, test string
+		want          []string
+	}{
+		{"01", "TestReadLine_StopsAtTheLimit", []string{"rpc/line.go"}},
+		{"01", "TestServer_AnswersEachLine", []string{"rpc/server.go"}},
+		{"02", "TestMarshalLine_MakesOneLine", []string{"rpc/protocol.go"}},
+		{"02", "TestServer_RefusesWhatIsNotARequest", []string{"rpc/protocol.go", "rpc/server.go"}},
+		{"01", "TestScripts/echo", nil},
+	} {
+		s, err := Find(c.station)
+		require.NoError(t, err)
+		files, err := FilesFor(root, s, c.test)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, files, c.test)
+	}
+}
+
+func TestTests_BeginWithTheFirstPieceOfTheCourse(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for station, want := range map[string]string{"01": "TestReadLine_", "02": "TestReadRequest_"} {
+		s, err := Find(station)
+		require.NoError(t, err)
+		tests, err := NewTests(root, s)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(tests[0].Name, want), "%s begins with %s", station, tests[0].Name)
+	}
 }
 
 func TestNewTests_OfTheCourse(t *testing.T) {

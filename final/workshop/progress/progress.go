@@ -32,6 +32,7 @@ type Progress struct {
 	Finished []string            `json:"finished,omitempty"` // stations all of whose tests have passed, in the order in which that was seen
 	Passed   map[string][]string `json:"passed,omitempty"`   // by station: what the last check saw pass
 	ToDo     []string            `json:"todo,omitempty"`     // what the last check saw fail, in the lesson's order
+	Why      map[string]Why      `json:"why,omitempty"`      // by test of ToDo that ran: what the last check saw
 	Mistake  string              `json:"mistake,omitempty"`  // why tests did not run at the last check, in the compiler's words
 	NotRun   []string            `json:"notrun,omitempty"`   // those of ToDo that did not run because of it
 	Hints    map[string]int      `json:"hints,omitempty"`    // by test: how many hints have been shown
@@ -39,6 +40,12 @@ type Progress struct {
 	Given    map[string]string   `json:"given,omitempty"`    // by file, with slashes: the Sum of what the course last put there
 
 	dir string
+}
+
+// Why is what a check saw of a test that failed.
+type Why struct {
+	Cause string `json:"cause"`          // in a line
+	Case  string `json:"case,omitempty"` // the first subtest that failed, with its blanks
 }
 
 // Create starts the progress of a learner who stands at station, in dir, and
@@ -127,6 +134,17 @@ func (p *Progress) Record(passed, todo []string, done bool) {
 	}
 }
 
+// RecordWhy notes why tests failed at the last check. Where another case of a table
+// fails now, its hints begin anew.
+func (p *Progress) RecordWhy(why map[string]Why) {
+	for test, now := range why {
+		if before, ok := p.Why[test]; ok && before.Case != now.Case {
+			delete(p.Hints, test)
+		}
+	}
+	p.Why = why
+}
+
 // RecordMistake notes which tests could not run, and why; "" if all could. Hints
 // about another mistake begin anew.
 func (p *Progress) RecordMistake(mistake string, tests []string) {
@@ -140,7 +158,7 @@ func (p *Progress) RecordMistake(mistake string, tests []string) {
 func (p *Progress) Forget() {
 	p.Finished = slices.DeleteFunc(p.Finished, func(s string) bool { return s == p.Station })
 	delete(p.Passed, p.Station)
-	p.ToDo = nil
+	p.ToDo, p.Why = nil, nil
 	p.RecordMistake("", nil)
 }
 

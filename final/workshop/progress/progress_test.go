@@ -54,6 +54,18 @@ func TestRecord_AFinishedStationStaysFinished(t *testing.T) {
 	assert.False(t, p.IsFinished("04"))
 }
 
+func TestRecordWhy_HintsBeginAnewWithAnotherCase(t *testing.T) {
+	p := &Progress{Station: "03"}
+	p.RecordWhy(map[string]Why{"TestA": {Cause: "expected 1, got 2", Case: "empty"}})
+	p.ShowHint("TestA")
+	p.RecordWhy(map[string]Why{"TestA": {Cause: "expected 1, got 3", Case: "empty"}})
+	assert.Equal(t, 2, p.ShowHint("TestA"), "it is the same case")
+	p.RecordWhy(map[string]Why{"TestA": {Cause: "expected 1, got 3", Case: "null"}})
+	assert.Equal(t, 1, p.ShowHint("TestA"))
+	p.Forget()
+	assert.Empty(t, p.Why)
+}
+
 func TestCreate_RefusesToOverwrite(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Create(dir, "03")

@@ -22,7 +22,7 @@ const diffsFolder = "testdata/diffs"
 func checkDiffs(_ context.Context, c *Course, f *Findings) error {
 	stale, err := c.staleDiffs()
 	for _, name := range stale {
-		f.file(path.Join(diffsFolder, name), 0, "out of date: run go tool workshop sync")
+		f.file(path.Join(diffsFolder, name), 0, "out of date: run go tool workshop sync diffs")
 	}
 	return err
 }
@@ -53,9 +53,9 @@ func (c *Course) staleDiffs() ([]string, error) {
 	return stale, nil
 }
 
-// syncDiffs writes the diffs that are out of date, removes those of no station,
+// SyncDiffs writes the diffs that are out of date, removes those of no station,
 // and returns the files' names below the root.
-func (c *Course) syncDiffs() ([]string, error) {
+func (c *Course) SyncDiffs() ([]string, error) {
 	stale, err := c.staleDiffs()
 	if err != nil || len(stale) == 0 {
 		return nil, err

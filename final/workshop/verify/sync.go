@@ -35,7 +35,7 @@ func (c *Course) Sync(ctx context.Context) (changed []string, err error) {
 		changed = append(changed, p.Path)
 	}
 	if len(c.only) == 0 {
-		diffs, err := c.syncDiffs()
+		diffs, err := c.SyncDiffs()
 		changed, errs = append(changed, diffs...), append(errs, err)
 	}
 	return changed, errors.Join(errs...)

@@ -184,7 +184,7 @@ var drifts = []drift{
 		[]string{"hints/01.md: it has to begin with a paragraph Question: … and one Answer: …"}},
 
 	{"kept diff out of date", "diffs", "step02-two/rpc/three.go", "return 3", "return 2 + 1",
-		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync"}},
+		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync diffs"}},
 	{"kept diff of nothing", "diffs", "testdata/diffs/2b-03.diff", "", "x\n",
 		[]string{"testdata/diffs/2b-03.diff: out of date"}},
 
