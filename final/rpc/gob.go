@@ -18,6 +18,8 @@ import (
 // allocate gigabytes. A server therefore offers it only with [WithCodecs], and
 // reads at most 1 MiB per message then.
 //
+// It refuses a value that contains itself, or is nested deeper than 10,000 levels.
+//
 // A GobEncoder runs while the connection is locked: it must not make calls on
 // the connection that it is encoded for.
 var Gob Codec = gobCodec{}
@@ -51,12 +53,12 @@ func (gobCodec) Decode(data []byte, v any) error {
 	return gob.NewDecoder(bytes.NewReader(data)).Decode(v)
 }
 
-// checkGob refuses nil pointers, on which gob panics.
+// checkGob refuses nil pointers, on which gob panics, and values without an end.
 func checkGob(v any) error {
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return fmt.Errorf("gob: cannot encode a nil %T", v)
 	}
-	return nil
+	return checkGobCircle(v)
 }
 
 // gobEncoder is one direction's stream on the sending side. Callers hold the
