@@ -93,7 +93,6 @@ func (o *clientOptions) helloDue() time.Time {
 // newClientConn takes over conn. Nothing happens before start.
 func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn {
 	o := &owner.options
-	inline := resumable(conn)
 	conn = guardConn(conn)
 	c := &clientConn{
 		owner:    owner,
@@ -109,7 +108,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 	}
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
+	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn)}
 	c.out.failed = func(err error) { c.fail(Errorf(Unavailable, "write: %w", err)) }
 	c.out.taken = func() { c.leftID = c.lastID }
 	c.out.room = c.grantLocked

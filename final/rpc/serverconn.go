@@ -32,6 +32,7 @@ type serverConn struct {
 	gobOut   gobEncoder    // guarded by out.mu
 	finished chan struct{} // closed when reading has ended
 	fast     any           // fastpath.go's
+	tooMany  bool          // it is turned away: the server has as many as it may
 
 	// Guarded by out.mu.
 	changed  *sync.Cond // bytes were written, or running fell to 0
@@ -46,12 +47,11 @@ type serverConn struct {
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
 	o := &s.options
-	inline := resumable(conn)
 	conn = guardConn(conn)
 	c := &serverConn{
 		server:   s,
 		conn:     conn,
-		peer:     &Peer{Addr: addrOf(conn)},
+		peer:     &Peer{Addr: noAddr{}},
 		finished: make(chan struct{}),
 		calls:    map[uint64]*serverCall{},
 	}
@@ -60,12 +60,28 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
-	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline}
+	c.out = writer{conn: conn, timeout: o.writeTimeout, observer: o.observer}
 	c.out.failed = func(err error) { c.cut(fmt.Errorf("write: %w", err)) }
 	c.out.room = func() { c.changed.Broadcast() }
 	c.changed = sync.NewCond(&c.out.mu)
 	c.fast = newFast(c)
 	return c
+}
+
+// inspect asks a connection, which may be a user's, what it is.
+func (c *serverConn) inspect() (err error) {
+	c.out.inline = resumable(c.conn)
+	c.peer.Addr, err = addrOf(c.conn)
+	return err
+}
+
+// turnAway says why there will be no connection, if that can be said without waiting.
+func (c *serverConn) turnAway(limit int) {
+	if c.out.inline {
+		no := serverHello{code: ResourceExhausted, text: fmt.Sprintf("more than %d connections", limit)}
+		c.conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		c.conn.Write(no.append(nil))
+	}
 }
 
 // serve runs the connection from hello to end and returns when its handlers have.
