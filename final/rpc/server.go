@@ -191,9 +191,15 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// closeListener closes a user's listener, whatever that one makes of it.
-func closeListener(ln net.Listener) {
-	runApart(fmt.Sprintf("the listener %T", ln), ln.Close)
+// closeListener closes a user's listener. It returns false if Close did not return: it
+// may not have closed anything.
+func closeListener(ln net.Listener) (returned bool) {
+	runApart(fmt.Sprintf("the listener %T", ln), func() error {
+		err := ln.Close()
+		returned = true
+		return err
+	})
+	return returned
 }
 
 func (s *Server) addListener(ln *net.Listener) bool {
@@ -207,11 +213,15 @@ func (s *Server) addListener(ln *net.Listener) bool {
 	return true
 }
 
+// removeListener counts a listener out, once.
 func (s *Server) removeListener(ln *net.Listener) {
 	s.mu.Lock()
+	_, counted := s.listeners[ln]
 	delete(s.listeners, ln)
 	s.mu.Unlock()
-	s.serving.Done()
+	if counted {
+		s.serving.Done()
+	}
 }
 
 // ServeConn serves one connection until it ends and its handlers have returned.
@@ -550,7 +560,9 @@ func (s *Server) stop(state State) {
 	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
 	for _, ln := range listeners { // not under the lock: it may be a user's
-		closeListener(*ln)
+		if !closeListener(*ln) && !closeListener(*ln) {
+			s.removeListener(ln) // its Accept may never return: Close does not wait for that
+		}
 	}
 }
 

@@ -122,6 +122,7 @@ func serveAConnThat(t *testing.T, name string, f func(), in string, full bool) {
 	bad.Close()
 	close(ln.conns)
 	srv.Close()
+	synctest.Wait()
 	assert.Len(t, served, 1, "%s, full: %v", name, full)
 }
 
@@ -241,5 +242,25 @@ func TestClient_AConnectionThatMisbehavesIsReplaced(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A listener that cannot be closed keeps its own Serve, and not the server's Close.
+func TestServer_CloseDoesNotWaitForAListenerThatCannotBeClosed(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	for how, f := range badEnds {
+		bubble(t, func(t *testing.T) {
+			srv := newInventory().server(t)
+			ln := newQueueListener(f)
+			served := make(chan error, 1)
+			go func() { served <- srv.Serve(ln) }()
+			synctest.Wait()
+			returned := false
+			apart(func() { srv.Close(); returned = true })
+			assert.True(t, returned, how)
+			close(ln.conns)
+			assert.ErrorIs(t, <-served, ErrServerClosed)
+		})
 	}
 }
