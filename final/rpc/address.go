@@ -98,9 +98,15 @@ type noAddr struct{}
 func (noAddr) Network() string { return "unknown" }
 func (noAddr) String() string  { return "unknown address" }
 
-func addrOf(conn net.Conn) net.Addr {
-	if addr := conn.RemoteAddr(); !isNil(addr) {
-		return addr
+// addrOf returns the address of the other end of conn, which is guarded.
+func addrOf(conn net.Conn) (addr net.Addr, err error) {
+	if user, ok := conn.(userConn); ok {
+		err = user.apart(func() error { addr = user.Conn.RemoteAddr(); return nil })
+	} else {
+		addr = conn.RemoteAddr()
 	}
-	return noAddr{}
+	if err != nil || isNil(addr) {
+		addr = noAddr{}
+	}
+	return addr, err
 }

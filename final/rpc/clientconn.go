@@ -93,7 +93,6 @@ func (o *clientOptions) helloDue() time.Time {
 // newClientConn takes over conn. Nothing happens before start.
 func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn {
 	o := &owner.options
-	inline := resumable(conn)
 	conn = guardConn(conn)
 	c := &clientConn{
 		owner:    owner,
@@ -110,7 +109,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 	c.bodies = newBodyCodec(c.codec, c.ended)
 	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
-	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn), owner: c}
 	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	return c
 }

@@ -19,6 +19,8 @@ import (
 // allocate gigabytes. A server therefore offers it only with [WithCodecs], and
 // reads at most 1 MiB per message then.
 //
+// It refuses a value that contains itself, or is nested deeper than 10,000 levels.
+//
 // One value at a time is encoded for a connection. While a GobEncoder runs, other
 // calls with gob wait, so it must not make calls on the connection that it is
 // encoded for.
@@ -53,12 +55,12 @@ func (gobCodec) Decode(data []byte, v any) error {
 	return gob.NewDecoder(bytes.NewReader(data)).Decode(v)
 }
 
-// checkGob refuses nil pointers, on which gob panics.
+// checkGob refuses nil pointers, on which gob panics, and values without an end.
 func checkGob(v any) error {
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return fmt.Errorf("gob: cannot encode a nil %T", v)
 	}
-	return nil
+	return checkGobCircle(v)
 }
 
 // gobBodies is both streams of one side of a connection.
@@ -84,9 +86,6 @@ func (g *gobBodies) decode(data []byte, flags uint8, v any) error {
 }
 
 func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody, err error) {
-	if err := checkGob(v); err != nil {
-		return outBody{}, err
-	}
 	b.buf = g.guess.buffer()
 	encoded := false
 	defer func() {
@@ -97,7 +96,10 @@ func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody,
 	if reachesInterface(reflect.TypeOf(v)) {
 		b.flags = flagSelfContained
 		b.buf.b, err = encodeWith(Gob, b.buf.b, v)
-	} else if err = g.await(ctx); err == nil {
+	} else if err = checkGob(v); err == nil {
+		if err = g.await(ctx); err != nil {
+			return b, err
+		}
 		b.turn = g
 		if ready != nil {
 			ready()

@@ -267,7 +267,8 @@ func WithServerObserver(obs ConnObserver) ServerOption {
 // methods of error values. It gets the value and the stack; the caller gets
 // only Internal. It may be called by many goroutines at once. All callbacks are
 // called, in their order; a nil one is refused. Default: package log prints the
-// panic. A panic of a callback is printed, too.
+// panic: of its value, what a [log/slog.LogValuer] says of itself, and only the
+// type where one may be inside. A panic of a callback is printed, too.
 func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) ServerOption {
 	return func(o *serverOptions) {
 		if o.notNil("WithPanicHandler", "callback", f) {

@@ -37,7 +37,7 @@ func start(ctx context.Context, caller Caller, o *clientOptions, method string, 
 		defer close(p.done)
 		defer func() {
 			if v := recover(); v != nil {
-				p.err = Errorf(Internal, "call %s: an interceptor panicked: %v", method, v)
+				p.err = Errorf(Internal, "call %s: an interceptor panicked: %s", method, textOfPanic(v))
 			}
 		}()
 		p.err = caller.Call(ctx, method, params, reply)

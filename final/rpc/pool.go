@@ -158,7 +158,7 @@ func (p *Pool) Close() error {
 	p.leaving = nil
 	p.mu.Unlock()
 	for _, c := range append(members, leaving...) {
-		c.shut()
+		defer c.shut() // all of them, also if one ends this goroutine
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	state     State
-	listeners map[net.Listener]struct{}
+	listeners map[*net.Listener]struct{} // which are a user's, and may be no keys
 	conns     map[*serverConn]struct{}
 	stopping  chan struct{}  // closed when state is no longer Serving
 	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
@@ -52,7 +52,7 @@ const (
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		options:   newServerOptions(opts),
-		listeners: map[net.Listener]struct{}{},
+		listeners: map[*net.Listener]struct{}{},
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
 		ended:     make(chan struct{}),
@@ -144,17 +144,17 @@ func (s *Server) Serve(ln net.Listener) error {
 	if isNil(ln) {
 		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
 	}
-	defer ln.Close()
-	if !s.addListener(ln) {
+	defer closeListener(ln)
+	if !s.addListener(&ln) {
 		return ErrServerClosed
 	}
-	defer s.removeListener(ln)
+	defer s.removeListener(&ln)
 	var pause time.Duration
 	for {
 		conn, err := ln.Accept()
 		if s.State() != Serving {
-			if err == nil {
-				conn.Close()
+			if err == nil && !isNil(conn) {
+				guardConn(conn).Close()
 			}
 			return ErrServerClosed
 		}
@@ -190,7 +190,18 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-func (s *Server) addListener(ln net.Listener) bool {
+// closeListener closes a user's listener. It returns false if Close did not return: it
+// may not have closed anything.
+func closeListener(ln net.Listener) (returned bool) {
+	runApart(fmt.Sprintf("the listener %T", ln), func() error {
+		err := ln.Close()
+		returned = true
+		return err
+	})
+	return returned
+}
+
+func (s *Server) addListener(ln *net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Serving {
@@ -201,11 +212,15 @@ func (s *Server) addListener(ln net.Listener) bool {
 	return true
 }
 
-func (s *Server) removeListener(ln net.Listener) {
+// removeListener counts a listener out, once.
+func (s *Server) removeListener(ln *net.Listener) {
 	s.mu.Lock()
+	_, counted := s.listeners[ln]
 	delete(s.listeners, ln)
 	s.mu.Unlock()
-	s.serving.Done()
+	if counted {
+		s.serving.Done()
+	}
 }
 
 // ServeConn serves one connection until it ends and its handlers have returned.
@@ -221,39 +236,28 @@ func (s *Server) ServeConn(conn net.Conn) {
 	}
 }
 
-// addConn counts a connection in, or turns it away and returns nil.
+// addConn counts a connection in, also one that is turned away because there are too
+// many. If the server no longer serves, it closes conn and returns nil.
 func (s *Server) addConn(conn net.Conn) *serverConn {
 	c := newServerConn(s, conn)
 	s.mu.Lock()
-	full := len(s.conns) >= s.options.maxConns
 	open := s.state == Serving
-	if open && !full {
-		s.conns[c] = struct{}{}
+	if open {
 		s.serving.Add(1)
+		if c.tooMany = len(s.conns) >= s.options.maxConns; !c.tooMany {
+			s.conns[c] = struct{}{}
+		}
 	}
 	s.mu.Unlock()
-	switch {
-	case !open:
-		conn.Close()
-		return nil
-	case full:
-		refuseConn(conn, s.options.maxConns)
-		s.report(fmt.Errorf("rpc: %s: more than %d connections", c.peer.Addr, s.options.maxConns))
+	if !open {
+		c.conn.Close()
 		return nil
 	}
 	return c
 }
 
-// refuseConn says why, if that can be said without waiting, and closes.
-func refuseConn(conn net.Conn, limit int) {
-	if resumable(conn) {
-		no := serverHello{code: ResourceExhausted, text: fmt.Sprintf("more than %d connections", limit)}
-		conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		conn.Write(no.append(nil))
-	}
-	conn.Close()
-}
-
+// serveConn serves one connection. All that it calls of a user's connection delays,
+// or ends, this goroutine alone.
 func (s *Server) serveConn(c *serverConn) {
 	defer s.serving.Done()
 	defer func() {
@@ -262,6 +266,15 @@ func (s *Server) serveConn(c *serverConn) {
 		s.mu.Unlock()
 	}()
 	defer c.conn.Close() // also if a user's code ends this goroutine
+	if err := c.inspect(); err != nil {
+		s.report(fmt.Errorf("rpc: %s: %w", c.peer.Addr, err))
+		return
+	}
+	if c.tooMany {
+		c.turnAway(s.options.maxConns)
+		s.report(fmt.Errorf("rpc: %s: more than %d connections", c.peer.Addr, s.options.maxConns))
+		return
+	}
 	if obs := s.options.observer; obs != nil {
 		obs.ConnOpened()
 		defer obs.ConnClosed()
@@ -546,7 +559,9 @@ func (s *Server) stop(state State) {
 	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
 	for _, ln := range listeners { // not under the lock: it may be a user's
-		ln.Close()
+		if !closeListener(*ln) && !closeListener(*ln) {
+			s.removeListener(ln) // its Accept may never return: Close does not wait for that
+		}
 	}
 }
 

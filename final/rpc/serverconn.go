@@ -30,6 +30,7 @@ type serverConn struct {
 	bodies   bodyCodec
 	finished chan struct{} // closed when reading has ended
 	inline   inlineTurn
+	tooMany  bool // it is turned away: the server has as many as it may
 
 	mu       sync.Mutex // guards what follows; no foreign code runs under it
 	out      outbox
@@ -43,12 +44,11 @@ type serverConn struct {
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
 	o := &s.options
-	inline := resumable(conn)
 	conn = guardConn(conn)
 	c := &serverConn{
 		server:   s,
 		conn:     conn,
-		peer:     &Peer{Addr: addrOf(conn)},
+		peer:     &Peer{Addr: noAddr{}},
 		finished: make(chan struct{}),
 		calls:    map[uint64]*serverCall{},
 	}
@@ -57,9 +57,25 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
-	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: inline, owner: c}
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, owner: c}
 	c.changed = sync.NewCond(&c.mu)
 	return c
+}
+
+// inspect asks a connection, which may be a user's, what it is.
+func (c *serverConn) inspect() (err error) {
+	c.flusher.inline = resumable(c.conn)
+	c.peer.Addr, err = addrOf(c.conn)
+	return err
+}
+
+// turnAway says why there will be no connection, if that can be said without waiting.
+func (c *serverConn) turnAway(limit int) {
+	if c.flusher.inline {
+		no := serverHello{code: ResourceExhausted, text: fmt.Sprintf("more than %d connections", limit)}
+		c.conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		c.conn.Write(no.append(nil))
+	}
 }
 
 // serve runs the connection from hello to end and returns when its handlers have.

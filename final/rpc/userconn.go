@@ -45,19 +45,22 @@ func (c userConn) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close implements net.Conn.
-func (c userConn) Close() (err error) {
-	defer c.guard(&err)
-	return c.Conn.Close()
-}
+// Close implements net.Conn. It may be called on a user's goroutine, and others wait
+// for what follows.
+func (c userConn) Close() error { return c.apart(c.Conn.Close) }
 
 // CloseWrite ends the sending direction, if the connection can do that.
-func (c userConn) CloseWrite() (err error) {
-	defer c.guard(&err)
+func (c userConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+		return c.apart(half.CloseWrite)
 	}
 	return nil
+}
+
+// apart calls a method of the connection that may neither panic nor end the goroutine
+// that needs it.
+func (c userConn) apart(method func() error) error {
+	return runApart(fmt.Sprintf("the connection %T", c.Conn), method)
 }
 
 // SetDeadline implements net.Conn.

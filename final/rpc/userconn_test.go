@@ -187,6 +187,23 @@ func (c *failingConn) SetWriteDeadline(when time.Time) error {
 	return c.Conn.SetWriteDeadline(when)
 }
 
+func (c *failingConn) SetDeadline(when time.Time) error {
+	if err := c.at("SetDeadline"); err != nil {
+		return err
+	}
+	return c.Conn.SetDeadline(when)
+}
+
+func (c *failingConn) LocalAddr() net.Addr {
+	c.at("LocalAddr")
+	return c.Conn.LocalAddr()
+}
+
+func (c *failingConn) RemoteAddr() net.Addr {
+	c.at("RemoteAddr")
+	return c.Conn.RemoteAddr()
+}
+
 // A panic, or the end of the goroutine, in a connection ends that connection, on
 // either side, and neither the process nor a call's waiting.
 func TestConn_PanicsAndGoexitEndNoMoreThanTheConnection(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -403,4 +404,98 @@ func TestClient_KeepsAnErrorsTextWithinItsBound(t *testing.T) {
 	e, err := parseError(f)
 	require.NoError(t, err)
 	assert.Len(t, e.Message, 4096)
+}
+
+type (
+	// hiddenToken is to be shown by its LogValue alone.
+	hiddenToken string
+	// hiddenLogin has one that only its pointer has.
+	hiddenLogin struct{ User, Password string }
+	// hiddenWithin has none, but may have something in it that has.
+	hiddenWithin struct{ Token any }
+	// hiddenMessage may have fields that are marked with debug_redact.
+	hiddenMessage struct{ Password string }
+	// hiddenLoop is its own LogValue.
+	hiddenLoop struct{ Password string }
+	// hiddenGroups has groups of itself.
+	hiddenGroups struct{ Password string }
+	hiddenPanic  struct{ Password string }
+	// hiddenSelf has a value of its own type, of which only a pointer has a LogValue.
+	hiddenSelf struct{ Password string }
+)
+
+func (hiddenToken) LogValue() slog.Value { return slog.StringValue("token ***") }
+func (hiddenToken) Error() string        { return "password" }
+func (l *hiddenLogin) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", l.User), slog.Any("token", hiddenToken("password")))
+}
+func (*hiddenMessage) Reset()             {}
+func (*hiddenMessage) ProtoMessage()      {}
+func (m *hiddenMessage) String() string   { return m.Password }
+func (l hiddenLoop) LogValue() slog.Value { return slog.AnyValue(l) }
+func (g hiddenGroups) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("a", g), slog.Any("b", g))
+}
+func (s *hiddenSelf) LogValue() slog.Value { return slog.AnyValue(*s) }
+func (hiddenPanic) LogValue() slog.Value   { panic("password") }
+
+// What a program logs without its secrets is not printed with them because it panics.
+func TestServer_APrintedPanicShowsNoMoreThanALog(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	circle := circleMap{}
+	circle["self"] = circle
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{hiddenToken("password"), "token ***"},
+		{hiddenLogin{"root", "password"}, "user=root token=token ***"},
+		{&hiddenLogin{"root", "password"}, "user=root token=token ***"},
+		{(*hiddenLogin)(nil), "LogValue panicked"},
+		{hiddenWithin{hiddenToken("password")}, "a rpc.hiddenWithin, which may hold what is not to be printed"},
+		{[]hiddenLogin{{"root", "password"}}, "a []rpc.hiddenLogin, which"},
+		{map[string]hiddenToken{"a": "password"}, "a map[string]rpc.hiddenToken, which"},
+		{&hiddenMessage{"password"}, "a *rpc.hiddenMessage, which"},
+		{slog.AnyValue(hiddenToken("password")), "token ***"},
+		{slog.Any("key", hiddenToken("password")), "key=token ***"},
+		{hiddenLoop{"password"}, "LogValue"},
+		{hiddenGroups{"password"}, "a="},
+		{hiddenPanic{"password"}, "LogValue panicked"},
+		{hiddenSelf{"password"}, "…"},
+		{circle, "a rpc.circleMap, which"},
+		{struct{ Count int }{5}, "{5}"},
+		{[]string{"a", "b"}, "[a b]"},
+		{errCable, errCable.Error()},
+		{NotFound, "not_found"},
+		{time.Second, "1s"},
+	} {
+		printed.Reset()
+		srv := NewServer()
+		require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(c.value) }))
+		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		assert.Equal(t, Internal, CodeOf(err))
+		text, _, _ := strings.Cut(printed.String(), "\n")
+		assert.Contains(t, text, "rpc: panic in Test.Panic: "+c.want, "%T", c.value)
+		assert.NotContains(t, text, "password", "%T", c.value)
+		require.NoError(t, srv.Close())
+	}
+}
+
+func TestGo_APanicOfAnInterceptorShowsNoMoreThanALog(t *testing.T) {
+	circle := circleMap{}
+	circle["self"] = circle
+	for _, value := range []any{hiddenLogin{"root", "password"}, circle} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := newInventory().server(t)
+			defer srv.Close()
+			client := pipe(t, srv, WithInterceptors(func(Caller) Caller {
+				return CallerFunc(func(context.Context, string, any, any) error { panic(value) })
+			}))
+			err := client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil).Wait()
+			assert.ErrorContains(t, err, "an interceptor panicked: ")
+			assert.NotContains(t, err.Error(), "password")
+		})
+	}
 }

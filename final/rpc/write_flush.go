@@ -139,16 +139,21 @@ func (f *flusher) arm(timeout time.Duration) error {
 	return f.conn.SetWriteDeadline(want)
 }
 
-// resumable reports whether reads and writes on conn that ran into a deadline
-// can go on where they stopped. On TLS they cannot: a record is sent whole or
-// the stream is spoilt.
-func resumable(conn net.Conn) bool {
-	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
+// resumable reports whether reads and writes on conn, which is guarded, that ran into
+// a deadline can go on where they stopped. On TLS they cannot: a record is sent whole
+// or the stream is spoilt.
+func resumable(conn net.Conn) (pipe bool) {
+	user, ok := conn.(userConn)
+	if !ok {
 		return true
-	case *tls.Conn: // over a pipe it has a pipe's address
+	}
+	if _, secure := user.Conn.(*tls.Conn); secure { // over a pipe it has a pipe's address
 		return false
 	}
-	addr := conn.LocalAddr()
-	return !isNil(addr) && addr.Network() == "pipe"
+	user.apart(func() error {
+		addr := user.Conn.LocalAddr()
+		pipe = !isNil(addr) && addr.Network() == "pipe"
+		return nil
+	})
+	return pipe
 }
