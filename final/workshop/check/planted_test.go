@@ -292,7 +292,7 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 				"  yours: func readLine(s string) (string, error)"}},
 		"other names": {"package rpc\n\nfunc readLine(s string, n int) (_ string, _ error) { return s, nil }\n", nil},
 		"a helper's name": {ours + "\nfunc connect() {}\n", []string{
-			"connect is also a helper of the tests, rpc/a_test.go:7:6. Give yours, at rpc/line.go:5, another name."}},
+			"connect is also a helper of the tests, rpc/a_test.go:7:6. Delete yours, at rpc/line.go:5, if it has become useless, or give it another name."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := plant(t, map[string]string{"rpc/line.go": ours}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test},

@@ -41,7 +41,7 @@ func collisions(mistakes []string) string {
 			code, test = other, code
 		}
 		if inTest(test+": ") && other != "" {
-			lines = append(lines, fmt.Sprintf("%s%s is also a helper of the tests, %s. Give yours, at %s, another name.", m[2], m[3], short(test), short(code)))
+			lines = append(lines, fmt.Sprintf("%s%s is also a helper of the tests, %s. Delete yours, at %s, if it has become useless, or give it another name.", m[2], m[3], short(test), short(code)))
 		}
 	}
 	return strings.Join(lines, "\n")
