@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -326,9 +327,10 @@ func (g *group) waitReason() waitReason {
 	g.mu.Unlock()
 	var addrs, connected []string
 	for _, c := range members {
-		addrs = append(addrs, c.addr)
+		addr := cmp.Or(c.addr, "the server") // NewClient's has no address
+		addrs = append(addrs, addr)
 		if c.conn.Load() != nil {
-			connected = append(connected, c.addr)
+			connected = append(connected, addr)
 		}
 		if e := c.failure(); e != nil && (p.last == nil || e.Code == Unavailable && p.last.Code != Unavailable) {
 			p.last = e

@@ -559,7 +559,11 @@ func (s *Server) stop(state State) {
 	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
 	for _, ln := range listeners { // not under the lock: it may be a user's
-		if !closeListener(*ln) && !closeListener(*ln) {
+		closed := closeListener(*ln)
+		if !closed {
+			closed = closeListener(*ln)
+		}
+		if !closed {
 			s.removeListener(ln) // its Accept may never return: Close does not wait for that
 		}
 	}

@@ -1132,3 +1132,16 @@ func TestCall_WaitsForOneAttemptWithoutAPause(t *testing.T) {
 		}
 	}
 }
+
+// A connection that the user has made has no address to be named.
+func TestNewClient_ErrorsNameAServerWithoutAnAddress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t, WithMaxInFlight(1))
+		defer srv.Close()
+		client := pipe(t, srv, WithFailFast())
+		startOne(t, client, "held")
+		err := client.Call(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil)
+		assert.ErrorContains(t, err, "all connections to the server have as many calls in flight")
+		client.Close()
+	})
+}
