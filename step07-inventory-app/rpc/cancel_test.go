@@ -63,6 +63,21 @@ func TestServer_DeadlineEndsTheMethodsContext(t *testing.T) {
 	})
 }
 
+func TestServer_ACallWithADeadlineEndsWithItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, reasons := waiter(t)
+		conn := srv.connect(t)
+		c := clientOn(t, conn)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go c.Call(ctx, "Test.Wait", nil, nil)
+		synctest.Wait()
+		require.Empty(t, reasons)
+		conn.Close()
+		assert.Equal(t, context.Canceled, <-reasons)
+	})
+}
+
 func TestClient_CallWithoutTimeLeftFailsLocally(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)

@@ -45,6 +45,35 @@ func TestServer_TellsTheMethodThatItsCallerIsGone(t *testing.T) {
 	})
 }
 
+func TestServer_TellsHandleThatItsCallerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reasons := make(chan error, 1)
+		srv := newServer(t, &Server{Handle: func(ctx context.Context, _ Request) Response {
+			<-ctx.Done()
+			reasons <- ctx.Err()
+			return Response{}
+		}})
+		conn := srv.connect(t)
+		goCall(clientOn(t, conn), "Test.Wait", nil, nil)
+		synctest.Wait()
+		require.Empty(t, reasons)
+		conn.Close()
+		synctest.Wait()
+		require.Len(t, reasons, 1)
+		assert.Equal(t, context.Canceled, <-reasons)
+	})
+}
+
+func TestServer_CallsAMethodWithItsContextAndItsParams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Double", func(ctx context.Context, n int) (int, error) { return 2 * n, ctx.Err() })
+		var got int
+		require.NoError(t, call(newClient(t, srv), "Test.Double", 21, &got))
+		assert.Equal(t, 42, got)
+	})
+}
+
 func TestService_ContextMayComeFirst(t *testing.T) {
 	svc := NewService("Test")
 	for i, fn := range []any{
@@ -56,6 +85,7 @@ func TestService_ContextMayComeFirst(t *testing.T) {
 	}
 	assert.ErrorContains(t, svc.Register("Late", func(int, context.Context) {}), "Test.Late")
 	assert.ErrorContains(t, svc.Register("Two", func(context.Context, int, int) {}), "Test.Two")
+	assert.ErrorContains(t, svc.Register("Twice", func(context.Context, context.Context) {}), "Test.Twice")
 }
 
 type clock struct{ Ticks }
