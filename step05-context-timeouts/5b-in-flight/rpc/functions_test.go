@@ -36,6 +36,11 @@ type line struct {
 	Quantity int    `json:"quantity"`
 }
 
+// soldOut is a result, although it implements error: its type is not error.
+type soldOut int
+
+func (soldOut) Error() string { return "sold out" }
+
 // anyWords is an error of the server's in words of its own.
 const anyWords = "any words"
 
@@ -57,6 +62,7 @@ func TestServer_CallsEveryShapeOfFunction(t *testing.T) {
 		{"no error", func() (int, error) { return 1, nil }, nil, "1", ""},
 		{"only an error", func() error { return errors.New("no") }, nil, "", "no"},
 		{"only an error, nil", func() error { return nil }, nil, "<nil>", ""},
+		{"a type of its own that implements error", func() soldOut { return 2 }, nil, "2", ""},
 		{"an error with a result", func() (int, error) { return 1, errors.New("no") }, nil, "", "no"},
 		{"an error without a text", func() error { return errors.New("") }, nil, "", anyWords},
 		{"a result that is no JSON", func() any { return func() {} }, nil, "", anyWords},
@@ -111,6 +117,7 @@ func TestService_RefusesWhatIsNoFunction(t *testing.T) {
 	for _, fn := range []any{nil, (func())(nil), 5} {
 		assert.Error(t, NewService("Test").Register("M", fn), "%T", fn)
 	}
+	assert.ErrorContains(t, NewService("Test").Register("M", line{}), "line", "the type that it got")
 }
 
 func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
@@ -119,8 +126,12 @@ func TestService_RefusesNamesThatNobodyCouldCall(t *testing.T) {
 	svc := NewService("Test")
 	assert.Error(t, svc.Register("", fn))
 	assert.ErrorContains(t, svc.Register("A.B", fn), "A.B")
+	noFunction := svc.Register("M", 5)
+	require.Error(t, noFunction)
 	require.NoError(t, svc.Register("M", fn))
-	assert.ErrorContains(t, svc.Register("M", fn), "Test.M", "the name is taken")
+	taken := svc.Register("M", fn)
+	require.ErrorContains(t, taken, "Test.M", "the name is taken")
+	assert.NotContains(t, noFunction.Error(), taken.Error(), "each error has the name and its own reason")
 }
 
 // Without a lock, the race detector notices: go test -race.
@@ -162,5 +173,20 @@ func TestServer_RegistersAllOfAServiceOrNothing(t *testing.T) {
 		}
 		assert.NoError(t, call(c, "Test.M", nil, nil))
 		assert.NoError(t, call(c, "Other.M", nil, nil))
+	})
+}
+
+func TestServer_LeavesTheServiceUnchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := newServer(t, &Server{}), newServer(t, &Server{})
+		both, other := NewService("Both"), NewService("Other")
+		require.NoError(t, both.Register("M", func() {}))
+		require.NoError(t, other.Register("M", func() {}))
+		require.NoError(t, one.RegisterService(both))
+		require.NoError(t, one.RegisterService(other))
+		require.NoError(t, two.RegisterService(both))
+		c := newClient(t, two)
+		assert.NoError(t, call(c, "Both.M", nil, nil))
+		assert.ErrorContains(t, call(c, "Other.M", nil, nil), "method not found")
 	})
 }
