@@ -85,7 +85,9 @@ func TestClient_CallEndsWhileItIsBeingWritten(t *testing.T) {
 		synctest.Wait()
 		go func() { second <- c.Call(ctx, "Second", nil, nil) }()
 		assert.ErrorIs(t, <-first, context.DeadlineExceeded, "its write has begun")
-		assert.ErrorIs(t, <-second, context.DeadlineExceeded, "it waits for its turn")
+		err := <-second
+		assert.ErrorIs(t, err, context.DeadlineExceeded, "it waits for its turn")
+		assert.ErrorContains(t, err, "Second")
 
 		assert.Equal(t, "First", readRequestFrom(t, server).Method, "which is not cut off")
 		third := goEcho(t, c, "Third")
@@ -231,7 +233,14 @@ func TestClient_CloseEndsTheConnectionAndTellsTheReason(t *testing.T) {
 		_, err := server.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF)
 		synctest.Wait() // the client's reader has failed, too
-		assert.ErrorIs(t, call(c, "M", nil, nil), ErrClientClosed)
+		assert.Equal(t, ErrClientClosed, call(c, "M", nil, nil), "not wrapped")
+	})
+}
+
+func TestClient_ARequestThatCannotBeSentIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := playServer(t)
+		assert.ErrorContains(t, call(c, "TooLong", strings.Repeat("x", maxLine), nil), "TooLong")
 	})
 }
 
@@ -262,8 +271,74 @@ func TestClient_BrokenConnectionFailsAllCallsUnderWay(t *testing.T) {
 		}
 		server.Close()
 		for _, d := range done {
-			assert.ErrorIs(t, <-d, io.EOF)
+			err := <-d
+			assert.ErrorIs(t, err, io.EOF)
+			assertBroken(t, err)
 		}
+	})
+}
+
+// assertBroken checks that err says once that the connection is broken.
+func assertBroken(t *testing.T, err error) {
+	t.Helper()
+	if assert.Error(t, err) {
+		assert.Equal(t, 1, strings.Count(err.Error(), "rpc: connection broken: "), err.Error())
+	}
+}
+
+// A halfConn takes half of the first Write, which then fails with the halfConn as
+// its error. To ask for the error's text takes time, in which others may write.
+type halfConn struct {
+	net.Conn
+	release chan struct{} // closed: the first Write fails
+	closed  atomic.Bool
+	writes  atomic.Int32
+	tooLate atomic.Int32 // Writes after the first, on the open connection
+}
+
+func (c *halfConn) Write(p []byte) (int, error) {
+	if c.writes.Add(1) == 1 {
+		<-c.release
+		return len(p) / 2, c
+	}
+	if c.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	c.tooLate.Add(1)
+	return len(p), nil
+}
+
+func (c *halfConn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+func (c *halfConn) Error() string {
+	if !c.closed.Load() {
+		<-time.After(time.Millisecond)
+	}
+	return "half a line was written"
+}
+
+func TestClient_AWriteThatFailsBreaksTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		conn := &halfConn{Conn: client, release: make(chan struct{})}
+		c := clientOn(t, conn)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ended := make(chan error, 2)
+		for range 2 { // one writes, one waits for its turn
+			go func() { ended <- c.Call(ctx, "M", nil, nil) }()
+		}
+		synctest.Wait()
+		close(conn.release)
+		for _, err := range []error{<-ended, <-ended, c.Call(ctx, "Later", nil, nil)} {
+			assert.ErrorIs(t, err, conn)
+			assertBroken(t, err)
+		}
+		assert.Zero(t, conn.tooLate.Load(), "lines behind half a line")
 	})
 }
 
@@ -336,7 +411,9 @@ func TestClient_ResponseWithoutIDBreaksTheConnection(t *testing.T) {
 		done := goCall(c, "M", nil, nil)
 		readRequestFrom(t, server)
 		io.WriteString(server, `{"error":"message is longer than 1048576 bytes"}`+"\n")
-		assert.ErrorContains(t, <-done, "message is longer than 1048576 bytes", "what the server said")
+		err := <-done
+		assert.ErrorContains(t, err, "message is longer than 1048576 bytes", "what the server said")
+		assert.ErrorIs(t, err, errInvalidResponse)
 		assert.Error(t, call(c, "M", nil, nil))
 	})
 }
