@@ -41,8 +41,9 @@ var (
 
 // service is what a test can do with its handlers.
 type service struct {
-	began chan string // gets Text of every call of hold
-	ended chan error  // gets the context's error of a hold that was cancelled
+	began chan string  // gets Text of every call of hold
+	ended chan error   // gets the context's error of a hold that was cancelled
+	due   atomic.Value // time.Time: the deadline of the last call of hold
 	let   chan struct{}
 	saw   atomic.Pointer[rpc.Peer] // of the last call of echo
 	who   atomic.Value             // identity of that call
@@ -74,6 +75,8 @@ func (s *service) echo(ctx context.Context, req *echoRequest) (*echoReply, error
 }
 
 func (s *service) hold(ctx context.Context, req *echoRequest) (*echoReply, error) {
+	due, _ := ctx.Deadline()
+	s.due.Store(due)
 	s.began <- req.Text
 	select {
 	case <-s.let:
