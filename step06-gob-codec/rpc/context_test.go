@@ -74,6 +74,12 @@ func TestServer_CallsAMethodWithItsContextAndItsParams(t *testing.T) {
 	})
 }
 
+// An ownContext is a context that can do more.
+type ownContext interface {
+	context.Context
+	User() string
+}
+
 func TestService_ContextMayComeFirst(t *testing.T) {
 	svc := NewService("Test")
 	for i, fn := range []any{
@@ -86,6 +92,7 @@ func TestService_ContextMayComeFirst(t *testing.T) {
 	assert.ErrorContains(t, svc.Register("Late", func(int, context.Context) {}), "Test.Late")
 	assert.ErrorContains(t, svc.Register("Two", func(context.Context, int, int) {}), "Test.Two")
 	assert.ErrorContains(t, svc.Register("Twice", func(context.Context, context.Context) {}), "Test.Twice")
+	assert.ErrorContains(t, svc.Register("Own", func(ownContext) {}), "Test.Own", "the server cannot make one")
 }
 
 type clock struct{ Ticks }

@@ -14,6 +14,8 @@ func advice(r Result) (text string, instead bool) {
 		return "Write " + r.Stub.what() + " first: the test got no further.", true
 	case r.Spins != "":
 		return "Accept fails each time, as it does once the listener is closed, and the loop at " + r.Spins + " goes on. It has to return the error.", true
+	case r.Stacks != nil && r.Status != Panicked && stuck(r.Stacks)[0].Panic != "":
+		return strings.TrimSpace("The panic is what is wrong. Its text appears when no deferred call waits. " + panicAdvice(stuck(r.Stacks)[0].Panic)), true
 	case r.Status == Hung && slices.ContainsFunc(r.Stacks, Goroutine.waitsForLock):
 		return "A goroutine holds this lock and never gives it back. Look for a return without Unlock, or for a wait while the lock is held.", true
 	case r.Status == Raced:
@@ -21,7 +23,7 @@ func advice(r Result) (text string, instead bool) {
 	case r.Status == Panicked:
 		text := panicAdvice(r.Panic)
 		return text, text != ""
-	case r.Status == Deadlocked && leaks(r.Panic) && len(r.Failures) == 0: // else the leak comes of the failure, and is not shown
+	case r.Status == Deadlocked && leaks(r.Panic) && !r.found(): // else the leak comes of the failure, and is not shown
 		return "The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?", false
 	}
 	return "", false

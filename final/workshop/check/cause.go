@@ -42,7 +42,7 @@ func cause(r Result) string {
 	case Hung:
 		return "hangs" + whereStuck(r)
 	case Deadlocked:
-		if len(r.Failures) == 0 {
+		if !r.found() {
 			return deadlock(r.Panic) + whereStuck(r)
 		}
 	case Panicked:
@@ -71,6 +71,8 @@ func whereStuck(r Result) string {
 		return ""
 	case r.Status == Panicked:
 		return ", at " + shown[0].codeFrame()
+	case shown[0].Panic != "":
+		return ": " + shown[0].Panic + " at " + shown[0].codeFrame() + " waits for a " + shown[0].State
 	}
 	return ": " + shown[0].State + " at " + shown[0].codeFrame()
 }

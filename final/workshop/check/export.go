@@ -19,7 +19,7 @@ func Plain(w io.Writer, r *Report) {
 	for _, text := range r.Explained() {
 		fmt.Fprintln(w, text)
 	}
-	fmt.Fprintf(w, "%d of %s.\n", len(r.Passed()), plural(len(r.Results), "test passes", "tests pass"))
+	fmt.Fprintln(w, r.tally())
 }
 
 // Schema describes what JSON writes, as a JSON Schema.

@@ -1,8 +1,12 @@
 package check
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +21,28 @@ type Failure struct {
 	Message  string   // what the test adds to its assertion
 
 	asserted bool // by testify
+	logged   bool // a line of t.Log, which is no failure
+}
+
+// isLog matches a line of a test that logs.
+var isLog = regexp.MustCompile(`\.Logf?\(`)
+
+// logsLast marks what is no failure, and puts it behind the failures. What a test
+// prints does not tell the two apart, but its source does.
+func logsLast(dir string, all []Failure) {
+	for i := range all {
+		file, line, _ := strings.Cut(all[i].Place, ":")
+		n, err := strconv.Atoi(line)
+		text, readErr := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+		lines := strings.Split(string(text), "\n")
+		all[i].logged = err == nil && readErr == nil && n >= 1 && n <= len(lines) && isLog.MatchString(lines[n-1])
+	}
+	slices.SortStableFunc(all, func(a, b Failure) int { return first(!a.logged) - first(!b.logged) })
+}
+
+// found reports whether the test itself found something wrong.
+func (r Result) found() bool {
+	return slices.ContainsFunc(r.Failures, func(f Failure) bool { return !f.logged })
 }
 
 var logLine = regexp.MustCompile(`^ {4}([^\s:]+\.go):(\d+): ?(.*)$`)

@@ -108,8 +108,10 @@ func (p *Printer) mistakes(r *Report) {
 	for i, m := range r.Mistakes() {
 		p.mistakesOf(title(r, m, i), m.Lines)
 	}
-	for _, text := range r.Explained() {
-		fmt.Fprintln(p.W)
+	for i, text := range r.Explained() {
+		if i == 0 {
+			fmt.Fprintln(p.W)
+		}
 		p.Paragraph(text)
 	}
 }

@@ -152,6 +152,20 @@ bufio.(*Reader).ReadSlice(0xc00001cd99)
 	/usr/local/go/src/bufio/bufio.go:1 +0x39
 example.com/mine/rpc.(*Server).serve(...)
 	/home/me/mine/rpc/s.go:9
+
+goroutine 13 [select (durable), synctest bubble 1]:
+io.Copy(0xc00001cd99)
+	/usr/local/go/src/io/io.go:1 +0x39
+example.com/mine/rpc.hangUp(...)
+	/home/me/mine/rpc/s.go:20
+panic({0x6dff40?, 0x109ebd09c1c8?})
+	/usr/local/go/src/runtime/panic.go:860 +0x13a
+reflect.Value.call({0x6dff40?, 0x109ebd09c1c8?}, {0x1, 0x2})
+	/usr/local/go/src/reflect/value.go:1 +0x39
+reflect.Value.Call({0x6dff40?, 0x109ebd09c1c8?})
+	/usr/local/go/src/reflect/value.go:2 +0x39
+example.com/mine/rpc.(*method).call(...)
+	/home/me/mine/rpc/method.go:47
 `
 	assert.Equal(t, []Goroutine{
 		{State: "chan receive", Count: 1, Own: []string{
@@ -160,6 +174,7 @@ example.com/mine/rpc.(*Server).serve(...)
 			"rpc/s_test.go:4 in TestLeak.func1, where it was started",
 		}},
 		{State: "select", Calls: "(*Reader).ReadSlice", Count: 2, Own: []string{"rpc/s.go:9 in (*Server).serve"}},
+		{State: "deferred call at rpc/s.go:20 in hangUp: select", Panic: "a panic in reflect.Value.call", Count: 1, Own: []string{"rpc/method.go:47 in (*method).call"}},
 	}, goroutines("/home/me/mine", output), "equal ones are counted")
 	assert.Empty(t, goroutines("/home/you", output))
 }
@@ -170,6 +185,8 @@ func TestStuck(t *testing.T) {
 	accepts := Goroutine{State: "select", Own: []string{"rpc/helpers_test.go:81 in (*pipeListener).Accept", "rpc/server.go:43 in (*Server).Serve"}}
 	reads := Goroutine{State: "select", Calls: "(*Reader).ReadSlice", Own: []string{"rpc/line.go:9 in readLine"}}
 	socket := Goroutine{State: "IO wait", Calls: "(*conn).Read", Own: []string{"rpc/line.go:9 in readLine"}}
+	listens := Goroutine{State: "IO wait", Calls: "(*TCPListener).Accept", Own: []string{"rpc/server.go:43 in (*Server).Serve"}}
+	panics := Goroutine{State: "deferred call: select", Panic: "a panic in reflect.Value.call", Own: []string{"rpc/method.go:47 in (*method).call"}}
 	closes := Goroutine{State: "sync.WaitGroup.Wait", Own: []string{"rpc/server.go:90 in (*Server).Close", "rpc/server_test.go:20 in TestX.func2"}}
 	locks := Goroutine{State: "sync.Mutex.Lock", Own: []string{"rpc/server.go:80 in (*Server).track"}}
 	sends := Goroutine{State: "chan send", Own: []string{"rpc/client.go:80 in (*Client).readLoop"}}
@@ -180,6 +197,7 @@ func TestStuck(t *testing.T) {
 		{[]Goroutine{ended, accepts, closes}, []Goroutine{closes, accepts}},
 		{[]Goroutine{accepts, spins}, []Goroutine{spins, accepts}},
 		{[]Goroutine{reads, socket, accepts, calls, locks, sends, closes}, []Goroutine{locks, sends, closes, calls, reads, socket, accepts}},
+		{[]Goroutine{accepts, listens, reads, panics, locks}, []Goroutine{panics, locks, reads, accepts, listens}},
 		{[]Goroutine{ended, client}, []Goroutine{client}},
 		{[]Goroutine{ended}, []Goroutine{ended}},
 		{nil, nil},
@@ -216,4 +234,43 @@ func TestBounded_KeepsBothEnds(t *testing.T) {
 	var short bounded
 	short.Write([]byte("all"))
 	assert.Equal(t, "all", short.String())
+}
+
+func TestRace_NamesWhatIsOutsideTheLearnersCode(t *testing.T) {
+	const output = `==================
+WARNING: DATA RACE
+Write at 0x00c0000b4010 by goroutine 9:
+  bytes.(*Buffer).Write()
+      /usr/local/go/src/bytes/buffer.go:180 +0x64
+
+Previous read at 0x00c0000b4010 by goroutine 8:
+  bytes.(*Buffer).WriteTo()
+      /usr/local/go/src/bytes/buffer.go:270 +0x64
+  example.com/mine/rpc.(*Client).write()
+      /home/me/mine/rpc/client.go:9 +0x64
+
+Goroutine 9 (running) created at:
+  example.com/mine/rpc.(*Client).send()
+      /home/me/mine/rpc/client.go:20 +0x64
+
+Goroutine 8 (finished) created at:
+  example.com/mine/rpc.(*Client).send()
+      /home/me/mine/rpc/client.go:20 +0x64
+==================
+`
+	sides := race("/home/me/mine", output)
+	assert.Equal(t, []string{
+		"write in (*Buffer).Write, outside your code, in the goroutine started at rpc/client.go:20 in (*Client).send",
+		"read at rpc/client.go:9 in (*Client).write",
+	}, sides)
+	assert.Equal(t, "rpc/client.go:9", guilty(Result{Status: Raced, Race: sides}))
+
+	assert.Equal(t, []string{"write outside your code"}, race("/home/me/mine",
+		"WARNING: DATA RACE\nWrite at 0x00c0000b4010 by goroutine 9:\n  [failed to restore the stack]\n\n=================="))
+}
+
+func TestFailures_OfAChannelThatIsNotEmpty(t *testing.T) {
+	f := Failure{}
+	f.readError([]string{"Should be empty, but was 0xc0000b4010"})
+	assert.Equal(t, "expected nothing on the channel, got a value", f.message(inList))
 }

@@ -103,6 +103,11 @@ func (s *Server) Serve(l interface{ Accept() error }) {
 		}
 	}
 }
+
+func (s *Server) CrashAndWait(c chan int) {
+	defer func() { <-c }()
+	s.Crash()
+}
 `
 
 const planted = `package rpc
@@ -133,6 +138,23 @@ func TestPanicElsewhere(t *testing.T) {
 
 func TestDeadlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { new(Server).Wait(make(chan int)) })
+}
+
+func TestPanicWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { new(Server).CrashAndWait(make(chan int)) })
+}
+
+func TestLogs(t *testing.T) {
+	t.Log("first")
+	t.Logf("%s", "second")
+	t.Error("wrong")
+}
+
+func TestLogsAndWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Log("before")
+		new(Server).Wait(make(chan int))
+	})
 }
 
 func TestLeak(t *testing.T) {
@@ -207,7 +229,7 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 			"init/init_test.go": "package init\n\nimport \"testing\"\n\nfunc TestInit(t *testing.T) {}\n",
 		})
 	// Only those that hang have little time: any other may be slow on a busy machine.
-	report := run(t, target, Options{Race: race, Timeout: time.Minute, Run: regexp.MustCompile("Good|First|Panic|Deadlock|Leak|Exit|Chatter|Race|Cmd|Init|Limit|Fuzz")})
+	report := run(t, target, Options{Race: race, Timeout: time.Minute, Run: regexp.MustCompile("Good|First|Panic|Deadlock|Leak|Logs|Exit|Chatter|Race|Cmd|Init|Limit|Fuzz")})
 	hanging := run(t, target, Options{Timeout: time.Second, Run: regexp.MustCompile("TestHang|TestSpin")})
 	report.Results = append(report.Results, hanging.Results...)
 
@@ -217,7 +239,7 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 	}
 	want := map[string]Status{
 		"TestFirst": Failed, "TestGood": Passed, "TestPanic": Panicked, "TestPanicElsewhere": Panicked,
-		"TestDeadlock": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung, "TestSpinAccept": Hung,
+		"TestDeadlock": Deadlocked, "TestPanicWaits": Deadlocked, "TestLogs": Failed, "TestLogsAndWaits": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung, "TestSpinAccept": Hung,
 		"TestLimit_Gone": Undecided, "FuzzRead": Failed,
 		"TestExit": Failed, "TestChatter": Failed, "TestRace": Passed,
 		"TestCmd": NotCompiled, "TestInit": NotCompiled,
@@ -240,10 +262,16 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanic").Stacks[0].Own[0])
 	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanicElsewhere").Stacks[0].Own[0])
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestDeadlock").Stacks)[0].Own[0])
+	assert.Equal(t, "every goroutine waits, and nothing can wake one: a panic at rpc/server.go:16 in (*Server).Crash waits for a deferred call at rpc/server.go:36 in (*Server).CrashAndWait.func1: chan receive",
+		cause(result(t, report, "TestPanicWaits")))
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestLeak").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:12 in (*Server).Lock", stuck(result(t, report, "TestHang").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:28", result(t, report, "TestSpinAccept").Spins)
 	assert.Equal(t, "5b", result(t, report, "TestLimit_Gone").Lifted)
+	logs := result(t, report, "TestLogs")
+	assert.Equal(t, "wrong", cause(logs))
+	assert.Len(t, report.ProblemsOf(logs), 1, "what it has logged is no problem")
+	assert.Equal(t, "every goroutine waits, and nothing can wake one: chan receive at rpc/server.go:10 in (*Server).Wait", cause(result(t, report, "TestLogsAndWaits")))
 	assert.Equal(t, "a bad seed", result(t, report, "FuzzRead").Failures[0].What[0])
 	assert.Contains(t, result(t, report, "TestExit").Failures[0].What, "good bye")
 	assert.Less(t, len(result(t, report, "TestChatter").Output), 3*boundedHalf)
@@ -259,8 +287,8 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 }
 
 func TestRun_SaysWhereRedIsRight(t *testing.T) {
-	const old = "package rpc\n\ntype Server struct{}\n\nfunc Dial(addr string) error { return nil }\n"
-	const changed = "package rpc\n\ntype Server struct{ Handle func() }\n\nfunc Dial(addr string, n int) error { return nil }\n"
+	const old = "package rpc\n\ntype Server struct{}\n\nfunc Dial(addr string) error { return nil }\n\nfunc (Server) inner() {}\n"
+	const changed = "package rpc\n\ntype Server struct{ Handle func() }\n\nfunc Dial(addr string, n int) error { return nil }\n\nfunc (Server) inner(n int) {}\n"
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {\n\tDial(\"\", 1)\n\t_ = Server{Handle: nil}\n}\n"
 	target := plant(t,
 		map[string]string{"rpc/server.go": old},
@@ -275,7 +303,7 @@ func TestRun_SaysWhereRedIsRight(t *testing.T) {
 	writeFiles(t, target.Dir, map[string]string{"rpc/server.go": changed + "\nfunc oops() { return 1 }\n"})
 	report = run(t, target, Options{})
 	assert.Empty(t, report.RedIsRight, "this mistake is the learner's own")
-	assert.Contains(t, report.Packages[0].Errors[0], "rpc/server.go:7:22: too many return values")
+	assert.Contains(t, report.Packages[0].Errors[0], "rpc/server.go:9:22: too many return values")
 }
 
 func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
@@ -292,11 +320,14 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 				"  yours: func readLine(s string) (string, error)"}},
 		"other names": {"package rpc\n\nfunc readLine(s string, n int) (_ string, _ error) { return s, nil }\n", nil},
 		"a helper's name": {ours + "\nfunc connect() {}\n", []string{
-			"connect is also a helper of the tests, rpc/a_test.go:7:6. Delete yours, at rpc/line.go:5, if it has become useless, or give it another name."}},
+			"connect is also a helper of the tests, rpc/a_test.go:7:6. Give yours, at rpc/line.go:5, another name."}},
+		"a name that the lesson deletes": {ours + "\nfunc connect() {}\n\nfunc gone() {}\n", []string{
+			"connect is also a helper of the tests, rpc/a_test.go:7:6. Give yours, at rpc/line.go:5, another name.\n" +
+				"gone is a helper of the tests now, rpc/b_test.go:3:6. The lesson has you delete yours, at rpc/line.go:7."}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := plant(t, map[string]string{"rpc/line.go": ours}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test},
-				map[string]string{"rpc/line.go": c.mine, "rpc/a_test.go": test})
+			target := plant(t, map[string]string{"rpc/line.go": ours + "\nfunc gone() {}\n"}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test},
+				map[string]string{"rpc/line.go": c.mine, "rpc/a_test.go": test, "rpc/b_test.go": "package rpc\n\nfunc gone() {}\n"})
 			writeFiles(t, filepath.Join(target.Root, "step01-tcp-server"), map[string]string{"README.md": "# 01\n\n<!-- seams readLine -->\n<!-- end -->\n"})
 			report := run(t, target, Options{})
 			assert.Equal(t, c.want, report.Help)

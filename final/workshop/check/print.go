@@ -52,13 +52,22 @@ func (p *Printer) Print(r *Report) (hinted string) {
 	p.section("New in "+r.Target.Station.Name, r, true)
 	p.section("Carried over", r, false)
 	p.leftOut(r)
-	fmt.Fprintf(p.W, "%d of %s.\n", len(r.Passed()), plural(len(r.Results), "test passes", "tests pass"))
+	fmt.Fprintln(p.W, r.tally())
 	p.doubts(r)
 	p.mistakes(r)
 	if len(r.Mistakes()) > 0 {
 		return "" // fixed first
 	}
 	return p.first(r)
+}
+
+// tally says how many tests pass, and how many could not run.
+func (r *Report) tally() string {
+	text := fmt.Sprintf("%d of %s", len(r.Passed()), plural(len(r.Results), "test passes", "tests pass"))
+	if n := len(r.NotCompiled()); n > 0 {
+		text += "; " + plural(n, "does", "do") + " not compile"
+	}
+	return text + "."
 }
 
 // First returns the test to look at first: the first that failed, but rather one
@@ -231,11 +240,14 @@ func (p *Printer) details(r Result) {
 }
 
 func (p *Printer) failure(f Failure) {
-	place := f.Place
+	label, place := "at", f.Place
+	if f.logged {
+		label = "logged at"
+	}
 	if f.Test != "" {
 		place += " in " + f.Test
 	}
-	p.field("at", place)
+	p.field(label, place)
 	p.field("", middle(strings.Join(f.What, "\n"), maxWidth))
 	expected, got := window(f.Expected, f.Got, maxWidth)
 	p.field("expected", expected)
@@ -258,7 +270,7 @@ func (p *Printer) panic(r Result) {
 		p.field("hung", "it was still running when its time was over ("+strings.TrimPrefix(r.Panic, "test timed out after ")+")")
 		p.waiting(r.Stacks, "no goroutine of your code was found waiting: look for a loop that does not end")
 	case Deadlocked:
-		if len(r.Failures) > 0 {
+		if r.found() {
 			return // the test ended there, and left behind what it had started
 		}
 		p.field("stuck", deadlock(r.Panic))
@@ -284,6 +296,9 @@ func (p *Printer) waiting(all []Goroutine, none string) {
 	shown := stuck(all)
 	for _, g := range shown[:min(len(shown), maxStacks)] {
 		state := g.State
+		if g.Panic != "" {
+			state = g.Panic + " waits for a " + state
+		}
 		if g.Count > 1 {
 			state = fmt.Sprintf("%d goroutines: %s", g.Count, state)
 		}

@@ -70,7 +70,7 @@ Carried over
   to do   1 test, not compiled
   passed  2 tests
 
-5 of 11 tests pass.
+5 of 11 tests pass; 1 does not compile.
 
 Begin with TestB
   at        rpc/a_test.go:5 in empty

@@ -75,11 +75,14 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 	case Missing:
 		return []Problem{add("", "not in the folder any more: the course has it")}
 	}
-	if message := cause(result); result.Status != Failed && (result.Status != Deadlocked || len(result.Failures) == 0) {
+	if message := cause(result); result.Status != Failed && (result.Status != Deadlocked || !result.found()) {
 		return []Problem{add(guilty(result), message)}
 	}
 	var all []Problem
 	for _, f := range result.Failures {
+		if f.logged && result.found() {
+			continue
+		}
 		message := f.message(inLine)
 		if result.Stub != nil && !strings.Contains(message, result.Stub.String()) {
 			message += " (" + result.Stub.String() + ", at " + result.Stub.Place + ")"
@@ -115,7 +118,7 @@ func guilty(r Result) string {
 	case r.Spins != "":
 		return r.Spins
 	case r.Status == Raced:
-		_, frame, _ = strings.Cut(r.Race[0], " at ")
+		frame = ownSide(r.Race)
 	case r.Status == Panicked && len(r.Stacks) > 0:
 		frame = r.Stacks[0].codeFrame()
 	case len(shown) > 0:
@@ -126,6 +129,20 @@ func guilty(r Result) string {
 		return ""
 	}
 	return place
+}
+
+// ownSide returns where in the learner's code a data race is: the first side that is
+// there, or else where the goroutine of one was started.
+func ownSide(sides []string) string {
+	started := ""
+	for _, side := range sides {
+		how, at, ok := strings.Cut(side, " at ")
+		if ok && !strings.Contains(how, "outside") {
+			return at
+		}
+		started = at
+	}
+	return started
 }
 
 // placeOfTest returns where a test begins.

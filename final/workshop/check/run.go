@@ -121,6 +121,7 @@ func (r *Result) explain(dir, pkg string, events []event, err error) {
 	r.Status = Failed
 	r.Output = text(events)
 	r.Failures = failures(pkg, events)
+	logsLast(dir, r.Failures)
 	traces := r.Output
 	if at := panicLine.FindStringSubmatchIndex(r.Output); at != nil {
 		r.Panic = strings.TrimSuffix(r.Output[at[2]:at[3]], " [recovered, repanicked]")
@@ -140,7 +141,7 @@ func (r *Result) explain(dir, pkg string, events []event, err error) {
 	if r.Panic != "" {
 		r.Stacks = goroutines(dir, traces)
 		r.Spins = acceptLoop(dir, r.Stacks)
-	} else if len(r.Failures) == 0 && r.Race == nil {
+	} else if !r.found() && r.Race == nil {
 		r.Failures = []Failure{{What: append([]string{"The test's process ended with " + err.Error() + "."}, lastLines(r.Output, 5)...)}}
 	}
 }
@@ -162,16 +163,35 @@ func race(dir, output string) []string {
 	}
 	report, _, _ = strings.Cut(report, "\n==================")
 	sides := []string{}
-	for part := range strings.SplitSeq(report, "\n\n") {
-		m := raceLine.FindStringSubmatch(part)
-		if m == nil {
-			continue
+	parts := strings.Split(report, "\n\n")
+	for _, part := range parts {
+		if m := raceLine.FindStringSubmatch(part); m != nil {
+			sides = append(sides, strings.ToLower(m[1])+side(dir, part, m[2], parts))
 		}
-		where := "outside your code"
-		if own := ownFrames(dir, strings.Split(part, "\n")); len(own) > 0 {
-			where = own[0]
-		}
-		sides = append(sides, strings.ToLower(m[1])+" at "+where)
 	}
 	return sides
+}
+
+// side says where one side of a data race is: in the learner's code, or else in which
+// function of another package, called in a goroutine that the learner's code started.
+func side(dir, part, goroutine string, parts []string) string {
+	lines := strings.Split(part, "\n")
+	if own := ownFrames(dir, lines); len(own) > 0 {
+		return " at " + own[0]
+	}
+	where := " outside your code"
+	for i, line := range lines {
+		if i > 0 && strings.HasSuffix(line, "()") && !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "[") {
+			where = " in " + funcName(line) + ", outside your code"
+			break
+		}
+	}
+	for _, other := range parts {
+		if number, ok := strings.CutPrefix(other, "G"+strings.TrimPrefix(goroutine, "g")+" "); ok {
+			if own := ownFrames(dir, strings.Split(number, "\n")); len(own) > 0 {
+				return where + ", in the goroutine started at " + own[0]
+			}
+		}
+	}
+	return where
 }

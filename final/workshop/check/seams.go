@@ -3,16 +3,18 @@ package check
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/seam"
+	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
 // explain returns what helps with mistakes in tests: most are about a name that
 // the learner's code and the tests have to agree on.
 func explain(t Target, mistakes []string) []string {
 	var all []string
-	if text := collisions(mistakes); text != "" {
+	if text := collisions(t, mistakes); text != "" {
 		all = append(all, text)
 	}
 	if text := seamsOf(t, mistakes); text != "" {
@@ -28,7 +30,7 @@ var (
 
 // collisions explains names that the learner's code declares, and a helper of the
 // tests, too.
-func collisions(mistakes []string) string {
+func collisions(t Target, mistakes []string) string {
 	var lines []string
 	for _, text := range mistakes {
 		m := redeclared.FindStringSubmatch(text)
@@ -41,10 +43,20 @@ func collisions(mistakes []string) string {
 			code, test = other, code
 		}
 		if inTest(test+": ") && other != "" {
-			lines = append(lines, fmt.Sprintf("%s%s is also a helper of the tests, %s. Delete yours, at %s, if it has become useless, or give it another name.", m[2], m[3], short(test), short(code)))
+			text := "%s%s is also a helper of the tests, %s. Give yours, at %s, another name."
+			if isCut(t, m[2]+m[3]) {
+				text = "%s%s is a helper of the tests now, %s. The lesson has you delete yours, at %s."
+			}
+			lines = append(lines, fmt.Sprintf(text, m[2], m[3], short(test), short(code)))
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// isCut reports whether the station's own code no longer has what a name declares.
+func isCut(t Target, name string) bool {
+	changes, err := starter.Changes(t.Root, t.Station)
+	return err == nil && slices.ContainsFunc(changes, func(c starter.Change) bool { return slices.Contains(c.Cut, name) })
 }
 
 // seamsOf lists the seams that mistakes in tests are about, with what the

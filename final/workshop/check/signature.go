@@ -1,7 +1,11 @@
 package check
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,6 +19,7 @@ import (
 // change or add in files that are there.
 func redIsRight(t Target, mistakes []string) string {
 	changed, added := Due(t, mistakes)
+	changed = usedByTests(t.Dir, changed)
 	var does []string
 	if len(changed) > 0 {
 		does = append(does, "changes the type of "+names(changed))
@@ -27,6 +32,46 @@ func redIsRight(t Target, mistakes []string) string {
 	}
 	return "Red is right here: " + t.Station.Name + " " + strings.Join(does, ", and ") +
 		"; the tests use that already. The lesson says how: " + t.Station.Page()
+}
+
+// usedByTests returns those of all that tests beside the code name; all of them if
+// they name none.
+func usedByTests(dir string, all []seam.Seam) []seam.Seam {
+	var found []seam.Seam
+	for _, s := range all {
+		tests, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(path.Dir(s.File)), "*_test.go"))
+		if slices.ContainsFunc(tests, func(file string) bool { return usesName(file, s.Name) }) {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		return all
+	}
+	return found
+}
+
+// usesName reports whether a file uses name, "Func" or "Type.Member".
+func usesName(file, name string) bool {
+	tree, _ := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if tree == nil {
+		return false
+	}
+	_, member, isMember := strings.Cut(name, ".")
+	used := false
+	ast.Inspect(tree, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			used = used || isMember && n.Sel.Name == member
+		case *ast.KeyValueExpr:
+			key, ok := n.Key.(*ast.Ident)
+			used = used || isMember && ok && key.Name == member
+		case *ast.CallExpr:
+			fun, ok := n.Fun.(*ast.Ident)
+			used = used || !isMember && ok && fun.Name == name
+		}
+		return !used
+	})
+	return used
 }
 
 func names(seams []seam.Seam) string {

@@ -14,6 +14,10 @@ type Goroutine struct {
 	Own   []string // "rpc/client.go:40 in (*Client).Call"
 	Calls string   // what Own[0] has called, outside the learner's code: "(*Reader).ReadSlice"; "" if nothing
 	Count int
+
+	// Panic is what is known of a panic that waits for a deferred call; "" if there is
+	// none. Then Own begins where it happened, and State names the deferred call.
+	Panic string
 }
 
 var (
@@ -51,12 +55,71 @@ func goroutine(dir, state string, lines []string) Goroutine {
 	if len(lines) < 2 {
 		return g
 	}
+	if at := lastPanic(lines); at > 0 && at+2 < len(lines) && g.State != "running" {
+		if own := ownFrames(dir, lines[at:]); len(own) > 0 {
+			g.State, g.Panic = deferredState(dir, lines[:at], g.State), panicOf(dir, lines[at+2:])
+			g.Own = own
+			return g
+		}
+	}
 	if m := frameLine.FindStringSubmatch(strings.TrimRight(lines[1], "\r")); m != nil {
 		if _, own := below(dir, m[1]); !own {
 			g.Calls = calls(dir, lines)
 		}
 	}
 	return g
+}
+
+// lastPanic returns where the innermost panic of a trace begins that its goroutine
+// has not recovered from, 0 if there is none. Between it and the trace's beginning
+// are the deferred calls.
+func lastPanic(lines []string) int {
+	for i := len(lines) - 1; i > 0; i-- {
+		if strings.HasPrefix(lines[i], "panic(") {
+			return i
+		}
+	}
+	return 0
+}
+
+// runtimePanics are the functions of the runtime that panic, by how their names
+// begin, and what they panic with.
+var runtimePanics = []struct{ name, text string }{
+	{"runtime.goPanicIndex", "index out of range"},
+	{"runtime.panicIndex", "index out of range"},
+	{"runtime.goPanicSlice", "slice bounds out of range"},
+	{"runtime.panicSlice", "slice bounds out of range"},
+	{"runtime.panicBounds", "index or slice bounds out of range"},
+	{"runtime.panicmem", "nil pointer dereference"},
+	{"runtime.sigpanic", "nil pointer dereference"},
+	{"runtime.panicdottype", "interface conversion"},
+	{"runtime.closechan", "close of closed channel"},
+	{"runtime.chansend", "send on closed channel"},
+	{"runtime.mapassign", "assignment to entry in nil map"},
+}
+
+// panicOf says what is known of a panic from the frames just below it. Its text is in
+// no trace: the runtime prints it when the panic ends the program.
+func panicOf(dir string, lines []string) string {
+	frame := lines[0]
+	for _, p := range runtimePanics {
+		if strings.HasPrefix(frame, p.name) {
+			return "a panic (" + p.text + ")"
+		}
+	}
+	if len(ownFrames(dir, lines[:min(len(lines), 2)])) > 0 {
+		return "a panic"
+	}
+	name := funcArgs.ReplaceAllString(strings.TrimSpace(frame), "")
+	return "a panic in " + name[strings.LastIndexByte(name, '/')+1:]
+}
+
+// deferredState says where the deferred call of a panic waits.
+func deferredState(dir string, lines []string, state string) string {
+	if own := ownFrames(dir, lines); len(own) > 0 {
+		return "deferred call at " + own[0] + ": " + state
+	}
+	return "deferred call: " + state
 }
 
 // calls returns the outermost of the frames above the learner's own.
@@ -78,7 +141,7 @@ func calls(dir string, lines []string) string {
 // fold adds g to all, or counts it with one that is the same.
 func fold(all []Goroutine, g Goroutine) []Goroutine {
 	for i := range all {
-		if all[i].State == g.State && all[i].Calls == g.Calls && slices.Equal(all[i].Own, g.Own) {
+		if all[i].State == g.State && all[i].Calls == g.Calls && all[i].Panic == g.Panic && slices.Equal(all[i].Own, g.Own) {
 			all[i].Count += g.Count
 			return all
 		}
@@ -170,11 +233,15 @@ func stuck(all []Goroutine) []Goroutine {
 	return inTest[:min(len(inTest), 1)]
 }
 
-// rank is how late g is shown: what blocks others, what runs, what waits for
-// others, what waits for bytes.
+// rank is how late g is shown: what panics, what blocks others, what runs, what
+// waits for others, what waits for bytes, what waits for connections.
 func (g Goroutine) rank() int {
 	lent := isTestFrame(g.Own[0]) // it is in what a test has lent the code, such as a listener
 	switch {
+	case g.Panic != "":
+		return -1
+	case g.accepts():
+		return 5
 	case g.waitsForLock(), g.State == "chan send", strings.HasPrefix(g.State, "sync.WaitGroup."), strings.HasPrefix(g.State, "sync.Cond."):
 		return 0
 	case g.State == "running", g.State == "runnable", g.State == "syscall":
@@ -185,6 +252,11 @@ func (g Goroutine) rank() int {
 		return 3
 	}
 	return 2
+}
+
+// accepts reports whether g waits for the next connection, as servers always do.
+func (g Goroutine) accepts() bool {
+	return strings.HasSuffix(g.Calls, "Accept") || strings.HasSuffix(g.Own[0], "Accept")
 }
 
 // idles reports whether a function waits for what the other end of a connection

@@ -59,6 +59,9 @@ func (f *Failure) readError(lines []string) {
 	f.plainWords()
 }
 
+// emptyChannel is what testify says of a channel with a value: it knows the address.
+var emptyChannel = regexp.MustCompile(`^Should be empty, but was 0x[0-9a-f]+$`)
+
 // plainWords puts what testify says about errors as expected and got, and leaves
 // out words that the two say already.
 func (f *Failure) plainWords() {
@@ -70,6 +73,8 @@ func (f *Failure) plainWords() {
 		f.Expected, f.Got, f.What = "no error", strings.Join(f.What[1:], "\n"), nil
 	case first == "An error is expected but got nil.":
 		f.Expected, f.Got, f.What = "an error", "none", nil
+	case emptyChannel.MatchString(first):
+		f.Expected, f.Got, f.What = "nothing on the channel", "a value", nil
 	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
 		f.What = append([]string(nil), f.What[1:]...)
 	}

@@ -56,7 +56,7 @@ func compilerHints(t check.Target) ([]string, error) {
 	return []string{
 		fmt.Sprintf("The tests use the new signatures already, so nothing compiles before your code has them. Begin in %s, and go on in the order of the lesson.", files[0]),
 		"These are missing, or still have the type from before:\n\n" + strings.Join(lines, "\n"),
-		"Our code for it: go tool workshop solution " + strings.Join(files, ", "),
+		"Our code for it:\n\n    go tool workshop solution " + strings.Join(files, "\n    go tool workshop solution "),
 	}, nil
 }
 

@@ -25,7 +25,7 @@ func note(root string, s course.Station) []byte {
     go tool workshop next       goes on to the next step or checkpoint
     go tool workshop update     after a pull in the clone: brings the course's newer tests here
 
-"go test -timeout 30s ./..." works, too. Red is right at first: the functions that are yours to write return an error that says so.
+"go test -timeout 30s ./..." works, too. Red is right at first: what is yours to write returns an error that says so, or the tests do not compile before it is there.
 The files that end with _test.go, and testdata, are the course's; all else is yours. .vscode/tasks.json has check and watch as tasks.
 `)
 	return []byte(b.String())

@@ -3,6 +3,9 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"slices"
 	"strings"
 
@@ -57,16 +60,20 @@ func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
 	return q, err
 }
 
-// signatures returns the first lines of functions, without comments and bodies.
+// signatures returns functions without comments and bodies.
 func signatures(decls []*source.Decl) string {
+	const begin = "package p\n"
 	var b strings.Builder
 	for _, d := range decls {
-		_, text, ok := strings.Cut("\n"+d.Text, "\nfunc ")
-		if !ok {
+		src := begin + d.Text
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, "", src, parser.SkipObjectResolution)
+		if err != nil || len(file.Decls) != 1 {
 			continue
 		}
-		first, _, _ := strings.Cut(text, "\n")
-		b.WriteString("func " + strings.TrimSuffix(first, " {") + "\n")
+		if f, ok := file.Decls[0].(*ast.FuncDecl); ok {
+			b.WriteString(src[fset.Position(f.Pos()).Offset:fset.Position(f.Type.End()).Offset] + "\n")
+		}
 	}
 	return b.String()
 }

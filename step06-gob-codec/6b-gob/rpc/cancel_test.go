@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -39,9 +40,13 @@ func TestServer_DeadlineTravelsAndIsNeverLongerThanTheCallers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			left := make(chan time.Duration, 1)
 			srv := newServer(t, &Server{})
-			register(t, srv, "Left", func(ctx context.Context) {
-				deadline, _ := ctx.Deadline()
+			register(t, srv, "Left", func(ctx context.Context) error {
+				deadline, ok := ctx.Deadline()
+				if !ok {
+					return errors.New("the method's context has no deadline")
+				}
 				left <- time.Until(deadline)
+				return nil
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), test.left)
 			defer cancel()
@@ -199,5 +204,16 @@ func TestServer_CloseWaitsForTheRepliesBeingWritten(t *testing.T) {
 		require.NoError(t, srv.Close())
 		assert.GreaterOrEqual(t, time.Since(start), time.Second, "Close returned before the goroutine that writes")
 		<-time.After(time.Minute) // what is left over ends now, and only this test is red
+	})
+}
+
+func TestServer_ACancelledCallKeepsItsIDUntilItsReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, &Server{})
+		register(t, srv, "Work", func() { <-time.After(time.Minute) }) // of the bubble's clock
+		conn := srv.connect(t)
+		write(t, conn, `{"id":1,"method":"Test.Work"}`+"\n"+`{"id":1,"cancel":true}`+"\n")
+		assert.Contains(t, exchange(t, conn, `{"id":1,"method":"no.such"}`+"\n"), `{"id":1,"error":"invalid request: `)
+		assert.Equal(t, `{"id":1,"error":"canceled"}`+"\n", read(t, conn))
 	})
 }
