@@ -33,7 +33,7 @@ type Request struct {
 	TimeoutMS int64 `json:"timeout_ms,omitempty"`
 
 	// Cancel makes this a cancel message: the caller no longer waits for the
-	// response to the request with this ID. It has no response of its own.
+	// response to the request with this ID. Only that request has a response.
 	Cancel bool `json:"cancel,omitempty"`
 
 	// value is the params as a Go value, before they are encoded. After a codec
@@ -98,8 +98,8 @@ func (req Request) timeout() time.Duration {
 }
 
 // timeoutMS returns the time left in ctx in whole milliseconds, or 0 if ctx has
-// no deadline. It rounds down, so that the server never has longer than the
-// caller. If less than a millisecond is left, it returns DeadlineExceeded.
+// no deadline. It rounds down, so that the request never states more time
+// than the caller has. If less than a millisecond is left, it returns DeadlineExceeded.
 func timeoutMS(ctx context.Context) (int64, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

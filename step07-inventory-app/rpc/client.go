@@ -93,9 +93,9 @@ func newClientOn(conn net.Conn, r *bufio.Reader, codec string) *Client {
 //
 // If the server answered with an error, Call returns it as an *Error. When ctx
 // ends, Call returns its error (wrapped) at once, and tells the server, which
-// ends the method's context. A result that does not fit is
-// an error of this call alone. After any other error the connection is broken:
-// all calls, waiting or later, fail with the same error, at once.
+// ends the method's context. Params that cannot be sent, or a
+// result that does not fit, fail this call alone. After any other error the
+// connection is broken: all calls, waiting or later, fail with the same error.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
 	call, err := c.register(result)
 	if err != nil {

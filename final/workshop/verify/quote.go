@@ -151,7 +151,51 @@ func (q *quotation) addChange(before, now code, name string) (string, error) {
 	case old.Text == new.Text:
 		return "", fmt.Errorf("%s has not changed since the station before: quote it with go, or leave it out", name)
 	}
-	return changes(old.Text+"\n", new.Text+"\n"), nil
+	return nearChanges(changes(old.Text+"\n", new.Text+"\n")), nil
+}
+
+const (
+	besideChange = 3 // how many lines a quoted change keeps before and after what changed
+	fewest       = 4 // how many lines are worth leaving out
+)
+
+// nearChanges leaves out of a declaration's change what is far from the changed
+// lines: a line "…" stands for it. The line that names the declaration stays, and
+// the last line.
+func nearChanges(text string) string {
+	lines := slices.Collect(strings.Lines(text))
+	keep := make([]bool, len(lines))
+	for i, line := range lines {
+		switch {
+		case strings.HasPrefix(line, "+") || strings.HasPrefix(line, "-"):
+			for near := max(i-besideChange, 0); near <= min(i+besideChange, len(lines)-1); near++ {
+				keep[near] = true
+			}
+		case isOutermost(line):
+			keep[i] = true
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < len(lines); {
+		end := i + 1
+		for end < len(lines) && !keep[i] && !keep[end] {
+			end++
+		}
+		if end-i >= fewest {
+			b.WriteString("…\n")
+		} else {
+			b.WriteString(strings.Join(lines[i:end], ""))
+		}
+		i = end
+	}
+	return b.String()
+}
+
+// isOutermost reports whether an unchanged line of a change is the first of its
+// declaration, after the comment, or the last.
+func isOutermost(line string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, " ")), " ")
+	return !strings.HasPrefix(line, " \t") && slices.Contains([]string{"func", "type", "var", "const", "import", "package", "}", ")"}, word)
 }
 
 // changes returns all lines of both texts, with ' ', '-' or '+' in front; an

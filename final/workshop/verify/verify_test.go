@@ -311,6 +311,17 @@ func TestProse_FiguresOfEachPage(t *testing.T) {
 	assert.Contains(t, run(t, root, "prose").Figures, third+": 45 words, 6.6 a sentence, the longest 18, 1 vague, 0 habits")
 }
 
+func TestQuotes_AChangeKeepsThreeLinesBesideIt(t *testing.T) {
+	before := "// F is long.\n// 2\n// 3\n// 4\n// 5\nfunc F() {\n\ta()\n\tb()\n\tc()\n\td()\n\te()\n\tf()\n\tg()\n\th()\n\ti()\n\tj()\n\tk()\n}\n"
+	after := strings.Replace(before, "\tf()\n", "\tx()\n", 1)
+	assert.Equal(t, "…\n func F() {\n \ta()\n \tb()\n \tc()\n \td()\n \te()\n-\tf()\n+\tx()\n \tg()\n \th()\n \ti()\n \tj()\n \tk()\n }\n",
+		nearChanges(changes(before, after)), "two lines are not worth leaving out")
+	after = strings.Replace(before, "// F is long.", "// F is.", 1)
+	assert.Equal(t, "-// F is long.\n+// F is.\n // 2\n // 3\n // 4\n // 5\n func F() {\n…\n }\n", nearChanges(changes(before, after)))
+	before, after = "const a = 1\n", "const a = 2\n"
+	assert.Equal(t, "-const a = 1\n+const a = 2\n", nearChanges(changes(before, after)))
+}
+
 func TestNew_OneLesson(t *testing.T) {
 	root := copyCourse(t)
 	assert.Equal(t, []string{second, third, entrance, threes}, paths(open(t, root, "02")), "all pages of a step")

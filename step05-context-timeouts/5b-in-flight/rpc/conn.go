@@ -15,7 +15,7 @@ type serverConn struct {
 	writing chan struct{} // a lock: full while held
 
 	requests sync.WaitGroup // counts those that are being answered
-	ended    atomic.Bool    // the client sends no more
+	ended    atomic.Bool    // no more requests are read
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {

@@ -19,7 +19,7 @@ type serverConn struct {
 	cancel context.CancelFunc
 
 	requests sync.WaitGroup // counts the requests that are being answered
-	ended    atomic.Bool    // the client sends no more
+	ended    atomic.Bool    // no more requests are read
 }
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {

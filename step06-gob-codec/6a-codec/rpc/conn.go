@@ -25,7 +25,7 @@ type serverConn struct {
 	cancel context.CancelFunc
 
 	requests sync.WaitGroup // counts those that have no response yet
-	ended    atomic.Bool    // the client sends no more
+	ended    atomic.Bool    // no more requests are read
 
 	mu    sync.Mutex
 	calls map[uint64]*serverCall // those in flight, by the request's id

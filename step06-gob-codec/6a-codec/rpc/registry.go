@@ -56,16 +56,16 @@ func (s *Service) registerMethods(receiver any) error {
 	if len(names) > 0 {
 		return nil
 	}
-	hint := "want an exported method with a parameter or a context, and a result"
+	hint := "want an exported method with a parameter and a result"
 	if t := reflect.TypeOf(receiver); t != nil && len(suitableMethods(reflect.New(t))) > 0 {
 		hint = "pass a pointer to it, which has one"
 	}
 	return fmt.Errorf("rpc: register %q: %T has no suitable method: %s", s.name, receiver, hint)
 }
 
-// suitableMethods returns the names of the methods of v to publish:
-// those with a parameter or a context, and a result, that are not promoted from
-// an embedded field. Promoted methods are not meant for the network.
+// suitableMethods returns the names of the methods of v that Server.Register
+// publishes. They have a parameter and a result, and are not promoted: the methods
+// of an embedded field are not meant for the network.
 func suitableMethods(v reflect.Value) []string {
 	var names []string
 	for i := 0; v.IsValid() && i < v.NumMethod(); i++ {

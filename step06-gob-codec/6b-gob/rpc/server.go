@@ -27,8 +27,8 @@ var ErrServerClosed = errors.New("rpc: server closed")
 // The zero value is ready to use. All methods may be called concurrently.
 type Server struct {
 	// Handle answers a request. It is called by many goroutines, and must not
-	// be changed once the server serves. Its context ends when the caller has
-	// cancelled the call, has no time left for it, or is gone.
+	// be changed once the server serves. Its context ends when the caller no longer
+	// waits for the response, or the server closes.
 	// If nil, the server calls the registered method.
 	//
 	// It gets the params as JSON, and returns the result as JSON. On a gob
@@ -60,9 +60,9 @@ type Server struct {
 }
 
 // Register publishes the methods of receiver under the names "NAME.METHOD":
-// exported methods that have a parameter, a context or both, and a result. It
-// leaves out each method whose name is that of an embedded field's method. It may
-// be called while the server serves.
+// exported methods that have a parameter and a result. It leaves out each method
+// whose name is that of an embedded field's method. It may be called while the
+// server serves.
 //
 // For any other function, make a Service and register that.
 func (s *Server) Register(name string, receiver any) error {
