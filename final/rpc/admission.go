@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // handleRequest admits a call, or refuses it with an error that says that it never ran.
@@ -15,7 +17,7 @@ func (c *serverConn) handleRequest(f *frame) error {
 	}
 	begun, err := c.begin(f.id)
 	if !begun {
-		putBuffer(f.large)
+		bytepool.Put(f.large)
 		return err
 	}
 	call, err := c.admitted(f, &r)
@@ -47,7 +49,7 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		c.releaseLocked()
 		c.mu.Unlock()
 	case err != nil:
-		putBuffer(f.large)
+		bytepool.Put(f.large)
 		err = c.refuse(call, toError(err))
 	default:
 		exited = false

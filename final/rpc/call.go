@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // serverCall is one call on the server and, in one allocation with it, the
@@ -20,8 +22,8 @@ type serverCall struct {
 	metadata Metadata
 	deadline time.Time // zero: none
 
-	params any     // decoded by the reader; gob only
-	body   *buffer // else params to decode: data, which lies in body
+	params any              // decoded by the reader; gob only
+	body   *bytepool.Buffer // else params to decode: data, which lies in body
 	data   []byte
 	room   int // data is compressed, of at most so many bytes; 0: it is not
 
@@ -37,13 +39,13 @@ type serverCall struct {
 func (c *serverCall) keep(f *frame, body []byte) {
 	switch {
 	case c.params != nil || c.method.newParams == nil:
-		putBuffer(f.large)
+		bytepool.Put(f.large)
 	case f.large != nil:
 		c.body, c.data = f.large, body
 	case len(body) > 0:
-		c.body = getBuffer(len(body))
-		c.body.b = append(c.body.b, body...)
-		c.data = c.body.b
+		c.body = bytepool.Get(len(body))
+		c.body.B = append(c.body.B, body...)
+		c.data = c.body.B
 	}
 }
 

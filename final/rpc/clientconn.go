@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
@@ -72,7 +73,7 @@ type clientCall struct {
 // decoded by the reader, in order.
 type callResult struct {
 	err  error
-	body *buffer
+	body *bytepool.Buffer
 	data []byte // lies in body
 	room int    // data is compressed, of at most so many bytes; 0: it is not
 }
@@ -215,7 +216,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
 		}
 	}
-	putBuffer(result.body)
+	bytepool.Put(result.body)
 	return result.err
 }
 
@@ -225,7 +226,7 @@ func (c *clientConn) decode(result *callResult, reply any) (err error) {
 		if result.body, err = expand(result.body, result.data, result.room); err != nil {
 			return err
 		}
-		result.data = result.body.b
+		result.data = result.body.B
 	}
 	return c.decodeInto(reply, result.data, 0)
 }
@@ -452,7 +453,7 @@ func (c *clientConn) failRead(err error) {
 // handle does what a frame says. Its errors end the connection.
 func (c *clientConn) handle(f *frame) error {
 	if err := checkFrame(f, c.compress > 0); err != nil {
-		putBuffer(f.large)
+		bytepool.Put(f.large)
 		return err
 	}
 	switch f.kind {
@@ -467,7 +468,7 @@ func (c *clientConn) handle(f *frame) error {
 	case kindGoAway:
 		return c.handleGoAway(f)
 	}
-	putBuffer(f.large)
+	bytepool.Put(f.large)
 	return errProtocol("the server sent a frame of kind %d", f.kind)
 }
 
@@ -519,7 +520,7 @@ func (c *clientConn) handleReply(f *frame) (broken error) {
 	}
 	call, exited := c.claim(f.id), true
 	defer func() {
-		putBuffer(f.large)
+		bytepool.Put(f.large)
 		if exited && call != nil {
 			c.decoderExited(call)
 		}
@@ -615,9 +616,9 @@ func (c *clientConn) decodeInto(reply any, data []byte, flags uint8) error {
 // keep holds on to a frame's payload: in the large buffer, or by a copy.
 func (r *callResult) keep(f *frame) {
 	if f.large == nil && len(f.payload) > 0 {
-		r.body = getBuffer(len(f.payload))
-		r.body.b = append(r.body.b, f.payload...)
-		r.data = r.body.b
+		r.body = bytepool.Get(len(f.payload))
+		r.body.B = append(r.body.B, f.payload...)
+		r.data = r.body.B
 		return
 	}
 	r.body, r.data = f.large, f.payload

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // letter is what compressible calls carry.
@@ -188,7 +190,7 @@ func TestCompression_WhatDoesNotGetSmallerIsLeftAlone(t *testing.T) {
 		body := (&encoded{body: random}).outBody()
 		body.shrink(1, 2*size)
 		assert.Zero(t, body.flags)
-		assert.Equal(t, random, body.buf.b)
+		assert.Equal(t, random, body.buf.B)
 	}
 }
 
@@ -452,7 +454,7 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 		data := gzipped(t, lines(size))
 		out, err := expand(nil, []byte(data), size)
 		require.NoError(t, err)
-		assert.Equal(t, lines(size), string(out.b))
+		assert.Equal(t, lines(size), string(out.B))
 		_, err = expand(nil, []byte(data), size-1)
 		assert.ErrorIs(t, err, errExpands, "%d bytes into %d", size, size-1)
 	}
@@ -462,7 +464,7 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 func TestExpand_MakesRoomForWhatComesOut(t *testing.T) {
 	out, err := expand(nil, []byte(gzipped(t, lines(3_000))), 100<<20)
 	require.NoError(t, err)
-	assert.LessOrEqual(t, cap(out.b), 8_192)
+	assert.LessOrEqual(t, cap(out.B), 8_192)
 }
 
 // Nothing is decompressed for who may not call: the answer is Authorize's.
@@ -525,16 +527,16 @@ func FuzzExpand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.LessOrEqual(t, len(out.b), limit)
+		require.LessOrEqual(t, len(out.B), limit)
 		in := bytes.NewReader(data)
 		r, err := gzip.NewReader(in)
 		require.NoError(t, err)
 		r.Multistream(false)
 		want, err := io.ReadAll(r)
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(out.b))
+		assert.Equal(t, string(want), string(out.B))
 		assert.Zero(t, in.Len())
-		putBuffer(out)
+		bytepool.Put(out)
 	})
 }
 

@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"runtime/debug"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // outcome is the result of running a call, or its error.
@@ -98,7 +100,7 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 		call.params = call.method.newParams()
 		err = c.decode(call)
 	}
-	putBuffer(call.body)
+	bytepool.Put(call.body)
 	call.body, call.data = nil, nil // a handler may keep its context, and an inline call is kept until the next
 	if err != nil {
 		err = unrun(Errorf(undecoded(err, InvalidArgument), "decode params of %s: %w", call.method.info.Name, err))
@@ -116,7 +118,7 @@ func (c *serverConn) decode(call *serverCall) (err error) {
 		if call.body, err = expand(call.body, call.data, call.room); err != nil {
 			return err
 		}
-		call.data = call.body.b
+		call.data = call.body.B
 	}
 	return c.bodies.decode(call.data, 0, call.params)
 }

@@ -95,7 +95,7 @@ func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody,
 	}()
 	if reachesInterface(reflect.TypeOf(v)) {
 		b.flags = flagSelfContained
-		b.buf.b, err = encodeWith(Gob, b.buf.b, v)
+		b.buf.B, err = encodeWith(Gob, b.buf.B, v)
 	} else if err = checkGob(v); err == nil {
 		if err = g.await(ctx); err != nil {
 			return b, err
@@ -104,12 +104,12 @@ func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody,
 		if ready != nil {
 			ready()
 		}
-		b.buf.b, b.flags, err = g.enc.append(b.buf.b, v)
+		b.buf.B, b.flags, err = g.enc.append(b.buf.B, v)
 	}
 	if err != nil {
 		return b, err
 	}
-	if b.turn != nil && len(b.buf.b) > keptGob {
+	if b.turn != nil && len(b.buf.B) > keptGob {
 		g.releaseLater()
 	}
 	g.guess.note(b.buf)

@@ -33,7 +33,7 @@ func (s gobStream) encode(v any) (body []byte, flags uint8, err error) {
 		return nil, 0, err
 	}
 	defer b.sent()
-	return b.buf.b, b.flags, nil
+	return b.buf.B, b.flags, nil
 }
 
 func TestGob_DescribesTypesOncePerStream(t *testing.T) {

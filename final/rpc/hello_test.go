@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // metadataOf returns pairs that take so many bytes on the wire.
@@ -128,26 +130,12 @@ func perConn(many int, open, settle func()) int {
 		open()
 	}
 	settle()
-	before, pooled := int(heapInUse()), pooledBytes()
+	before, pooled := int(heapInUse()), bytepool.Kept()
 	for range many {
 		open()
 	}
 	settle()
-	return (int(heapInUse()) - before - (pooledBytes() - pooled)) / many
-}
-
-// pooledBytes returns the size of the large buffers that the process keeps for good.
-func pooledBytes() int {
-	sum := 0
-	for i := range buffers {
-		class := &buffers[i]
-		class.mu.Lock()
-		for _, b := range class.kept {
-			sum += cap(b.b)
-		}
-		class.mu.Unlock()
-	}
-	return sum
+	return (int(heapInUse()) - before - (bytepool.Kept() - pooled)) / many
 }
 
 // A stranger may say hello with as many metadata as fit, and then nothing: what

@@ -5,6 +5,7 @@ import (
 	"context"
 	"reflect"
 
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
@@ -102,8 +103,8 @@ type encoded struct {
 }
 
 func (e *encoded) outBody() outBody {
-	buf := getBuffer(len(e.body))
-	buf.b = append(buf.b, e.body...)
+	buf := bytepool.Get(len(e.body))
+	buf.B = append(buf.B, e.body...)
 	return outBody{buf: buf, flags: e.flags}
 }
 

@@ -424,7 +424,7 @@ func TestFrames_MemoryGrowsWithWhatArrives(t *testing.T) {
 		_, err := in.next()
 		require.Equal(t, errHurry, err)
 		require.NotNil(t, in.large)
-		assert.LessOrEqual(t, cap(in.large.b)+len(in.buf), 16<<10)
+		assert.LessOrEqual(t, cap(in.large.B)+len(in.buf), 16<<10)
 	})
 }
 

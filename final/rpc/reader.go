@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // frame is one message from the wire. Its payload, the kind's fields, is valid
@@ -17,7 +19,7 @@ type frame struct {
 	flags   uint8
 	id      uint64
 	payload []byte
-	large   *buffer // nil for small frames
+	large   *bytepool.Buffer // nil for small frames
 }
 
 const (
@@ -49,7 +51,7 @@ type frameReader struct {
 	buf        []byte
 	start, end int // received and not handed out yet: buf[start:end]
 
-	large     *buffer // a large frame that is being read, header taken off
+	large     *bytepool.Buffer // a large frame that is being read, header taken off
 	largeWant int
 	largeHead [headerSize]byte
 	lastLarge int // size of the last large frame that was received whole
@@ -89,10 +91,10 @@ func (r *frameReader) buffered() bool {
 // parse takes a frame from the bytes received. It checks the length before anything else.
 func (r *frameReader) parse() (ok bool, err error) {
 	if r.large != nil {
-		if len(r.large.b) < r.largeWant {
+		if len(r.large.B) < r.largeWant {
 			return false, nil
 		}
-		r.set(r.largeHead[:], r.large.b)
+		r.set(r.largeHead[:], r.large.B)
 		r.frame.large = r.large
 		r.lastLarge = r.largeWant
 		r.large = nil
@@ -140,8 +142,8 @@ func (r *frameReader) set(head, payload []byte) {
 func (r *frameReader) beginLarge(have []byte, want int) {
 	copy(r.largeHead[:], have)
 	have = have[headerSize:]
-	r.large = getBuffer(min(want, max(r.lastLarge, 2*len(have), minReadBuffer)))
-	r.large.b = append(r.large.b, have...)
+	r.large = bytepool.Get(min(want, max(r.lastLarge, 2*len(have), minReadBuffer)))
+	r.large.B = append(r.large.B, have...)
 	r.largeWant = want
 	r.start, r.end = 0, 0
 }
@@ -179,10 +181,10 @@ func (r *frameReader) came() time.Time {
 // room returns where the next bytes go.
 func (r *frameReader) room() []byte {
 	if r.large != nil {
-		if len(r.large.b) == cap(r.large.b) {
-			r.large = r.large.moved(min(r.largeWant, 2*len(r.large.b)))
+		if len(r.large.B) == cap(r.large.B) {
+			r.large = r.large.Moved(min(r.largeWant, 2*len(r.large.B)))
 		}
-		b := r.large.b
+		b := r.large.B
 		return b[len(b):min(cap(b), r.largeWant)] // not past this frame's end
 	}
 	if r.buf == nil {
@@ -209,7 +211,7 @@ func (r *frameReader) took(n int) {
 		r.observer.BytesRead(n)
 	}
 	if r.large != nil {
-		r.large.b = r.large.b[:len(r.large.b)+n]
+		r.large.B = r.large.B[:len(r.large.B)+n]
 		return
 	}
 	r.end += n
