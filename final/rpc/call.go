@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // serverCall is one call on the server and, in one allocation with it, the
@@ -36,12 +37,12 @@ type serverCall struct {
 
 // keep holds on to params that are still to be decoded: in the frame's large
 // buffer, or by a copy.
-func (c *serverCall) keep(f *frame, body []byte) {
+func (c *serverCall) keep(f *wire.Frame, body []byte) {
 	switch {
 	case c.params != nil || c.method.newParams == nil:
-		bytepool.Put(f.large)
-	case f.large != nil:
-		c.body, c.data = f.large, body
+		bytepool.Put(f.Large)
+	case f.Large != nil:
+		c.body, c.data = f.Large, body
 	case len(body) > 0:
 		c.body = bytepool.Get(len(body))
 		c.body.B = append(c.body.B, body...)

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Compression is agreed upon in the hellos and then decided for each body by
@@ -82,7 +83,7 @@ func (b *outBody) shrink(from, room int) {
 	compressors.Put(c)
 	if smaller != nil {
 		bytepool.Put(b.buf)
-		b.buf, b.flags = smaller, b.flags|flagCompressed
+		b.buf, b.flags = smaller, b.flags|wire.FlagCompressed
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Pending is a call made by Go.
@@ -60,7 +61,7 @@ func snapshot(ctx context.Context, o *clientOptions, params any) (context.Contex
 	}
 	ready := &encoded{body: body}
 	if isStream(o.codec) {
-		ready.flags = flagSelfContained
+		ready.flags = wire.FlagSelfContained
 	}
 	if len(o.interceptors) == 0 {
 		return ctx, ready, nil

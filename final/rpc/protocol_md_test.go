@@ -164,7 +164,7 @@ func TestREADME_MapNamesEveryFile(t *testing.T) {
 			mapped = append(mapped, name)
 		}
 	}
-	for _, folder := range []string{"", "internal/bytepool/"} {
+	for _, folder := range []string{"", "internal/bytepool/", "internal/wire/"} {
 		files, err := filepath.Glob(filepath.Join("..", cmp.Or(folder, "rpc"), "*.go"))
 		require.NoError(t, err)
 		for _, file := range files {

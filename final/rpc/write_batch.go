@@ -1,6 +1,8 @@
 package rpc
 
-import "example.com/rpc-from-scratch/final/internal/bytepool"
+import (
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+)
 
 // highWater is how many bytes may wait to be written before senders wait too.
 const highWater = 1 << 20
