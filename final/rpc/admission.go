@@ -5,36 +5,39 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // handleRequest admits a call, or refuses it with an error that says that it never ran.
-func (c *serverConn) handleRequest(f *frame) error {
-	r, err := parseRequest(f)
+func (c *serverConn) handleRequest(f *wire.Frame) error {
+	r, err := wire.ParseRequest(f)
 	if err != nil {
-		return err
+		return fromWire(err)
 	}
-	begun, err := c.begin(f.id)
+	begun, err := c.begin(f.ID)
 	if !begun {
-		putBuffer(f.large)
+		bytepool.Put(f.Large)
 		return err
 	}
 	call, err := c.admitted(f, &r)
 	if call == nil {
 		return err
 	}
-	if f.flags&flagCompressed != 0 {
-		call.room = max(c.in.limit-minLength-len(f.payload)+len(r.body), 1)
+	if f.Flags&wire.FlagCompressed != 0 {
+		call.room = max(c.in.Limit-wire.MinLength-len(f.Payload)+len(r.Body), 1)
 	}
-	return c.run(call, f, r.body)
+	return c.run(call, f, r.Body)
 }
 
 // admitted returns the call that f asks for; nil if it was refused. It runs code of
 // the user's, which may end the goroutine that reads.
-func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
+func (c *serverConn) admitted(f *wire.Frame, r *wire.Request) (_ *serverCall, err error) {
 	exited := true
 	defer func() {
 		if exited {
-			c.readerExited(f.id)
+			c.readerExited(f.ID)
 		}
 	}()
 	call, err := c.admit(f, r)
@@ -47,7 +50,7 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		c.releaseLocked()
 		c.mu.Unlock()
 	case err != nil:
-		putBuffer(f.large)
+		bytepool.Put(f.Large)
 		err = c.refuse(call, toError(err))
 	default:
 		exited = false
@@ -109,21 +112,21 @@ func (c *serverConn) begin(id uint64) (bool, error) {
 
 // admit checks a request against the registry, the bounds and Authorize. With an
 // error it returns what is known of the call.
-func (c *serverConn) admit(f *frame, r *request) (*serverCall, error) {
+func (c *serverConn) admit(f *wire.Frame, r *wire.Request) (*serverCall, error) {
 	o := &c.server.options
-	call := &serverCall{id: f.id, peer: c.peer}
-	call.method = c.server.registry.find(r.method)
-	if timeout := shorter(r.timeout, o.handlerTimeout); timeout > 0 {
+	call := &serverCall{id: f.ID, peer: c.peer}
+	call.method = c.server.registry.find(r.Method)
+	if timeout := shorter(r.Timeout, o.handlerTimeout); timeout > 0 {
 		call.deadline = c.in.came().Add(timeout)
 	}
-	if len(r.pairs) > 0 {
+	if len(r.Pairs) > 0 {
 		var err error
-		if call.metadata, err = c.metadata(r.pairs); err != nil {
+		if call.metadata, err = c.metadata(r.Pairs); err != nil {
 			return call, err
 		}
 	}
 	if call.method == nil {
-		return call, c.server.noMethod(call, call, r.method)
+		return call, c.server.noMethod(call, call, r.Method)
 	}
 	if c.crowded() {
 		return call, Errorf(ResourceExhausted, "more than %d calls are running on this connection", o.maxInFlight)
@@ -166,9 +169,9 @@ func (c *serverConn) metadata(pairs []byte) (Metadata, error) {
 	if n, limit := len(pairs), c.server.options.maxMetadata; n > limit {
 		return nil, Errorf(ResourceExhausted, "metadata of %d bytes: at most %d are allowed", n, limit)
 	}
-	md, err := parsePairs(pairs, maxPairs)
+	md, err := wire.ParsePairs(pairs, wire.MaxPairs)
 	if err != nil {
-		return nil, err
+		return nil, fromWire(err)
 	}
 	if err := Metadata(md).check(); err != nil {
 		return nil, Errorf(InvalidArgument, "%w", err)
@@ -185,9 +188,9 @@ func (c *serverConn) releaseLocked() {
 // decodeInOrder decodes params, in the order of the frames. Whatever else becomes of
 // the call, its types belong to the stream: with refused set, or without
 // params, the body is skipped.
-func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refused error) error {
+func (c *serverConn) decodeInOrder(call *serverCall, f *wire.Frame, r *wire.Request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
-		err := c.bodies.decode(r.body, f.flags, nil)
+		err := c.bodies.decode(r.Body, f.Flags, nil)
 		if !errors.Is(err, errGobStream) {
 			return refused
 		}
@@ -203,7 +206,7 @@ func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refus
 		}
 	}()
 	call.params = call.method.newParams()
-	if err := c.bodies.decode(r.body, f.flags, call.params); err != nil {
+	if err := c.bodies.decode(r.Body, f.Flags, call.params); err != nil {
 		return Errorf(InvalidArgument, "decode params of %s: %w", call.method.info.Name, err)
 	}
 	decoded = true

@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"sync/atomic"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 )
 
 // bodyCodec encodes and decodes the bodies on one side of one connection. There are
@@ -36,7 +38,7 @@ func isStream(codec Codec) bool { return codec == Gob }
 
 // outBody is an encoded body on its way to a frame.
 type outBody struct {
-	buf   *buffer // nil: no bytes
+	buf   *bytepool.Buffer // nil: no bytes
 	flags uint8
 	turn  *gobBodies // whose turn this body has; nil: none
 }
@@ -45,7 +47,7 @@ func (b *outBody) size() int {
 	if b.buf == nil {
 		return 0
 	}
-	return len(b.buf.b)
+	return len(b.buf.B)
 }
 
 // sent gives the turn back once the body was appended.
@@ -58,7 +60,7 @@ func (b *outBody) sent() {
 
 // drop is called, in place of sent, for a body that could not be encoded or is not sent.
 func (b *outBody) drop() {
-	putBuffer(b.buf)
+	bytepool.Put(b.buf)
 	b.buf = nil
 	if b.turn != nil {
 		b.turn.enc.reset() // types that never left are marked as sent
@@ -69,10 +71,10 @@ func (b *outBody) drop() {
 // sizeGuess is the size of the last body: a guess at the next one's.
 type sizeGuess struct{ n atomic.Int64 }
 
-func (g *sizeGuess) buffer() *buffer { return getBuffer(int(g.n.Load())) }
+func (g *sizeGuess) buffer() *bytepool.Buffer { return bytepool.Get(int(g.n.Load())) }
 
-func (g *sizeGuess) note(b *buffer) {
-	if size := int64(len(b.b)); size != g.n.Load() {
+func (g *sizeGuess) note(b *bytepool.Buffer) {
+	if size := int64(len(b.B)); size != g.n.Load() {
 		g.n.Store(size)
 	}
 }
@@ -85,8 +87,8 @@ type plainBodies struct {
 
 func (p *plainBodies) encode(_ context.Context, v any, _ func()) (b outBody, err error) {
 	buf := p.guess.buffer()
-	if buf.b, err = encodeWith(p.codec, buf.b, v); err != nil {
-		putBuffer(buf)
+	if buf.B, err = encodeWith(p.codec, buf.B, v); err != nil {
+		bytepool.Put(buf)
 		return outBody{}, err
 	}
 	p.guess.note(buf)

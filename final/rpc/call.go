@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // serverCall is one call on the server and, in one allocation with it, the
@@ -20,8 +23,8 @@ type serverCall struct {
 	metadata Metadata
 	deadline time.Time // zero: none
 
-	params any     // decoded by the reader; gob only
-	body   *buffer // else params to decode: data, which lies in body
+	params any              // decoded by the reader; gob only
+	body   *bytepool.Buffer // else params to decode: data, which lies in body
 	data   []byte
 	room   int // data is compressed, of at most so many bytes; 0: it is not
 
@@ -34,16 +37,16 @@ type serverCall struct {
 
 // keep holds on to params that are still to be decoded: in the frame's large
 // buffer, or by a copy.
-func (c *serverCall) keep(f *frame, body []byte) {
+func (c *serverCall) keep(f *wire.Frame, body []byte) {
 	switch {
 	case c.params != nil || c.method.newParams == nil:
-		putBuffer(f.large)
-	case f.large != nil:
-		c.body, c.data = f.large, body
+		bytepool.Put(f.Large)
+	case f.Large != nil:
+		c.body, c.data = f.Large, body
 	case len(body) > 0:
-		c.body = getBuffer(len(body))
-		c.body.b = append(c.body.b, body...)
-		c.data = c.body.b
+		c.body = bytepool.Get(len(body))
+		c.body.B = append(c.body.B, body...)
+		c.data = c.body.B
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // unseen is what a call-error handler was told, and how often an interceptor ran.
@@ -99,7 +101,7 @@ func TestCallErrorHandler_IsToldOfFullServers(t *testing.T) {
 				assert.Equal(t, ResourceExhausted, raw.readError(2).Code)
 				assert.Equal(t, []unseenCall{{checkStock.Name(), ResourceExhausted, true, ""}}, u.told)
 				close(inv.hold)
-				assert.Equal(t, kindResponse, raw.read().kind)
+				assert.Equal(t, wire.KindResponse, raw.read().Kind)
 				assert.Equal(t, 1, u.ran)
 			})
 		})

@@ -58,7 +58,7 @@ func (c *clientConn) leaveRole(from readerRole) bool {
 	if !c.flusher.inline {
 		return false // what stops at a deadline cannot go on later: the goroutine reads for good
 	}
-	buffered := c.in.buffered()
+	buffered := c.in.Buffered()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 && len(c.pings) == 0 && !buffered && c.err == nil {

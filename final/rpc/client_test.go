@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // network dials servers by name over pipes, for bubbles.
@@ -310,7 +312,7 @@ func TestClient_GoAwayFailsOnlyTheCallsThatNeverRan(t *testing.T) {
 		assert.ErrorIs(t, err, Unavailable)
 		assert.ErrorContains(t, err, "maintenance")
 		assert.True(t, NeverRan(err))
-		raw.write(frameOf(kindResponse, 0, 1, `{"Item":"a"}`))
+		raw.write(frameOf(wire.KindResponse, 0, 1, `{"Item":"a"}`))
 		assert.NoError(t, one.Wait())
 		assert.Equal(t, "a", reply.Item)
 		_, err = raw.in.next()
@@ -324,7 +326,7 @@ func TestClient_FloodOfPingsIsCutOff(t *testing.T) {
 		defer client.Close()
 		pings := make([]byte, 0, 1<<16)
 		for len(pings) < 1<<16 {
-			pings = appendHeader(pings, kindPing, 0, 1, 0)
+			pings = wire.AppendHeader(pings, wire.KindPing, 0, 1, 0)
 		}
 		written := 0
 		for {

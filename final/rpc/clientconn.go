@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // clientConn is a client's side of one connection, from hello to end. It never
@@ -72,7 +74,7 @@ type clientCall struct {
 // decoded by the reader, in order.
 type callResult struct {
 	err  error
-	body *buffer
+	body *bytepool.Buffer
 	data []byte // lies in body
 	room int    // data is compressed, of at most so many bytes; 0: it is not
 }
@@ -107,7 +109,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		events:   connEvents{observer: o.observer},
 	}
 	c.bodies = newBodyCodec(c.codec, c.ended)
-	c.in = frameReader{conn: conn, limit: o.maxMessage, observer: o.observer}
+	c.in = frameReader{Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observer: o.observer}
 	c.in.shrunk = c.shrinkPending
 	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn), owner: c}
 	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
@@ -134,9 +136,9 @@ func (c *clientConn) run() {
 		return
 	}
 	c.mu.Lock()
-	c.maxInFlight = int(min(hello.maxInFlight, math.MaxInt32))
-	c.maxMessage = int(min(hello.maxMessage, math.MaxInt32))
-	if c.options.granted(hello.text) {
+	c.maxInFlight = int(min(hello.InFlight, math.MaxInt32))
+	c.maxMessage = int(min(hello.MaxMessage, math.MaxInt32))
+	if c.options.granted(hello.Text) {
 		c.compress = c.options.compressFrom
 	}
 	if c.err == nil {
@@ -163,33 +165,30 @@ func (c *clientConn) readyLocked() {
 }
 
 // hello exchanges the hellos. Every error of it means that no call has run.
-func (c *clientConn) hello() (serverHello, error) {
+func (c *clientConn) hello() (wire.ServerHello, error) {
 	metadata, err := c.options.helloMetadata()
 	if err != nil {
-		return serverHello{}, err
+		return wire.ServerHello{}, err
 	}
-	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: metadata}
 	if !c.helloDue.IsZero() {
 		c.conn.SetDeadline(c.helloDue)
 	}
-	if err := say.check(); err != nil {
-		return serverHello{}, err
+	say, err := appendHello(nil, wire.ClientHello{Codec: c.codec.Name(), MaxMessage: uint32(c.options.maxMessage)}, metadata)
+	if err != nil {
+		return wire.ServerHello{}, err
 	}
-	if _, err := c.conn.Write(say.append(nil)); err != nil {
-		return serverHello{}, unrun(Errorf(Unavailable, "hello: %w", err))
+	if _, err := c.conn.Write(say); err != nil {
+		return wire.ServerHello{}, unrun(Errorf(Unavailable, "hello: %w", err))
 	}
-	body, err := readHello(c.conn, maxHello)
+	body, err := wire.ReadHello(c.conn, wire.MaxHello)
 	if err != nil {
 		var coded *Error
-		switch {
-		case errors.As(err, &coded):
+		if errors.As(fromWire(err), &coded) {
 			coded = coded.clone() // it may be a user's
-		case errors.Is(err, errVersion):
-			coded = Errorf(Unimplemented, "%w", err)
-		default:
+		} else {
 			coded = Errorf(Unavailable, "%w", err)
 		}
-		return serverHello{}, unrun(coded)
+		return wire.ServerHello{}, unrun(coded)
 	}
 	hello, err := parseServerHello(body)
 	if err != nil {
@@ -215,7 +214,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
 		}
 	}
-	putBuffer(result.body)
+	bytepool.Put(result.body)
 	return result.err
 }
 
@@ -225,7 +224,7 @@ func (c *clientConn) decode(result *callResult, reply any) (err error) {
 		if result.body, err = expand(result.body, result.data, result.room); err != nil {
 			return err
 		}
-		result.data = result.body.b
+		result.data = result.body.B
 	}
 	return c.decodeInto(reply, result.data, 0)
 }
@@ -251,7 +250,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		}
 	}()
 	o := optionsFrom(ctx)
-	head := requestHead{method: method, metadata: o.metadata}
+	head := requestHead{RequestHead: wire.RequestHead{Method: method, Metadata: o.metadata}}
 	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
 	body, err := c.encode(ctx, &head, o.frozen.thaw(params))
 	if err != nil {
@@ -268,22 +267,6 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 		return nil, err
 	}
 	return call, nil
-}
-
-func (h *requestHead) check() error {
-	if len(h.method) > 65535 {
-		return unrun(Errorf(InvalidArgument, "method name of %d bytes: at most 65535 are allowed", len(h.method)))
-	}
-	if len(h.metadata) == 0 {
-		return nil
-	}
-	if err := h.metadata.check(); err != nil {
-		return unrun(Errorf(InvalidArgument, "%w", err))
-	}
-	if n := pairsSize(h.metadata); n > 65535 {
-		return unrun(Errorf(ResourceExhausted, "metadata of %d bytes: at most 65535 are allowed", n))
-	}
-	return nil
 }
 
 // encode checks the head and encodes params, before the call has a place on the
@@ -307,7 +290,7 @@ func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) 
 		}
 	}
 	if c.compress > 0 {
-		body.shrink(c.compress, c.maxMessage-minLength-head.size())
+		body.shrink(c.compress, c.maxMessage-wire.MinLength-head.Size())
 	}
 	return body, nil
 }
@@ -336,7 +319,7 @@ func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBod
 	c.lastID++
 	call.id = c.lastID
 	c.pending[call.id] = call
-	c.out.append(func(dst []byte) []byte { return head.append(dst, body.flags, call.id, body.size()) }, body.buf)
+	c.out.append(func(dst []byte) []byte { return head.Append(dst, body.flags, call.id, body.size()) }, body.buf)
 	call.end = c.out.appended
 	body.sent()
 	return c.out.start(), c.inFlight > 1, nil
@@ -350,21 +333,8 @@ func (c *clientConn) sendableLocked(head *requestHead, size int) error {
 	if err := head.limit(); err != nil {
 		return err
 	}
-	if n := minLength + head.size() + size; n > c.maxMessage {
+	if n := wire.MinLength + head.Size() + size; n > c.maxMessage {
 		return unrun(Errorf(ResourceExhausted, "request of %d bytes: the server reads at most %d", n, c.maxMessage))
-	}
-	return nil
-}
-
-// limit sets the timeout: what is left now, since clocks may differ. A deadline
-// that is less than a millisecond away cannot be met.
-func (h *requestHead) limit() error {
-	if h.deadline.IsZero() {
-		return nil
-	}
-	h.timeout = time.Until(h.deadline).Truncate(time.Millisecond)
-	if h.timeout <= 0 {
-		return unrun(Errorf(DeadlineExceeded, "no time is left to send the call: %w", context.DeadlineExceeded))
 	}
 	return nil
 }
@@ -424,7 +394,7 @@ func (c *clientConn) abandon(call *clientCall) bool {
 	}
 	c.pending[call.id] = abandoned
 	id := call.id
-	c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindCancel, 0, id, 0) }, nil)
+	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
 	start := c.out.start()
 	c.mu.Unlock()
 	if start {
@@ -450,25 +420,25 @@ func (c *clientConn) failRead(err error) {
 }
 
 // handle does what a frame says. Its errors end the connection.
-func (c *clientConn) handle(f *frame) error {
-	if err := checkFrame(f, c.compress > 0); err != nil {
-		putBuffer(f.large)
-		return err
+func (c *clientConn) handle(f *wire.Frame) error {
+	if err := f.Check(c.compress > 0); err != nil {
+		bytepool.Put(f.Large)
+		return fromWire(err)
 	}
-	switch f.kind {
-	case kindResponse, kindError:
+	switch f.Kind {
+	case wire.KindResponse, wire.KindError:
 		return c.handleReply(f)
-	case kindPing:
-		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPong, 0, f.id, 0) })
+	case wire.KindPing:
+		c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPong, 0, f.ID, 0) })
 		return nil
-	case kindPong:
-		c.handlePong(f.id)
+	case wire.KindPong:
+		c.handlePong(f.ID)
 		return nil
-	case kindGoAway:
+	case wire.KindGoAway:
 		return c.handleGoAway(f)
 	}
-	putBuffer(f.large)
-	return errProtocol("the server sent a frame of kind %d", f.kind)
+	bytepool.Put(f.Large)
+	return errProtocol("the server sent a frame of kind %d", f.Kind)
 }
 
 // takeBatch is the flusher's.
@@ -510,16 +480,16 @@ func (c *clientConn) control(head func([]byte) []byte) {
 }
 
 // handleReply gives a reply to its caller, or drops it.
-func (c *clientConn) handleReply(f *frame) (broken error) {
+func (c *clientConn) handleReply(f *wire.Frame) (broken error) {
 	var failure *Error
-	if f.kind == kindError {
+	if f.Kind == wire.KindError {
 		if failure, broken = parseError(f); broken != nil {
 			return broken
 		}
 	}
-	call, exited := c.claim(f.id), true
+	call, exited := c.claim(f.ID), true
 	defer func() {
-		putBuffer(f.large)
+		bytepool.Put(f.Large)
 		if exited && call != nil {
 			c.decoderExited(call)
 		}
@@ -528,7 +498,7 @@ func (c *clientConn) handleReply(f *frame) (broken error) {
 		return nil // refused by the go-away as well
 	}
 	if call == nil {
-		return errProtocol("a reply to call %d, which is not in flight", f.id)
+		return errProtocol("a reply to call %d, which is not in flight", f.ID)
 	}
 	result := callResult{}
 	switch {
@@ -538,8 +508,8 @@ func (c *clientConn) handleReply(f *frame) (broken error) {
 		result.err, broken = c.decodeInOrder(f, call)
 	case call != abandoned:
 		result.keep(f)
-		if f.flags&flagCompressed != 0 {
-			result.room = c.in.limit - minLength
+		if f.Flags&wire.FlagCompressed != 0 {
+			result.room = c.in.Limit - wire.MinLength
 		}
 	}
 	exited = false
@@ -585,8 +555,8 @@ func (c *clientConn) claim(id uint64) *clientCall {
 
 // decodeInOrder decodes a reply when it arrives, for a caller who has left into
 // nothing. broken is set if the stream cannot be read any further.
-func (c *clientConn) decodeInOrder(f *frame, call *clientCall) (failed, broken error) {
-	err := c.decodeInto(call.reply, f.payload, f.flags)
+func (c *clientConn) decodeInOrder(f *wire.Frame, call *clientCall) (failed, broken error) {
+	err := c.decodeInto(call.reply, f.Payload, f.Flags)
 	if err == nil {
 		return nil, nil
 	}
@@ -613,19 +583,19 @@ func (c *clientConn) decodeInto(reply any, data []byte, flags uint8) error {
 }
 
 // keep holds on to a frame's payload: in the large buffer, or by a copy.
-func (r *callResult) keep(f *frame) {
-	if f.large == nil && len(f.payload) > 0 {
-		r.body = getBuffer(len(f.payload))
-		r.body.b = append(r.body.b, f.payload...)
-		r.data = r.body.b
+func (r *callResult) keep(f *wire.Frame) {
+	if f.Large == nil && len(f.Payload) > 0 {
+		r.body = bytepool.Get(len(f.Payload))
+		r.body.B = append(r.body.B, f.Payload...)
+		r.data = r.body.B
 		return
 	}
-	r.body, r.data = f.large, f.payload
-	f.large = nil
+	r.body, r.data = f.Large, f.Payload
+	f.Large = nil
 }
 
 // handleGoAway: calls after the frame's ID never run; those before are answered.
-func (c *clientConn) handleGoAway(f *frame) error {
+func (c *clientConn) handleGoAway(f *wire.Frame) error {
 	reason, err := parseGoAway(f)
 	if err != nil {
 		return err
@@ -635,7 +605,7 @@ func (c *clientConn) handleGoAway(f *frame) error {
 	c.mu.Lock()
 	var unserved []*clientCall
 	for id, call := range c.pending {
-		if id > f.id {
+		if id > f.ID {
 			delete(c.pending, id)
 			c.inFlight--
 			unserved = append(unserved, call)

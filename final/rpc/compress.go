@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Compression is agreed upon in the hellos and then decided for each body by
@@ -76,11 +79,11 @@ func (b *outBody) shrink(from, room int) {
 		return
 	}
 	c := compressors.Get().(*compressor)
-	smaller := c.compress(b.buf.b)
+	smaller := c.compress(b.buf.B)
 	compressors.Put(c)
 	if smaller != nil {
-		putBuffer(b.buf)
-		b.buf, b.flags = smaller, b.flags|flagCompressed
+		bytepool.Put(b.buf)
+		b.buf, b.flags = smaller, b.flags|wire.FlagCompressed
 	}
 }
 
@@ -88,7 +91,7 @@ func (b *outBody) shrink(from, room int) {
 // most of what can be gained from text; a Writer is large, so it is used again.
 type compressor struct {
 	gz  *gzip.Writer
-	out *buffer
+	out *bytepool.Buffer
 	max int // out stays below
 }
 
@@ -98,8 +101,8 @@ var compressors = sync.Pool{New: func() any {
 }}
 
 // compress returns data compressed, or nil if that is not smaller.
-func (c *compressor) compress(data []byte) *buffer {
-	c.out, c.max = getBuffer(len(data)/4), len(data)
+func (c *compressor) compress(data []byte) *bytepool.Buffer {
+	c.out, c.max = bytepool.Get(len(data)/4), len(data)
 	c.gz.Reset(c)
 	_, err := c.gz.Write(data)
 	if err == nil {
@@ -108,7 +111,7 @@ func (c *compressor) compress(data []byte) *buffer {
 	out := c.out
 	c.out = nil
 	if err != nil {
-		putBuffer(out)
+		bytepool.Put(out)
 		return nil
 	}
 	return out
@@ -117,14 +120,14 @@ func (c *compressor) compress(data []byte) *buffer {
 var errNotSmaller = errors.New("not smaller")
 
 func (c *compressor) Write(p []byte) (int, error) {
-	size := len(c.out.b) + len(p)
+	size := len(c.out.B) + len(p)
 	if size >= c.max {
 		return 0, errNotSmaller
 	}
-	if size > cap(c.out.b) {
-		c.out = c.out.moved(max(size, 2*len(c.out.b)))
+	if size > cap(c.out.B) {
+		c.out = c.out.Moved(max(size, 2*len(c.out.B)))
 	}
-	c.out.b = append(c.out.b, p...)
+	c.out.B = append(c.out.B, p...)
 	return len(p), nil
 }
 
@@ -150,8 +153,8 @@ var (
 // back. The result is at most room bytes. Its memory grows with what comes out:
 // what gzip says of the length is not believed. With errExpands, no more than a
 // byte above room was made.
-func expand(body *buffer, data []byte, room int) (*buffer, error) {
-	defer putBuffer(body)
+func expand(body *bytepool.Buffer, data []byte, room int) (*bytepool.Buffer, error) {
+	defer bytepool.Put(body)
 	if !bytes.HasPrefix(data, gzipHead) {
 		return nil, errNotGzip
 	}
@@ -163,28 +166,28 @@ func expand(body *buffer, data []byte, room int) (*buffer, error) {
 		return nil, err
 	}
 	d.gz.Multistream(false)
-	out, err := d.read(getBuffer(min(2*len(data), room+1)), room)
+	out, err := d.read(bytepool.Get(min(2*len(data), room+1)), room)
 	if err == nil && d.in.Len() > 0 {
 		err = errAfterGzip
 	}
 	if err != nil {
-		putBuffer(out)
+		bytepool.Put(out)
 		return nil, err
 	}
 	return out, nil
 }
 
 // read reads to the end and returns out, or a larger buffer in its place.
-func (d *decompressor) read(out *buffer, room int) (*buffer, error) {
+func (d *decompressor) read(out *bytepool.Buffer, room int) (*bytepool.Buffer, error) {
 	for {
-		if len(out.b) == cap(out.b) {
-			out = out.moved(min(2*len(out.b), room+1))
+		if len(out.B) == cap(out.B) {
+			out = out.Moved(min(2*len(out.B), room+1))
 		}
-		have := len(out.b)
-		n, err := d.gz.Read(out.b[have:min(cap(out.b), room+1)])
-		out.b = out.b[:have+n]
+		have := len(out.B)
+		n, err := d.gz.Read(out.B[have:min(cap(out.B), room+1)])
+		out.B = out.B[:have+n]
 		switch {
-		case len(out.b) > room:
+		case len(out.B) > room:
 			return out, errExpands
 		case err == io.EOF:
 			return out, nil

@@ -17,6 +17,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // letter is what compressible calls carry.
@@ -148,7 +151,7 @@ func TestCompression_ResultThatNobodyWants(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawGranting(t, WithCompression(0))
 		call := client.Go(t.Context(), "Test.Echo", nil, nil)
-		raw.write(append(appendHeader(nil, kindResponse, flagCompressed, raw.read().id, 8), "not gzip"...))
+		raw.write(append(wire.AppendHeader(nil, wire.KindResponse, wire.FlagCompressed, raw.read().ID, 8), "not gzip"...))
 		assert.NoError(t, call.Wait())
 		client.Close()
 	})
@@ -163,8 +166,8 @@ func TestCompression_SmallBodiesAreLeftAlone(t *testing.T) {
 		for id, size := range []int{299, 300} {
 			raw.request(uint64(id+1), echoText.Name(), fmt.Sprintf(`{"Text":"%s"}`, strings.Repeat("x", size-empty)))
 			f := raw.read()
-			require.Equal(t, kindResponse, f.kind)
-			assert.Equal(t, size == 300, f.flags == flagCompressed, "%d bytes", size)
+			require.Equal(t, wire.KindResponse, f.Kind)
+			assert.Equal(t, size == 300, f.Flags == wire.FlagCompressed, "%d bytes", size)
 		}
 		raw.conn.Close()
 		srv.Close()
@@ -173,9 +176,9 @@ func TestCompression_SmallBodiesAreLeftAlone(t *testing.T) {
 		for _, size := range []int{299, 300} {
 			go client.Call(t.Context(), "Test.Echo", &letter{strings.Repeat("x", size-empty)}, nil)
 			f := server.read()
-			require.Equal(t, kindRequest, f.kind)
-			assert.Equal(t, size == 300, f.flags == flagCompressed, "%d bytes", size)
-			server.write(appendHeader(nil, kindResponse, 0, f.id, 0))
+			require.Equal(t, wire.KindRequest, f.Kind)
+			assert.Equal(t, size == 300, f.Flags == wire.FlagCompressed, "%d bytes", size)
+			server.write(wire.AppendHeader(nil, wire.KindResponse, 0, f.ID, 0))
 		}
 		client.Close()
 	})
@@ -188,7 +191,7 @@ func TestCompression_WhatDoesNotGetSmallerIsLeftAlone(t *testing.T) {
 		body := (&encoded{body: random}).outBody()
 		body.shrink(1, 2*size)
 		assert.Zero(t, body.flags)
-		assert.Equal(t, random, body.buf.b)
+		assert.Equal(t, random, body.buf.B)
 	}
 }
 
@@ -209,7 +212,7 @@ func TestCompression_LimitsCountUncompressedBytes(t *testing.T) {
 	assert.ErrorContains(t, err, "the client reads at most 5000")
 
 	// And exactly at the limit it goes.
-	overhead := minLength + 6 + len(echoText.Name()) + len(`{"Text":""}`)
+	overhead := wire.MinLength + 6 + len(echoText.Name()) + len(`{"Text":""}`)
 	_, err = echoText.Call(t.Context(), client, &letter{strings.Repeat("x", 10_000-overhead)})
 	require.NoError(t, err)
 	_, err = echoText.Call(t.Context(), client, &letter{strings.Repeat("x", 10_000-overhead+1)})
@@ -300,19 +303,19 @@ func TestCompression_OfferAndGrant(t *testing.T) {
 // rawCompressing connects to srv by hand and has compression granted.
 func rawCompressing(t testing.TB, srv *Server, maxMessage uint32) *rawConn {
 	t.Helper()
-	return rawClientSaying(t, srv, clientHello{codec: "json", maxMessage: maxMessage, metadata: Metadata{compressionKey: gzipName}})
+	return rawClientSaying(t, srv, wire.ClientHello{Codec: "json", MaxMessage: maxMessage, Pairs: wire.AppendPairs(nil, Metadata{compressionKey: gzipName})})
 }
 
 // rawGranting is a server by hand that grants compression.
 func rawGranting(t testing.TB, opts ...ClientOption) (*Client, *rawConn) {
 	t.Helper()
-	return rawServerSaying(t, serverHello{maxInFlight: 100, maxMessage: 4 << 20, text: gzipGranted}, opts...)
+	return rawServerSaying(t, wire.ServerHello{InFlight: 100, MaxMessage: 4 << 20, Text: gzipGranted}, opts...)
 }
 
 func (r *rawConn) compressed(id uint64, method, body string) {
 	r.t.Helper()
-	h := requestHead{method: method}
-	r.write(append(h.append(nil, flagCompressed, id, len(body)), body...))
+	h := wire.RequestHead{Method: method}
+	r.write(append(h.Append(nil, wire.FlagCompressed, id, len(body)), body...))
 }
 
 // badGzip is what is not one body of gzip.
@@ -356,7 +359,7 @@ func TestCompression_BadParamsFailTheirCallAlone(t *testing.T) {
 		}
 		id++
 		raw.compressed(id, echoText.Name(), gzipped(t, `{"Text":"abc"}`))
-		assert.Equal(t, `{"Text":"abc"}`, string(raw.read().payload))
+		assert.Equal(t, `{"Text":"abc"}`, string(raw.read().Payload))
 		raw.conn.Close()
 		srv.Close()
 	})
@@ -370,7 +373,7 @@ func TestCompression_BadResultsFailTheirCallAlone(t *testing.T) {
 		for name, body := range bad {
 			var out letter
 			call := client.Go(t.Context(), "Test.Echo", nil, &out)
-			raw.write(append(appendHeader(nil, kindResponse, flagCompressed, raw.read().id, len(body)), body...))
+			raw.write(append(wire.AppendHeader(nil, wire.KindResponse, wire.FlagCompressed, raw.read().ID, len(body)), body...))
 			want := Internal
 			if name == "a bomb" {
 				want = ResourceExhausted
@@ -380,7 +383,7 @@ func TestCompression_BadResultsFailTheirCallAlone(t *testing.T) {
 		var out letter
 		call := client.Go(t.Context(), "Test.Echo", nil, &out)
 		body := gzipped(t, `{"Text":"abc"}`)
-		raw.write(append(appendHeader(nil, kindResponse, flagCompressed, raw.read().id, len(body)), body...))
+		raw.write(append(wire.AppendHeader(nil, wire.KindResponse, wire.FlagCompressed, raw.read().ID, len(body)), body...))
 		require.NoError(t, call.Wait())
 		assert.Equal(t, "abc", out.Text)
 		client.Close()
@@ -402,7 +405,7 @@ func TestCompression_FlagThatWasNotAgreedUponEndsTheConnection(t *testing.T) {
 			{"gob", Metadata{compressionKey: gzipName}, []ServerOption{WithServerCompression(0), WithCodecs(Gob)}},
 		} {
 			srv := echoServer(t, c.opts...)
-			raw := rawClientSaying(t, srv, clientHello{codec: c.codec, maxMessage: 1 << 20, metadata: c.offer})
+			raw := rawClientSaying(t, srv, wire.ClientHello{Codec: c.codec, MaxMessage: 1 << 20, Pairs: wire.AppendPairs(nil, c.offer)})
 			raw.compressed(1, echoText.Name(), gzipped(t, `{}`))
 			_, e := raw.readGoAway()
 			assert.Equal(t, InvalidArgument, e.Code)
@@ -410,9 +413,9 @@ func TestCompression_FlagThatWasNotAgreedUponEndsTheConnection(t *testing.T) {
 			raw.conn.Close()
 			srv.Close()
 		}
-		client, raw := rawServerSaying(t, serverHello{maxInFlight: 100, maxMessage: 4 << 20}, WithCompression(0))
+		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 100, MaxMessage: 4 << 20}, WithCompression(0))
 		call := client.Go(t.Context(), "Test.Echo", nil, nil)
-		raw.write(appendHeader(nil, kindResponse, flagCompressed, raw.read().id, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindResponse, wire.FlagCompressed, raw.read().ID, 0))
 		assert.ErrorContains(t, call.Wait(), "reserved flags 0x10")
 		client.Close()
 	})
@@ -441,7 +444,7 @@ func TestCompression_BombIsRefusedAfterTheLimit(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(bombs*4*limit), "bytes allocated by %d bombs", bombs)
 
 	raw.request(2+bombs, echoText.Name(), `{"Text":"abc"}`)
-	assert.Equal(t, `{"Text":"abc"}`, string(raw.read().payload), "the connection goes on")
+	assert.Equal(t, `{"Text":"abc"}`, string(raw.read().Payload), "the connection goes on")
 	raw.conn.Close()
 	srv.Close()
 }
@@ -452,7 +455,7 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 		data := gzipped(t, lines(size))
 		out, err := expand(nil, []byte(data), size)
 		require.NoError(t, err)
-		assert.Equal(t, lines(size), string(out.b))
+		assert.Equal(t, lines(size), string(out.B))
 		_, err = expand(nil, []byte(data), size-1)
 		assert.ErrorIs(t, err, errExpands, "%d bytes into %d", size, size-1)
 	}
@@ -462,7 +465,7 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 func TestExpand_MakesRoomForWhatComesOut(t *testing.T) {
 	out, err := expand(nil, []byte(gzipped(t, lines(3_000))), 100<<20)
 	require.NoError(t, err)
-	assert.LessOrEqual(t, cap(out.b), 8_192)
+	assert.LessOrEqual(t, cap(out.B), 8_192)
 }
 
 // Nothing is decompressed for who may not call: the answer is Authorize's.
@@ -487,7 +490,7 @@ func TestCompression_ParamsThatNobodyWants(t *testing.T) {
 		require.NoError(t, srv.RegisterFunc("Test.Nothing", func() error { return nil }))
 		raw := rawCompressing(t, srv, 1<<20)
 		raw.compressed(1, "Test.Nothing", "not gzip")
-		assert.Equal(t, kindResponse, raw.read().kind)
+		assert.Equal(t, wire.KindResponse, raw.read().Kind)
 		raw.conn.Close()
 		srv.Close()
 	})
@@ -525,16 +528,16 @@ func FuzzExpand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.LessOrEqual(t, len(out.b), limit)
+		require.LessOrEqual(t, len(out.B), limit)
 		in := bytes.NewReader(data)
 		r, err := gzip.NewReader(in)
 		require.NoError(t, err)
 		r.Multistream(false)
 		want, err := io.ReadAll(r)
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(out.b))
+		assert.Equal(t, string(want), string(out.B))
 		assert.Zero(t, in.Len())
-		putBuffer(out)
+		bytepool.Put(out)
 	})
 }
 

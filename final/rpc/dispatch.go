@@ -3,6 +3,9 @@ package rpc
 import (
 	"context"
 	"runtime/debug"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // outcome is the result of running a call, or its error.
@@ -64,15 +67,15 @@ func (c *serverConn) appendReply(id uint64, done *outcome, own bool) (start, bus
 	}
 	c.releaseLocked() // before the client can know, for it may call again at once
 	size := done.body.size()
-	if done.err == nil && minLength+size > c.maxReply {
-		done.failed = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", minLength+size, c.maxReply)
+	if done.err == nil && wire.MinLength+size > c.maxReply {
+		done.failed = Errorf(ResourceExhausted, "reply of %d bytes: the client reads at most %d", wire.MinLength+size, c.maxReply)
 		done.err = done.failed
 	}
 	if done.err != nil {
 		done.body.drop()
 		c.out.append(func(dst []byte) []byte { return appendError(dst, id, done.err, c.maxReply) }, nil)
 	} else {
-		c.out.append(func(dst []byte) []byte { return appendHeader(dst, kindResponse, done.body.flags, id, size) }, done.body.buf)
+		c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindResponse, done.body.flags, id, size) }, done.body.buf)
 		done.body.sent()
 	}
 	return own && c.out.start(), c.running > 0
@@ -98,7 +101,7 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 		call.params = call.method.newParams()
 		err = c.decode(call)
 	}
-	putBuffer(call.body)
+	bytepool.Put(call.body)
 	call.body, call.data = nil, nil // a handler may keep its context, and an inline call is kept until the next
 	if err != nil {
 		err = unrun(Errorf(undecoded(err, InvalidArgument), "decode params of %s: %w", call.method.info.Name, err))
@@ -116,7 +119,7 @@ func (c *serverConn) decode(call *serverCall) (err error) {
 		if call.body, err = expand(call.body, call.data, call.room); err != nil {
 			return err
 		}
-		call.data = call.body.b
+		call.data = call.body.B
 	}
 	return c.bodies.decode(call.data, 0, call.params)
 }
@@ -153,6 +156,6 @@ func (c *serverConn) encode(call *serverCall, result any, own bool) (body outBod
 		c.server.callFailed(call, err)
 		return outBody{}, err
 	}
-	body.shrink(c.compress, c.maxReply-minLength)
+	body.shrink(c.compress, c.maxReply-wire.MinLength)
 	return body, nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // scrap is a net.Conn of which only Read matters: it gives data in pieces.
@@ -33,8 +35,8 @@ func (s *scrap) SetReadDeadline(time.Time) error { return nil }
 
 // Whatever comes, in whatever pieces: the same frames, or an error.
 func FuzzFrameReader(f *testing.F) {
-	f.Add(frameOf(kindRequest, 0, 1, "abc"), uint16(1))
-	f.Add(append(frameOf(kindPing, 0, 1, ""), frameOf(kindResponse, 0, 2, strings.Repeat("x", 20_000))...), uint16(1000))
+	f.Add(frameOf(wire.KindRequest, 0, 1, "abc"), uint16(1))
+	f.Add(append(frameOf(wire.KindPing, 0, 1, ""), frameOf(wire.KindResponse, 0, 2, strings.Repeat("x", 20_000))...), uint16(1000))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint16(4))
 	f.Add([]byte{0, 0, 0, 0, 1, 2, 3}, uint16(7))
 	f.Fuzz(func(t *testing.T, data []byte, piece uint16) {
@@ -53,40 +55,43 @@ func FuzzFrameReader(f *testing.F) {
 
 // readAll reads frames to the end or an error and puts their bytes together again.
 func readAll(t *testing.T, data []byte, piece, limit int) []string {
-	in := frameReader{conn: &scrap{data: data, piece: piece}, limit: limit}
+	in := frameReader{Reader: wire.Reader{Limit: limit}, conn: &scrap{data: data, piece: piece}}
 	var frames []string
 	for {
 		f, err := in.next()
 		if err != nil {
-			require.LessOrEqual(t, len(in.buf), 2*maxReadBuffer)
+			require.LessOrEqual(t, in.Held(), 2*(64<<10)+2*len(data))
 			return frames
 		}
-		b := appendHeader(nil, f.kind, f.flags, f.id, len(f.payload))
-		frames = append(frames, string(append(b, f.payload...)))
+		b := wire.AppendHeader(nil, f.Kind, f.Flags, f.ID, len(f.Payload))
+		frames = append(frames, string(append(b, f.Payload...)))
 	}
 }
 
 // A hello is accepted and means the same when said again, or is refused.
 func FuzzHello(f *testing.F) {
-	f.Add((&clientHello{codec: "json", maxMessage: 4 << 20, metadata: Metadata{"k": "v"}}).append(nil))
-	f.Add((&serverHello{maxInFlight: 7, maxMessage: 4096}).append(nil))
-	f.Add((&serverHello{code: Unimplemented, text: "no"}).append(nil))
+	f.Add((&wire.ClientHello{Codec: "json", MaxMessage: 4 << 20, Pairs: wire.AppendPairs(nil, Metadata{"k": "v"})}).Append(nil))
+	f.Add((&wire.ServerHello{InFlight: 7, MaxMessage: 4096}).Append(nil))
+	f.Add((&wire.ServerHello{Code: wire.Unimplemented, Text: "no"}).Append(nil))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		body, err := readHello(strings.NewReader(string(data)), maxHello)
+		body, err := wire.ReadHello(strings.NewReader(string(data)), wire.MaxHello)
 		if err != nil {
 			return
 		}
 		require.Len(t, body, int(binary.BigEndian.Uint16(data[5:])))
-		if h, err := parseClientHello(body); err == nil {
-			require.NoError(t, h.metadata.check())
-			again, err := parseClientHello(h.append(nil)[helloSize:])
+		if h, metadata, err := parseClientHello(body); err == nil {
+			said, err := appendHello(nil, h, metadata)
 			require.NoError(t, err)
-			assert.Equal(t, h, again)
+			again, same, err := parseClientHello(said[wire.HelloSize:])
+			require.NoError(t, err)
+			assert.Equal(t, metadata, same)
+			assert.Equal(t, h.Codec, again.Codec)
+			assert.Equal(t, h.MaxMessage, again.MaxMessage)
 		}
 		if h, err := parseServerHello(body); err == nil {
-			assert.NotZero(t, h.maxInFlight)
-			assert.GreaterOrEqual(t, h.maxMessage, uint32(1024))
+			assert.NotZero(t, h.InFlight)
+			assert.GreaterOrEqual(t, h.MaxMessage, uint32(1024))
 		}
 	})
 }
@@ -117,11 +122,11 @@ func (p *program) bytes() []byte {
 func (p *program) compress(t testing.TB, body []byte, flags uint8) ([]byte, uint8) {
 	switch p.byte() % 4 {
 	case 0:
-		return []byte(gzipped(t, string(body))), flags | flagCompressed
+		return []byte(gzipped(t, string(body))), flags | wire.FlagCompressed
 	case 1:
-		return p.bomb, flags | flagCompressed
+		return p.bomb, flags | wire.FlagCompressed
 	case 2:
-		return p.bytes(), flags | flagCompressed
+		return p.bytes(), flags | wire.FlagCompressed
 	}
 	return body, flags
 }
@@ -150,11 +155,11 @@ func FuzzServer(f *testing.F) {
 			if json {
 				codec = "json"
 			}
-			hello := clientHello{codec: codec, maxMessage: 1 << 20}
+			hello := wire.ClientHello{Codec: codec, MaxMessage: 1 << 20}
 			var bombs []byte
 			if compress {
 				bombs = twoMiB
-				hello.metadata = Metadata{compressionKey: gzipName}
+				hello.Pairs = wire.AppendPairs(nil, Metadata{compressionKey: gzipName})
 			}
 			raw := rawClientSaying(t, srv, hello)
 			asked, answered := map[uint64]bool{}, map[uint64]bool{}
@@ -182,12 +187,12 @@ func countReplies(raw *rawConn, answered map[uint64]bool) {
 		if err != nil {
 			return
 		}
-		assert.NoError(raw.t, checkFrame(f, true))
-		if f.kind == kindResponse || f.kind == kindError {
-			assert.False(raw.t, answered[f.id], "a second reply to %d", f.id)
-			answered[f.id] = true
+		assert.NoError(raw.t, f.Check(true))
+		if f.Kind == wire.KindResponse || f.Kind == wire.KindError {
+			assert.False(raw.t, answered[f.ID], "a second reply to %d", f.ID)
+			answered[f.ID] = true
 		}
-		if f.kind == kindError {
+		if f.Kind == wire.KindError {
 			e, err := parseError(f)
 			if assert.NoError(raw.t, err) {
 				assert.True(raw.t, oneLine(e.Message), "%q", e.Message)
@@ -208,7 +213,7 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 		case 0, 1: // a request
 			id++
 			asked[id] = true
-			h := requestHead{method: methods[int(p.byte())%len(methods)], timeout: time.Duration(p.byte()%3) * time.Millisecond}
+			h := wire.RequestHead{Method: methods[int(p.byte())%len(methods)], Timeout: time.Duration(p.byte()%3) * time.Millisecond}
 			body := []byte(params[int(p.byte())%len(params)])
 			var flags uint8
 			if !json {
@@ -217,17 +222,17 @@ func feedServer(raw *rawConn, p *program, json bool, asked map[uint64]bool) {
 			if p.bomb != nil {
 				body, flags = p.compress(raw.t, body, flags)
 			}
-			out = append(h.append(nil, flags, id, len(body)), body...)
+			out = append(h.Append(nil, flags, id, len(body)), body...)
 		case 2:
-			out = appendHeader(nil, kindCancel, 0, id-uint64(p.byte()%4), 0)
+			out = wire.AppendHeader(nil, wire.KindCancel, 0, id-uint64(p.byte()%4), 0)
 		case 3:
-			out = appendHeader(nil, kindPing, 0, uint64(p.byte()), 0)
+			out = wire.AppendHeader(nil, wire.KindPing, 0, uint64(p.byte()), 0)
 		case 4: // a request by hand
 			id += uint64(p.byte() % 2)
 			asked[id] = true
-			out = frameOf(kindRequest, p.byte()%32, id, string(p.bytes()))
+			out = frameOf(wire.KindRequest, p.byte()%32, id, string(p.bytes()))
 		case 5: // any frame
-			out = frameOf(kind(p.byte()), p.byte(), uint64(p.byte()), string(p.bytes()))
+			out = frameOf(wire.Kind(p.byte()), p.byte(), uint64(p.byte()), string(p.bytes()))
 			asked[binary.BigEndian.Uint64(out[6:])] = true
 		case 6: // anything
 			out = p.bytes()
@@ -263,11 +268,11 @@ func FuzzClient(f *testing.F) {
 			if json {
 				codec = JSON
 			}
-			hello := serverHello{maxInFlight: 10, maxMessage: 1 << 20}
+			hello := wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}
 			opts := []ClientOption{WithCodec(codec), WithMaxReply(8 << 10), WithKeepalive(0)}
 			var bombs []byte
 			if compress {
-				bombs, hello.text = twoMiB, gzipGranted
+				bombs, hello.Text = twoMiB, gzipGranted
 				opts = append(opts, WithCompression(1))
 			}
 			client, raw := rawServerSaying(t, hello, opts...)
@@ -276,7 +281,7 @@ func FuzzClient(f *testing.F) {
 			for i := range replies {
 				ctx := timeout(t, time.Duration(i+1)*100*time.Millisecond)
 				calls = append(calls, client.Go(ctx, checkStock.Name(), stockRequest{}, &replies[i]))
-				assert.Equal(t, uint64(i+1), raw.read().id)
+				assert.Equal(t, uint64(i+1), raw.read().ID)
 			}
 			go io.Copy(io.Discard, raw.conn) // cancels and pongs
 			feedClient(raw, &program{b: ops, bomb: bombs}, json)
@@ -309,27 +314,27 @@ func feedClient(raw *rawConn, p *program, json bool) {
 			if p.bomb != nil {
 				body, flags = p.compress(raw.t, body, flags)
 			}
-			out = append(appendHeader(nil, kindResponse, flags, id, len(body)), body...)
+			out = append(wire.AppendHeader(nil, wire.KindResponse, flags, id, len(body)), body...)
 		case 2:
 			out = appendError(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "%s", p.bytes()), 8<<10)
 		case 3: // any frame
-			k, flags, id := kind(p.byte()), p.byte(), uint64(p.byte())
+			k, flags, id := wire.Kind(p.byte()), p.byte(), uint64(p.byte())
 			body := p.bytes()
-			if k == kindResponse && json {
+			if k == wire.KindResponse && json {
 				body = nil // or it might be someone's valid reply
 			}
-			if k == kindResponse && !json {
+			if k == wire.KindResponse && !json {
 				continue
 			}
 			out = frameOf(k, flags, id, string(body))
 		case 4:
 			out = appendGoAway(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "bye"))
 		case 5:
-			out = appendHeader(nil, kindPing, 0, uint64(p.byte()), 0)
+			out = wire.AppendHeader(nil, wire.KindPing, 0, uint64(p.byte()), 0)
 		case 6:
 			raw.pause(time.Duration(p.byte()) * time.Millisecond)
 		case 7: // half a frame, then the end
-			raw.conn.Write(appendHeader(nil, kindResponse, 0, 1, int(p.byte())))
+			raw.conn.Write(wire.AppendHeader(nil, wire.KindResponse, 0, 1, int(p.byte())))
 			return
 		}
 		if _, err := raw.conn.Write(out); err != nil {

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Gob is encoding/gob with one stream per direction, so that each type is
@@ -94,8 +96,8 @@ func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody,
 		}
 	}()
 	if reachesInterface(reflect.TypeOf(v)) {
-		b.flags = flagSelfContained
-		b.buf.b, err = encodeWith(Gob, b.buf.b, v)
+		b.flags = wire.FlagSelfContained
+		b.buf.B, err = encodeWith(Gob, b.buf.B, v)
 	} else if err = checkGob(v); err == nil {
 		if err = g.await(ctx); err != nil {
 			return b, err
@@ -104,12 +106,12 @@ func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody,
 		if ready != nil {
 			ready()
 		}
-		b.buf.b, b.flags, err = g.enc.append(b.buf.b, v)
+		b.buf.B, b.flags, err = g.enc.append(b.buf.B, v)
 	}
 	if err != nil {
 		return b, err
 	}
-	if b.turn != nil && len(b.buf.b) > keptGob {
+	if b.turn != nil && len(b.buf.B) > keptGob {
 		g.releaseLater()
 	}
 	g.guess.note(b.buf)
@@ -208,7 +210,7 @@ func (e *gobEncoder) append(dst []byte, v any) (out []byte, flags uint8, err err
 	}
 	out, e.out.b = e.out.b, nil
 	if e.restart {
-		flags, e.restart = flagRestart, false
+		flags, e.restart = wire.FlagRestart, false
 	}
 	return out, flags, nil
 }
@@ -245,10 +247,10 @@ func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
 			err = newCodecPanic("decoding into", v, p)
 		}
 	}()
-	if flags&flagSelfContained != 0 {
+	if flags&wire.FlagSelfContained != 0 {
 		return decodeWith(Gob, body, v)
 	}
-	if flags&flagRestart != 0 || d.dec == nil {
+	if flags&wire.FlagRestart != 0 || d.dec == nil {
 		d.dec = gob.NewDecoder(&d.in)
 	}
 	d.in.Reset(body)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 type (
@@ -33,7 +35,7 @@ func (s gobStream) encode(v any) (body []byte, flags uint8, err error) {
 		return nil, 0, err
 	}
 	defer b.sent()
-	return b.buf.b, b.flags, nil
+	return b.buf.B, b.flags, nil
 }
 
 func TestGob_DescribesTypesOncePerStream(t *testing.T) {
@@ -63,7 +65,7 @@ func TestGob_FailedEncodeBeginsANewStream(t *testing.T) {
 	require.Error(t, err)
 	body, flags, err := e.encode(gobA{2})
 	require.NoError(t, err)
-	assert.Equal(t, uint8(flagRestart), flags)
+	assert.Equal(t, uint8(wire.FlagRestart), flags)
 	var got gobA
 	require.NoError(t, d.decode(body, flags, &got))
 	assert.Equal(t, 2, got.A)
@@ -103,7 +105,7 @@ func TestGob_InterfacesTravelSelfContained(t *testing.T) {
 	for i := range 3 {
 		body, flags, err := e.encode(gobAny{secretB{gobB{gobA{i}}}})
 		require.NoError(t, err)
-		assert.Equal(t, uint8(flagSelfContained), flags)
+		assert.Equal(t, uint8(wire.FlagSelfContained), flags)
 		if i == 0 {
 			require.NoError(t, d.decode(body, flags, nil))
 			continue

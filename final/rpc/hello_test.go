@@ -12,12 +12,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // metadataOf returns pairs that take so many bytes on the wire.
 func metadataOf(bytes int) Metadata {
 	md := Metadata{"a": "", "b": ""}
-	md["a"] = strings.Repeat("x", bytes-pairsSize(md))
+	md["a"] = strings.Repeat("x", bytes-wire.PairsSize(md))
 	return md
 }
 
@@ -25,7 +28,7 @@ func metadataOf(bytes int) Metadata {
 // is sent, also by the few bytes that the codec's name and an offer add.
 func TestHello_LengthsThatWouldWrapAreRefused(t *testing.T) {
 	const rest = 1 + len("json") + 4
-	offer := pairsSize(Metadata{compressionKey: gzipName})
+	offer := wire.PairsSize(Metadata{compressionKey: gzipName})
 	for _, opt := range []struct {
 		opts []ClientOption
 		most int
@@ -92,7 +95,7 @@ func TestMetadata_NumberOfPairsIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
 		defer srv.Close()
-		for n, ok := range map[int]bool{maxPairs: true, maxPairs + 1: false, 1300: false} {
+		for n, ok := range map[int]bool{wire.MaxPairs: true, wire.MaxPairs + 1: false, 1300: false} {
 			_, err := checkStock.Call(t.Context(), pipe(t, srv, WithHelloMetadata(manyPairs(n))), &stockRequest{Item: "item1"})
 			_, errCall := checkStock.Call(WithMetadata(t.Context(), manyPairs(n)), pipe(t, srv), &stockRequest{Item: "item1"})
 			if ok {
@@ -104,17 +107,17 @@ func TestMetadata_NumberOfPairsIsBounded(t *testing.T) {
 			assert.ErrorContains(t, err, want)
 			assert.ErrorContains(t, errCall, want)
 
-			_, err = helloTo(t, srv, string((&clientHello{codec: "json", maxMessage: 4096, metadata: manyPairs(n)}).append(nil)))
+			_, err = helloTo(t, srv, string((&wire.ClientHello{Codec: "json", MaxMessage: 4096, Pairs: wire.AppendPairs(nil, manyPairs(n))}).Append(nil)))
 			assert.ErrorIs(t, err, ResourceExhausted, "a client that does not ask itself")
 			raw := rawClient(t, srv, "json")
-			head := requestHead{method: checkStock.Name(), metadata: manyPairs(n)}
-			raw.write(head.append(nil, 0, 1, 0))
+			head := wire.RequestHead{Method: checkStock.Name(), Metadata: manyPairs(n)}
+			raw.write(head.Append(nil, 0, 1, 0))
 			assert.ErrorIs(t, raw.readError(1), ResourceExhausted)
 		}
 		raw := rawClient(t, srv, "json") // pairs of one key are pairs, too
-		same := strings.Repeat(string(appendPairs(nil, Metadata{"k": ""})), maxPairs+1)
-		head := requestHead{method: checkStock.Name(), metadata: Metadata{}}
-		frame := head.append(nil, flagPairs, 1, 2+len(same))
+		same := strings.Repeat(string(wire.AppendPairs(nil, Metadata{"k": ""})), wire.MaxPairs+1)
+		head := wire.RequestHead{Method: checkStock.Name(), Metadata: Metadata{}}
+		frame := head.Append(nil, wire.FlagPairs, 1, 2+len(same))
 		raw.write(append(binary.BigEndian.AppendUint16(frame, uint16(len(same))), same...))
 		assert.ErrorIs(t, raw.readError(1), ResourceExhausted)
 	})
@@ -128,26 +131,12 @@ func perConn(many int, open, settle func()) int {
 		open()
 	}
 	settle()
-	before, pooled := int(heapInUse()), pooledBytes()
+	before, pooled := int(heapInUse()), bytepool.Kept()
 	for range many {
 		open()
 	}
 	settle()
-	return (int(heapInUse()) - before - (pooledBytes() - pooled)) / many
-}
-
-// pooledBytes returns the size of the large buffers that the process keeps for good.
-func pooledBytes() int {
-	sum := 0
-	for i := range buffers {
-		class := &buffers[i]
-		class.mu.Lock()
-		for _, b := range class.kept {
-			sum += cap(b.b)
-		}
-		class.mu.Unlock()
-	}
-	return sum
+	return (int(heapInUse()) - before - (bytepool.Kept() - pooled)) / many
 }
 
 // A stranger may say hello with as many metadata as fit, and then nothing: what
@@ -158,16 +147,16 @@ func TestHello_AStrangerHoldsLittleMemory(t *testing.T) {
 			return "", Unauthenticated
 		}))
 		defer srv.Close()
-		largest := manyPairs(maxPairs)
+		largest := manyPairs(wire.MaxPairs)
 		for key := range maps.Keys(largest) {
-			largest[key] = strings.Repeat("v", (8<<10-pairsSize(manyPairs(maxPairs)))/maxPairs)
+			largest[key] = strings.Repeat("v", (8<<10-wire.PairsSize(manyPairs(wire.MaxPairs)))/wire.MaxPairs)
 		}
 		var conns []net.Conn
 		held := perConn(12, func() {
 			near, far := net.Pipe()
 			go srv.ServeConn(far)
-			near.Write((&clientHello{codec: "json", maxMessage: 4096, metadata: largest}).append(nil))
-			body, err := readHello(near, maxHello)
+			near.Write((&wire.ClientHello{Codec: "json", MaxMessage: 4096, Pairs: wire.AppendPairs(nil, largest)}).Append(nil))
+			body, err := wire.ReadHello(near, wire.MaxHello)
 			require.NoError(t, err)
 			_, err = parseServerHello(body)
 			require.NoError(t, err)

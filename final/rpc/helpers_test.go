@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // The service that most tests call.
@@ -175,16 +177,16 @@ type rawConn struct {
 // rawClient connects by hand and says hello.
 func rawClient(t testing.TB, srv *Server, codec string) *rawConn {
 	t.Helper()
-	return rawClientSaying(t, srv, clientHello{codec: codec, maxMessage: 1 << 20})
+	return rawClientSaying(t, srv, wire.ClientHello{Codec: codec, MaxMessage: 1 << 20})
 }
 
-func rawClientSaying(t testing.TB, srv *Server, hello clientHello) *rawConn {
+func rawClientSaying(t testing.TB, srv *Server, hello wire.ClientHello) *rawConn {
 	t.Helper()
 	near, far := net.Pipe()
 	go srv.ServeConn(far)
 	r := rawOn(t, near)
-	r.write(hello.append(nil))
-	body, err := readHello(near, maxHello)
+	r.write(hello.Append(nil))
+	body, err := wire.ReadHello(near, wire.MaxHello)
 	require.NoError(t, err)
 	_, err = parseServerHello(body)
 	require.NoError(t, err)
@@ -193,7 +195,7 @@ func rawClientSaying(t testing.TB, srv *Server, hello clientHello) *rawConn {
 
 func rawOn(t testing.TB, conn net.Conn) *rawConn {
 	t.Cleanup(func() { conn.Close() })
-	return &rawConn{t: t, conn: conn, in: frameReader{conn: conn, limit: 4 << 20}}
+	return &rawConn{t: t, conn: conn, in: frameReader{Reader: wire.Reader{Limit: 4 << 20}, conn: conn}}
 }
 
 func (r *rawConn) write(b []byte) {
@@ -205,11 +207,11 @@ func (r *rawConn) write(b []byte) {
 // request writes a request frame with JSON params.
 func (r *rawConn) request(id uint64, method, params string) {
 	r.t.Helper()
-	h := requestHead{method: method}
-	r.write(append(h.append(nil, 0, id, len(params)), params...))
+	h := wire.RequestHead{Method: method}
+	r.write(append(h.Append(nil, 0, id, len(params)), params...))
 }
 
-func (r *rawConn) read() frame {
+func (r *rawConn) read() wire.Frame {
 	r.t.Helper()
 	f, err := r.in.next()
 	require.NoError(r.t, err)
@@ -220,8 +222,8 @@ func (r *rawConn) read() frame {
 func (r *rawConn) readError(id uint64) *Error {
 	r.t.Helper()
 	f := r.read()
-	require.Equal(r.t, kindError, f.kind, "payload %q", f.payload)
-	require.Equal(r.t, id, f.id)
+	require.Equal(r.t, wire.KindError, f.Kind, "payload %q", f.Payload)
+	require.Equal(r.t, id, f.ID)
 	e, err := parseError(&f)
 	require.NoError(r.t, err)
 	return e
@@ -231,10 +233,10 @@ func (r *rawConn) readError(id uint64) *Error {
 func (r *rawConn) readGoAway() (lastID uint64, e *Error) {
 	r.t.Helper()
 	f := r.read()
-	require.Equal(r.t, kindGoAway, f.kind, "payload %q", f.payload)
+	require.Equal(r.t, wire.KindGoAway, f.Kind, "payload %q", f.Payload)
 	e, err := parseGoAway(&f)
 	require.NoError(r.t, err)
-	return f.id, e
+	return f.ID, e
 }
 
 // timeout returns a context that ends after d.

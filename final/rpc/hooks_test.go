@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // journal notes who was called, in order.
@@ -175,7 +177,7 @@ func TestCallbacks_AllAreCalled(t *testing.T) {
 		assert.Equal(t, []string{"a call", "b call"}, j.take())
 
 		raw := rawClient(t, srv, "json")
-		raw.write(make([]byte, headerSize))
+		raw.write(make([]byte, wire.HeaderSize))
 		raw.readGoAway()
 		assert.Equal(t, []string{"a error", "b error"}, j.take())
 	})

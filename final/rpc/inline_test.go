@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // What could break because a sender writes itself, a lone caller reads its own reply,
@@ -209,7 +211,7 @@ func TestServer_ClientThatDoesNotReadBlocksOnlyItself(t *testing.T) {
 		defer client.Close()
 		_, err := quickStock.Call(timeout(t, time.Second), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err)
-		stuck.write(appendHeader(nil, kindCancel, 0, 1, 0)) // the server still reads
+		stuck.write(wire.AppendHeader(nil, wire.KindCancel, 0, 1, 0)) // the server still reads
 		stuck.conn.Close()
 		srv.Close()
 	})
@@ -227,8 +229,8 @@ func TestServer_SeesCancelAndPingWhileItsOutputIsBlocked(t *testing.T) {
 			raw.request(id+2, method, `{"Item":"huge"}`)
 		}
 		synctest.Wait()
-		raw.write(appendHeader(nil, kindPing, 0, 1, 0))
-		raw.write(appendHeader(nil, kindCancel, 0, 1, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindPing, 0, 1, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, 1, 0))
 		assert.Equal(t, context.Canceled, <-inv.ended)
 		raw.conn.Close()
 		srv.Close()

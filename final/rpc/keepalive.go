@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // ping waits for a pong.
@@ -17,7 +19,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, id, 0) })
+	c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, id, 0) })
 	c.readSoon()
 	select {
 	case <-pong:
@@ -45,7 +47,7 @@ func (c *clientConn) keepAlive(reads uint64, pinged bool) {
 		return
 	}
 	if quiet {
-		c.control(func(dst []byte) []byte { return appendHeader(dst, kindPing, 0, 0, 0) })
+		c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, 0, 0) })
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

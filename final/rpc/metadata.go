@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Metadata is pairs of text that travel beside the params. Keys are 1 to 128
@@ -20,8 +22,8 @@ type Metadata map[string]string
 
 // check reports the first pair that may not travel, or that there are too many.
 func (m Metadata) check() error {
-	if len(m) > maxPairs {
-		return fmt.Errorf("metadata of %d pairs: at most %d are allowed", len(m), maxPairs)
+	if len(m) > wire.MaxPairs {
+		return fmt.Errorf("metadata of %d pairs: at most %d are allowed", len(m), wire.MaxPairs)
 	}
 	for k, v := range m {
 		if err := checkPair(k, v); err != nil {

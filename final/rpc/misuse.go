@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // misuse remembers the first thing that is wrong with the options of a
@@ -114,7 +116,7 @@ const (
 	maxCodecName = 32
 
 	// The widest that the wire's lengths and counts of four bytes, and an int, can be.
-	maxLength = min(math.MaxUint32, math.MaxInt-headerSize)
+	maxLength = min(math.MaxUint32, math.MaxInt-wire.HeaderSize)
 	maxCount  = min(math.MaxUint32, math.MaxInt)
 )
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log"
 	"runtime/debug"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // errExited ends a connection whose reader or writer is gone: a user's code that it
@@ -42,5 +44,5 @@ func runApart(who string, f func() error) (err error) {
 // printPanic prints a panic that no panic handler is told of, with its stack, to
 // the standard logger. Its value may hold what a peer has sent: it is quoted.
 func printPanic(where string, value any, stack []byte) {
-	log.Printf("rpc: panic %s: %s\n%s", where, cleanText(textOfPanic(value), maxErrorText), stack)
+	log.Printf("rpc: panic %s: %s\n%s", where, cleanText(textOfPanic(value), wire.MaxErrorText), stack)
 }

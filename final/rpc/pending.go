@@ -5,7 +5,9 @@ import (
 	"context"
 	"reflect"
 
+	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Pending is a call made by Go.
@@ -59,7 +61,7 @@ func snapshot(ctx context.Context, o *clientOptions, params any) (context.Contex
 	}
 	ready := &encoded{body: body}
 	if isStream(o.codec) {
-		ready.flags = flagSelfContained
+		ready.flags = wire.FlagSelfContained
 	}
 	if len(o.interceptors) == 0 {
 		return ctx, ready, nil
@@ -102,8 +104,8 @@ type encoded struct {
 }
 
 func (e *encoded) outBody() outBody {
-	buf := getBuffer(len(e.body))
-	buf.b = append(buf.b, e.body...)
+	buf := bytepool.Get(len(e.body))
+	buf.B = append(buf.B, e.body...)
 	return outBody{buf: buf, flags: e.flags}
 }
 

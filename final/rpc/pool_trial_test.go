@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // poolOnTrial is a pool of "well" and "ill", of which ill is on trial and hangs.
@@ -140,8 +142,8 @@ func TestPool_ATrialIsForTheConnectionThatHasACallForIt(t *testing.T) {
 // breaking accepts each hello and then breaks the connection.
 func breaking(conn net.Conn) {
 	defer conn.Close()
-	if _, err := readHello(conn, maxHello); err == nil {
-		conn.Write((&serverHello{maxInFlight: 1, maxMessage: 1024}).append(nil))
+	if _, err := wire.ReadHello(conn, wire.MaxHello); err == nil {
+		conn.Write((&wire.ServerHello{InFlight: 1, MaxMessage: 1024}).Append(nil))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // The numbers in PROTOCOL.md's Limits are those of the code.
@@ -28,9 +30,9 @@ func TestProtocolMD_LimitsAreTheDefaults(t *testing.T) {
 		"calls in flight on a connection":      count(int(server.maxInFlight)),
 		"calls that run on a server":           count(server.maxHandlers),
 		"connections of a server":              count(server.maxConns),
-		"metadata of a call, and of a hello":   fmt.Sprintf("%d KiB, %d pairs", server.maxMetadata>>10, maxPairs),
+		"metadata of a call, and of a hello":   fmt.Sprintf("%d KiB, %d pairs", server.maxMetadata>>10, wire.MaxPairs),
 		"a client's hello, after":              "the metadata's limit and 64 bytes: " + count(int(server.maxMetadata)+64),
-		"a server's hello, after":              fmt.Sprintf("%d KiB", maxHello>>10),
+		"a server's hello, after":              fmt.Sprintf("%d KiB", wire.MaxHello>>10),
 		"a method's name":                      fmt.Sprintf("%d bytes", server.maxMethodName),
 		"from connecting to the end":           fmt.Sprintf("%d s", server.handshakeTimeout/time.Second),
 		"from a frame's first byte":            fmt.Sprintf("%d s", server.readFrameTimeout/time.Second),

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -163,11 +164,13 @@ func TestREADME_MapNamesEveryFile(t *testing.T) {
 			mapped = append(mapped, name)
 		}
 	}
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	for _, file := range files {
-		if !strings.HasSuffix(file, "_test.go") {
-			there = append(there, file)
+	for _, folder := range []string{"", "internal/bytepool/", "internal/wire/"} {
+		files, err := filepath.Glob(filepath.Join("..", cmp.Or(folder, "rpc"), "*.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				there = append(there, folder+filepath.Base(file))
+			}
 		}
 	}
 	assert.ElementsMatch(t, there, mapped)

@@ -12,18 +12,20 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // What PROTOCOL.md says in prose and no capture shows.
 
 // answerTo returns what a server says to a client that writes hello and waits.
-func answerTo(t *testing.T, srv *Server, hello []byte) (serverHello, error) {
+func answerTo(t *testing.T, srv *Server, hello []byte) (wire.ServerHello, error) {
 	t.Helper()
 	near, far := net.Pipe()
 	go srv.ServeConn(far)
 	defer near.Close()
 	go near.Write(hello)
-	body, err := readHello(near, maxHello)
+	body, err := wire.ReadHello(near, wire.MaxHello)
 	require.NoError(t, err)
 	return parseServerHello(body)
 }
@@ -35,14 +37,14 @@ func TestProtocolProse_WhatIsNoHelloIsRefusedAtOnce(t *testing.T) {
 		begun := time.Now()
 		_, err := answerTo(t, srv, []byte("GET "))
 		assert.ErrorIs(t, err, InvalidArgument)
-		_, err = answerTo(t, srv, []byte(magic+"\x01\xff\xff"))
+		_, err = answerTo(t, srv, []byte(wire.Magic+"\x01\xff\xff"))
 		assert.ErrorIs(t, err, ResourceExhausted)
 		assert.Zero(t, time.Since(begun), "without the rest")
 	})
 }
 
 func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
-	for own, want := range map[int]Code{maxPairs - 1: OK, maxPairs: ResourceExhausted} {
+	for own, want := range map[int]Code{wire.MaxPairs - 1: OK, wire.MaxPairs: ResourceExhausted} {
 		bubble(t, func(t *testing.T) {
 			srv := NewServer(WithServerCompression(1 << 10))
 			defer srv.Close()
@@ -50,9 +52,9 @@ func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
 			for i := range own {
 				md[fmt.Sprint(i)] = ""
 			}
-			hello, err := answerTo(t, srv, (&clientHello{codec: "json", maxMessage: 1 << 10, metadata: md}).append(nil))
+			hello, err := answerTo(t, srv, (&wire.ClientHello{Codec: "json", MaxMessage: 1 << 10, Pairs: wire.AppendPairs(nil, md)}).Append(nil))
 			assert.Equal(t, want, CodeOf(err))
-			assert.Equal(t, want == OK, hello.text == gzipGranted)
+			assert.Equal(t, want == OK, hello.Text == gzipGranted)
 		})
 	}
 }
@@ -61,7 +63,7 @@ func TestProtocolProse_TheLaterGoAwaysReasonCounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t)
 		call := client.Go(t.Context(), "Test.It", nil, nil)
-		require.Equal(t, kindRequest, raw.read().kind)
+		require.Equal(t, wire.KindRequest, raw.read().Kind)
 		raw.write(appendGoAway(nil, 1, Errorf(Unavailable, "draining")))
 		raw.write(appendGoAway(nil, 1, Errorf(InvalidArgument, "a bad frame")))
 		raw.conn.Close()
@@ -78,11 +80,11 @@ func TestProtocolProse_TheClientLooksEveryThirtySeconds(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		<-time.After(time.Second)
-		raw.write(appendHeader(nil, kindPing, 0, 7, 0))
-		require.Equal(t, kindPong, raw.read().kind)
+		raw.write(wire.AppendHeader(nil, wire.KindPing, 0, 7, 0))
+		require.Equal(t, wire.KindPong, raw.read().Kind)
 		f := raw.read()
-		assert.Equal(t, kindPing, f.kind)
-		assert.Zero(t, f.id)
+		assert.Equal(t, wire.KindPing, f.Kind)
+		assert.Zero(t, f.ID)
 		assert.Equal(t, time.Minute, time.Since(begun), "a byte had arrived in the first 30 s")
 		_, err := raw.in.next()
 		assert.ErrorIs(t, err, io.EOF)

@@ -12,16 +12,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // frameOf builds a frame by hand, right or wrong.
-func frameOf(k kind, flags uint8, id uint64, payload string) []byte {
-	return append(appendHeader(nil, k, flags, id, len(payload)), payload...)
+func frameOf(k wire.Kind, flags uint8, id uint64, payload string) []byte {
+	return append(wire.AppendHeader(nil, k, flags, id, len(payload)), payload...)
 }
 
 // What cannot be understood ends the connection, with a go-away that says why.
 func TestServer_BadFrameIsAnsweredWithAGoAway(t *testing.T) {
-	request := func(flags uint8, payload string) []byte { return frameOf(kindRequest, flags, 1, payload) }
+	request := func(flags uint8, payload string) []byte { return frameOf(wire.KindRequest, flags, 1, payload) }
 	for name, c := range map[string]struct {
 		bytes []byte
 		code  Code
@@ -34,15 +36,15 @@ func TestServer_BadFrameIsAnsweredWithAGoAway(t *testing.T) {
 		"kind 0":                  {frameOf(0, 0, 1, ""), Unimplemented, "unknown frame kind 0"},
 		"a stream's kind":         {frameOf(8, 0, 1, ""), Unimplemented, "unknown frame kind 8"},
 		"reserved flags":          {request(0x80, ""), InvalidArgument, "reserved flags 0x80"},
-		"flags on a cancel":       {frameOf(kindCancel, 1, 1, ""), InvalidArgument, "reserved flags 0x01"},
-		"fields on a ping":        {frameOf(kindPing, 0, 1, "x"), InvalidArgument, "1 bytes in a frame of kind 5"},
-		"response to nobody":      {frameOf(kindResponse, 0, 1, "{}"), InvalidArgument, "the client sent a frame of kind 2"},
-		"error to nobody":         {frameOf(kindError, 0, 1, "\x05\x00\x00"), InvalidArgument, "the client sent a frame of kind 3"},
-		"go-away from a client":   {frameOf(kindGoAway, 0, 1, "\x05\x00\x00"), InvalidArgument, "the client sent a frame of kind 7"},
+		"flags on a cancel":       {frameOf(wire.KindCancel, 1, 1, ""), InvalidArgument, "reserved flags 0x01"},
+		"fields on a ping":        {frameOf(wire.KindPing, 0, 1, "x"), InvalidArgument, "1 bytes in a frame of kind 5"},
+		"response to nobody":      {frameOf(wire.KindResponse, 0, 1, "{}"), InvalidArgument, "the client sent a frame of kind 2"},
+		"error to nobody":         {frameOf(wire.KindError, 0, 1, "\x05\x00\x00"), InvalidArgument, "the client sent a frame of kind 3"},
+		"go-away from a client":   {frameOf(wire.KindGoAway, 0, 1, "\x05\x00\x00"), InvalidArgument, "the client sent a frame of kind 7"},
 		"truncated request":       {request(0, "\x00\x00\x00\x00\x00"), InvalidArgument, "truncated request"},
 		"method past the end":     {request(0, "\x00\x00\x00\x00\x00\x09abc"), InvalidArgument, "truncated request"},
-		"metadata past the end":   {request(flagPairs, "\x00\x00\x00\x00\x00\x01a\x00\x05k"), InvalidArgument, "truncated request"},
-		"ID 0":                    {frameOf(kindRequest, 0, 0, "\x00\x00\x00\x00\x00\x01a"), InvalidArgument, "call ID 0 after 0"},
+		"metadata past the end":   {request(wire.FlagPairs, "\x00\x00\x00\x00\x00\x01a\x00\x05k"), InvalidArgument, "truncated request"},
+		"ID 0":                    {frameOf(wire.KindRequest, 0, 0, "\x00\x00\x00\x00\x00\x01a"), InvalidArgument, "call ID 0 after 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -102,7 +104,7 @@ func TestServer_BadRequestIsAnsweredAndTheConnectionGoesOn(t *testing.T) {
 				assert.Contains(t, e.Message, c.text)
 				assert.True(t, e.neverRan)
 				raw.request(2, checkStock.Name(), `{"Item":"item1"}`)
-				assert.JSONEq(t, `{"Item":"item1","Count":100}`, string(raw.read().payload))
+				assert.JSONEq(t, `{"Item":"item1","Count":100}`, string(raw.read().Payload))
 			})
 		})
 	}
@@ -127,13 +129,13 @@ func TestServer_BadMetadataIsAnsweredAndTheConnectionGoesOn(t *testing.T) {
 				raw := rawClient(t, srv, "json")
 				defer raw.conn.Close()
 				payload := "\x00\x00\x00\x00\x00\x14" + checkStock.Name() + string(binary.BigEndian.AppendUint16(nil, uint16(len(c.pairs)))) + c.pairs + `{"Item":"item1"}`
-				raw.write(frameOf(kindRequest, flagPairs, 1, payload))
+				raw.write(frameOf(wire.KindRequest, wire.FlagPairs, 1, payload))
 				e := raw.readError(1)
 				assert.Equal(t, InvalidArgument, e.Code)
 				assert.Contains(t, e.Message, c.text)
 				assert.Zero(t, inv.runs("item1"))
 				raw.request(2, checkStock.Name(), `{"Item":"item1"}`)
-				assert.Equal(t, kindResponse, raw.read().kind)
+				assert.Equal(t, wire.KindResponse, raw.read().Kind)
 			})
 		})
 	}
@@ -145,12 +147,12 @@ func TestServer_CancelForNobodyIsIgnored(t *testing.T) {
 		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
-		raw.write(appendHeader(nil, kindCancel, 0, 99, 0))
-		raw.write(appendHeader(nil, kindPong, 0, 99, 0))
-		raw.write(appendHeader(nil, kindPing, 0, 42, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, 99, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindPong, 0, 99, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindPing, 0, 42, 0))
 		f := raw.read()
-		assert.Equal(t, kindPong, f.kind)
-		assert.Equal(t, uint64(42), f.id)
+		assert.Equal(t, wire.KindPong, f.Kind)
+		assert.Equal(t, uint64(42), f.ID)
 	})
 }
 
@@ -161,11 +163,11 @@ func TestServer_EveryRequestGetsOneReplyACancelledOneToo(t *testing.T) {
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
-		raw.write(appendHeader(nil, kindCancel, 0, 1, 0))
-		raw.write(appendHeader(nil, kindCancel, 0, 1, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, 1, 0))
+		raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, 1, 0))
 		assert.Equal(t, Canceled, raw.readError(1).Code)
-		raw.write(appendHeader(nil, kindPing, 0, 1, 0))
-		assert.Equal(t, kindPong, raw.read().kind, "and no second reply before it")
+		raw.write(wire.AppendHeader(nil, wire.KindPing, 0, 1, 0))
+		assert.Equal(t, wire.KindPong, raw.read().Kind, "and no second reply before it")
 	})
 }
 
@@ -178,8 +180,8 @@ func TestServer_TruncatedFrameEndsTheConnection(t *testing.T) {
 			srv.ServeConn(far)
 			close(served)
 		}()
-		near.Write((&clientHello{codec: "json", maxMessage: 1024}).append(nil))
-		_, err := readHello(near, maxHello)
+		near.Write((&wire.ClientHello{Codec: "json", MaxMessage: 1024}).Append(nil))
+		_, err := wire.ReadHello(near, wire.MaxHello)
 		require.NoError(t, err)
 		near.Write([]byte{0, 0, 0, 50, 1})
 		near.Close()
@@ -189,16 +191,16 @@ func TestServer_TruncatedFrameEndsTheConnection(t *testing.T) {
 }
 
 // helloTo sends bytes as a client's hello and returns the server's answer.
-func helloTo(t *testing.T, srv *Server, hello string) (serverHello, error) {
+func helloTo(t *testing.T, srv *Server, hello string) (wire.ServerHello, error) {
 	t.Helper()
 	near, far := net.Pipe()
 	defer near.Close()
 	go srv.ServeConn(far)
 	go near.Write([]byte(hello))
 	near.SetReadDeadline(time.Now().Add(time.Minute))
-	body, err := readHello(near, maxHello)
+	body, err := wire.ReadHello(near, wire.MaxHello)
 	if err != nil {
-		return serverHello{}, err
+		return wire.ServerHello{}, err
 	}
 	return parseServerHello(body)
 }
@@ -231,13 +233,15 @@ func TestHello_ServerAnswersABadOneWithACode(t *testing.T) {
 
 // 7days-golang #34: a buffered reader of the hello swallowed the bytes behind it.
 func TestHello_DoesNotReadAhead(t *testing.T) {
-	hello := (&clientHello{codec: "gob", maxMessage: 4096, metadata: Metadata{"k": "v"}}).append(nil)
+	hello := (&wire.ClientHello{Codec: "gob", MaxMessage: 4096, Pairs: wire.AppendPairs(nil, Metadata{"k": "v"})}).Append(nil)
 	in := strings.NewReader(string(hello) + "first frame")
-	body, err := readHello(in, maxHello)
+	body, err := wire.ReadHello(in, wire.MaxHello)
 	require.NoError(t, err)
-	h, err := parseClientHello(body)
+	h, metadata, err := parseClientHello(body)
 	require.NoError(t, err)
-	assert.Equal(t, clientHello{codec: "gob", maxMessage: 4096, metadata: Metadata{"k": "v"}}, h)
+	assert.Equal(t, "gob", h.Codec)
+	assert.Equal(t, uint32(4096), h.MaxMessage)
+	assert.Equal(t, Metadata{"k": "v"}, metadata)
 	rest, _ := io.ReadAll(in)
 	assert.Equal(t, "first frame", string(rest))
 }
@@ -249,13 +253,13 @@ func TestHello_AndFirstCallsMayComeInOneWrite(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		go srv.ServeConn(far)
-		first := (&clientHello{codec: "json", maxMessage: 4096}).append(nil)
+		first := (&wire.ClientHello{Codec: "json", MaxMessage: 4096}).Append(nil)
 		params := `{"Item":"item1"}`
-		first = append((&requestHead{method: checkStock.Name()}).append(first, 0, 1, len(params)), params...)
+		first = append((&wire.RequestHead{Method: checkStock.Name()}).Append(first, 0, 1, len(params)), params...)
 		go near.Write(first)
-		_, err := readHello(near, maxHello)
+		_, err := wire.ReadHello(near, wire.MaxHello)
 		require.NoError(t, err)
-		assert.Equal(t, uint64(1), rawOn(t, near).read().id)
+		assert.Equal(t, uint64(1), rawOn(t, near).read().ID)
 	})
 }
 
@@ -276,7 +280,7 @@ func TestHello_ClientRefusesABadServer(t *testing.T) {
 				client := NewClient(near)
 				defer client.Close()
 				go func() {
-					readHello(far, maxHello)
+					wire.ReadHello(far, wire.MaxHello)
 					far.Write([]byte(c.answer))
 					far.Close()
 				}()
@@ -292,17 +296,17 @@ func TestHello_ClientRefusesABadServer(t *testing.T) {
 // rawServer is a server by hand behind a client.
 func rawServer(t *testing.T, opts ...ClientOption) (*Client, *rawConn) {
 	t.Helper()
-	return rawServerSaying(t, serverHello{maxInFlight: 10, maxMessage: 1 << 20}, opts...)
+	return rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}, opts...)
 }
 
-func rawServerSaying(t testing.TB, hello serverHello, opts ...ClientOption) (*Client, *rawConn) {
+func rawServerSaying(t testing.TB, hello wire.ServerHello, opts ...ClientOption) (*Client, *rawConn) {
 	t.Helper()
 	near, far := net.Pipe()
 	client := NewClient(near, opts...)
-	_, err := readHello(far, maxHello)
+	_, err := wire.ReadHello(far, wire.MaxHello)
 	require.NoError(t, err)
 	raw := rawOn(t, far)
-	raw.write(hello.append(nil))
+	raw.write(hello.Append(nil))
 	return client, raw
 }
 
@@ -311,18 +315,18 @@ func TestClient_BadFrameEndsTheConnectionWithAnError(t *testing.T) {
 		bytes []byte
 		text  string
 	}{
-		"response to nobody":      {frameOf(kindResponse, 0, 2, "{}"), "a reply to call 2, which is not in flight"},
-		"error to nobody":         {frameOf(kindError, 0, 2, "\x05\x00\x00"), "a reply to call 2, which is not in flight"},
-		"a request":               {frameOf(kindRequest, 0, 1, ""), "the server sent a frame of kind 1"},
+		"response to nobody":      {frameOf(wire.KindResponse, 0, 2, "{}"), "a reply to call 2, which is not in flight"},
+		"error to nobody":         {frameOf(wire.KindError, 0, 2, "\x05\x00\x00"), "a reply to call 2, which is not in flight"},
+		"a request":               {frameOf(wire.KindRequest, 0, 1, ""), "the server sent a frame of kind 1"},
 		"length 0":                {[]byte{0, 0, 0, 0}, "frame of length 0"},
 		"length over the limit":   {[]byte{255, 255, 255, 255}, "at most 4194304"},
 		"unknown kind":            {frameOf(99, 0, 1, ""), "unknown frame kind 99"},
-		"reserved flags":          {frameOf(kindResponse, 0x10, 1, ""), "reserved flags 0x10"},
-		"an error without fields": {frameOf(kindError, 0, 1, ""), "malformed error frame"},
-		"an error cut short":      {frameOf(kindError, 0, 1, "\x05\x00\x09x"), "malformed error frame"},
-		"an error and more":       {frameOf(kindError, 0, 1, "\x05\x00\x00more"), "malformed error frame"},
-		"details cut short":       {frameOf(kindError, flagPairs, 1, "\x05\x00\x00\x00\x03\x00\x01k"), "truncated pairs"},
-		"go-away without fields":  {frameOf(kindGoAway, 0, 1, ""), "malformed go-away"},
+		"reserved flags":          {frameOf(wire.KindResponse, 0x10, 1, ""), "reserved flags 0x10"},
+		"an error without fields": {frameOf(wire.KindError, 0, 1, ""), "malformed error frame"},
+		"an error cut short":      {frameOf(wire.KindError, 0, 1, "\x05\x00\x09x"), "malformed error frame"},
+		"an error and more":       {frameOf(wire.KindError, 0, 1, "\x05\x00\x00more"), "malformed error frame"},
+		"details cut short":       {frameOf(wire.KindError, wire.FlagPairs, 1, "\x05\x00\x00\x00\x03\x00\x01k"), "truncated pairs"},
+		"go-away without fields":  {frameOf(wire.KindGoAway, 0, 1, ""), "malformed go-away"},
 		"the end within a frame":  {[]byte{0, 0, 0, 50, 2}, "unexpected EOF"},
 		"the end":                 {nil, "the server closed the connection"},
 	} {
@@ -331,7 +335,7 @@ func TestClient_BadFrameEndsTheConnectionWithAnError(t *testing.T) {
 				client, raw := rawServer(t)
 				defer client.Close()
 				call := client.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
-				assert.Equal(t, uint64(1), raw.read().id)
+				assert.Equal(t, uint64(1), raw.read().ID)
 				raw.conn.Write(c.bytes)
 				if c.bytes == nil || strings.HasPrefix(name, "the end") {
 					raw.conn.Close()
@@ -354,7 +358,7 @@ func TestClient_ErrorFrameIsAnErrorWhateverItsCode(t *testing.T) {
 				defer client.Close()
 				call := client.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
 				raw.read()
-				raw.write(frameOf(kindError, 0, 1, string(code)+"\x00\x03a\nb"))
+				raw.write(frameOf(wire.KindError, 0, 1, string(code)+"\x00\x03a\nb"))
 				if code == 255 { // string(byte) of the Go kind: two bytes of UTF-8
 					assert.Error(t, call.Wait())
 					return
@@ -374,9 +378,9 @@ func TestClient_SecondReplyDoesNotReachAnyone(t *testing.T) {
 		raw.read()
 		two := client.Go(t.Context(), checkStock.Name(), stockRequest{}, &second)
 		raw.read()
-		raw.write(frameOf(kindResponse, 0, 1, `{"Item":"a"}`))
+		raw.write(frameOf(wire.KindResponse, 0, 1, `{"Item":"a"}`))
 		require.NoError(t, one.Wait())
-		raw.write(frameOf(kindResponse, 0, 1, `{"Item":"b"}`))
+		raw.write(frameOf(wire.KindResponse, 0, 1, `{"Item":"b"}`))
 		assert.ErrorIs(t, two.Wait(), Unavailable)
 		assert.Equal(t, "a", first.Item)
 		assert.Zero(t, second)
@@ -386,7 +390,7 @@ func TestClient_SecondReplyDoesNotReachAnyone(t *testing.T) {
 func TestFrames_SurviveAnySplit(t *testing.T) {
 	var stream []byte
 	for i := range 5 {
-		stream = append(stream, frameOf(kindResponse, 0, uint64(i+1), strings.Repeat("x", i*7000))...)
+		stream = append(stream, frameOf(wire.KindResponse, 0, uint64(i+1), strings.Repeat("x", i*7000))...)
 	}
 	for _, piece := range []int{1, 2, 3, 13, 14, 1000, len(stream)} {
 		t.Run(fmt.Sprint(piece), func(t *testing.T) {
@@ -404,8 +408,8 @@ func TestFrames_SurviveAnySplit(t *testing.T) {
 				raw := rawOn(t, near)
 				for i := range 5 {
 					f := raw.read()
-					assert.Equal(t, uint64(i+1), f.id)
-					assert.Equal(t, strings.Repeat("x", i*7000), string(f.payload))
+					assert.Equal(t, uint64(i+1), f.ID)
+					assert.Equal(t, strings.Repeat("x", i*7000), string(f.Payload))
 				}
 				_, err := raw.in.next()
 				assert.Equal(t, io.EOF, err)
@@ -419,12 +423,12 @@ func TestFrames_MemoryGrowsWithWhatArrives(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
-		in := frameReader{conn: near, limit: 4 << 20, hurry: time.Now().Add(time.Second)}
-		go far.Write(appendHeader(nil, kindRequest, 0, 1, 4<<20-100))
+		in := frameReader{Reader: wire.Reader{Limit: 4 << 20}, conn: near, hurry: time.Now().Add(time.Second)}
+		go far.Write(wire.AppendHeader(nil, wire.KindRequest, 0, 1, 4<<20-100))
 		_, err := in.next()
 		require.Equal(t, errHurry, err)
-		require.NotNil(t, in.large)
-		assert.LessOrEqual(t, cap(in.large.b)+len(in.buf), 16<<10)
+		assert.NotZero(t, in.Held())
+		assert.LessOrEqual(t, in.Held(), 16<<10)
 	})
 }
 
@@ -433,7 +437,7 @@ func TestErrorFrames_KeepToThePeersLimit(t *testing.T) {
 	e.Details = map[string]string{"k": strings.Repeat("x", 900)}
 	b := appendError(nil, 1, e, 1024)
 	assert.LessOrEqual(t, len(b), 4+1024)
-	f := frame{flags: b[5], payload: b[headerSize:]}
+	f := wire.Frame{Flags: b[5], Payload: b[wire.HeaderSize:]}
 	back, err := parseError(&f)
 	require.NoError(t, err)
 	assert.Equal(t, Internal, back.Code)
@@ -445,19 +449,19 @@ func TestFrames_IdleConnectionGivesItsBufferBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
-		in := frameReader{conn: near, limit: 4 << 20, idleTimeout: time.Minute}
+		in := frameReader{Reader: wire.Reader{Limit: 4 << 20}, conn: near, idleTimeout: time.Minute}
 		begun := time.Now()
 		go func() {
-			far.Write(bytes.Repeat(frameOf(kindPing, 0, 1, ""), 10_000))
+			far.Write(bytes.Repeat(frameOf(wire.KindPing, 0, 1, ""), 10_000))
 		}()
 		for range 10_000 {
 			_, err := in.next()
 			require.NoError(t, err)
 		}
-		assert.Greater(t, len(in.buf), minReadBuffer)
+		assert.True(t, in.Grown())
 		_, err := in.next()
 		assert.Equal(t, errIdle, err)
 		assert.Equal(t, time.Minute, time.Since(begun))
-		assert.LessOrEqual(t, len(in.buf), minReadBuffer)
+		assert.LessOrEqual(t, in.Held(), 2<<10)
 	})
 }

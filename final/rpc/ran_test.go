@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // deadEnd returns a client whose calls certainly never run.
@@ -80,8 +82,8 @@ func TestServer_HalfClosedTruncatedFrameIsToldWhy(t *testing.T) {
 	conn, err := net.Dial("tcp", listen(t, srv))
 	require.NoError(t, err)
 	defer conn.Close()
-	conn.Write((&clientHello{codec: "json", maxMessage: 1024}).append(nil))
-	_, err = readHello(conn, maxHello)
+	conn.Write((&wire.ClientHello{Codec: "json", MaxMessage: 1024}).Append(nil))
+	_, err = wire.ReadHello(conn, wire.MaxHello)
 	require.NoError(t, err)
 	conn.Write([]byte{0, 0, 0, 50, 1})
 	conn.(*net.TCPConn).CloseWrite()
@@ -113,8 +115,8 @@ func TestClient_AnotherVersionIsUnimplemented(t *testing.T) {
 			dials++
 			near, far := net.Pipe()
 			go func() {
-				readHello(far, maxHello)
-				far.Write([]byte(magic + "\x02\x00\x00"))
+				wire.ReadHello(far, wire.MaxHello)
+				far.Write([]byte(wire.Magic + "\x02\x00\x00"))
 				far.Close()
 			}()
 			return near, nil

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // inlineTurn is what a serverConn needs to run calls while reading. turn is odd
@@ -25,7 +27,7 @@ type inlineTurn struct {
 func (c *serverConn) read() {
 	c.sendReplies()
 	for {
-		if c.inline.unsent && !c.in.buffered() {
+		if c.inline.unsent && !c.in.Buffered() {
 			c.sendReplies()
 		}
 		f, err := c.next()
@@ -61,9 +63,9 @@ func (c *serverConn) sendReplies() {
 // run runs an admitted call, on params in body, which lies in the frame: a
 // non-blocking method here, any other one in a goroutine. A large or compressed body
 // is work enough for a goroutine. Its error ends the reading.
-func (c *serverConn) run(call *serverCall, f *frame, body []byte) error {
+func (c *serverConn) run(call *serverCall, f *wire.Frame, body []byte) error {
 	call.keep(f, body) // a goroutine that takes over reads into the buffer where body lies
-	if !call.method.info.NonBlocking || !c.flusher.inline || f.large != nil || call.room > 0 || c.congested() {
+	if !call.method.info.NonBlocking || !c.flusher.inline || f.Large != nil || call.room > 0 || c.congested() {
 		c.remember(call)
 		go c.serveCall(call)
 		return nil

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // golang/go #27777: in net/rpc a panic ends the process.
@@ -198,7 +200,7 @@ func TestServer_CallAndCancelFloodGainsNothing(t *testing.T) {
 		}()
 		for id := range uint64(100) {
 			raw.request(id+1, checkStock.Name(), `{"Item":"deaf"}`)
-			raw.write(appendHeader(nil, kindCancel, 0, id+1, 0))
+			raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, id+1, 0))
 		}
 		synctest.Wait()
 		assert.Equal(t, 4, inv.runs("deaf"))
@@ -323,7 +325,7 @@ func TestServer_SlowLorisIsCutOff(t *testing.T) {
 		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		begun := time.Now()
-		frame := (&requestHead{method: checkStock.Name()}).append(nil, 0, 1, 100)
+		frame := (&wire.RequestHead{Method: checkStock.Name()}).Append(nil, 0, 1, 100)
 		dripped := make(chan struct{})
 		go func() {
 			defer close(dripped)
@@ -353,7 +355,7 @@ func TestServer_IdleConnectionIsClosedUnlessACallIsInFlight(t *testing.T) {
 		begun := time.Now()
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
 		time.AfterFunc(150*time.Second, func() { close(inv.hold) })
-		assert.Equal(t, kindResponse, raw.read().kind)
+		assert.Equal(t, wire.KindResponse, raw.read().Kind)
 		assert.Equal(t, 150*time.Second, time.Since(begun))
 		_, e := raw.readGoAway()
 		assert.Equal(t, Unavailable, e.Code)
@@ -389,7 +391,7 @@ func TestServer_StuckClientIsCutOffAfterTheWriteTimeout(t *testing.T) {
 		synctest.Wait()
 		timer := time.NewTimer(8 * time.Second)
 		<-timer.C
-		_, err := raw.conn.Write(appendHeader(nil, kindPing, 0, 1, 0))
+		_, err := raw.conn.Write(wire.AppendHeader(nil, wire.KindPing, 0, 1, 0))
 		assert.Error(t, err, "the server has closed the connection")
 		assert.GreaterOrEqual(t, time.Since(begun), 7*time.Second)
 		srv.Close()
@@ -433,8 +435,8 @@ func TestShutdown_RepliesSurviveUnreadInput(t *testing.T) {
 	conn, err := net.Dial("tcp", listen(t, srv))
 	require.NoError(t, err)
 	raw := rawOn(t, conn)
-	raw.write((&clientHello{codec: "json", maxMessage: 1 << 20}).append(nil))
-	_, err = readHello(conn, maxHello)
+	raw.write((&wire.ClientHello{Codec: "json", MaxMessage: 1 << 20}).Append(nil))
+	_, err = wire.ReadHello(conn, wire.MaxHello)
 	require.NoError(t, err)
 	raw.request(1, checkStock.Name(), `{"Item":"held"}`)
 	<-inv.started
@@ -447,7 +449,7 @@ func TestShutdown_RepliesSurviveUnreadInput(t *testing.T) {
 		raw.request(id+2, checkStock.Name(), `{"Item":"item1"}`)
 	}
 	close(inv.hold)
-	assert.JSONEq(t, `{"Item":"held","Count":100}`, string(raw.read().payload))
+	assert.JSONEq(t, `{"Item":"held","Count":100}`, string(raw.read().Payload))
 	_, err = raw.in.next()
 	assert.Equal(t, io.EOF, err, "an end, not a reset")
 	conn.Close()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // lingerTime is how long a connection that this side ends is read to its end:
@@ -53,7 +55,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		calls:    map[uint64]*serverCall{},
 	}
 	c.in = frameReader{
-		conn: conn, limit: o.maxMessage, observer: o.observer,
+		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observer: o.observer,
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
@@ -72,9 +74,9 @@ func (c *serverConn) inspect() (err error) {
 // turnAway says why there will be no connection, if that can be said without waiting.
 func (c *serverConn) turnAway(limit int) {
 	if c.flusher.inline {
-		no := serverHello{code: ResourceExhausted, text: fmt.Sprintf("more than %d connections", limit)}
+		no := wire.ServerHello{Code: wire.ResourceExhausted, Text: fmt.Sprintf("more than %d connections", limit)}
 		c.conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		c.conn.Write(no.append(nil))
+		c.conn.Write(no.Append(nil))
 	}
 }
 
@@ -126,20 +128,21 @@ func (c *serverConn) hello() error {
 	if err := c.shakeHands(); err != nil {
 		return fmt.Errorf("TLS: %w", err)
 	}
-	body, err := readHello(c.conn, o.maxMetadata+64)
+	body, err := wire.ReadHello(c.conn, o.maxMetadata+64)
+	err = fromWire(err)
 	if err != nil && isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	answer := serverHello{maxInFlight: uint32(o.maxInFlight)}
+	answer := wire.ServerHello{InFlight: uint32(o.maxInFlight)}
 	if err == nil {
 		err = c.accept(body, &answer)
 	}
 	if err != nil {
-		c.conn.Write(refusal(err).append(nil))
+		c.conn.Write(refusal(err).Append(nil))
 		c.linger()
 		return err
 	}
-	if _, err := c.conn.Write(answer.append(nil)); err != nil {
+	if _, err := c.conn.Write(answer.Append(nil)); err != nil {
 		return err
 	}
 	if err := unlessClosed(c.conn.SetDeadline(time.Time{})); err != nil {
@@ -152,15 +155,14 @@ func (c *serverConn) hello() error {
 }
 
 // refusal is the hello that says why there will be no connection.
-func refusal(err error) *serverHello {
+func refusal(err error) *wire.ServerHello {
+	no := wire.ServerHello{Code: wire.Unknown, Text: err.Error()}
 	var coded *Error
-	switch {
-	case errors.As(err, &coded):
-		return &serverHello{code: coded.Code, text: coded.Message}
-	case errors.Is(err, errVersion):
-		return &serverHello{code: Unimplemented, text: err.Error()}
+	if errors.As(err, &coded) {
+		no.Code, no.Text = wire.Code(coded.Code), coded.Message
 	}
-	return &serverHello{code: Unknown, text: err.Error()}
+	no.Text = cleanText(no.Text, wire.MaxReasonText)
+	return &no
 }
 
 // shakeHands does TLS's handshake, if the connection is one, under the deadline that is set.
@@ -183,38 +185,38 @@ func (c *serverConn) shakeHands() error {
 }
 
 // accept takes what the client's hello asks for, and answers that.
-func (c *serverConn) accept(body []byte, answer *serverHello) error {
-	hello, err := parseClientHello(body)
+func (c *serverConn) accept(body []byte, answer *wire.ServerHello) error {
+	hello, metadata, err := parseClientHello(body)
 	if err != nil {
 		return err
 	}
 	o := &c.server.options
-	offered := takeReserved(hello.metadata)
-	if n := pairsSize(hello.metadata); n > o.maxMetadata {
+	offered := takeReserved(metadata)
+	if n := wire.PairsSize(metadata); n > o.maxMetadata {
 		return Errorf(ResourceExhausted, "metadata of %d bytes: at most %d are allowed", n, o.maxMetadata)
 	}
-	codec, ok := o.codecs[hello.codec]
+	codec, ok := o.codecs[hello.Codec]
 	if !ok {
 		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
-		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.codec, offers)
+		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.Codec, offers)
 	}
 	c.peer.Codec = codec.Name()
-	c.peer.Metadata = hello.metadata
-	c.maxReply = int(min(hello.maxMessage, 1<<31-1))
+	c.peer.Metadata = metadata
+	c.maxReply = int(min(hello.MaxMessage, 1<<31-1))
 	bodies := newBodyCodec(codec, c.finished)
 	c.mu.Lock()
 	c.bodies = bodies // under the lock for cut, which may come before the hello
 	c.mu.Unlock()
 	if isStream(codec) {
-		c.in.limit = min(c.in.limit, maxGobMessage)
+		c.in.Limit = min(c.in.Limit, maxGobMessage)
 	}
-	answer.maxMessage = uint32(c.in.limit)
-	c.compress, answer.text = o.grant(offered, codec)
+	answer.MaxMessage = uint32(c.in.Limit)
+	c.compress, answer.Text = o.grant(offered, codec)
 	return nil
 }
 
 // next returns the next frame; a connection with calls in flight is not idle.
-func (c *serverConn) next() (*frame, error) {
+func (c *serverConn) next() (*wire.Frame, error) {
 	returned := false
 	defer c.finishUnless(&returned)
 	for {
@@ -233,27 +235,27 @@ func (c *serverConn) busy() bool {
 }
 
 // handle does what a frame says. Its errors end the connection.
-func (c *serverConn) handle(f *frame) error {
-	if err := checkFrame(f, c.compress > 0); err != nil {
-		return err
+func (c *serverConn) handle(f *wire.Frame) error {
+	if err := f.Check(c.compress > 0); err != nil {
+		return fromWire(err)
 	}
-	switch f.kind {
-	case kindRequest:
+	switch f.Kind {
+	case wire.KindRequest:
 		return c.handleRequest(f)
-	case kindCancel:
+	case wire.KindCancel:
 		c.mu.Lock()
-		call := c.calls[f.id]
+		call := c.calls[f.ID]
 		c.mu.Unlock()
 		if call != nil { // else its reply has crossed the cancel
 			call.cancel()
 		}
 		return nil
-	case kindPing:
-		return c.control(false, func(dst []byte) []byte { return appendHeader(dst, kindPong, 0, f.id, 0) })
-	case kindPong:
+	case wire.KindPing:
+		return c.control(false, func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPong, 0, f.ID, 0) })
+	case wire.KindPong:
 		return nil
 	}
-	return errProtocol("the client sent a frame of kind %d", f.kind)
+	return errProtocol("the client sent a frame of kind %d", f.Kind)
 }
 
 // takeBatch is the flusher's.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 var errCable = errors.New("the cable is cut")
@@ -133,8 +135,8 @@ func TestPool_AGoAwayCountsNoAttemptForWhatWasNotWritten(t *testing.T) {
 		leave := make(chan struct{})
 		n.odd["a"] = func(conn net.Conn) {
 			raw := rawOn(t, conn)
-			readHello(conn, maxHello)
-			raw.write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+			wire.ReadHello(conn, wire.MaxHello)
+			raw.write((&wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}).Append(nil))
 			<-leave // it reads nothing: the first request is on its way, and the second waits
 			raw.write(appendGoAway(nil, 0, Errorf(Unavailable, "not now")))
 		}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // ownError is a user's error type with a pointer receiver: a nil one panics.
@@ -400,7 +402,7 @@ func TestHooks_ThatPanicEndNothing(t *testing.T) {
 }
 
 func TestClient_KeepsAnErrorsTextWithinItsBound(t *testing.T) {
-	f := &frame{payload: append([]byte{byte(Aborted), 0xff, 0xff}, strings.Repeat("x", 0xffff)...)}
+	f := &wire.Frame{Payload: append([]byte{byte(Aborted), 0xff, 0xff}, strings.Repeat("x", 0xffff)...)}
 	e, err := parseError(f)
 	require.NoError(t, err)
 	assert.Len(t, e.Message, 4096)

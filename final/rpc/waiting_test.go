@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // peers is a network whose servers may also be peers that follow no rules.
@@ -49,8 +51,8 @@ func mute(conn net.Conn) { io.Copy(io.Discard, conn) }
 func refusing(code Code, text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		defer conn.Close()
-		if _, err := readHello(conn, maxHello); err == nil {
-			conn.Write((&serverHello{code: code, text: text}).append(nil))
+		if _, err := wire.ReadHello(conn, wire.MaxHello); err == nil {
+			conn.Write((&wire.ServerHello{Code: wire.Code(code), Text: text}).Append(nil))
 		}
 	}
 }
@@ -58,8 +60,8 @@ func refusing(code Code, text string) func(net.Conn) {
 // anotherVersion speaks version 2 only.
 func anotherVersion(conn net.Conn) {
 	defer conn.Close()
-	readHello(conn, maxHello)
-	conn.Write([]byte(magic + "\x02\x00\x00"))
+	wire.ReadHello(conn, wire.MaxHello)
+	conn.Write([]byte(wire.Magic + "\x02\x00\x00"))
 }
 
 func TestPool_ServerThatNeverSaysHelloGetsNoCalls(t *testing.T) {
@@ -293,7 +295,7 @@ func TestPool_HelloThatIsRefusedIsTriedElsewhere(t *testing.T) {
 		"hook":    refusing(PermissionDenied, "not you"),
 		"no rpc": func(conn net.Conn) {
 			defer conn.Close()
-			readHello(conn, maxHello)
+			wire.ReadHello(conn, wire.MaxHello)
 			io.WriteString(conn, "HTTP/1.1 400\r\n\r\n")
 		},
 	} {
@@ -805,8 +807,8 @@ func TestCall_RequestsThatWereWrittenAreAttempts(t *testing.T) {
 		requests := 0
 		n.odd["a"] = func(conn net.Conn) {
 			raw := rawOn(t, conn)
-			readHello(conn, maxHello)
-			raw.write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+			wire.ReadHello(conn, wire.MaxHello)
+			raw.write((&wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}).Append(nil))
 			if _, err := raw.in.next(); err == nil {
 				requests++
 				raw.write(appendGoAway(nil, 0, Errorf(Unavailable, "not now")))
@@ -828,7 +830,7 @@ func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 		"hangs up":  func(net.Conn) {},
 		"goes away": func(conn net.Conn) { conn.Write(appendGoAway(nil, 0, Errorf(Unavailable, "not now"))) },
 		"pings and hangs up": func(conn net.Conn) {
-			conn.Write(appendHeader(nil, kindPing, 0, 1, 0))
+			conn.Write(wire.AppendHeader(nil, wire.KindPing, 0, 1, 0))
 			conn.Read(make([]byte, 64))
 		},
 	} {
@@ -838,8 +840,8 @@ func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 				var hellos atomic.Int64
 				n.odd["a"] = func(conn net.Conn) {
 					hellos.Add(1)
-					readHello(conn, maxHello)
-					conn.Write((&serverHello{maxInFlight: 10, maxMessage: 1 << 20}).append(nil))
+					wire.ReadHello(conn, wire.MaxHello)
+					conn.Write((&wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}).Append(nil))
 					end(conn)
 					conn.Close()
 				}

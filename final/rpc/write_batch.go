@@ -1,5 +1,9 @@
 package rpc
 
+import (
+	"example.com/rpc-from-scratch/final/internal/bytepool"
+)
+
 // highWater is how many bytes may wait to be written before senders wait too.
 const highWater = 1 << 20
 
@@ -22,39 +26,39 @@ type outbox struct {
 
 // batch is frames in a row. Large bodies lie between pieces of small.
 type batch struct {
-	small *buffer
+	small *bytepool.Buffer
 	cuts  []cut
 }
 
 // cut says that body follows small.b[:at].
 type cut struct {
 	at   int
-	body *buffer
+	body *bytepool.Buffer
 }
 
 // append appends a frame: head from the function, then body, which is copied if
 // it is small. The outbox owns body from here on.
-func (o *outbox) append(head func(dst []byte) []byte, body *buffer) {
+func (o *outbox) append(head func(dst []byte) []byte, body *bytepool.Buffer) {
 	if o.err != nil {
-		putBuffer(body)
+		bytepool.Put(body)
 		return
 	}
 	if o.next.small == nil {
-		o.next.small = getBuffer(o.batchSize)
+		o.next.small = bytepool.Get(o.batchSize)
 	}
 	small := o.next.small
-	grown := -len(small.b)
-	small.b = head(small.b)
+	grown := -len(small.B)
+	small.B = head(small.B)
 	switch {
 	case body == nil:
-	case len(body.b) >= largeBody:
-		o.next.cuts = append(o.next.cuts, cut{at: len(small.b), body: body})
-		grown += len(body.b)
+	case len(body.B) >= largeBody:
+		o.next.cuts = append(o.next.cuts, cut{at: len(small.B), body: body})
+		grown += len(body.B)
 	default:
-		small.b = append(small.b, body.b...)
-		putBuffer(body)
+		small.B = append(small.B, body.B...)
+		bytepool.Put(body)
 	}
-	grown += len(small.b)
+	grown += len(small.B)
 	o.appended += uint64(grown)
 	o.size += grown
 }
@@ -77,7 +81,7 @@ func (o *outbox) take(w *batch) bool {
 		return false
 	}
 	if w.small == nil {
-		o.batchSize = max(len(o.next.small.b), o.batchSize-o.batchSize/8)
+		o.batchSize = max(len(o.next.small.B), o.batchSize-o.batchSize/8)
 		o.taken = o.appended
 		*w, o.next = o.next, batch{cuts: w.cuts[:0]}
 	}
@@ -118,9 +122,9 @@ func (o *outbox) fail(err error, known bool) {
 
 // pieces appends the batch to vec, as slices in the order of the wire.
 func (b *batch) pieces(vec [][]byte) [][]byte {
-	small, done := b.small.b, 0
+	small, done := b.small.B, 0
 	for _, c := range b.cuts {
-		vec = append(vec, small[done:c.at], c.body.b)
+		vec = append(vec, small[done:c.at], c.body.B)
 		done = c.at
 	}
 	if done < len(small) {
@@ -131,10 +135,10 @@ func (b *batch) pieces(vec [][]byte) [][]byte {
 
 // recycle gives back the memory of a batch that was written.
 func (b *batch) recycle() {
-	putBuffer(b.small)
+	bytepool.Put(b.small)
 	b.small = nil
 	for i := range b.cuts {
-		putBuffer(b.cuts[i].body)
+		bytepool.Put(b.cuts[i].body)
 		b.cuts[i].body = nil
 	}
 }

@@ -1,0 +1,29 @@
+package wire
+
+import "fmt"
+
+// Error is what is wrong with a message. The parsers return no other errors, but for
+// those of reading.
+type Error struct {
+	Code Code   // what the peer is told
+	Text string // and in words, such as "protocol: truncated request 1"
+
+	// Where in the message, and what exactly, for those who write an implementation:
+	// "method of 9 bytes, but only 3 are left".
+	Offset int
+	Detail string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// malformed is the error of a peer that does not keep to the protocol.
+func malformed(offset int, format string, args ...any) *Error {
+	detail := fmt.Sprintf(format, args...)
+	return &Error{Code: InvalidArgument, Text: "protocol: " + detail, Offset: offset, Detail: detail}
+}
+
+// tooLarge is the error of a message above a limit.
+func tooLarge(format string, args ...any) *Error {
+	text := fmt.Sprintf(format, args...)
+	return &Error{Code: ResourceExhausted, Text: text, Detail: text}
+}
