@@ -1,10 +1,11 @@
 package rpc
 
 import (
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // handleRequest admits a call, or refuses it with an error that says that it never ran.
@@ -42,7 +43,7 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		err = c.decodeInOrder(call, f, r, err)
 	}
 	switch {
-	case errors.Is(err, errGobStream):
+	case causes.Is(err, errGobStream):
 		c.mu.Lock()
 		c.releaseLocked()
 		c.mu.Unlock()
@@ -188,7 +189,7 @@ func (c *serverConn) releaseLocked() {
 func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
 		err := c.bodies.decode(r.body, f.flags, nil)
-		if !errors.Is(err, errGobStream) {
+		if !causes.Is(err, errGobStream) {
 			return refused
 		}
 		if refused == nil {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
@@ -125,7 +126,7 @@ func (c *clientConn) start() {
 func (c *clientConn) run() {
 	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
-	if refused := (*Error)(nil); errors.As(err, &refused) && refused.neverRan {
+	if refused := (*Error)(nil); causes.As(err, &refused) && refused.neverRan {
 		c.lose(refused)
 		return
 	}
@@ -182,9 +183,9 @@ func (c *clientConn) hello() (serverHello, error) {
 	if err != nil {
 		var coded *Error
 		switch {
-		case errors.As(err, &coded):
+		case causes.As(err, &coded):
 			coded = coded.clone() // it may be a user's
-		case errors.Is(err, errVersion):
+		case causes.Is(err, errVersion):
 			coded = Errorf(Unimplemented, "%w", err)
 		default:
 			coded = Errorf(Unavailable, "%w", err)
@@ -389,7 +390,7 @@ func (c *clientConn) unusable() *Error {
 
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if causes.Is(err, context.DeadlineExceeded) {
 		return Errorf(DeadlineExceeded, "%w", err)
 	}
 	return Errorf(Canceled, "%w", err)
@@ -437,11 +438,11 @@ func (c *clientConn) abandon(call *clientCall) bool {
 func (c *clientConn) failRead(err error) {
 	var coded *Error
 	switch {
-	case errors.Is(err, io.EOF) && c.goAway != nil:
+	case causes.Is(err, io.EOF) && c.goAway != nil:
 		err = c.goAway
-	case errors.Is(err, io.EOF):
+	case causes.Is(err, io.EOF):
 		err = errors.New("the server closed the connection")
-	case errors.As(err, &coded):
+	case causes.As(err, &coded):
 		err = coded
 	default:
 		err = fmt.Errorf("read: %w", err)
@@ -590,7 +591,7 @@ func (c *clientConn) decodeInOrder(f *frame, call *clientCall) (failed, broken e
 	if err == nil {
 		return nil, nil
 	}
-	if errors.Is(err, errGobStream) {
+	if causes.Is(err, errGobStream) {
 		broken = err
 	}
 	return Errorf(Internal, "decode the reply: %w", err), broken
@@ -671,7 +672,7 @@ func (c *clientConn) stopCalls() {
 // fail ends the connection, once, because of err, which may be a user's: it is not
 // read under the lock.
 func (c *clientConn) fail(err error) {
-	if errors.Is(err, ErrClientClosed) {
+	if causes.Is(err, ErrClientClosed) {
 		c.lose(Errorf(Canceled, "%w", err))
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Compression is agreed upon in the hellos and then decided for each body by
@@ -197,7 +199,7 @@ func (d *decompressor) read(out *buffer, room int) (*buffer, error) {
 // undecoded is the code for a body that could not be decoded, in place of code
 // if it was too large.
 func undecoded(err error, code Code) Code {
-	if errors.Is(err, errExpands) {
+	if causes.Is(err, errExpands) {
 		return ResourceExhausted
 	}
 	return code

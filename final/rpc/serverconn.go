@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // lingerTime is how long a connection that this side ends is read to its end:
@@ -104,7 +106,7 @@ func (c *serverConn) awaitEnd() {
 func (c *serverConn) finish(err error) {
 	defer close(c.finished)
 	defer c.end() // also if an error handler ends this goroutine
-	if !errors.Is(err, io.EOF) {
+	if !causes.Is(err, io.EOF) {
 		c.goAway(err)
 	}
 }
@@ -127,7 +129,7 @@ func (c *serverConn) hello() error {
 		return fmt.Errorf("TLS: %w", err)
 	}
 	body, err := readHello(c.conn, o.maxMetadata+64)
-	if err != nil && isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && isTimeout(err) || causes.Is(err, io.EOF) || causes.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	answer := serverHello{maxInFlight: uint32(o.maxInFlight)}
@@ -155,9 +157,9 @@ func (c *serverConn) hello() error {
 func refusal(err error) *serverHello {
 	var coded *Error
 	switch {
-	case errors.As(err, &coded):
+	case causes.As(err, &coded):
 		return &serverHello{code: coded.Code, text: coded.Message}
-	case errors.Is(err, errVersion):
+	case causes.Is(err, errVersion):
 		return &serverHello{code: Unimplemented, text: err.Error()}
 	}
 	return &serverHello{code: Unknown, text: err.Error()}
