@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -390,6 +391,31 @@ func TestServer_APrintedPanicIsNoCommandForATerminal(t *testing.T) {
 		}), "%q", printed.String())
 		assert.NotContains(t, printed.String(), "\nforged")
 		require.NoError(t, srv.Close())
+	}
+}
+
+// Package fmt goes round in a value that contains itself, until the stack overflows.
+func TestServer_PrintsAPanicWithAValueThatContainsItself(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	values := circles()
+	for name, value := range circles() {
+		values["reflect.Value of "+name] = reflect.ValueOf(value)
+	}
+	var itself any
+	itself = reflect.ValueOf(&itself).Elem()
+	values["reflect.Value of itself"] = itself
+	srv := NewServer()
+	defer srv.Close()
+	var value any
+	require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(value) }))
+	for name := range values {
+		printed.Reset()
+		value = values[name]
+		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		assert.Equal(t, Internal, CodeOf(err), name)
+		assert.Contains(t, printed.String(), "rpc: panic in Test.Panic: ", name)
 	}
 }
 
