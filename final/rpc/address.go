@@ -2,11 +2,12 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // dialNet is how connections are made without [WithDialer].
@@ -88,7 +89,7 @@ func isBadAddr(err error) bool {
 	var addr *net.AddrError
 	var parse *net.ParseError
 	var network net.UnknownNetworkError
-	return errors.As(err, &addr) || errors.As(err, &parse) || errors.As(err, &network)
+	return causes.As(err, &addr) || causes.As(err, &parse) || causes.As(err, &network)
 }
 
 // noAddr stands for the address of a peer whose connection does not know it, so

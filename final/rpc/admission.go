@@ -1,12 +1,12 @@
 package rpc
 
 import (
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -45,7 +45,7 @@ func (c *serverConn) admitted(f *wire.Frame, r *wire.Request) (_ *serverCall, er
 		err = c.decodeInOrder(call, f, r, err)
 	}
 	switch {
-	case errors.Is(err, errGobStream):
+	case causes.Is(err, errGobStream):
 		c.mu.Lock()
 		c.releaseLocked()
 		c.mu.Unlock()
@@ -191,7 +191,7 @@ func (c *serverConn) releaseLocked() {
 func (c *serverConn) decodeInOrder(call *serverCall, f *wire.Frame, r *wire.Request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
 		err := c.bodies.decode(r.Body, f.Flags, nil)
-		if !errors.Is(err, errGobStream) {
+		if !causes.Is(err, errGobStream) {
 			return refused
 		}
 		if refused == nil {

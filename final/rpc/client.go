@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Client makes calls over one connection, many at a time, and connects anew
@@ -161,14 +163,14 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 // mayRetry reports whether a call that failed with err may be tried again: it
 // never ran or does no harm twice, and the reason is one that may pass.
 func mayRetry(ctx context.Context, err error) bool {
-	if errors.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
+	if causes.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
 		return false
 	}
 	if NeverRan(err) {
 		return true
 	}
 	var e *Error
-	lost := errors.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
+	lost := causes.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
 	return lost && optionsFrom(ctx).idempotent
 }
 
@@ -197,7 +199,7 @@ func isAttempt(err error) bool {
 
 func remote(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.remote
+	return causes.As(err, &e) && e.remote
 }
 
 // connected returns a connection, and waits for one as a call does, or for one

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
@@ -127,7 +128,7 @@ func (c *clientConn) start() {
 func (c *clientConn) run() {
 	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
-	if refused := (*Error)(nil); errors.As(err, &refused) && refused.neverRan {
+	if refused := (*Error)(nil); causes.As(err, &refused) && refused.neverRan {
 		c.lose(refused)
 		return
 	}
@@ -183,7 +184,7 @@ func (c *clientConn) hello() (wire.ServerHello, error) {
 	body, err := wire.ReadHello(c.conn, wire.MaxHello)
 	if err != nil {
 		var coded *Error
-		if errors.As(fromWire(err), &coded) {
+		if causes.As(fromWire(err), &coded) {
 			coded = coded.clone() // it may be a user's
 		} else {
 			coded = Errorf(Unavailable, "%w", err)
@@ -359,7 +360,7 @@ func (c *clientConn) unusable() *Error {
 
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if causes.Is(err, context.DeadlineExceeded) {
 		return Errorf(DeadlineExceeded, "%w", err)
 	}
 	return Errorf(Canceled, "%w", err)
@@ -407,11 +408,11 @@ func (c *clientConn) abandon(call *clientCall) bool {
 func (c *clientConn) failRead(err error) {
 	var coded *Error
 	switch {
-	case errors.Is(err, io.EOF) && c.goAway != nil:
+	case causes.Is(err, io.EOF) && c.goAway != nil:
 		err = c.goAway
-	case errors.Is(err, io.EOF):
+	case causes.Is(err, io.EOF):
 		err = errors.New("the server closed the connection")
-	case errors.As(err, &coded):
+	case causes.As(err, &coded):
 		err = coded
 	default:
 		err = fmt.Errorf("read: %w", err)
@@ -560,7 +561,7 @@ func (c *clientConn) decodeInOrder(f *wire.Frame, call *clientCall) (failed, bro
 	if err == nil {
 		return nil, nil
 	}
-	if errors.Is(err, errGobStream) {
+	if causes.Is(err, errGobStream) {
 		broken = err
 	}
 	return Errorf(Internal, "decode the reply: %w", err), broken
@@ -641,7 +642,7 @@ func (c *clientConn) stopCalls() {
 // fail ends the connection, once, because of err, which may be a user's: it is not
 // read under the lock.
 func (c *clientConn) fail(err error) {
-	if errors.Is(err, ErrClientClosed) {
+	if causes.Is(err, ErrClientClosed) {
 		c.lose(Errorf(Canceled, "%w", err))
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -200,7 +201,7 @@ func (d *decompressor) read(out *bytepool.Buffer, room int) (*bytepool.Buffer, e
 // undecoded is the code for a body that could not be decoded, in place of code
 // if it was too large.
 func undecoded(err error, code Code) Code {
-	if errors.Is(err, errExpands) {
+	if causes.Is(err, errExpands) {
 		return ResourceExhausted
 	}
 	return code

@@ -10,6 +10,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // A Client connects in a goroutine of its own, under no lock. Its conn is set once
@@ -268,13 +270,13 @@ func isCertificate(err error) bool {
 		notTLS     tls.RecordHeaderError
 		alert      *net.OpError
 	)
-	return errors.As(err, &unverified) || errors.As(err, &invalid) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &notTLS) || errors.As(err, &alert) && alert.Op == "remote error"
+	return causes.As(err, &unverified) || causes.As(err, &invalid) || causes.As(err, &authority) || causes.As(err, &host) ||
+		causes.As(err, &notTLS) || causes.As(err, &alert) && alert.Op == "remote error"
 }
 
 func dialError(addr string, err error) *Error {
 	var coded *Error
-	if errors.As(err, &coded) {
+	if causes.As(err, &coded) {
 		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
 	}
 	code := Unavailable
@@ -282,7 +284,7 @@ func dialError(addr string, err error) *Error {
 		code = InvalidArgument
 	}
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	if causes.As(err, &op) && op.Op == "dial" {
 		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
 	}
 	return unrun(Errorf(code, "dial %s: %w", addr, err))

@@ -2,11 +2,12 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // goAway tells the client why this side ends the connection, and ends it.
@@ -14,14 +15,14 @@ func (c *serverConn) goAway(reason error) {
 	var coded *Error
 	var system net.Error
 	switch {
-	case errors.As(reason, &coded):
-	case errors.Is(reason, errIdle):
+	case causes.As(reason, &coded):
+	case causes.Is(reason, errIdle):
 		coded = Errorf(Unavailable, "idle timeout: nothing received for %v", c.in.idleTimeout)
-	case errors.Is(reason, errGobStream):
+	case causes.Is(reason, errGobStream):
 		coded = Errorf(InvalidArgument, "%w", reason)
-	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrClosedPipe):
+	case causes.As(reason, &system), causes.Is(reason, net.ErrClosed), causes.Is(reason, io.ErrClosedPipe):
 		return // the client is gone
-	case errors.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
+	case causes.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
 		coded = errProtocol("the connection ended within a frame")
 	default:
 		coded = Errorf(Unavailable, "%w", reason)

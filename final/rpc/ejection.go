@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // server is what a Pool knows of one address. A server can hold its connections
@@ -93,7 +95,7 @@ func (g *group) count(c *Client, noHello bool) (changed bool) {
 // blame counts a deadline that passed while a call waited, from begun on, against
 // the servers that have not said hello in all that time.
 func (g *group) blame(begun time.Time, ctxErr error) {
-	if g.options.ejectAfter <= 0 || !errors.Is(ctxErr, context.DeadlineExceeded) {
+	if g.options.ejectAfter <= 0 || !causes.Is(ctxErr, context.DeadlineExceeded) {
 		return
 	}
 	var counted *server // the members of one server are next to each other
@@ -216,7 +218,7 @@ func (g *group) ping(c *Client, round int) {
 	s := c.server
 	switch {
 	case s.round != round || s.standing.Load() != ejected: // a call has succeeded meanwhile
-	case errors.Is(err, errNoHello):
+	case causes.Is(err, errNoHello):
 		g.awaitHelloLocked(s)
 	case err != nil:
 		g.ejectLocked(c)

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Code says what kind of failure an [Error] is. Names and numbers are gRPC's
@@ -175,7 +177,7 @@ func RetryAfter(err error) (time.Duration, bool) {
 	}
 	text := toError(err).Details[RetryAfterDetail]
 	ms, err := strconv.ParseUint(text, 10, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
+	if err != nil && !causes.Is(err, strconv.ErrRange) {
 		return 0, false
 	}
 	return time.Duration(min(ms, uint64(longestPause/time.Millisecond))) * time.Millisecond, true
@@ -217,10 +219,14 @@ func readError(err error) (e *Error, p *readPanic) {
 			p = &readPanic{v, debug.Stack()}
 		}
 	}()
-	if errors.As(err, &e) {
+	if causes.As(err, &e) {
 		return e.checked(), nil
 	}
-	return &Error{Code: codeIn(err), Message: textOf(err), cause: err}, nil
+	e = &Error{Code: codeIn(err), Message: textOf(err), cause: err}
+	if causes.Endless(err) {
+		e.cause = nil
+	}
+	return e, nil
 }
 
 // checked returns e, or what is to be said in place of an Error that says nothing.
@@ -240,11 +246,11 @@ func (e *Error) checked() *Error {
 func codeIn(err error) Code {
 	var code Code
 	switch {
-	case errors.As(err, &code) && code != OK && code <= lastCode:
+	case causes.As(err, &code) && code != OK && code <= lastCode:
 		return code
-	case errors.Is(err, context.Canceled):
+	case causes.Is(err, context.Canceled):
 		return Canceled
-	case errors.Is(err, context.DeadlineExceeded):
+	case causes.Is(err, context.DeadlineExceeded):
 		return DeadlineExceeded
 	}
 	return Unknown
@@ -261,21 +267,26 @@ func textOf(err error) string {
 	return "unknown error"
 }
 
-// soundError returns err, if others can read it or it is nil: its code is not OK, and
-// none of its methods panics. Else it returns the panic, and the Error in its place.
+// soundError returns err, if others can read it or it is nil: its code is not OK, none
+// of its methods panics, and what it wraps has an end. Else it returns the panic, and
+// the Error in its place.
 func soundError(err error) (*readPanic, error) {
 	if err == nil {
 		return nil, nil
 	}
 	e, p := readError(err)
-	if err == error(e) {
+	switch {
+	case p != nil || err == error(OK):
+		return p, e
+	case causes.Endless(err):
+		e = e.clone()
+		e.cause = nil
+		return nil, e
+	case err == error(e):
 		return nil, err
 	}
-	if p != nil || err == error(OK) {
-		return p, e
-	}
 	var found *Error
-	if errors.As(err, &found) && found != e {
+	if causes.As(err, &found) && found != e {
 		return nil, e
 	}
 	return nil, err

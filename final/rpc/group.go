@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // group makes the calls of a Client, which is its one member, or of a Pool, which
@@ -415,7 +417,7 @@ func (g *group) gaveUp(ctxErr error) *Error {
 func withoutCode(e *Error) error {
 	for {
 		cause := e.cause
-		if !errors.As(cause, &e) {
+		if !causes.As(cause, &e) {
 			return cause
 		}
 	}

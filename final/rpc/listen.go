@@ -1,10 +1,11 @@
 package rpc
 
 import (
-	"errors"
 	"net"
 	"slices"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Listen listens on "host:port" or "unix:path".
@@ -44,12 +45,12 @@ func isAbstract(path string) bool { return path[0] == '@' }
 // error in the listener's own words is for good: a loop would never end.
 func temporary(err error) bool {
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if causes.As(err, &timeout) && timeout.Timeout() {
 		return true
 	}
 	var passing interface{ Temporary() bool }
-	if errors.As(err, &passing) && passing.Temporary() {
+	if causes.As(err, &passing) && passing.Temporary() {
 		return true
 	}
-	return slices.ContainsFunc(passingFailures, func(target error) bool { return errors.Is(err, target) })
+	return slices.ContainsFunc(passingFailures, func(target error) bool { return causes.Is(err, target) })
 }

@@ -3,7 +3,6 @@
 package rpc
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // listenUnix listens at path, also if a process that was killed has left a socket there.
@@ -24,7 +25,7 @@ func listenUnix(path string) (net.Listener, error) {
 	unlock := lockFolder(filepath.Dir(path))
 	defer unlock()
 	ln, err := net.Listen("unix", path)
-	if !errors.Is(err, syscall.EADDRINUSE) {
+	if !causes.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
 	if err := removeStale(path); err != nil {
@@ -37,7 +38,7 @@ func listenUnix(path string) (net.Listener, error) {
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case causes.Is(err, fs.ErrNotExist):
 		return nil // its owner has removed it meanwhile
 	case err != nil:
 		return err
@@ -49,7 +50,7 @@ func removeStale(path string) error {
 	case err == nil:
 		conn.Close()
 		return fmt.Errorf("%w: another process listens there", syscall.EADDRINUSE)
-	case !errors.Is(err, syscall.ECONNREFUSED): // no permission, a full backlog: it may well be alive
+	case !causes.Is(err, syscall.ECONNREFUSED): // no permission, a full backlog: it may well be alive
 		return fmt.Errorf("%w: whether another process listens there is not known: %w", syscall.EADDRINUSE, err)
 	}
 	if now, err := os.Lstat(path); err != nil || !os.SameFile(info, now) {

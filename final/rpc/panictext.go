@@ -66,6 +66,8 @@ func logText(v slog.Value, deepest int) string {
 // hasText reports whether a value has a text of its own.
 func hasText(value any) bool {
 	switch value.(type) {
+	case reflect.Value: // of which fmt prints what it holds
+		return false
 	case error, fmt.Stringer, fmt.Formatter:
 		return true
 	}
@@ -75,14 +77,15 @@ func hasText(value any) bool {
 var logValuerType = reflect.TypeFor[slog.LogValuer]()
 
 // mayHide reports whether values of t may hold a LogValuer, a protobuf message, whose
-// fields may be marked with debug_redact, or themselves, which has no end. In seen, a
-// type is true while it is searched, and false when nothing was found in it.
+// fields may be marked with debug_redact, anything at all, or themselves, which has no
+// end. In seen, a type is true while it is searched, and false when nothing was found
+// in it.
 func mayHide(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if within, ok := seen[t]; ok {
 		return within
 	}
 	pointer := reflect.PointerTo(t)
-	if t.Kind() == reflect.Interface || pointer.Implements(logValuerType) || t.Implements(messageType) || pointer.Implements(messageType) {
+	if t.Kind() == reflect.Interface || t == reflect.TypeFor[reflect.Value]() || pointer.Implements(logValuerType) || t.Implements(messageType) || pointer.Implements(messageType) {
 		return true
 	}
 	seen[t] = true

@@ -2,11 +2,11 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -20,7 +20,7 @@ func errProtocol(format string, args ...any) *Error {
 // fromWire returns an error of package wire as an *Error, and others as they are.
 func fromWire(err error) error {
 	var e *wire.Error
-	if !errors.As(err, &e) {
+	if !causes.As(err, &e) {
 		return err
 	}
 	return Errorf(Code(e.Code), "%s", e.Text)
@@ -183,5 +183,5 @@ func parseServerHello(body []byte) (wire.ServerHello, error) {
 // isTimeout reports whether err is a deadline that passed.
 func isTimeout(err error) bool {
 	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
+	return causes.As(err, &ne) && ne.Timeout()
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -72,7 +73,7 @@ func (r *frameReader) fill() error {
 		return nil
 	case isTimeout(err):
 		return r.timedOut()
-	case errors.Is(err, io.EOF) && r.Partial():
+	case causes.Is(err, io.EOF) && r.Partial():
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -119,7 +120,7 @@ func (r *frameReader) setDeadline(when time.Time) error {
 
 // unlessClosed returns err, unless it says that the peer has closed a pipe.
 func unlessClosed(err error) error {
-	if errors.Is(err, io.ErrClosedPipe) {
+	if causes.Is(err, io.ErrClosedPipe) {
 		return nil
 	}
 	return err

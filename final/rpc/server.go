@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Server answers calls. Make one with [NewServer], register methods, then
@@ -405,7 +407,7 @@ func (s *Server) soundly(h Handler) Handler {
 // callFailed calls the callbacks of [WithCallErrorHandler], which may panic
 // like any code of a user.
 func (s *Server) callFailed(ctx context.Context, err error) {
-	if p := (*codecPanic)(nil); errors.As(err, &p) {
+	if p := (*codecPanic)(nil); causes.As(err, &p) {
 		s.panicked(ctx, p.value, p.stack)
 	}
 	if len(s.options.onCallError) == 0 {

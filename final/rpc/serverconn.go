@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -106,7 +107,7 @@ func (c *serverConn) awaitEnd() {
 func (c *serverConn) finish(err error) {
 	defer close(c.finished)
 	defer c.end() // also if an error handler ends this goroutine
-	if !errors.Is(err, io.EOF) {
+	if !causes.Is(err, io.EOF) {
 		c.goAway(err)
 	}
 }
@@ -130,7 +131,7 @@ func (c *serverConn) hello() error {
 	}
 	body, err := wire.ReadHello(c.conn, o.maxMetadata+64)
 	err = fromWire(err)
-	if err != nil && isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && isTimeout(err) || causes.Is(err, io.EOF) || causes.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	answer := wire.ServerHello{InFlight: uint32(o.maxInFlight)}
@@ -158,7 +159,7 @@ func (c *serverConn) hello() error {
 func refusal(err error) *wire.ServerHello {
 	no := wire.ServerHello{Code: wire.Unknown, Text: err.Error()}
 	var coded *Error
-	if errors.As(err, &coded) {
+	if causes.As(err, &coded) {
 		no.Code, no.Text = wire.Code(coded.Code), coded.Message
 	}
 	no.Text = cleanText(no.Text, wire.MaxReasonText)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -35,6 +36,16 @@ type (
 	panickyUnwrap struct{}
 )
 
+// Error types that have no end.
+type (
+	wrapsItself struct{ text string }
+	amongItsOwn struct{}
+)
+
+func (e wrapsItself) Error() string    { return e.text }
+func (e wrapsItself) Unwrap() error    { return e }
+func (e *amongItsOwn) Error() string   { return "text" }
+func (e *amongItsOwn) Unwrap() []error { return []error{e, e} }
 func (panickyIs) Is(error) bool        { panic("secret") }
 func (panickyAs) As(any) bool          { panic("secret") }
 func (panickyUnwrap) Error() string    { return "text" }
@@ -65,6 +76,11 @@ var oddErrors = []struct {
 	{"a nil error of the user's", ownTypedNil(), Internal, "an error of type *rpc.ownError cannot be read"},
 	{"a panic in Is", panickyIs{errors.New("text")}, Internal, "an error of type rpc.panickyIs cannot be read"},
 	{"a panic in As", panickyAs{errors.New("text")}, Internal, "an error of type rpc.panickyAs cannot be read"},
+	{"one that wraps itself", wrapsItself{"text"}, Unknown, "text"},
+	{"one that wraps itself, wrapped", wrapped(wrapsItself{"text"}), Unknown, "wrapped: text"},
+	{"an Error of one that wraps itself", Errorf(NotFound, "%w", wrapsItself{"text"}), NotFound, "text"},
+	{"one that wraps itself beside a Code", joined(wrapsItself{"text"}, NotFound), NotFound, "text"},
+	{"an Error beside a panic in Unwrap", joined(coded(NotFound, "text"), panickyUnwrap{}), NotFound, "text"},
 	{"a panic in Unwrap", panickyUnwrap{}, Internal, "an error of type rpc.panickyUnwrap cannot be read"},
 }
 
@@ -77,6 +93,18 @@ func TestErrors_OddOnesAreFailures(t *testing.T) {
 			assert.False(t, asked)
 		})
 	}
+}
+
+// An error that is among those that it wraps overflows the stack of package errors.
+func TestServer_SurvivesAnErrorThatIsAmongThoseThatItWraps(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Test.Odd", func(int) error { return &amongItsOwn{} }))
+		err := pipe(t, srv).Call(t.Context(), "Test.Odd", 1, nil)
+		assert.EqualError(t, err, "unknown: text")
+		assert.False(t, NeverRan(&amongItsOwn{}))
+	})
 }
 
 func TestErrors_ANilErrorHasMethods(t *testing.T) {
@@ -365,6 +393,31 @@ func TestServer_APrintedPanicIsNoCommandForATerminal(t *testing.T) {
 		}), "%q", printed.String())
 		assert.NotContains(t, printed.String(), "\nforged")
 		require.NoError(t, srv.Close())
+	}
+}
+
+// Package fmt goes round in a value that contains itself, until the stack overflows.
+func TestServer_PrintsAPanicWithAValueThatContainsItself(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	values := circles()
+	for name, value := range circles() {
+		values["reflect.Value of "+name] = reflect.ValueOf(value)
+	}
+	var itself any
+	itself = reflect.ValueOf(&itself).Elem()
+	values["reflect.Value of itself"] = itself
+	srv := NewServer()
+	defer srv.Close()
+	var value any
+	require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(value) }))
+	for name := range values {
+		printed.Reset()
+		value = values[name]
+		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		assert.Equal(t, Internal, CodeOf(err), name)
+		assert.Contains(t, printed.String(), "rpc: panic in Test.Panic: ", name)
 	}
 }
 

@@ -980,7 +980,7 @@ func TestPool_SurvivesAResolverAndADialerThatPanic(t *testing.T) {
 		n := newNetwork()
 		shelves(t, n, "a")
 		dials := 0
-		odd := []error{typedNil(), wrapped(typedNil()), ownTypedNil(), panickyIs{errors.New("text")}, panickyAs{errors.New("text")}, panickyUnwrap{}, exitingAs{}, OK}
+		odd := []error{typedNil(), wrapped(typedNil()), ownTypedNil(), panickyIs{errors.New("text")}, panickyAs{errors.New("text")}, panickyUnwrap{}, exitingAs{}, OK, wrapsItself{"text"}}
 		pool := NewPool(new(panicking), WithBackoff(time.Millisecond, 10*time.Millisecond), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			switch dials++; dials {
 			case 1:
@@ -1015,7 +1015,7 @@ func TestPool_TellsOddErrors(t *testing.T) {
 	defer log.SetOutput(os.Stderr)
 	for name, odd := range map[string]error{
 		"a nil *Error": typedNil(), "a nil error of the user's": ownTypedNil(), "a panic in Unwrap": panickyUnwrap{},
-		"a panic in As": panickyAs{errors.New("text")}, "Goexit in As": exitingAs{},
+		"a panic in As": panickyAs{errors.New("text")}, "Goexit in As": exitingAs{}, "one that wraps itself": wrapsItself{"text"},
 	} {
 		for _, deadline := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package tracing
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +8,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -64,7 +64,7 @@ func textOf(err error) (text string) {
 		}
 	}()
 	var coded *rpc.Error
-	if errors.As(err, &coded) && coded != nil {
+	if causes.As(err, &coded) && coded != nil {
 		return coded.Message
 	}
 	return err.Error()

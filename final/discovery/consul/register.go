@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"example.com/rpc-from-scratch/final/internal/plaintext"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // farewell bounds the time for Consul to hear that a server goes, so that an
@@ -70,7 +71,11 @@ func (r *Registration) live(ctx context.Context) {
 func (r *Registration) tell(err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			log.Printf("consul: panic in OnError of %s: %s\n%s", r.service.ID, plaintext.Line(fmt.Sprint(v)), debug.Stack())
+			text := fmt.Sprintf("a %T that is too deep to be printed", v)
+			if !values.IsDeep(v) {
+				text = fmt.Sprint(v)
+			}
+			log.Printf("consul: panic in OnError of %s: %s\n%s", r.service.ID, plaintext.Line(text), debug.Stack())
 		}
 	}()
 	r.service.OnError(err)

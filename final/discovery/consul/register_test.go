@@ -195,23 +195,31 @@ func TestRegistration_OnErrorMayDeregister(t *testing.T) {
 	})
 }
 
+// ring may contain itself.
+type ring []ring
+
 func TestRegistration_APanicInOnErrorEndsNothing(t *testing.T) {
 	var printed bytes.Buffer
 	log.SetOutput(&printed)
 	defer log.SetOutput(os.Stderr)
-	synctest.Test(t, func(t *testing.T) {
-		a := newAgent(t)
-		reg, err := Register(t.Context(), a.client(), Service{Name: "inventory", Addr: "10.0.0.1:7000", OnError: func(error) { panic("boom\nforged") }})
-		require.NoError(t, err)
-		a.set(func() { a.away = true })
-		<-time.After(6 * time.Second)
-		a.set(func() { a.away = false })
-		<-time.After(5 * time.Second)
-		assert.Equal(t, []string{"0s service/register", "5s check/update/service:", "10s check/update/service:"}, a.news())
-		require.NoError(t, reg.Deregister(t.Context()))
-	})
-	assert.Contains(t, printed.String(), `consul: panic in OnError of inventory-10.0.0.1:7000: boom\u000aforged`)
-	assert.Contains(t, printed.String(), "TestRegistration_APanicInOnErrorEndsNothing")
+	endless := make(ring, 1)
+	endless[0] = endless
+	for want, value := range map[string]any{`boom\u000aforged`: "boom\nforged", "a consul.ring that is too deep to be printed": endless} {
+		printed.Reset()
+		synctest.Test(t, func(t *testing.T) {
+			a := newAgent(t)
+			reg, err := Register(t.Context(), a.client(), Service{Name: "inventory", Addr: "10.0.0.1:7000", OnError: func(error) { panic(value) }})
+			require.NoError(t, err)
+			a.set(func() { a.away = true })
+			<-time.After(6 * time.Second)
+			a.set(func() { a.away = false })
+			<-time.After(5 * time.Second)
+			assert.Equal(t, []string{"0s service/register", "5s check/update/service:", "10s check/update/service:"}, a.news())
+			require.NoError(t, reg.Deregister(t.Context()))
+		})
+		assert.Contains(t, printed.String(), "consul: panic in OnError of inventory-10.0.0.1:7000: "+want)
+		assert.Contains(t, printed.String(), "TestRegistration_APanicInOnErrorEndsNothing")
+	}
 }
 
 func TestRegister_FailsWhileConsulIsAway(t *testing.T) {

@@ -1,8 +1,11 @@
 package values
 
 import (
+	"errors"
+	"fmt"
 	"math/big"
 	"net/netip"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,4 +94,28 @@ func TestSet_KeepsWhatIsNotExported(t *testing.T) {
 	var number big.Int
 	Set(&number, big.NewInt(7))
 	assert.Equal(t, int64(7), number.Int64(), "a type that decodes itself is copied as a whole")
+}
+
+func TestIsDeep_WhatPackageFmtDoesNotGetThrough(t *testing.T) {
+	type list []list
+	ring := make(list, 1)
+	ring[0] = ring
+	var nested any
+	for range 100 {
+		nested = []any{nested}
+	}
+	for name, deep := range map[string]any{
+		"ring": ring, "pointer": &ring, "nested": nested, "large": make([]string, 20_000), "reflect.Value": reflect.ValueOf(ring),
+	} {
+		assert.True(t, IsDeep(deep), name)
+	}
+	type node struct{ next *node }
+	loop := &node{}
+	loop.next = loop
+	for name, flat := range map[string]any{
+		"nil": nil, "number": 1, "pointers": loop, "bytes": make([]byte, 20_000), "text": errors.New("x"), "map": map[string][]int{"a": {1}},
+	} {
+		assert.False(t, IsDeep(flat), name)
+		assert.NotEmpty(t, fmt.Sprint(flat), name)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // maxAttr bounds a text in an attribute of [WithAttrs], in bytes.
@@ -47,7 +49,7 @@ func cleanAny(v slog.Value) slog.Value {
 	p := &painter{limit: maxAttr}
 	p.value(reflect.ValueOf(x))
 	raw := string(p.b)
-	if clean(raw, maxAttr) == raw && !strings.Contains(harmless.Replace(raw), `\`) {
+	if clean(raw, maxAttr) == raw && !strings.Contains(harmless.Replace(raw), `\`) && !values.IsDeep(x) {
 		return v
 	}
 	return slog.StringValue(show(x, maxAttr))

@@ -1,6 +1,7 @@
 package logging_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -340,6 +342,64 @@ func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
 			assert.Contains(t, text, "panic: ", name)
 			assert.NotContains(t, text, "secret", name)
 		}
+	}
+}
+
+// Types whose values may contain themselves, without an interface between.
+type (
+	ownMap   map[string]ownMap
+	ownSlice []ownSlice
+	ownList  struct {
+		Name string
+		Next map[string]*ownList
+	}
+)
+
+// circles returns values that contain themselves: package fmt goes round in them
+// until the stack overflows.
+func circles() map[string]any {
+	table := ownMap{}
+	table["self"] = table
+	slice := make(ownSlice, 1)
+	slice[0] = slice
+	list := &ownList{Name: "a", Next: map[string]*ownList{}}
+	list.Next["self"] = list
+	anys := []any{nil}
+	anys[0] = anys
+	var value any
+	value = reflect.ValueOf(&value).Elem()
+	return map[string]any{
+		"map": table, "slice": slice, "list": list, "list's value": *list, "anys": anys,
+		"reflect.Value": reflect.ValueOf(table), "a reflect.Value of itself": value,
+	}
+}
+
+func TestPanic_ValueThatContainsItselfIsShown(t *testing.T) {
+	for name, value := range circles() {
+		text := panicked(t, value)
+		assert.Contains(t, text, "panic: ", name)
+		assert.Less(t, len(text), 2000, name)
+	}
+}
+
+func TestAttrs_ValuesThatContainThemselvesAreTexts(t *testing.T) {
+	attrs := logging.WithAttrs(func(context.Context) (all []slog.Attr) {
+		for name, value := range circles() {
+			all = append(all, slog.Any(name, value))
+		}
+		return all
+	})
+	for _, handler := range []func(io.Writer) slog.Handler{
+		func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+	} {
+		var log lines
+		srv := rpc.NewServer(logging.New(slog.New(handler(&log)), attrs).ServerOptions())
+		require.NoError(t, srv.RegisterFunc("Test.Do", func() error { return nil }))
+		_, err := srv.Invoke(t.Context(), nil, "Test.Do", nil, rpc.JSON, nil)
+		assert.NoError(t, err)
+		assert.Contains(t, log.text(), "list's value")
+		srv.Close()
 	}
 }
 

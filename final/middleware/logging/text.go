@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -97,15 +98,15 @@ func errorsIn(err error) []error {
 }
 
 // panicText is what a handler panicked with: an error's text, or the value's JSON if
-// there may be a [slog.LogValuer] in it, which says itself what is shown of it. Most
-// often that is the params.
+// there may be a [slog.LogValuer] in it, which says itself what is shown of it, or if
+// it is too deep to be printed. Most often that is the params.
 func panicText(value any) string {
 	text := ""
 	_, message := value.(proto.Message) // its own text has what debug_redact marks
 	switch err, failed := value.(error); {
 	case failed && !message && !has(reflect.TypeOf(value), reflect.TypeFor[slog.LogValuer]()):
 		text = withoutHidden(err, err.Error)
-	case message || mayHold(reflect.TypeOf(value), map[reflect.Type]bool{}):
+	case message || mayHold(reflect.TypeOf(value), map[reflect.Type]bool{}) || values.IsDeep(value):
 		text = show(value, maxText)
 	default:
 		text = fmt.Sprint(value) // which catches the panics of methods

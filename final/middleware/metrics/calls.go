@@ -1,12 +1,12 @@
 package metrics
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -152,7 +152,7 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error)
 		return c, nil
 	}
 	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
+	if causes.As(err, &already) {
 		if shared, ok := already.ExistingCollector.(C); ok {
 			return shared, nil
 		}

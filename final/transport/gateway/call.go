@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"io"
 	"mime"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/health"
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -133,9 +133,9 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte,
 	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, g.options.maxBody))
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
+	case causes.As(err, &large):
 		return nil, http.StatusRequestEntityTooLarge, rpc.Errorf(rpc.ResourceExhausted, "a body of more than %d bytes", large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case causes.Is(err, os.ErrDeadlineExceeded):
 		return nil, http.StatusRequestTimeout, rpc.Errorf(rpc.DeadlineExceeded, "the body took too long to arrive")
 	case err != nil:
 		return nil, http.StatusBadRequest, rpc.Errorf(rpc.InvalidArgument, "the body did not arrive as a whole")

@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -52,7 +52,7 @@ type errorBody struct {
 // fail answers with an error and, where it has one, when to come back.
 func fail(w http.ResponseWriter, status int, err error) {
 	var e *rpc.Error
-	if !errors.As(err, &e) {
+	if !causes.As(err, &e) {
 		e = rpc.Errorf(rpc.CodeOf(err), "%w", err)
 	}
 	header := w.Header()

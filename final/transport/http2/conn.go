@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // conn is one side of a stream, on the server and on the client alike: a pipe
@@ -92,7 +94,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error { return c.wrap("set", c.out.
 
 // wrap makes err what TCP would have returned: io.EOF, or a *net.OpError.
 func (c *conn) wrap(op string, err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
+	if err == nil || causes.Is(err, io.EOF) {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "http2", Source: c.local, Addr: c.remote, Err: err}

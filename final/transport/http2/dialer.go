@@ -3,7 +3,6 @@ package http2
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -212,7 +212,7 @@ func dialError(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &coded):
+	case causes.As(err, &coded):
 		return err
 	}
 	return fmt.Errorf("over HTTP/2: %w", err)

@@ -1,0 +1,101 @@
+// Package causes looks into errors of a user's: it is errors.Is and errors.As for
+// errors that may have no end. One whose Unwrap returns itself keeps errors.Is
+// running for ever, and one whose Unwrap() []error does ends the process: the stack
+// overflows.
+package causes
+
+import "reflect"
+
+// How far an error is followed. Errors that a loop has wrapped again and again, or
+// joined, are within it.
+const (
+	deepest = 1000
+	most    = 10_000
+)
+
+// Is is errors.Is.
+func Is(err, target error) bool {
+	if err == nil || target == nil {
+		return err == target
+	}
+	comparable := reflect.TypeOf(target).Comparable()
+	return find(err, func(err error) bool {
+		if comparable && err == target {
+			return true
+		}
+		e, ok := err.(interface{ Is(error) bool })
+		return ok && e.Is(target)
+	})
+}
+
+// As is errors.As. T is an interface, or a type that implements error.
+func As[T any](err error, target *T) bool {
+	return find(err, func(err error) bool {
+		if found, ok := err.(T); ok {
+			*target = found
+			return true
+		}
+		e, ok := err.(interface{ As(any) bool })
+		return ok && e.As(target)
+	})
+}
+
+// Endless reports whether others must not be given err, since they would ask package
+// errors: it goes on beyond where Is and As look, or an Unwrap in it panics.
+func Endless(err error) (endless bool) {
+	defer func() {
+		if recover() != nil {
+			endless = true
+		}
+	}()
+	s := search{left: most, found: func(error) bool { return false }}
+	s.in(err, 0)
+	return s.cut
+}
+
+func find(err error, found func(error) bool) bool {
+	s := search{left: most, found: found}
+	return s.in(err, 0)
+}
+
+// search looks for an error in another one, in the order of package errors.
+type search struct {
+	found func(error) bool
+	left  int  // errors that may still be looked at
+	cut   bool // there were more
+}
+
+func (s *search) in(err error, depth int) bool {
+	for ; err != nil; depth++ {
+		if depth == deepest || s.left == 0 {
+			s.cut = true
+			return false
+		}
+		s.left--
+		if s.found(err) {
+			return true
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			return s.inAny(e.Unwrap(), depth+1)
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func (s *search) inAny(errs []error, depth int) bool {
+	for _, err := range errs {
+		if s.in(err, depth) {
+			return true
+		}
+		if s.left == 0 {
+			s.cut = true
+			return false
+		}
+	}
+	return false
+}

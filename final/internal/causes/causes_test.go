@@ -1,0 +1,123 @@
+package causes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Errors without an end.
+type (
+	itself    struct{ error }
+	amongThem struct{ others []error }
+	anotherMe struct{ n int }
+	crowd     struct{ n int }
+)
+
+func (e itself) Unwrap() error       { return e }
+func (e *amongThem) Error() string   { return "text" }
+func (e *amongThem) Unwrap() []error { return append(e.others, e, e) }
+func (e anotherMe) Error() string    { return "text" }
+func (e anotherMe) Unwrap() error    { return anotherMe{e.n + 1} }
+func (e crowd) Error() string        { return "text" }
+func (e crowd) Unwrap() []error      { return make([]error, e.n) }
+func endless() []error {
+	return []error{itself{io.EOF}, &amongThem{}, anotherMe{}, &amongThem{[]error{itself{io.EOF}}}}
+}
+func deep(err error, n int) error {
+	for range n {
+		err = fmt.Errorf("%w", err)
+	}
+	return err
+}
+
+func TestEndless_ErrorsAreLeft(t *testing.T) {
+	for _, err := range endless() {
+		for _, err := range []error{err, deep(err, 10), errors.Join(context.Canceled, err)} {
+			var path *fs.PathError
+			assert.True(t, Endless(err))
+			assert.False(t, Is(err, io.ErrClosedPipe))
+			assert.False(t, As(err, &path))
+		}
+		assert.True(t, Is(errors.Join(context.Canceled, err), context.Canceled))
+	}
+	assert.True(t, Is(errors.Join(itself{io.EOF}, context.Canceled), context.Canceled), "one of two has an end")
+}
+
+func TestSearch_FindsWhatPackageErrorsFinds(t *testing.T) {
+	path := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
+	for name, err := range map[string]error{
+		"nil": nil, "a sentinel": io.EOF, "wrapped": deep(path, 3), "deep": deep(path, 900), "joined": errors.Join(io.EOF, deep(path, 2)),
+		"by Is": &net.DNSError{IsTimeout: true}, "deadline": fmt.Errorf("%w, %w", context.DeadlineExceeded, io.EOF), "nothing": crowd{1000},
+		"many": errors.Join(append(make([]error, 0), manyOf(io.ErrNoProgress, 5000)...)...), "uncomparable": uncomparable{io.EOF},
+	} {
+		for _, target := range []error{nil, io.EOF, fs.ErrNotExist, os.ErrDeadlineExceeded, context.DeadlineExceeded, uncomparable{}, io.ErrNoProgress} {
+			assert.Equal(t, errors.Is(err, target), Is(err, target), "%s is %v", name, target)
+		}
+		var wantPath, gotPath *fs.PathError
+		assert.Equal(t, errors.As(err, &wantPath), As(err, &gotPath), name)
+		assert.Equal(t, wantPath, gotPath, name)
+		var wantNet, gotNet net.Error
+		assert.Equal(t, errors.As(err, &wantNet), As(err, &gotNet), name)
+		assert.Equal(t, wantNet, gotNet, name)
+		assert.False(t, Endless(err), name)
+	}
+}
+
+// bomb panics when it is asked what it wraps.
+type bomb struct{ error }
+
+func (bomb) Unwrap() error { panic("x") }
+
+func TestEndless_AlsoIfAnUnwrapPanics(t *testing.T) {
+	assert.True(t, Endless(errors.Join(io.EOF, bomb{io.EOF})))
+}
+
+type uncomparable []error
+
+func (u uncomparable) Error() string   { return "text" }
+func (u uncomparable) Unwrap() []error { return u }
+
+func manyOf(err error, n int) (many []error) {
+	for range n {
+		many = append(many, err)
+	}
+	return many
+}
+
+// The packages that are given errors of a user's ask this one about them.
+func TestSearch_IsUsedWhereErrorsAreAUsers(t *testing.T) {
+	withoutEnd := regexp.MustCompile(`\berrors\.(Is|As|AsType)\(`)
+	seen := 0
+	for _, dir := range []string{"rpc", "middleware", "tracing", "transport", "codec", "health", "introspect", "internal/values"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			if name := d.Name(); name == "protocol.go" || name == "reader.go" {
+				return nil // they have errors of connections, which userConn has made sound
+			}
+			seen++
+			code, err := os.ReadFile(path)
+			for line := range strings.Lines(string(code)) {
+				if !strings.HasPrefix(strings.TrimSpace(line), "//") {
+					assert.False(t, withoutEnd.MatchString(line), "%s: %s", path, line)
+				}
+			}
+			return err
+		})
+		require.NoError(t, err)
+	}
+	assert.Greater(t, seen, 100)
+}
