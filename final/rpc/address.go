@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -85,10 +84,10 @@ func notInName(r rune) bool {
 
 // isBadAddr reports whether a dialer failed because it could not parse the address.
 func isBadAddr(err error) bool {
-	var addr *net.AddrError
-	var parse *net.ParseError
-	var network net.UnknownNetworkError
-	return errors.As(err, &addr) || errors.As(err, &parse) || errors.As(err, &network)
+	_, addr := find[*net.AddrError](err)
+	_, parse := find[*net.ParseError](err)
+	_, network := find[net.UnknownNetworkError](err)
+	return addr || parse || network
 }
 
 // noAddr stands for the address of a peer whose connection does not know it, so

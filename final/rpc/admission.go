@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -42,7 +41,7 @@ func (c *serverConn) admitted(f *frame, r *request) (_ *serverCall, err error) {
 		err = c.decodeInOrder(call, f, r, err)
 	}
 	switch {
-	case errors.Is(err, errGobStream):
+	case is(err, errGobStream):
 		c.mu.Lock()
 		c.releaseLocked()
 		c.mu.Unlock()
@@ -188,7 +187,7 @@ func (c *serverConn) releaseLocked() {
 func (c *serverConn) decodeInOrder(call *serverCall, f *frame, r *request, refused error) error {
 	if refused != nil || call.method.newParams == nil {
 		err := c.bodies.decode(r.body, f.flags, nil)
-		if !errors.Is(err, errGobStream) {
+		if !is(err, errGobStream) {
 			return refused
 		}
 		if refused == nil {

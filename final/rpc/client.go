@@ -161,14 +161,14 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 // mayRetry reports whether a call that failed with err may be tried again: it
 // never ran or does no harm twice, and the reason is one that may pass.
 func mayRetry(ctx context.Context, err error) bool {
-	if errors.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
+	if is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
 		return false
 	}
 	if NeverRan(err) {
 		return true
 	}
-	var e *Error
-	lost := errors.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
+	e, found := find[*Error](err)
+	lost := found && !e.remote // a handler may also say Unavailable: it has run
 	return lost && optionsFrom(ctx).idempotent
 }
 
@@ -196,8 +196,8 @@ func isAttempt(err error) bool {
 }
 
 func remote(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.remote
+	e, found := find[*Error](err)
+	return found && e.remote
 }
 
 // connected returns a connection, and waits for one as a call does, or for one

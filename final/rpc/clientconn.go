@@ -125,7 +125,7 @@ func (c *clientConn) start() {
 func (c *clientConn) run() {
 	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
-	if refused := (*Error)(nil); errors.As(err, &refused) && refused.neverRan {
+	if refused, ok := find[*Error](err); ok && refused.neverRan {
 		c.lose(refused)
 		return
 	}
@@ -180,11 +180,11 @@ func (c *clientConn) hello() (serverHello, error) {
 	}
 	body, err := readHello(c.conn, maxHello)
 	if err != nil {
-		var coded *Error
+		coded, found := find[*Error](err)
 		switch {
-		case errors.As(err, &coded):
+		case found:
 			coded = coded.clone() // it may be a user's
-		case errors.Is(err, errVersion):
+		case is(err, errVersion):
 			coded = Errorf(Unimplemented, "%w", err)
 		default:
 			coded = Errorf(Unavailable, "%w", err)
@@ -389,7 +389,7 @@ func (c *clientConn) unusable() *Error {
 
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if is(err, context.DeadlineExceeded) {
 		return Errorf(DeadlineExceeded, "%w", err)
 	}
 	return Errorf(Canceled, "%w", err)
@@ -435,13 +435,13 @@ func (c *clientConn) abandon(call *clientCall) bool {
 
 // failRead ends the connection because reading did.
 func (c *clientConn) failRead(err error) {
-	var coded *Error
+	coded, found := find[*Error](err)
 	switch {
-	case errors.Is(err, io.EOF) && c.goAway != nil:
+	case is(err, io.EOF) && c.goAway != nil:
 		err = c.goAway
-	case errors.Is(err, io.EOF):
+	case is(err, io.EOF):
 		err = errors.New("the server closed the connection")
-	case errors.As(err, &coded):
+	case found:
 		err = coded
 	default:
 		err = fmt.Errorf("read: %w", err)
@@ -590,7 +590,7 @@ func (c *clientConn) decodeInOrder(f *frame, call *clientCall) (failed, broken e
 	if err == nil {
 		return nil, nil
 	}
-	if errors.Is(err, errGobStream) {
+	if is(err, errGobStream) {
 		broken = err
 	}
 	return Errorf(Internal, "decode the reply: %w", err), broken
@@ -671,7 +671,7 @@ func (c *clientConn) stopCalls() {
 // fail ends the connection, once, because of err, which may be a user's: it is not
 // read under the lock.
 func (c *clientConn) fail(err error) {
-	if errors.Is(err, ErrClientClosed) {
+	if is(err, ErrClientClosed) {
 		c.lose(Errorf(Canceled, "%w", err))
 		return
 	}

@@ -197,7 +197,7 @@ func (d *decompressor) read(out *buffer, room int) (*buffer, error) {
 // undecoded is the code for a body that could not be decoded, in place of code
 // if it was too large.
 func undecoded(err error, code Code) Code {
-	if errors.Is(err, errExpands) {
+	if is(err, errExpands) {
 		return ResourceExhausted
 	}
 	return code

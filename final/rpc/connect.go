@@ -260,29 +260,24 @@ func (e *Error) refuses() bool {
 // isCertificate reports whether TLS has failed for good: this side has refused the
 // server's certificate, or has been told by an alert what the server has refused.
 func isCertificate(err error) bool {
-	var (
-		unverified *tls.CertificateVerificationError
-		invalid    x509.CertificateInvalidError
-		authority  x509.UnknownAuthorityError
-		host       x509.HostnameError
-		notTLS     tls.RecordHeaderError
-		alert      *net.OpError
-	)
-	return errors.As(err, &unverified) || errors.As(err, &invalid) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &notTLS) || errors.As(err, &alert) && alert.Op == "remote error"
+	_, unverified := find[*tls.CertificateVerificationError](err)
+	_, invalid := find[x509.CertificateInvalidError](err)
+	_, authority := find[x509.UnknownAuthorityError](err)
+	_, host := find[x509.HostnameError](err)
+	_, notTLS := find[tls.RecordHeaderError](err)
+	alert, told := find[*net.OpError](err)
+	return unverified || invalid || authority || host || notTLS || told && alert.Op == "remote error"
 }
 
 func dialError(addr string, err error) *Error {
-	var coded *Error
-	if errors.As(err, &coded) {
+	if coded, ok := find[*Error](err); ok {
 		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
 	}
 	code := Unavailable
 	if isBadAddr(err) {
 		code = InvalidArgument
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	if op, ok := find[*net.OpError](err); ok && op.Op == "dial" {
 		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
 	}
 	return unrun(Errorf(code, "dial %s: %w", addr, err))

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,17 +10,17 @@ import (
 
 // goAway tells the client why this side ends the connection, and ends it.
 func (c *serverConn) goAway(reason error) {
-	var coded *Error
-	var system net.Error
+	coded, found := find[*Error](reason)
+	_, system := find[net.Error](reason)
 	switch {
-	case errors.As(reason, &coded):
-	case errors.Is(reason, errIdle):
+	case found:
+	case is(reason, errIdle):
 		coded = Errorf(Unavailable, "idle timeout: nothing received for %v", c.in.idleTimeout)
-	case errors.Is(reason, errGobStream):
+	case is(reason, errGobStream):
 		coded = Errorf(InvalidArgument, "%w", reason)
-	case errors.As(reason, &system), errors.Is(reason, net.ErrClosed), errors.Is(reason, io.ErrClosedPipe):
+	case system, is(reason, net.ErrClosed), is(reason, io.ErrClosedPipe):
 		return // the client is gone
-	case errors.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
+	case is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
 		coded = errProtocol("the connection ended within a frame")
 	default:
 		coded = Errorf(Unavailable, "%w", reason)

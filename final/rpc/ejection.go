@@ -93,7 +93,7 @@ func (g *group) count(c *Client, noHello bool) (changed bool) {
 // blame counts a deadline that passed while a call waited, from begun on, against
 // the servers that have not said hello in all that time.
 func (g *group) blame(begun time.Time, ctxErr error) {
-	if g.options.ejectAfter <= 0 || !errors.Is(ctxErr, context.DeadlineExceeded) {
+	if g.options.ejectAfter <= 0 || !is(ctxErr, context.DeadlineExceeded) {
 		return
 	}
 	var counted *server // the members of one server are next to each other

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -274,8 +275,7 @@ func soundError(err error) (*readPanic, error) {
 	if p != nil || err == error(OK) {
 		return p, e
 	}
-	var found *Error
-	if errors.As(err, &found) && found != e {
+	if found := (*Error)(nil); as(err, &found) && found != e {
 		return nil, e
 	}
 	return nil, err
@@ -292,6 +292,63 @@ func unrun(e *Error) *Error {
 	e.neverRan = true
 	return e
 }
+
+// find finds a T in err, of which a user's error may be a part: an As that panics, or
+// that sets nothing, finds nothing.
+func find[T any](err error) (found T, ok bool) {
+	ok = as(err, &found) && !isNil(found)
+	return found, ok
+}
+
+// as is errors.As, for a user's errors.
+func as(err error, target any) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return errors.As(err, target)
+}
+
+// is is errors.Is, for a user's errors.
+func is(err, target error) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return errors.Is(err, target)
+}
+
+// plainError returns err, or its text alone if it cannot be asked what it is.
+func plainError(err error) error {
+	_, err = soundError(err)
+	if !tellsItself(err) {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
+// errAny stands for every error that there may be: an Is that says yes to it lies.
+var errAny = errors.New("any error")
+
+// tellsItself reports whether others can ask a user's error, as errors.Is, errors.As
+// and net.Error do, what it is.
+func tellsItself(err error) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	if timeout := net.Error(nil); errors.As(err, &timeout) {
+		timeout.Timeout()
+	}
+	var none *neverError
+	return !errors.As(err, &none) && !errors.Is(err, errAny)
+}
+
+// neverError is an error that there is not: an As that finds one lies.
+type neverError struct{ error }
 
 // ran returns err without the mark of a call that was never started. A handler
 // may pass on the error of a call of its own, but has itself run.

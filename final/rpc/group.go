@@ -415,8 +415,10 @@ func (g *group) gaveUp(ctxErr error) *Error {
 func withoutCode(e *Error) error {
 	for {
 		cause := e.cause
-		if !errors.As(cause, &e) {
+		inner, found := find[*Error](cause)
+		if !found {
 			return cause
 		}
+		e = inner
 	}
 }

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -43,13 +42,14 @@ func isAbstract(path string) bool { return path[0] == '@' }
 // temporary reports whether a listener that failed with err may accept again. An
 // error in the listener's own words is for good: a loop would never end.
 func temporary(err error) bool {
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if !tellsItself(err) {
+		return false
+	}
+	if timeout, ok := find[net.Error](err); ok && timeout.Timeout() {
 		return true
 	}
-	var passing interface{ Temporary() bool }
-	if errors.As(err, &passing) && passing.Temporary() {
+	if passing, ok := find[interface{ Temporary() bool }](err); ok && passing.Temporary() {
 		return true
 	}
-	return slices.ContainsFunc(passingFailures, func(target error) bool { return errors.Is(err, target) })
+	return slices.ContainsFunc(passingFailures, func(target error) bool { return is(err, target) })
 }

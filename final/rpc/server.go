@@ -405,7 +405,7 @@ func (s *Server) soundly(h Handler) Handler {
 // callFailed calls the callbacks of [WithCallErrorHandler], which may panic
 // like any code of a user.
 func (s *Server) callFailed(ctx context.Context, err error) {
-	if p := (*codecPanic)(nil); errors.As(err, &p) {
+	if p, ok := find[*codecPanic](err); ok {
 		s.panicked(ctx, p.value, p.stack)
 	}
 	if len(s.options.onCallError) == 0 {

@@ -104,7 +104,7 @@ func (c *serverConn) awaitEnd() {
 func (c *serverConn) finish(err error) {
 	defer close(c.finished)
 	defer c.end() // also if an error handler ends this goroutine
-	if !errors.Is(err, io.EOF) {
+	if !is(err, io.EOF) {
 		c.goAway(err)
 	}
 }
@@ -127,7 +127,7 @@ func (c *serverConn) hello() error {
 		return fmt.Errorf("TLS: %w", err)
 	}
 	body, err := readHello(c.conn, o.maxMetadata+64)
-	if err != nil && isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && isTimeout(err) || is(err, io.EOF) || is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	answer := serverHello{maxInFlight: uint32(o.maxInFlight)}
@@ -153,11 +153,11 @@ func (c *serverConn) hello() error {
 
 // refusal is the hello that says why there will be no connection.
 func refusal(err error) *serverHello {
-	var coded *Error
+	coded, found := find[*Error](err)
 	switch {
-	case errors.As(err, &coded):
+	case found:
 		return &serverHello{code: coded.Code, text: coded.Message}
-	case errors.Is(err, errVersion):
+	case is(err, errVersion):
 		return &serverHello{code: Unimplemented, text: err.Error()}
 	}
 	return &serverHello{code: Unknown, text: err.Error()}

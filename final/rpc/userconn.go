@@ -88,6 +88,6 @@ func (c userConn) guard(err *error) {
 		*err = errors.New("the connection panicked")
 	}
 	if *err != nil {
-		_, *err = soundError(*err)
+		*err = plainError(*err)
 	}
 }
