@@ -338,7 +338,7 @@ func (c *Client) dial(due time.Time) (conn net.Conn, err error) {
 	if err != nil || c.options.tls == nil {
 		return conn, err
 	}
-	secure := tls.Client(conn, c.tlsConfig())
+	secure := tls.Client(guardConn(conn), c.tlsConfig()) // which closes it in a goroutine of its own
 	err = runApart("a callback of TLS", func() (err error) {
 		shaken := false
 		defer func() {

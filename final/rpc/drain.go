@@ -56,8 +56,14 @@ func (c *serverConn) linger() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	c.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	io.Copy(io.Discard, c.conn)
+	end := time.Now().Add(lingerTime)
+	c.conn.SetReadDeadline(end)
+	unread := make([]byte, 4<<10)
+	for time.Now().Before(end) { // a user's connection may know no deadlines
+		if _, err := c.conn.Read(unread); err != nil {
+			return
+		}
+	}
 }
 
 // cut ends the connection at once.
