@@ -147,12 +147,14 @@ func afterAttempts(err error, mayHaveRun bool) error {
 	return err
 }
 
-// withDefaultTimeout gives ctx the default deadline if it has none.
+// withDefaultTimeout gives ctx the default deadline if it has none, and an end if it
+// has a deadline alone.
 func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.defaultTimeout <= 0 {
-		return ctx, func() {}
-	}
-	if _, ok := ctx.Deadline(); ok {
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case bounded && ctx.Done() == nil: // a user's, which does not end by itself
+		return context.WithDeadline(ctx, deadline)
+	case bounded || o.defaultTimeout <= 0:
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, o.defaultTimeout)

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -387,6 +388,9 @@ func (c *clientConn) unusable() *Error {
 	return unrun(c.err.clone())
 }
 
+// ctxError returns why ctx has ended, when its Done is closed. A user's may not say.
+func ctxError(ctx context.Context) error { return cmp.Or(ctx.Err(), context.Canceled) }
+
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
 	if is(err, context.DeadlineExceeded) {
@@ -408,7 +412,7 @@ func (c *clientConn) await(ctx context.Context, call *clientCall) error {
 	case <-ctx.Done():
 	}
 	if c.abandon(call) {
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 	<-call.done // the reader has claimed it: processor time only
 	return nil

@@ -98,10 +98,9 @@ func (c *serverConn) cancelCalls() {
 var errDraining = Errorf(Unavailable, "the server is shutting down")
 
 // drain ends the connection politely: no new calls, the running ones are
-// answered, the client has read it all. When ctx ends, it is cut.
-func (c *serverConn) drain(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.cut(ctx.Err()) })
-	defer stop()
+// answered, the client has read it all. If Shutdown's context ends first, which is a
+// user's and is for Shutdown's goroutine alone, the connection is cut.
+func (c *serverConn) drain() {
 	c.mu.Lock()
 	helloed, again := c.helloed, c.draining
 	c.draining = true

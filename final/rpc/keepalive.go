@@ -11,7 +11,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 	id, pong, err := c.expectPong()
 	if err != nil {
@@ -31,7 +31,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 		c.mu.Lock()
 		delete(c.pings, id)
 		c.mu.Unlock()
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 }
 

@@ -519,7 +519,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	conns := s.connsLocked()
 	s.mu.Unlock()
 	for _, c := range conns {
-		go c.drain(ctx)
+		go c.drain()
 	}
 	go s.wait()
 	select {
@@ -529,7 +529,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		s.stop(Closed)
 		s.cutAll()
-		return ctx.Err()
+		return ctxError(ctx)
 	}
 }
 
