@@ -86,10 +86,10 @@ func notInName(r rune) bool {
 
 // isBadAddr reports whether a dialer failed because it could not parse the address.
 func isBadAddr(err error) bool {
-	var addr *net.AddrError
-	var parse *net.ParseError
-	var network net.UnknownNetworkError
-	return causes.As(err, &addr) || causes.As(err, &parse) || causes.As(err, &network)
+	_, addr := causes.Find[*net.AddrError](err)
+	_, parse := causes.Find[*net.ParseError](err)
+	_, network := causes.Find[net.UnknownNetworkError](err)
+	return addr || parse || network
 }
 
 // noAddr stands for the address of a peer whose connection does not know it, so

@@ -149,12 +149,14 @@ func afterAttempts(err error, mayHaveRun bool) error {
 	return err
 }
 
-// withDefaultTimeout gives ctx the default deadline if it has none.
+// withDefaultTimeout gives ctx the default deadline if it has none, and an end if it
+// has a deadline alone.
 func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.defaultTimeout <= 0 {
-		return ctx, func() {}
-	}
-	if _, ok := ctx.Deadline(); ok {
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case bounded && ctx.Done() == nil: // a user's, which does not end by itself
+		return context.WithDeadline(ctx, deadline)
+	case bounded || o.defaultTimeout <= 0:
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, o.defaultTimeout)
@@ -169,8 +171,8 @@ func mayRetry(ctx context.Context, err error) bool {
 	if NeverRan(err) {
 		return true
 	}
-	var e *Error
-	lost := causes.As(err, &e) && !e.remote // a handler may also say Unavailable: it has run
+	e, found := causes.Find[*Error](err)
+	lost := found && !e.remote // a handler may also say Unavailable: it has run
 	return lost && optionsFrom(ctx).idempotent
 }
 
@@ -198,8 +200,8 @@ func isAttempt(err error) bool {
 }
 
 func remote(err error) bool {
-	var e *Error
-	return causes.As(err, &e) && e.remote
+	e, found := causes.Find[*Error](err)
+	return found && e.remote
 }
 
 // connected returns a connection, and waits for one as a call does, or for one

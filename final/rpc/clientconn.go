@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (c *clientConn) start() {
 func (c *clientConn) run() {
 	defer c.fail(errExited) // if nothing else has ended the connection
 	hello, err := c.hello()
-	if refused := (*Error)(nil); causes.As(err, &refused) && refused.neverRan {
+	if refused, ok := causes.Find[*Error](err); ok && refused.neverRan {
 		c.lose(refused)
 		return
 	}
@@ -183,8 +184,8 @@ func (c *clientConn) hello() (wire.ServerHello, error) {
 	}
 	body, err := wire.ReadHello(c.conn, wire.MaxHello)
 	if err != nil {
-		var coded *Error
-		if causes.As(fromWire(err), &coded) {
+		coded, found := causes.Find[*Error](fromWire(err))
+		if found {
 			coded = coded.clone() // it may be a user's
 		} else {
 			coded = Errorf(Unavailable, "%w", err)
@@ -358,6 +359,9 @@ func (c *clientConn) unusable() *Error {
 	return unrun(c.err.clone())
 }
 
+// ctxError returns why ctx has ended, when its Done is closed. A user's may not say.
+func ctxError(ctx context.Context) error { return cmp.Or(ctx.Err(), context.Canceled) }
+
 // contextError makes the error of a context the error of a call.
 func contextError(err error) *Error {
 	if causes.Is(err, context.DeadlineExceeded) {
@@ -379,7 +383,7 @@ func (c *clientConn) await(ctx context.Context, call *clientCall) error {
 	case <-ctx.Done():
 	}
 	if c.abandon(call) {
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 	<-call.done // the reader has claimed it: processor time only
 	return nil
@@ -406,13 +410,13 @@ func (c *clientConn) abandon(call *clientCall) bool {
 
 // failRead ends the connection because reading did.
 func (c *clientConn) failRead(err error) {
-	var coded *Error
+	coded, found := causes.Find[*Error](err)
 	switch {
 	case causes.Is(err, io.EOF) && c.goAway != nil:
 		err = c.goAway
 	case causes.Is(err, io.EOF):
 		err = errors.New("the server closed the connection")
-	case causes.As(err, &coded):
+	case found:
 		err = coded
 	default:
 		err = fmt.Errorf("read: %w", err)

@@ -109,7 +109,8 @@ func encodeWith(c Codec, dst []byte, v any) (out []byte, err error) {
 			out, err = dst, newCodecPanic("encoding", v, p)
 		}
 	}()
-	return c.Append(dst, v)
+	out, err = c.Append(dst, v)
+	return out, readable(err, "encoding", v)
 }
 
 // decodeWith is Decode with a panic in a user's unmarshaler caught. A nil v wants nothing.
@@ -122,5 +123,18 @@ func decodeWith(c Codec, data []byte, v any) (err error) {
 			err = newCodecPanic("decoding into", v, p)
 		}
 	}()
-	return c.Decode(data, v)
+	return readable(c.Decode(data, v), "decoding into", v)
+}
+
+// readable returns err, an error of a codec or of a user's marshaler, or what can be
+// read in its place: if one of its methods panics, that is a panic of the marshaler.
+func readable(err error, doing string, v any) error {
+	if err == nil {
+		return nil
+	}
+	p, sound := soundError(err)
+	if p != nil {
+		return &codecPanic{fmt.Sprintf("%s %T", doing, v), p.value, p.stack}
+	}
+	return plainError(sound)
 }

@@ -262,29 +262,24 @@ func (e *Error) refuses() bool {
 // isCertificate reports whether TLS has failed for good: this side has refused the
 // server's certificate, or has been told by an alert what the server has refused.
 func isCertificate(err error) bool {
-	var (
-		unverified *tls.CertificateVerificationError
-		invalid    x509.CertificateInvalidError
-		authority  x509.UnknownAuthorityError
-		host       x509.HostnameError
-		notTLS     tls.RecordHeaderError
-		alert      *net.OpError
-	)
-	return causes.As(err, &unverified) || causes.As(err, &invalid) || causes.As(err, &authority) || causes.As(err, &host) ||
-		causes.As(err, &notTLS) || causes.As(err, &alert) && alert.Op == "remote error"
+	_, unverified := causes.Find[*tls.CertificateVerificationError](err)
+	_, invalid := causes.Find[x509.CertificateInvalidError](err)
+	_, authority := causes.Find[x509.UnknownAuthorityError](err)
+	_, host := causes.Find[x509.HostnameError](err)
+	_, notTLS := causes.Find[tls.RecordHeaderError](err)
+	alert, told := causes.Find[*net.OpError](err)
+	return unverified || invalid || authority || host || notTLS || told && alert.Op == "remote error"
 }
 
 func dialError(addr string, err error) *Error {
-	var coded *Error
-	if causes.As(err, &coded) {
+	if coded, ok := causes.Find[*Error](err); ok {
 		return unrun(&Error{Code: coded.Code, Message: "dial " + addr + ": " + coded.Message, remote: coded.remote, cause: err})
 	}
 	code := Unavailable
 	if isBadAddr(err) {
 		code = InvalidArgument
 	}
-	var op *net.OpError
-	if causes.As(err, &op) && op.Op == "dial" {
+	if op, ok := causes.Find[*net.OpError](err); ok && op.Op == "dial" {
 		return unrun(Errorf(code, "dial %s: %w", addr, op.Err))
 	}
 	return unrun(Errorf(code, "dial %s: %w", addr, err))
@@ -345,7 +340,7 @@ func (c *Client) dial(due time.Time) (conn net.Conn, err error) {
 	if err != nil || c.options.tls == nil {
 		return conn, err
 	}
-	secure := tls.Client(conn, c.tlsConfig())
+	secure := tls.Client(guardConn(conn), c.tlsConfig()) // which closes it in a goroutine of its own
 	err = runApart("a callback of TLS", func() (err error) {
 		shaken := false
 		defer func() {

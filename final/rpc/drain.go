@@ -12,15 +12,15 @@ import (
 
 // goAway tells the client why this side ends the connection, and ends it.
 func (c *serverConn) goAway(reason error) {
-	var coded *Error
-	var system net.Error
+	coded, found := causes.Find[*Error](reason)
+	_, system := causes.Find[net.Error](reason)
 	switch {
-	case causes.As(reason, &coded):
+	case found:
 	case causes.Is(reason, errIdle):
 		coded = Errorf(Unavailable, "idle timeout: nothing received for %v", c.in.idleTimeout)
 	case causes.Is(reason, errGobStream):
 		coded = Errorf(InvalidArgument, "%w", reason)
-	case causes.As(reason, &system), causes.Is(reason, net.ErrClosed), causes.Is(reason, io.ErrClosedPipe):
+	case system, causes.Is(reason, net.ErrClosed), causes.Is(reason, io.ErrClosedPipe):
 		return // the client is gone
 	case causes.Is(reason, io.ErrUnexpectedEOF): // but a client that has closed its own direction still reads
 		coded = errProtocol("the connection ended within a frame")
@@ -58,8 +58,14 @@ func (c *serverConn) linger() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	c.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	io.Copy(io.Discard, c.conn)
+	end := time.Now().Add(lingerTime)
+	c.conn.SetReadDeadline(end)
+	unread := make([]byte, 4<<10)
+	for time.Now().Before(end) { // a user's connection may know no deadlines
+		if _, err := c.conn.Read(unread); err != nil {
+			return
+		}
+	}
 }
 
 // cut ends the connection at once.
@@ -94,10 +100,9 @@ func (c *serverConn) cancelCalls() {
 var errDraining = Errorf(Unavailable, "the server is shutting down")
 
 // drain ends the connection politely: no new calls, the running ones are
-// answered, the client has read it all. When ctx ends, it is cut.
-func (c *serverConn) drain(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.cut(ctx.Err()) })
-	defer stop()
+// answered, the client has read it all. If Shutdown's context ends first, which is a
+// user's and is for Shutdown's goroutine alone, the connection is cut.
+func (c *serverConn) drain() {
 	c.mu.Lock()
 	helloed, again := c.helloed, c.draining
 	c.draining = true

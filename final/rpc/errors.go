@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -285,8 +286,7 @@ func soundError(err error) (*readPanic, error) {
 	case err == error(e):
 		return nil, err
 	}
-	var found *Error
-	if causes.As(err, &found) && found != e {
+	if found, ok := causes.Find[*Error](err); ok && found != e {
 		return nil, e
 	}
 	return nil, err
@@ -303,6 +303,36 @@ func unrun(e *Error) *Error {
 	e.neverRan = true
 	return e
 }
+
+// plainError returns err, or its text alone if it cannot be asked what it is.
+func plainError(err error) error {
+	_, err = soundError(err)
+	if !tellsItself(err) {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
+// errAny stands for every error that there may be: an Is that says yes to it lies.
+var errAny = errors.New("any error")
+
+// tellsItself reports whether others can ask a user's error, as errors.Is, errors.As
+// and net.Error do, what it is.
+func tellsItself(err error) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	if timeout := net.Error(nil); causes.As(err, &timeout) {
+		timeout.Timeout()
+	}
+	var none *neverError
+	return !causes.As(err, &none) && !causes.Is(err, errAny)
+}
+
+// neverError is an error that there is not: an As that finds one lies.
+type neverError struct{ error }
 
 // ran returns err without the mark of a call that was never started. A handler
 // may pass on the error of a call of its own, but has itself run.

@@ -87,7 +87,12 @@ func (g *gobBodies) decode(data []byte, flags uint8, v any) error {
 	return g.dec.decode(data, flags, v)
 }
 
-func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (b outBody, err error) {
+func (g *gobBodies) encode(ctx context.Context, v any, ready func()) (outBody, error) {
+	b, err := g.encodeInTurn(ctx, v, ready)
+	return b, readable(err, "encoding", v) // which may make a call that needs the turn
+}
+
+func (g *gobBodies) encodeInTurn(ctx context.Context, v any, ready func()) (b outBody, err error) {
 	b.buf = g.guess.buffer()
 	encoded := false
 	defer func() {
@@ -258,7 +263,7 @@ func (d *gobDecoder) decode(body []byte, flags uint8, v any) (err error) {
 	if v == nil {
 		err = d.dec.DecodeValue(reflect.Value{})
 	} else {
-		err = d.dec.Decode(v)
+		err = readable(d.dec.Decode(v), "decoding into", v)
 	}
 	if err != nil && (d.in.Len() > 0 || !endsInValue(body)) {
 		return fmt.Errorf("%w: %w", errGobStream, err)

@@ -155,7 +155,7 @@ func (g *group) rest(ctx context.Context, pause time.Duration, refused error) er
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return unrun(contextError(ctx.Err()))
+		return unrun(contextError(ctxError(ctx)))
 	case <-g.ended:
 		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
 	}
@@ -232,7 +232,7 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 			g.giveBack(w)
 		}
 	}()
-	switch err = ctx.Err(); {
+	switch err = whyEnded(ctx, ended, !out); {
 	case err != nil:
 		g.blame(begun, err)
 		return g.gaveUp(err)
@@ -244,16 +244,35 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	return nil
 }
 
+// whyEnded returns the error of ctx, or nil if its time is not up. A user's context may
+// have a deadline and not end with it, or end without an error.
+func whyEnded(ctx context.Context, ended <-chan struct{}, late bool) error {
+	if err := ctx.Err(); err != nil || !late {
+		return err
+	}
+	select {
+	case <-ended:
+		return context.Canceled
+	default:
+	}
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // waitLimit sets how much hope w needs, and returns how long it may wait: 0 if that
-// is not a matter of time, or of the call's deadline.
+// is not a matter of time.
 func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Duration {
 	w.needs = hopeLater
 	if g.options.failFast || w.once {
 		w.needs = hopeFull
 	}
-	_, bounded := ctx.Deadline()
+	deadline, bounded := ctx.Deadline()
 	switch {
-	case bounded, w.once:
+	case bounded:
+		return max(time.Until(deadline), 1)
+	case w.once:
 	case g.options.maxWait <= 0:
 		w.needs = hopeConnecting
 	default:
@@ -417,8 +436,10 @@ func (g *group) gaveUp(ctxErr error) *Error {
 func withoutCode(e *Error) error {
 	for {
 		cause := e.cause
-		if !causes.As(cause, &e) {
+		inner, found := causes.Find[*Error](cause)
+		if !found {
 			return cause
 		}
+		e = inner
 	}
 }

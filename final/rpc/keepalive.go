@@ -13,7 +13,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 	id, pong, err := c.expectPong()
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 		c.mu.Lock()
 		delete(c.pings, id)
 		c.mu.Unlock()
-		return contextError(ctx.Err())
+		return contextError(ctxError(ctx))
 	}
 }
 

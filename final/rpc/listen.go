@@ -44,12 +44,13 @@ func isAbstract(path string) bool { return path[0] == '@' }
 // temporary reports whether a listener that failed with err may accept again. An
 // error in the listener's own words is for good: a loop would never end.
 func temporary(err error) bool {
-	var timeout net.Error
-	if causes.As(err, &timeout) && timeout.Timeout() {
+	if !tellsItself(err) {
+		return false
+	}
+	if timeout, ok := causes.Find[net.Error](err); ok && timeout.Timeout() {
 		return true
 	}
-	var passing interface{ Temporary() bool }
-	if causes.As(err, &passing) && passing.Temporary() {
+	if passing, ok := causes.Find[interface{ Temporary() bool }](err); ok && passing.Temporary() {
 		return true
 	}
 	return slices.ContainsFunc(passingFailures, func(target error) bool { return causes.Is(err, target) })

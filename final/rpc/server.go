@@ -407,7 +407,7 @@ func (s *Server) soundly(h Handler) Handler {
 // callFailed calls the callbacks of [WithCallErrorHandler], which may panic
 // like any code of a user.
 func (s *Server) callFailed(ctx context.Context, err error) {
-	if p := (*codecPanic)(nil); causes.As(err, &p) {
+	if p, ok := causes.Find[*codecPanic](err); ok {
 		s.panicked(ctx, p.value, p.stack)
 	}
 	if len(s.options.onCallError) == 0 {
@@ -521,7 +521,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	conns := s.connsLocked()
 	s.mu.Unlock()
 	for _, c := range conns {
-		go c.drain(ctx)
+		go c.drain()
 	}
 	go s.wait()
 	select {
@@ -531,7 +531,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		s.stop(Closed)
 		s.cutAll()
-		return ctx.Err()
+		return ctxError(ctx)
 	}
 }
 

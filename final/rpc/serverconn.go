@@ -158,8 +158,7 @@ func (c *serverConn) hello() error {
 // refusal is the hello that says why there will be no connection.
 func refusal(err error) *wire.ServerHello {
 	no := wire.ServerHello{Code: wire.Unknown, Text: err.Error()}
-	var coded *Error
-	if causes.As(err, &coded) {
+	if coded, ok := causes.Find[*Error](err); ok {
 		no.Code, no.Text = wire.Code(coded.Code), coded.Message
 	}
 	no.Text = cleanText(no.Text, wire.MaxReasonText)

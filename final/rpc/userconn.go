@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime/debug"
 	"time"
@@ -23,12 +24,20 @@ func guardConn(conn net.Conn) net.Conn {
 	return userConn{conn}
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. A Read that returns nothing again and again is an error, as
+// in package bufio: its goroutine would never end.
 func (c userConn) Read(p []byte) (n int, err error) {
 	defer c.guard(&err)
-	n, err = c.Conn.Read(p)
-	return max(0, min(n, len(p))), err
+	for range maxEmptyReads {
+		n, err = c.Conn.Read(p)
+		if n = max(0, min(n, len(p))); n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
 }
+
+const maxEmptyReads = 100
 
 // Write implements net.Conn. Without an error it has written all, whatever number
 // the user's Write returns. With an error and a number that there cannot be, or after
@@ -88,6 +97,6 @@ func (c userConn) guard(err *error) {
 		*err = errors.New("the connection panicked")
 	}
 	if *err != nil {
-		_, *err = soundError(*err)
+		*err = plainError(*err)
 	}
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log"
 	"net"
 	"os"
@@ -316,4 +317,67 @@ func TestServer_TLSCallbacksEndNoMoreThanTheConnection(t *testing.T) {
 			})
 		})
 	}
+}
+
+// endlessConn reads for ever, also when it is closed, and knows no deadlines.
+type endlessConn struct {
+	net.Conn
+	read func(p []byte) int
+}
+
+func (c *endlessConn) Read(p []byte) (int, error)    { return c.read(p), nil }
+func (*endlessConn) SetReadDeadline(time.Time) error { return nil }
+func (*endlessConn) SetDeadline(time.Time) error     { return nil }
+
+// A connection that reads nothing, or garbage, and does not end, does not keep a
+// goroutine of the server's or the client's.
+func TestConn_ThatReadsForEverEnds(t *testing.T) {
+	for name, read := range map[string]func(p []byte) int{
+		"nothing":           func([]byte) int { return 0 },
+		"less than nothing": func([]byte) int { return -1 },
+		"garbage": func(p []byte) int {
+			<-time.After(time.Millisecond)
+			return len(p)
+		},
+	} {
+		for _, side := range []string{"client", "server"} {
+			t.Run(name+" on the "+side, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					near, far := net.Pipe()
+					ends := map[string]net.Conn{"client": near, "server": far}
+					ends[side] = &endlessConn{ends[side], read}
+					srv := newInventory().server(t)
+					go srv.ServeConn(ends["server"])
+					client := NewClient(ends["client"])
+					err := client.Call(timeout(t, time.Minute), checkStock.Name(), &stockRequest{Item: "item1"}, nil)
+					assert.NotErrorIs(t, err, DeadlineExceeded)
+					assert.True(t, NeverRan(err), "%v", err)
+					assert.NoError(t, client.Close())
+					assert.NoError(t, srv.Close())
+				})
+			})
+		}
+	}
+}
+
+// closePanics panics when it is closed.
+type closePanics struct{ net.Conn }
+
+func (c closePanics) Close() error {
+	c.Conn.Close()
+	panic("secret")
+}
+
+// crypto/tls closes a connection whose handshake takes too long, in a goroutine of its own.
+func TestClient_APanicInCloseDuringTLSEndsNoMoreThanTheConnection(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		go io.Copy(io.Discard, far)
+		_, err := Dial(t.Context(), "a:1", WithTLS(&tls.Config{ServerName: "a"}), WithClientHandshakeTimeout(time.Second),
+			WithDialer(func(context.Context, string) (net.Conn, error) { return closePanics{near}, nil }))
+		assert.ErrorIs(t, err, Unavailable)
+	})
 }

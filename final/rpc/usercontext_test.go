@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -79,3 +80,99 @@ func callWithAnExitingContext(t *testing.T, end string, n int32) {
 		assert.NoError(t, err)
 	}
 }
+
+// oddEnd is a context whose end is odd.
+type oddEnd struct {
+	context.Context
+	done chan struct{}
+	err  func() error
+}
+
+func (c oddEnd) Done() <-chan struct{} { return c.done }
+func (c oddEnd) Err() error            { return c.err() }
+
+// The context of Shutdown is asked on Shutdown's goroutine alone: one that breaks its
+// contract does not end the process.
+func TestShutdown_AnOddContextCutsTheConnections(t *testing.T) {
+	for name, end := range map[string]func() error{
+		"without an error": func() error { return nil },
+		"with a panic":     func() error { panic(errors.New("secret")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				inv := newInventory()
+				srv := inv.server(t)
+				client := pipe(t, srv)
+				held := startOne(t, client, "held")
+				ctx := oddEnd{t.Context(), make(chan struct{}), end}
+				go func() {
+					<-time.After(time.Second)
+					close(ctx.done)
+				}()
+				var failed error
+				panicText(func() { failed = srv.Shutdown(ctx) })
+				if name == "without an error" {
+					assert.ErrorIs(t, failed, context.Canceled, "nil would mean that all is well")
+				}
+				assert.ErrorIs(t, held.Wait(), Unavailable)
+				close(inv.hold)
+				assert.NoError(t, srv.Close())
+			})
+		})
+	}
+}
+
+// A context whose Done and Deadline do not agree, or whose Err says nothing, ends its
+// calls all the same: while they wait for a slot, and for their reply.
+func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
+	past := make(chan struct{})
+	close(past)
+	soon := func() (time.Time, bool) { return time.Now().Add(time.Second), true }
+	for name, c := range map[string]struct {
+		done     <-chan struct{}
+		deadline func() (time.Time, bool)
+		want     Code
+	}{
+		"a deadline alone":                {nil, soon, DeadlineExceeded},
+		"a deadline beside another Done":  {t.Context().Done(), soon, DeadlineExceeded},
+		"Done without an error":           {past, func() (time.Time, bool) { return time.Time{}, false }, Canceled},
+		"Done without an error, deadline": {past, func() (time.Time, bool) { return time.Now().Add(time.Hour), true }, Canceled},
+	} {
+		for _, waitsFor := range []string{"slot", "reply"} {
+			t.Run(name+"/"+waitsFor, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					inv := newInventory()
+					srv := inv.server(t, WithMaxInFlight(1))
+					defer srv.Close()
+					defer close(inv.hold)
+					client := pipe(t, srv)
+					defer client.Close()
+					if waitsFor == "slot" {
+						startOne(t, client, "held")
+					}
+					ctx := contradiction{context.Background(), c.done, c.deadline}
+					if c.done != nil && c.want == DeadlineExceeded {
+						if waitsFor == "reply" {
+							return // the caller cannot know, without a timer for each call
+						}
+						ctx.done = make(chan struct{})
+					}
+					_, err := checkStock.Call(ctx, client, &stockRequest{Item: "held"})
+					assert.ErrorIs(t, err, c.want)
+					assert.NotContains(t, err.Error(), "%!")
+					assert.NotContains(t, err.Error(), "WithMaxWait")
+				})
+			})
+		}
+	}
+}
+
+// contradiction is a context that embeds another one and changes a part of it.
+type contradiction struct {
+	context.Context
+	done     <-chan struct{}
+	deadline func() (time.Time, bool)
+}
+
+func (c contradiction) Done() <-chan struct{}       { return c.done }
+func (c contradiction) Deadline() (time.Time, bool) { return c.deadline() }

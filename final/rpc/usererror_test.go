@@ -34,6 +34,7 @@ type (
 	panickyIs     struct{ error }
 	panickyAs     struct{ error }
 	panickyUnwrap struct{}
+	lyingAs       struct{ error } // finds everything, and sets nothing
 )
 
 // Error types that have no end.
@@ -48,6 +49,7 @@ func (e *amongItsOwn) Error() string   { return "text" }
 func (e *amongItsOwn) Unwrap() []error { return []error{e, e} }
 func (panickyIs) Is(error) bool        { panic("secret") }
 func (panickyAs) As(any) bool          { panic("secret") }
+func (lyingAs) As(any) bool            { return true }
 func (panickyUnwrap) Error() string    { return "text" }
 func (panickyUnwrap) Unwrap() error    { panic("secret") }
 func typedNil() error                  { var e *Error; return e }
@@ -82,6 +84,11 @@ var oddErrors = []struct {
 	{"one that wraps itself beside a Code", joined(wrapsItself{"text"}, NotFound), NotFound, "text"},
 	{"an Error beside a panic in Unwrap", joined(coded(NotFound, "text"), panickyUnwrap{}), NotFound, "text"},
 	{"a panic in Unwrap", panickyUnwrap{}, Internal, "an error of type rpc.panickyUnwrap cannot be read"},
+	{"an As that lies", lyingAs{errors.New("text")}, Internal, "a nil *rpc.Error was returned as an error"},
+	{"a panic in Is, within an Error", Errorf(NotFound, "none: %w", panickyIs{errors.New("text")}), NotFound, "none: text"},
+	{"a panic in As, within an Error", Errorf(NotFound, "none: %w", panickyAs{errors.New("text")}), NotFound, "none: text"},
+	{"a panic in Unwrap, within an Error", Errorf(NotFound, "none: %w", panickyUnwrap{}), NotFound, "none: text"},
+	{"an As that lies, within an Error", Errorf(NotFound, "none: %w", lyingAs{errors.New("text")}), NotFound, "none: text"},
 }
 
 func TestErrors_OddOnesAreFailures(t *testing.T) {

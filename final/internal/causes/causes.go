@@ -13,7 +13,7 @@ const (
 	most    = 10_000
 )
 
-// Is is errors.Is.
+// Is is errors.Is. An error whose Is, As or Unwrap panics is found to be nothing.
 func Is(err, target error) bool {
 	if err == nil || target == nil {
 		return err == target
@@ -28,7 +28,9 @@ func Is(err, target error) bool {
 	})
 }
 
-// As is errors.As. T is an interface, or a type that implements error.
+// As is errors.As. T is an interface, or a type that implements error. It reports
+// false for an error whose As, or whose Unwrap, panics, and for one whose As sets
+// target to nil.
 func As[T any](err error, target *T) bool {
 	return find(err, func(err error) bool {
 		if found, ok := err.(T); ok {
@@ -36,8 +38,25 @@ func As[T any](err error, target *T) bool {
 			return true
 		}
 		e, ok := err.(interface{ As(any) bool })
-		return ok && e.As(target)
+		return ok && e.As(target) && !isNil(*target)
 	})
+}
+
+// Find is As without a variable. It does not find a nil T.
+func Find[T any](err error) (found T, ok bool) {
+	ok = As(err, &found)
+	return found, ok && !isNil(found)
+}
+
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Interface, reflect.Map, reflect.Pointer, reflect.Slice:
+		return r.IsNil()
+	}
+	return false
 }
 
 // Endless reports whether others must not be given err, since they would ask package
@@ -53,7 +72,12 @@ func Endless(err error) (endless bool) {
 	return s.cut
 }
 
-func find(err error, found func(error) bool) bool {
+func find(err error, found func(error) bool) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	s := search{left: most, found: found}
 	return s.in(err, 0)
 }
