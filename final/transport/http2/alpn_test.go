@@ -36,4 +36,3 @@ func TestDial_KeepsTheChecksOfItsTLSConfig(t *testing.T) {
 	_, err := newDialer(t, cfg).Dial(bounded(t), s.addr)
 	assert.ErrorContains(t, err, "not the server that I know")
 }
-
