@@ -33,8 +33,11 @@ func Demo() {
 	if err != nil {
 		exit("demo", err)
 	}
-	if *n < 2 || *customers < 1 {
-		usageError(flags, "want at least two orders and one customer")
+	if *n < 2 {
+		usageError(flags, "-orders %d: want at least 2", *n)
+	}
+	if *customers < 1 {
+		usageError(flags, "-customers %d: want at least 1", *customers)
 	}
 	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout, discovery: discovery}
 	if discovery != nil {

@@ -3,6 +3,7 @@ package cmd
 import (
 	"os"
 
+	"example.com/rpc-from-scratch/final/discovery/static"
 	"example.com/rpc-from-scratch/final/orders"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -21,6 +22,9 @@ func runOrders(args []string) (saw seen, err error) {
 	codec := codecFlag(flags.FlagSet, "speak this `codec` to the inventory")
 	agent := discoveryFlag(flags.FlagSet, "find the inventory through the Consul agent at this `address`")
 	parse(flags.FlagSet, args)
+	if err := static.Check(*addr); err != nil {
+		usageError(flags.FlagSet, "-inventory: %v", err)
+	}
 	discovery, err := discover(agent)
 	if err != nil {
 		return saw, err

@@ -118,12 +118,18 @@ func ended(untilEOF bool) context.Context {
 }
 
 // parse parses args, and exits with status 2 and a usage message if there is
-// anything after the flags.
+// anything after the flags, or a flag is there without its text.
 func parse(flags *flag.FlagSet, args []string) {
 	flags.Parse(args)
 	if n := flags.NArg(); n > 0 {
 		usageError(flags, "wrong number of arguments: %d", n)
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if value, ok := f.Value.(flag.Getter); ok && value.Get() == "" {
+			want, _ := flag.UnquoteUsage(f)
+			usageError(flags, "-%s is empty: want its %s", f.Name, want)
+		}
+	})
 }
 
 // usageError says what is wrong with the command line, and exits with status 2.

@@ -104,12 +104,13 @@ func (m *misuse) checkCodec(option string, c Codec) bool {
 }
 
 // tlsConfig refuses nil and a second configuration: of two, neither can be meant
-// to be ignored.
+// to be ignored. It returns a copy, since an http.Server that has the same one writes
+// to it.
 func (m *misuse) tlsConfig(option string, before, cfg *tls.Config) *tls.Config {
 	if m.notNil(option, "configuration", cfg) && before != nil {
 		m.refuse("%s: given twice", option)
 	}
-	return cfg
+	return cfg.Clone()
 }
 
 const (

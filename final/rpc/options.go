@@ -202,6 +202,7 @@ func WithServerCompression(from int) ServerOption {
 
 // WithServerTLS makes Serve and ListenAndServe speak TLS. To know the clients
 // (mutual TLS) set ClientAuth and ClientCAs in cfg; [IdentityFrom] then names them.
+// The server uses a copy of cfg, made by NewServer.
 // It is refused if cfg is nil or has no certificate, or if the option is given twice.
 func WithServerTLS(cfg *tls.Config) ServerOption {
 	return func(o *serverOptions) {
@@ -391,8 +392,8 @@ func WithCompression(from int) ClientOption {
 }
 
 // WithTLS makes Dial and a Pool speak TLS; a certificate in cfg makes it
-// mutual. Without a ServerName, the address's host is checked. A nil cfg is
-// refused, and so is the option given twice. [NewClient] refuses it, because
+// mutual. Without a ServerName, the address's host is checked. The client uses a
+// copy of cfg, made by its constructor. A nil cfg is refused, and so is the option given twice. [NewClient] refuses it, because
 // its connection exists already: give it a tls.Client(conn, cfg).
 func WithTLS(cfg *tls.Config) ClientOption {
 	return func(o *clientOptions) { o.tls = o.tlsConfig("WithTLS", o.tls, cfg) }

@@ -133,15 +133,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	g.limitBody(w, r)
-	switch {
-	case r.URL.Path == healthPath || r.URL.Path == g.options.prefix+healthPath: // a probe may know an address only
-		g.serveHealth(w, r)
-	case !g.options.hosts.allow(r):
+	if !g.isProbe(r) && !g.options.hosts.allow(r) { // a probe may know an address only
 		hangUp(w)
 		g.refuse(w, r, http.StatusMisdirectedRequest, errHost(r))
-	default:
-		g.shared.ServeHTTP(w, r)
+		return
 	}
+	g.shared.ServeHTTP(w, r)
+}
+
+func (g *Gateway) isProbe(r *http.Request) bool {
+	return r.URL.Path == healthPath || r.URL.Path == g.options.prefix+healthPath
 }
 
 // route finds what a request is for.
@@ -149,6 +150,8 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	path, found := strings.CutPrefix(r.URL.Path, g.options.prefix)
 	name, isPath := strings.CutPrefix(path, "/")
 	switch isPage := g.isPage(r); {
+	case g.isProbe(r):
+		g.serveHealth(w, r)
 	case !found || !isPath && path != "" || r.URL.RawPath != "": // RawPath: needless escapes, by which one name could be spelt in many ways
 		g.refuse(w, r, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "no such path: want %s/Service.Method", g.options.prefix))
 	case name == "" && isPage:

@@ -78,6 +78,10 @@ func TestCORS_PagesOfTheOriginsMayCall(t *testing.T) {
 		if allowed {
 			assert.Equal(t, "Retry-After", a.Header.Get("Access-Control-Expose-Headers"))
 		}
+
+		a = do(t, "GET", url+"/rpc/healthz", "", "Origin: "+origin)
+		assert.Equal(t, 200, a.StatusCode, origin)
+		assert.Equal(t, allow, a.Header.Get("Access-Control-Allow-Origin"), "a status page of %s", origin)
 	}
 	a := post(t, url+method, `{}`)
 	assert.Equal(t, 200, a.StatusCode, "no browser")

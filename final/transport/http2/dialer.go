@@ -98,7 +98,7 @@ func (d *Dialer) init() {
 	d.conns = map[*tcpConn]struct{}{}
 	d.transport = &http.Transport{
 		Protocols:          &protocols,
-		TLSClientConfig:    d.TLS,
+		TLSClientConfig:    overHTTP2Only(d.TLS),
 		DialContext:        d.dialTCP,
 		DisableCompression: true,
 		IdleConnTimeout:    90 * time.Second,
@@ -106,6 +106,29 @@ func (d *Dialer) init() {
 		// would be given to every new stream.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
+}
+
+// overHTTP2Only returns cfg, of a client that ends the handshake with a server that
+// does not speak HTTP/2: net/http would go on in HTTP/1.1, in which an answer has to
+// wait for a request body that never ends.
+func overHTTP2Only(cfg *tls.Config) *tls.Config {
+	if cfg == nil {
+		return nil
+	}
+	check := cfg.VerifyConnection
+	cfg = cfg.Clone()
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		if check != nil {
+			if err := check(state); err != nil {
+				return err
+			}
+		}
+		if state.NegotiatedProtocol != "h2" {
+			return rpc.Errorf(rpc.Unimplemented, "the server does not speak HTTP/2, by its TLS handshake (ALPN)")
+		}
+		return nil
+	}
+	return cfg
 }
 
 // request asks for a stream that lasts as long as life. c learns the addresses while it is being sent.

@@ -151,10 +151,21 @@ func (c *checking) print(r *check.Report) (hinted string, err error) {
 	return printer.Print(r), nil
 }
 
+// positive refuses a timeout that would end a test before it begins.
+func positive(timeout time.Duration) error {
+	if timeout <= 0 {
+		return fmt.Errorf("-timeout %v: want more than 0", timeout)
+	}
+	return nil
+}
+
 // options turns the flags into the check's options. That there is no race
 // detector is said once.
 func (c *checking) options(ctx context.Context, dir string) (check.Options, error) {
 	o := check.Options{Race: c.race, Timeout: c.timeout}
+	if err := positive(c.timeout); err != nil {
+		return o, err
+	}
 	if c.run != "" {
 		run, err := regexp.Compile(c.run)
 		if err != nil {

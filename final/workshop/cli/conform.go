@@ -62,6 +62,9 @@ func newConform() *cobra.Command {
 			printRules(out, rules)
 			return nil
 		}
+		if err := positive(*timeout); err != nil {
+			return err
+		}
 		o := conform.Options{Timeout: *timeout, Slow: *slow}
 		if o.Only, err = regexp.Compile(*only); err != nil {
 			return err

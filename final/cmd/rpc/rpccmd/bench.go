@@ -21,6 +21,20 @@ type load struct {
 	calls   int           // in all
 }
 
+func (l *load) check() error {
+	switch {
+	case l.callers < 1:
+		return usagef("-c %d: want at least 1", l.callers)
+	case l.conns < 1:
+		return usagef("-conns %d: want at least 1", l.conns)
+	case l.calls < 0:
+		return usagef("-n %d: want 0 or more", l.calls)
+	case l.d <= 0:
+		return usagef("-d %v: want more than 0", l.d)
+	}
+	return nil
+}
+
 func benchCommand(o *options) *cobra.Command {
 	var l load
 	cmd := &cobra.Command{
@@ -35,8 +49,8 @@ It makes real calls: a method that changes something changes it that often.`,
 		Args:              positional("ADDR", "METHOD", "[JSON]"),
 		ValidArgsFunction: o.completeMethod,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if l.callers < 1 || l.conns < 1 || l.calls < 0 || l.d <= 0 {
-				return usagef("want at least one caller and connection, and a duration above 0")
+			if err := l.check(); err != nil {
+				return err
 			}
 			params, err := readParams(cmd.InOrStdin(), args[2:])
 			if err != nil {

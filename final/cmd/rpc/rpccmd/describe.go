@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 
 	"example.com/rpc-from-scratch/final/internal/plaintext"
@@ -81,7 +80,7 @@ func commandLine(addr string, d *introspect.DescribeReply) string {
 	if strings.HasPrefix(words[3], "-") {
 		words = slices.Insert(words, 3, "--")
 	}
-	return shellescape.QuoteCommand(words)
+	return shellLine(words)
 }
 
 func orNothing(name string) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -30,13 +31,27 @@ func (o *options) explainDial(t target, err error) error {
 		return hint(err, "the server does not offer this codec; every server has -codec json")
 	case errors.As(err, &coded) && !coded.Remote() && coded.Code == rpc.FailedPrecondition: // package auth's
 		return hint(err, "-tls; or -H @FILE with authorization=Bearer TOKEN, which is sent over any connection; or no token: unset "+tokenVariable)
-	case t.http && !t.tls && errors.Is(err, io.EOF):
+	}
+	explained := err
+	if o.tls.wanted() || t.tls {
+		explained = explainTLS(err)
+	}
+	switch {
+	case explained != err:
+		return explained
+	case t.tls && hungUp(err): // its alert was not read in time
+		return hint(err, "it hung up: no HTTP/2 there, or one that wants a certificate that it trusts (-cert, -key)?")
+	case t.http && hungUp(err):
 		return hint(err, "it hung up: no HTTP/2 there, or one with TLS (https://)?")
 	}
-	if o.tls.wanted() || t.tls {
-		return explainTLS(err)
-	}
 	return explainHello(err)
+}
+
+// hungUp reports whether the peer ended the connection. Of net/http's words for it
+// one is not exported.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || strings.HasSuffix(err.Error(), "http2: client conn could not be established")
 }
 
 // explainTLS is about certificates, and servers that do not have any.
@@ -55,7 +70,7 @@ func explainTLS(err error) error {
 	case errors.As(err, &op) && op.Op == "remote error":
 		return hint(err, "the server wants a certificate that it trusts: -cert FILE -key FILE")
 	}
-	return explainHello(err)
+	return err
 }
 
 // explainHello is about a peer that accepted the connection but did not say hello.
@@ -67,7 +82,7 @@ func explainHello(err error) error {
 	switch {
 	case coded.Code == rpc.InvalidArgument:
 		return hint(err, "what listens there is no RPC server")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err):
 		return hint(err, "it hung up without a word: no RPC server, or one that wants TLS (-tls) or a certificate (-cert, -key)?")
 	}
 	return err

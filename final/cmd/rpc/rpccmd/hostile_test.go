@@ -16,7 +16,7 @@ const harm = "\x1b[31m\a\r\x7f\u009b2J\u202e$(touch owned)`touch owned`'; touch 
 func serveHostile() error {
 	srv := rpc.NewServer()
 	name := func(ctx context.Context, of string) string {
-		const typed = "-f'; touch owned; '$(touch owned)`touch owned`"
+		const typed = "-f'; touch owned; '$(touch owned)`touch owned`\\'\"; touch owned; \"\\'"
 		if of == "Test.Quotes" || of == typed { // characters that can be typed
 			return typed
 		}

@@ -38,6 +38,21 @@ func (o *options) addFlags(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"json", "gob", "protobuf"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// check refuses values that no flag has. An empty text is one of them: a variable
+// that is not set would take TLS or a token away without a word.
+func (o *options) check(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			want, _ := pflag.UnquoteUsage(f)
+			err = usagef("-%s is empty: want a %s", f.Name, want)
+		}
+	})
+	if err == nil && o.timeout < 0 {
+		return usagef("-timeout %v: want 0 or more", o.timeout)
+	}
+	return err
+}
+
 func (o *options) addUnknownFlag(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "also send fields that the server does not know")
 }

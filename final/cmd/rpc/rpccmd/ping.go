@@ -29,7 +29,9 @@ func pingCommand(o *options) *cobra.Command {
 					if err := c.Ping(ctx); err != nil {
 						return err
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "pong from %s in %v\n", args[0], readable(time.Since(start)))
+					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "pong from %s in %v\n", args[0], readable(time.Since(start))); err != nil {
+						return failf("write: %w", err)
+					}
 				}
 				return nil
 			})

@@ -1,10 +1,12 @@
 package rpccmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const rootHelp = `rpc asks servers what they can do, calls them and measures them.
@@ -37,12 +39,23 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	o.addFlags(root)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return o.check(cmd.Flags()) }
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		listCommand(o), describeCommand(o), callCommand(o),
 		pingCommand(o), healthCommand(o), benchCommand(o),
 	)
 	return root
+}
+
+// flagError makes what pflag says a usage error. A number that begins with a minus
+// looks like flags.
+func flagError(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && strings.ContainsAny(unknown.GetSpecifiedName()[:1], "0123456789") {
+		return hint(&usageError{err}, "params that begin with a minus go after --")
+	}
+	return &usageError{err}
 }
 
 func names(commands []*cobra.Command) []string {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"unicode"
 
 	"example.com/rpc-from-scratch/final/middleware/auth"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -18,19 +19,33 @@ const tokenVariable = "RPC_TOKEN"
 // token returns the bearer token to send, "" for none.
 func (o *options) token() (string, error) {
 	if o.tokenFile == "" {
-		return strings.TrimSpace(os.Getenv(tokenVariable)), nil
+		return oneToken(tokenVariable, os.Getenv(tokenVariable))
 	}
 	data, err := os.ReadFile(o.tokenFile)
 	if err != nil {
 		return "", usagef("-token-file: %w", err)
 	}
-	text, err := utf8Text("-token-file "+o.tokenFile, data)
+	where := "-token-file " + o.tokenFile
+	text, err := utf8Text(where, data)
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || strings.ContainsAny(token, "\r\n") {
-		return "", usagef("-token-file %s: want one line with the token", o.tokenFile)
+	token, err := oneToken(where, string(text))
+	if err == nil && token == "" {
+		return "", usagef("%s is empty: want one line with the token", where)
+	}
+	return token, err
+}
+
+// oneToken returns text without the white space around it. An error does not repeat
+// the text.
+func oneToken(where, text string) (string, error) {
+	token := strings.TrimSpace(text)
+	switch {
+	case strings.ContainsAny(token, "\r\n"):
+		return "", usagef("%s: want one line with the token", where)
+	case strings.ContainsFunc(token, unicode.IsSpace):
+		return "", usagef("%s: want the token alone, without \"Bearer\" or white space", where)
 	}
 	return token, nil
 }
