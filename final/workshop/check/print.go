@@ -246,6 +246,9 @@ func (p *Printer) failure(f Failure) {
 	if f.Test != "" {
 		place += " in " + f.Test
 	}
+	if f.Times > 1 {
+		place += fmt.Sprintf(", %d times", f.Times)
+	}
 	p.field(label, place)
 	p.field("", middle(strings.Join(f.What, "\n"), maxWidth))
 	expected, got := window(f.Expected, f.Got, maxWidth)

@@ -102,11 +102,19 @@ func Due(t Target, mistakes []string) (changed, added []seam.Seam) {
 		switch {
 		case existed && has && before.Type != now[name].Type && mine.Type == before.Type && slices.ContainsFunc(mistakes, inTest):
 			changed = append(changed, now[name])
-		case !existed && !has && mentions(mistakes, name):
+		case !existed && !has && lacks(mistakes, name):
 			added = append(added, now[name])
 		}
 	}
 	return changed, added
+}
+
+// lacks reports whether a mistake is that name is missing. The words of a mistake can
+// also be those of a name by chance: method, ctx.
+func lacks(mistakes []string, name string) bool {
+	member := regexp.QuoteMeta(name[strings.LastIndexByte(name, '.')+1:])
+	missing := regexp.MustCompile(`undefined: (\w+\.)?` + member + `\b|\.` + member + ` undefined|unknown field ` + member + `\b|(field or|missing) method ` + member + `\b`)
+	return slices.ContainsFunc(mistakes, missing.MatchString)
 }
 
 // mentions reports whether a mistake is about name, "Func" or "Type.Member".
