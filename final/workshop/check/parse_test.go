@@ -278,14 +278,22 @@ func TestFailures_OfAChannelThatIsNotEmpty(t *testing.T) {
 	assert.Equal(t, "expected 1 value on the channel, got 0", f.message(inList))
 }
 
+func TestFailures_OfAnErrorThatShouldNotMatch(t *testing.T) {
+	f := Failure{}
+	f.readError([]string{"Target error should not be in err chain:", `found: ""`, `in chain: "plain"`})
+	assert.Equal(t, `expected no error that is "", got "plain"`, f.message(inList))
+}
+
 func TestLacks_LooksAtWhatTheCompilerMisses(t *testing.T) {
 	mistakes := []string{
 		"rpc/a_test.go:1:1: srv.RegisterService undefined (type *testServer has no field or method RegisterService)",
 		"rpc/a_test.go:2:1: cannot use func(ctx context.Context) (value of type func(ctx context.Context)) as func() value in struct literal",
 		"rpc/a_test.go:3:1: undefined: newResponse",
 		"rpc/a_test.go:4:1: unknown field Handle in struct literal of type Server",
+		"cmd/a_test.go:5:1: undefined: rpc.Code",
 	}
-	for name, want := range map[string]bool{"Server.RegisterService": true, "newResponse": true, "Server.Handle": true, "Server.method": false, "Server.ctx": false} {
+	for name, want := range map[string]bool{"Server.RegisterService": true, "newResponse": true, "Server.Handle": true, "Code": true,
+		"Server.method": false, "Server.ctx": false, "Response.Code": false, "Request.Handle": false} {
 		assert.Equal(t, want, lacks(mistakes, name), name)
 	}
 }

@@ -89,6 +89,8 @@ func (f *Failure) plainWords() {
 	case channelLen.MatchString(first):
 		m := channelLen.FindStringSubmatch(first)
 		f.Expected, f.Got, f.What = plural(atoi(m[1]), "value", "values")+" on the channel", m[2], nil
+	case first == "Target error should not be in err chain:" && len(f.What) == 2:
+		f.Expected, f.What = "no error that is "+strings.TrimPrefix(f.What[1], "found: "), nil
 	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
 		f.What = append([]string(nil), f.What[1:]...)
 	}
