@@ -41,8 +41,29 @@ type Report struct {
 	all []course.Test // also those that are not run
 }
 
-// ToDo returns the names of the tests that are not done.
-func (r *Report) ToDo() []string { return r.names(func(s Status) bool { return !s.done() }) }
+// ToDo returns the names of the tests that are not done, in the order of the lesson's
+// pieces: a test that is carried over may be the first that the learner's code can pass.
+func (r *Report) ToDo() []string {
+	var names []string
+	for _, result := range r.byPiece() {
+		if !result.Status.done() {
+			names = append(names, result.Test.Name)
+		}
+	}
+	return names
+}
+
+// byPiece returns the results in the order in which the lesson's pieces turn the tests
+// green, new or not.
+func (r *Report) byPiece() []*Result {
+	var all []*Result
+	for i := range r.Results {
+		all = append(all, &r.Results[i])
+	}
+	at := func(result *Result) int { return slices.IndexFunc(r.all, result.Test.Same) }
+	slices.SortStableFunc(all, func(a, b *Result) int { return at(a) - at(b) })
+	return all
+}
 
 // NotCompiled returns the names of the tests whose package does not compile.
 func (r *Report) NotCompiled() []string {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +20,8 @@ type Failure struct {
 	Got      string
 	More     []string // testify's diff, without its headings; what the script did before
 	Message  string   // what the test adds to its assertion
+
+	Times int // how often the test said the same, if more than once
 
 	asserted bool // by testify
 	logged   bool // a line of t.Log, which is no failure
@@ -38,6 +41,20 @@ func logsLast(dir string, all []Failure) {
 		all[i].logged = err == nil && readErr == nil && n >= 1 && n <= len(lines) && isLog.MatchString(lines[n-1])
 	}
 	slices.SortStableFunc(all, func(a, b Failure) int { return first(!a.logged) - first(!b.logged) })
+}
+
+// fold counts failures that are equal: those of a loop without subtests.
+func fold(all []Failure) []Failure {
+	var folded []Failure
+	for _, f := range all {
+		i := slices.IndexFunc(folded, func(g Failure) bool { g.Times = 0; return reflect.DeepEqual(f, g) })
+		if i < 0 {
+			folded = append(folded, f)
+			continue
+		}
+		folded[i].Times = max(folded[i].Times, 1) + 1
+	}
+	return folded
 }
 
 // found reports whether the test itself found something wrong.

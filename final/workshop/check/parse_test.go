@@ -273,4 +273,34 @@ func TestFailures_OfAChannelThatIsNotEmpty(t *testing.T) {
 	f := Failure{}
 	f.readError([]string{"Should be empty, but was 0xc0000b4010"})
 	assert.Equal(t, "expected nothing on the channel, got a value", f.message(inList))
+	f = Failure{}
+	f.readError([]string{`"0x1eb12f714af0" should have 1 item(s), but has 0`})
+	assert.Equal(t, "expected 1 value on the channel, got 0", f.message(inList))
+}
+
+func TestFailures_OfAnErrorThatShouldNotMatch(t *testing.T) {
+	f := Failure{}
+	f.readError([]string{"Target error should not be in err chain:", `found: ""`, `in chain: "plain"`})
+	assert.Equal(t, `expected no error that is "", got "plain"`, f.message(inList))
+}
+
+func TestLacks_LooksAtWhatTheCompilerMisses(t *testing.T) {
+	mistakes := []string{
+		"rpc/a_test.go:1:1: srv.RegisterService undefined (type *testServer has no field or method RegisterService)",
+		"rpc/a_test.go:2:1: cannot use func(ctx context.Context) (value of type func(ctx context.Context)) as func() value in struct literal",
+		"rpc/a_test.go:3:1: undefined: newResponse",
+		"rpc/a_test.go:4:1: unknown field Handle in struct literal of type Server",
+		"cmd/a_test.go:5:1: undefined: rpc.Code",
+	}
+	for name, want := range map[string]bool{"Server.RegisterService": true, "newResponse": true, "Server.Handle": true, "Code": true,
+		"Server.method": false, "Server.ctx": false, "Response.Code": false, "Request.Handle": false} {
+		assert.Equal(t, want, lacks(mistakes, name), name)
+	}
+}
+
+func TestFold_CountsEqualFailures(t *testing.T) {
+	same, other := Failure{Place: "rpc/a_test.go:5", Got: "1"}, Failure{Place: "rpc/a_test.go:5", Got: "2"}
+	r := Result{Test: test("TestA"), Status: Failed, Failures: fold([]Failure{same, other, same, same})}
+	problems := (&Report{}).ProblemsOf(r)
+	assert.Equal(t, []Problem{{"rpc/a_test.go:5:1", "TestA: got 1 (3 times)"}, {"rpc/a_test.go:5:1", "TestA: got 2"}}, problems)
 }

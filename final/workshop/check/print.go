@@ -74,8 +74,7 @@ func (r *Report) tally() string {
 // with a hint. Nil if all have passed, or none has run.
 func (r *Report) First(hint func(test string) string) *Result {
 	var first *Result
-	for i := range r.Results {
-		result := &r.Results[i]
+	for _, result := range r.byPiece() {
 		switch {
 		case !result.Status.failed():
 		case hint == nil || hint(result.Test.Name) != "":
@@ -246,6 +245,9 @@ func (p *Printer) failure(f Failure) {
 	}
 	if f.Test != "" {
 		place += " in " + f.Test
+	}
+	if f.Times > 1 {
+		place += fmt.Sprintf(", %d times", f.Times)
 	}
 	p.field(label, place)
 	p.field("", middle(strings.Join(f.What, "\n"), maxWidth))

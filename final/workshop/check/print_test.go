@@ -93,6 +93,14 @@ Begin with TestB
 	assert.Contains(t, narrow, "  to do   TestI: data race: read at rpc/server.go:1 in a,\n          write at rpc/server.go:2 in b\n")
 }
 
+func TestFirst_FollowsTheLessonsPieces(t *testing.T) {
+	later, earlier := failed("TestNew"), failed("TestCarriedOver")
+	earlier.New = false
+	r := &Report{Results: []Result{later, earlier}, all: []course.Test{earlier.Test, later.Test}}
+	assert.Equal(t, "TestCarriedOver", r.First(nil).Test.Name)
+	assert.Equal(t, []string{"TestCarriedOver", "TestNew"}, r.ToDo())
+}
+
 func TestPrint_ExplainsHowATestEnded(t *testing.T) {
 	for _, c := range []struct {
 		result Result

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,6 +85,9 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 			continue
 		}
 		message := f.message(inLine)
+		if f.Times > 1 {
+			message += fmt.Sprintf(" (%d times)", f.Times)
+		}
 		if result.Stub != nil && !strings.Contains(message, result.Stub.String()) {
 			message += " (" + result.Stub.String() + ", at " + result.Stub.Place + ")"
 		}

@@ -122,6 +122,7 @@ func (r *Result) explain(dir, pkg string, events []event, err error) {
 	r.Output = text(events)
 	r.Failures = failures(pkg, events)
 	logsLast(dir, r.Failures)
+	r.Failures = fold(r.Failures)
 	traces := r.Output
 	if at := panicLine.FindStringSubmatchIndex(r.Output); at != nil {
 		r.Panic = strings.TrimSuffix(r.Output[at[2]:at[3]], " [recovered, repanicked]")

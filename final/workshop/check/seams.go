@@ -76,7 +76,7 @@ func seamsOf(t Target, mistakes []string) string {
 	var lines []string
 	for _, s := range all {
 		mine, has := own[s.Name]
-		if has && mine.Type == s.Type || !mentions(tests, s.Name) {
+		if has && (mine.Type == s.Type || !mentions(tests, s.Name)) || !has && !lacks(tests, s.Name) {
 			continue
 		}
 		line := fmt.Sprintf("  %s    (%s)", s.Text, s.File)

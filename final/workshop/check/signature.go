@@ -19,7 +19,9 @@ import (
 // change or add in files that are there.
 func redIsRight(t Target, mistakes []string) string {
 	changed, added := Due(t, mistakes)
-	changed = usedByTests(t.Dir, changed)
+	if used := usedByTests(t.Dir, changed); len(used)+len(added) > 0 {
+		changed = used
+	}
 	var does []string
 	if len(changed) > 0 {
 		does = append(does, "changes the type of "+names(changed))
@@ -34,8 +36,7 @@ func redIsRight(t Target, mistakes []string) string {
 		"; the tests use that already. The lesson says how: " + t.Station.Page()
 }
 
-// usedByTests returns those of all that tests beside the code name; all of them if
-// they name none.
+// usedByTests returns those of all that tests beside the code name.
 func usedByTests(dir string, all []seam.Seam) []seam.Seam {
 	var found []seam.Seam
 	for _, s := range all {
@@ -43,9 +44,6 @@ func usedByTests(dir string, all []seam.Seam) []seam.Seam {
 		if slices.ContainsFunc(tests, func(file string) bool { return usesName(file, s.Name) }) {
 			found = append(found, s)
 		}
-	}
-	if len(found) == 0 {
-		return all
 	}
 	return found
 }
@@ -102,11 +100,21 @@ func Due(t Target, mistakes []string) (changed, added []seam.Seam) {
 		switch {
 		case existed && has && before.Type != now[name].Type && mine.Type == before.Type && slices.ContainsFunc(mistakes, inTest):
 			changed = append(changed, now[name])
-		case !existed && !has && mentions(mistakes, name):
+		case !existed && !has && lacks(mistakes, name):
 			added = append(added, now[name])
 		}
 	}
 	return changed, added
+}
+
+// lacks reports whether a mistake is that name is missing. The words of a mistake can
+// also be those of a name by chance: method, ctx.
+func lacks(mistakes []string, name string) bool {
+	missing := regexp.MustCompile(`undefined: (\w+\.)?` + name + `\b`)
+	if of, member, ok := strings.Cut(name, "."); ok {
+		missing = regexp.MustCompile(`(field or|missing) method ` + member + `\b|unknown field ` + member + ` in struct literal of type (\w+\.)?` + of + `\b`)
+	}
+	return slices.ContainsFunc(mistakes, missing.MatchString)
 }
 
 // mentions reports whether a mistake is about name, "Func" or "Type.Member".

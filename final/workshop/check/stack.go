@@ -41,7 +41,7 @@ func goroutines(dir, output string) []Goroutine {
 			end++
 		}
 		if g := goroutine(dir, m[1], lines[i+1:end]); len(g.Own) > 0 {
-			found = fold(found, g)
+			found = foldStacks(found, g)
 		}
 		i = end
 	}
@@ -138,8 +138,8 @@ func calls(dir string, lines []string) string {
 	return last
 }
 
-// fold adds g to all, or counts it with one that is the same.
-func fold(all []Goroutine, g Goroutine) []Goroutine {
+// foldStacks adds g to all, or counts it with one that is the same.
+func foldStacks(all []Goroutine, g Goroutine) []Goroutine {
 	for i := range all {
 		if all[i].State == g.State && all[i].Calls == g.Calls && all[i].Panic == g.Panic && slices.Equal(all[i].Own, g.Own) {
 			all[i].Count += g.Count

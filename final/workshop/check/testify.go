@@ -2,6 +2,7 @@ package check
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -59,8 +60,18 @@ func (f *Failure) readError(lines []string) {
 	f.plainWords()
 }
 
-// emptyChannel is what testify says of a channel with a value: it knows the address.
-var emptyChannel = regexp.MustCompile(`^Should be empty, but was 0x[0-9a-f]+$`)
+// What testify says of a channel with too many or too few values: it shows the
+// channel's address.
+var (
+	emptyChannel = regexp.MustCompile(`^Should be empty, but was 0x[0-9a-f]+$`)
+	channelLen   = regexp.MustCompile(`^"0x[0-9a-f]+" should have (\d+) item\(s\), but has (\d+)$`)
+)
+
+// atoi returns the number that digits say.
+func atoi(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
+}
 
 // plainWords puts what testify says about errors as expected and got, and leaves
 // out words that the two say already.
@@ -75,6 +86,11 @@ func (f *Failure) plainWords() {
 		f.Expected, f.Got, f.What = "an error", "none", nil
 	case emptyChannel.MatchString(first):
 		f.Expected, f.Got, f.What = "nothing on the channel", "a value", nil
+	case channelLen.MatchString(first):
+		m := channelLen.FindStringSubmatch(first)
+		f.Expected, f.Got, f.What = plural(atoi(m[1]), "value", "values")+" on the channel", m[2], nil
+	case first == "Target error should not be in err chain:" && len(f.What) == 2:
+		f.Expected, f.What = "no error that is "+strings.TrimPrefix(f.What[1], "found: "), nil
 	case (first == "Not equal:" || first == "Error message not equal:") && f.Expected != "":
 		f.What = append([]string(nil), f.What[1:]...)
 	}

@@ -251,9 +251,6 @@ func sayThatSolutionsAreThere(w io.Writer, t check.Target, test string) error {
 	if err != nil {
 		return err
 	}
-	if len(of) > 0 {
-		files = slices.DeleteFunc(files, func(name string) bool { return !slices.Contains(of, name) })
-	}
 	ours, err := ourFiles(t)
 	if err != nil {
 		return err
@@ -262,6 +259,9 @@ func sayThatSolutionsAreThere(w io.Writer, t check.Target, test string) error {
 		yours, err := os.ReadFile(filepath.Join(t.Dir, filepath.FromSlash(name)))
 		return err == nil && strings.ReplaceAll(string(yours), "\r\n", "\n") == string(ours[name])
 	})
+	if slices.ContainsFunc(files, func(name string) bool { return slices.Contains(of, name) }) {
+		files = slices.DeleteFunc(files, func(name string) bool { return !slices.Contains(of, name) })
+	}
 	if len(files) == 0 {
 		return nil
 	}

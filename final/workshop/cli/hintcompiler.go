@@ -22,7 +22,7 @@ func nextCompilerHint(w io.Writer, t check.Target, test string) error {
 		return err
 	}
 	shown := t.Progress.ShowHint(progress.CompilerHints)
-	fmt.Fprintf(w, "Your code does not compile, so %s has not run. The compiler says:\n\n  %s\n", test, strings.ReplaceAll(t.Progress.Mistake, "\n", "\n  "))
+	fmt.Fprintf(w, "Your code does not compile, so %s has not run. The compiler says:\n\n%s\n", test, firstMistakes(t.Progress.Mistake))
 	if shown > len(found) {
 		for i, hint := range found {
 			fmt.Fprintf(w, "\nHint %d of %d\n\n%s\n", i+1, len(found), hint)
@@ -50,14 +50,42 @@ func compilerHints(t check.Target) ([]string, error) {
 		return nil, err
 	}
 	var lines []string
-	for _, s := range due {
-		lines = append(lines, fmt.Sprintf("    %s    (%s)", s.Text, s.File))
+	for _, file := range files {
+		lines = append(lines, "In "+file+":")
+		for _, s := range due {
+			if s.File == file {
+				lines = append(lines, "    "+s.Text)
+			}
+		}
 	}
 	return []string{
 		fmt.Sprintf("The tests use the new signatures already, so nothing compiles before your code has them. Begin in %s, and go on in the order of the lesson.", files[0]),
 		"These are missing, or still have the type from before:\n\n" + strings.Join(lines, "\n"),
 		"Our code for it:\n\n    go tool workshop solution " + strings.Join(files, "\n    go tool workshop solution "),
 	}, nil
+}
+
+// maxMistakes is how many of the compiler's messages a hint repeats: check has shown
+// them all.
+const maxMistakes = 3
+
+// firstMistakes returns the first of the compiler's messages, indented, and the number
+// of the others.
+func firstMistakes(text string) string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		if !strings.HasPrefix(line, "\t") {
+			n++
+		}
+		if n <= maxMistakes {
+			b.WriteString("  " + line + "\n")
+		}
+	}
+	if more := n - maxMistakes; more > 0 {
+		fmt.Fprintf(&b, "  … and %d more\n", more)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // lessonsOrder returns the files of what is due, in the lesson's order.

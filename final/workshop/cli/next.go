@@ -26,8 +26,9 @@ func newNext() *cobra.Command {
 		Long: "Next brings the files and tests of the next step or checkpoint into your folder. It edits none of your code:\n" +
 			"it prints what the lesson will change. A test that you have changed is kept as FILE.mine.\n\n" +
 			"With -solve it catches up: our code of the station at which you are takes the place of yours first, and no test\n" +
-			"is run. Each file of yours that gives its place away, or does not compile with ours, is kept as FILE.mine, or\n" +
-			"FILE.mine2 if there is one already. Save your files before. At the last station, -solve puts our code in.",
+			"is run. Files that this station does not change stay yours, if you have finished the station before. Each file of\n" +
+			"yours that gives its place away, or does not compile with ours, is kept as FILE.mine, or FILE.mine2 if there is one\n" +
+			"already. Save your files before. At the last station, -solve puts our code in.",
 		Example: "  go tool workshop next\n  go tool workshop next -solve",
 		Args:    cobra.NoArgs,
 	}
@@ -69,7 +70,7 @@ func (n *nexting) plan(root string, p *progress.Progress) (*starter.Move, error)
 		return nil, err
 	}
 	if to, ok := at.Next(); ok {
-		return starter.CatchUp(root, p, to)
+		return starter.SolveAndNext(root, p, to)
 	}
 	return starter.Finish(root, p)
 }
@@ -131,6 +132,9 @@ func printSolved(out io.Writer, m *starter.Move) {
 			fmt.Fprintf(out, "    %s\n", b.Why)
 		}
 	}
+	for _, name := range m.Stay {
+		fmt.Fprintf(out, "  %s stays yours: %s does not change it\n", name, m.From.Name)
+	}
 	if len(m.Saved) > 0 {
 		fmt.Fprintf(out, "If your editor still shows the old text of a file, reload it.\n")
 	}
@@ -145,7 +149,7 @@ func solvedText(m *starter.Move) string {
 	if m.Last {
 		text = "Our code of " + m.To.Name + " is in your folder."
 	}
-	if len(m.Saved) == 0 {
+	if len(m.Saved)+len(m.Stay) == 0 {
 		return text + " There was no work of yours to keep."
 	}
 	return text + " What you had is kept:"

@@ -18,6 +18,16 @@ import (
 // learner has written is kept: all that our code takes the place of, and what does
 // not go with it.
 func CatchUp(root string, p *progress.Progress, to course.Station) (*Move, error) {
+	return catchUp(root, p, to, false)
+}
+
+// SolveAndNext is CatchUp to the station after the present one, but the files stay
+// that the present one leaves alone: the learner has finished with them before.
+func SolveAndNext(root string, p *progress.Progress, to course.Station) (*Move, error) {
+	return catchUp(root, p, to, true)
+}
+
+func catchUp(root string, p *progress.Progress, to course.Station, keep bool) (*Move, error) {
 	from, err := course.Find(p.Station)
 	if err != nil {
 		return nil, err
@@ -29,11 +39,16 @@ func CatchUp(root string, p *progress.Progress, to course.Station) (*Move, error
 	if err != nil {
 		return nil, err
 	}
+	m := newMove(p, from, to)
+	if keep {
+		if err := m.keepUntouched(root, p, code); err != nil {
+			return nil, err
+		}
+	}
 	h, err := handoutOf(root, to, code, gone)
 	if err != nil {
 		return nil, err
 	}
-	m := newMove(p, from, to)
 	m.solved = []string{}
 	for i := course.Index(from); i < course.Index(to); i++ {
 		m.solved = append(m.solved, course.Stations[i].Name)
@@ -48,6 +63,37 @@ func CatchUp(root string, p *progress.Progress, to course.Station) (*Move, error
 		}
 	}
 	return m, m.putIn(root, code, h.tests)
+}
+
+// keepUntouched puts the learner's files in the place of ours in code, where m.From
+// has the same text as the station before it, which the learner has finished. A file
+// that does not compile with our others gives its place away all the same.
+func (m *Move) keepUntouched(root string, p *progress.Progress, code course.Files) error {
+	previous, ok := m.From.Previous()
+	if !ok || !p.IsFinished(previous.Name) {
+		return nil
+	}
+	before, err := codeOf(root, previous)
+	if err != nil {
+		return err
+	}
+	for _, name := range code.Names() {
+		ours := code[name]
+		mine, err := readLF(m.path(name))
+		if err != nil {
+			return err
+		}
+		if !course.IsCode(name) || mine == nil || bytes.Equal(mine, ours) || !bytes.Equal(before[name], ours) {
+			continue
+		}
+		code[name] = mine
+		if !compiles(code, path.Dir(name)) {
+			code[name] = ours
+			continue
+		}
+		m.Stay = append(m.Stay, name)
+	}
+	return nil
 }
 
 // Finish plans what is left to a learner at the last station: our code takes the
@@ -67,6 +113,9 @@ func Finish(root string, p *progress.Progress) (*Move, error) {
 	}
 	m := newMove(p, at, at)
 	m.solved, m.Last = []string{at.Name}, true
+	if err := m.keepUntouched(root, p, code); err != nil {
+		return nil, err
+	}
 	return m, m.putIn(root, code, h.tests)
 }
 

@@ -80,6 +80,43 @@ func TestCatchUp_KeepsWhatTheLearnerHasWritten(t *testing.T) {
 	assert.Equal(t, "second", read(t, dir, "rpc/server.go.mine2"))
 }
 
+// A learner at 03 has finished 02. 03 does not change line.go; it changes server.go.
+func TestSolveAndNext_FilesThatTheStationLeavesAloneStay(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		finished []string
+		line     func(ours string) string
+		stays    bool
+	}{
+		{"finished before", []string{"02"}, func(ours string) string { return ours + "\n// mine\n" }, true},
+		{"not finished before", nil, func(ours string) string { return ours + "\n// mine\n" }, false},
+		{"does not compile with ours", []string{"02"}, func(string) string { return "package rpc\n\nfunc readLine() {}\n" }, false},
+		{"does not parse", []string{"02"}, func(string) string { return "package rpc\n\nfunc (" }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root, dir := started(t, "03")
+			line, server := c.line(read(t, dir, "rpc/line.go")), read(t, dir, "rpc/server.go")+"\n// mine\n"
+			write(t, dir, "rpc/line.go", line)
+			write(t, dir, "rpc/server.go", server)
+			p, err := progress.Open(dir)
+			require.NoError(t, err)
+			p.Finished = c.finished
+			m, err := SolveAndNext(root, p, station(t, "4a"))
+			require.NoError(t, err)
+			require.NoError(t, m.Do(p))
+			assert.Equal(t, server, read(t, dir, "rpc/server.go.mine"), "03 changes it")
+			if c.stays {
+				assert.Equal(t, []string{"rpc/line.go"}, m.Stay)
+				assert.Equal(t, line, read(t, dir, "rpc/line.go"))
+				assert.NoFileExists(t, filepath.Join(dir, "rpc", "line.go.mine"))
+				return
+			}
+			assert.Empty(t, m.Stay)
+			assert.Equal(t, line, read(t, dir, "rpc/line.go.mine"))
+		})
+	}
+}
+
 // A file of the learner's own stays, unless it does not compile with our code.
 func TestCatchUp_OwnFilesStayIfTheyCompile(t *testing.T) {
 	root, dir := started(t, "01")

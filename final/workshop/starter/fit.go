@@ -42,6 +42,15 @@ func misfits(given, own course.Files) map[string]string {
 	return why
 }
 
+// compiles reports whether the files of a folder are a package, as far as its own
+// names tell.
+func compiles(files course.Files, folder string) bool {
+	p := fitting{fset: token.NewFileSet(), own: map[string]bool{}, why: map[string]string{}}
+	p.parse(folder, files, true)
+	p.check()
+	return len(p.why) == 0
+}
+
 // fitting is a package while it is found out what fits into it.
 type fitting struct {
 	fset  *token.FileSet

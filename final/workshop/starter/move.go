@@ -20,6 +20,7 @@ type Move struct {
 	Stubs    []string // files of code that it adds
 	Kept     []string // files that it would have added, but the learner has them
 	Saved    []Backup // files of the learner's that give their place away
+	Stay     []string // files of the learner's that stay, where our code is put in
 	Last     bool     // it finishes the last station
 
 	dir    string
