@@ -109,7 +109,7 @@ func writeNames(b *strings.Builder, what string, names []string) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString("`" + name + "`")
+		b.WriteString(name)
 	}
 	b.WriteString(".\n")
 }
@@ -128,12 +128,21 @@ func (c *Course) changedNames(s course.Station) (changed, gone []string, err err
 	for d := range before.decls() {
 		switch new := now.twin(d); {
 		case new == nil:
-			gone = append(gone, d.Name())
+			gone = append(gone, placed(d))
 		case new.Text != d.Text:
-			changed = append(changed, new.Name())
+			changed = append(changed, placed(new))
 		}
 	}
 	return changed, gone, nil
+}
+
+// placed returns a declaration's name in code type, with its package unless that
+// is rpc: both have a Server.
+func placed(d *source.Decl) string {
+	if folder := path.Dir(d.File); folder != "rpc" {
+		return fmt.Sprintf("`%s` of `%s`", d.Name(), folder)
+	}
+	return "`" + d.Name() + "`"
 }
 
 // decls yields the declarations of c in a fixed order: no package clauses and no

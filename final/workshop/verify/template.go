@@ -24,10 +24,10 @@ var ofCheckpoint = []string{"Test first", "The code", "On the wire", "Checkpoint
 // inherited is the part of an entrance that names each file of the code before it.
 const inherited = "The code you inherit"
 
-// Bounds of a lesson's prose, in words, with a tenth to spare: of a step that is
-// one station, and of a checkpoint, part of which stands on its step's other pages.
+// Bounds of a lesson's prose, in words: of a step that is one station, and, with a
+// tenth to spare, of a checkpoint, part of which stands on its step's other pages.
 var (
-	lessonWords     = [2]int{900, 2200}
+	lessonWords     = [2]int{900, 1800}
 	checkpointWords = [2]int{450, 1980}
 )
 

@@ -13,8 +13,8 @@ type Handler func(context.Context, Request) Response
 // runs once, when it is given to Use; what it returns runs for every request.
 type ServerInterceptor func(next Handler) Handler
 
-// Use puts interceptors around what answers requests, be that Handle or the
-// registered methods. The first one given is the outermost: it sees a request
+// Use puts interceptors around Handle or, without Handle, the registered
+// methods. The first one given is the outermost: it sees a request
 // first and its response last. Call Use before the server serves.
 func (s *Server) Use(interceptors ...ServerInterceptor) {
 	h := Handler(s.Handle)
@@ -72,8 +72,8 @@ func AtMost(n int) ServerInterceptor {
 	}
 }
 
-// LogRequests logs each request after its answer: the method, the time it took,
-// and the error, if there was one. Params and results are not logged.
+// LogRequests logs each request whose method has returned: the method, the time it
+// took, and the error, if there was one. Params and results are not logged.
 func LogRequests(logger *slog.Logger) ServerInterceptor {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req Request) Response {
