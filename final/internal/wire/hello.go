@@ -40,6 +40,21 @@ func ReadHello(r io.Reader, limit int) ([]byte, error) {
 	return body, nil
 }
 
+// ParseHello takes one whole hello apart, of any version. The body points into b.
+func ParseHello(b []byte) (version byte, body []byte, err error) {
+	if !IsMagic(b) {
+		return 0, nil, malformed(0, "not a hello of this protocol")
+	}
+	if len(b) < HelloSize {
+		return 0, nil, malformed(len(b), "a hello of %d bytes, less than %d", len(b), HelloSize)
+	}
+	version, body = b[4], b[HelloSize:]
+	if length := int(binary.BigEndian.Uint16(b[5:])); length != len(body) {
+		return version, body, malformed(len(b), "hello of length %d with %d bytes", length, len(body))
+	}
+	return version, body, nil
+}
+
 // IsMagic reports whether b, or the part of it that has arrived, begins as a hello does.
 func IsMagic(b []byte) bool { return strings.HasPrefix(Magic, string(b[:min(len(b), len(Magic))])) }
 

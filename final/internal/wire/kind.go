@@ -18,11 +18,11 @@ const (
 
 // The flags of version 1.
 const (
-	FlagPairs         = 1 << iota // metadata or details follow
-	FlagRestart                   // gob: a new stream begins with this body
-	FlagSelfContained             // gob: this body is a stream of its own
-	FlagNeverRan                  // the handler was not started
-	FlagCompressed                // the body is gzip: only if the hellos have agreed upon it
+	FlagPairs         uint8 = 1 << iota // metadata or details follow
+	FlagRestart                         // gob: a new stream begins with this body
+	FlagSelfContained                   // gob: this body is a stream of its own
+	FlagNeverRan                        // the handler was not started
+	FlagCompressed                      // the body is gzip: only if the hellos have agreed upon it
 )
 
 // allowedFlags has the flags of each kind.

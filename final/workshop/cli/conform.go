@@ -8,10 +8,12 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"example.com/rpc-from-scratch/final/workshop/conform"
+	"example.com/rpc-from-scratch/final/conform"
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
 func init() { commands = append(commands, newConform) }
@@ -33,7 +35,7 @@ func newConform() *cobra.Command {
 			"With -client it plays the server, and COMMAND is a client: it gets ADDR, a method and its\n" +
 			"params as further arguments, makes that call, prints the result as JSON and ends\n" +
 			"with status 0, or with another one if the call failed.\n\n" +
-			"More is in final/workshop/conform/README.md, and the rules in final/PROTOCOL.md.",
+			"More is in final/conform/README.md, and the rules in final/PROTOCOL.md.",
 		Example: "  go tool workshop conform 127.0.0.1:9090\n" +
 			"  go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0\n" +
 			"  go tool workshop conform -client -- python3 client.py",
@@ -98,7 +100,7 @@ func subject(args []string, dash int) (addr string, command []string, err error)
 func runRules(cmd *cobra.Command, asJSON bool, run func(report func(conform.Result)) error) error {
 	out := cmd.OutOrStdout()
 	var sum conform.Summary
-	printer := conform.Printer{W: out, Width: fitWidth(out)}
+	printer := conform.Printer{W: out, Width: fitWidth(out), Wrap: wrap.Words, Paint: paintVerdict}
 	err := run(func(r conform.Result) {
 		sum.Add(r)
 		if asJSON {
@@ -119,6 +121,16 @@ func runRules(cmd *cobra.Command, asJSON bool, run func(report func(conform.Resu
 		fmt.Fprintln(out, sum.String())
 	}
 	return nil
+}
+
+func paintVerdict(v conform.Verdict, text string) string {
+	switch v {
+	case conform.OK:
+		return color.GreenString("%s", text)
+	case conform.Fail:
+		return color.RedString("%s", text)
+	}
+	return color.YellowString("%s", text)
 }
 
 func printRules(out io.Writer, rules []conform.Rule) {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"example.com/rpc-from-scratch/final/conform/reference"
 	"example.com/rpc-from-scratch/final/workshop/cli"
-	"example.com/rpc-from-scratch/final/workshop/conform/reference"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )

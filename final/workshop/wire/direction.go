@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 // keep is how much of a message is remembered until it is whole.

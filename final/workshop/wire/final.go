@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // final is one direction of final's wire: a hello, then frames.
@@ -22,7 +23,7 @@ type final struct {
 type finalTalk struct {
 	codec   string
 	client  frames.ClientHello
-	agreed  frames.Flags    // that frames may have, by both hellos
+	agreed  uint8           // that frames may have, by both hellos
 	largest map[bool]uint32 // length of a frame that the client (true) and the server read; 0: not said yet
 }
 
@@ -32,10 +33,10 @@ func newFinal() (client, server dialect) {
 }
 
 func (d *final) cut(have []byte, size int64, more []byte) (int, bool, error) {
-	head := int64(frames.LengthSize)
+	head := int64(wire.LengthSize)
 	if !d.helloed {
-		head = frames.HelloSize
-		if size == 0 && !frames.IsMagic(more) {
+		head = wire.HelloSize
+		if size == 0 && !wire.IsMagic(more) {
 			return 0, false, &frames.Error{Reason: "not a hello of this protocol"}
 		}
 	}
@@ -57,7 +58,7 @@ func (d *final) cut(have []byte, size int64, more []byte) (int, bool, error) {
 // checkHead checks the length, as the receiver does before it makes room.
 func (d *final) checkHead(head []byte) error {
 	if !d.helloed {
-		if !frames.IsMagic(head) {
+		if !wire.IsMagic(head) {
 			return &frames.Error{Reason: "not a hello of this protocol"}
 		}
 		return nil
@@ -65,8 +66,8 @@ func (d *final) checkHead(head []byte) error {
 	length := binary.BigEndian.Uint32(head)
 	largest := d.talk.largest[!d.fromClient]
 	switch {
-	case length < frames.MinLength:
-		return &frames.Error{Reason: fmt.Sprintf("frame of length %d, less than %d", length, frames.MinLength)}
+	case length < wire.MinLength:
+		return &frames.Error{Reason: fmt.Sprintf("frame of length %d, less than %d", length, wire.MinLength)}
 	case largest > 0 && length > largest:
 		return &frames.Error{Reason: fmt.Sprintf("frame of length %d: the other side reads at most %d", length, largest)}
 	}
@@ -80,7 +81,7 @@ func (d *final) explain(message []byte, size int64) (string, error) {
 	}
 	if int64(len(message)) < size { // its beginning is a frame, too, with a shorter body
 		message = append([]byte(nil), message...)
-		binary.BigEndian.PutUint32(message, uint32(len(message)-frames.LengthSize))
+		binary.BigEndian.PutUint32(message, uint32(len(message)-wire.LengthSize))
 	}
 	f, err := frames.ParseFrame(message)
 	if err != nil {
@@ -99,7 +100,7 @@ func (d *final) explainHello(whole []byte) (string, error) {
 		return "", err
 	}
 	text := fmt.Sprintf("hello: version %d", h.Version)
-	if h.Version != frames.Version {
+	if h.Version != wire.Version {
 		return text + ", which is not known here", nil
 	}
 	if d.fromClient {
@@ -108,7 +109,7 @@ func (d *final) explainHello(whole []byte) (string, error) {
 		return fmt.Sprintf("%s, codec %s, reads at most %d bytes%s", text, clean(c.Codec), c.MaxMessage, pairs("metadata", c.Metadata)), err
 	}
 	s, err := h.Server()
-	if s.Code != frames.OK {
+	if s.Code != wire.OK {
 		return fmt.Sprintf("%s, refused: %s %q", text, s.Code, s.Text), err
 	}
 	d.talk.largest[false], d.talk.agreed = s.MaxMessage, frames.Agreed(d.talk.client, s)
@@ -123,7 +124,7 @@ func (d *final) explainHello(whole []byte) (string, error) {
 func (d *final) explainFrame(f frames.Frame, missing int64) (string, error) {
 	text := fmt.Sprintf("%s %d", f.Kind, f.ID)
 	switch f.Kind {
-	case frames.KindRequest:
+	case wire.KindRequest:
 		r, err := f.Request()
 		text += " " + clean(r.Method)
 		if r.TimeoutMS > 0 {
@@ -134,11 +135,11 @@ func (d *final) explainFrame(f frames.Frame, missing int64) (string, error) {
 			return text, err
 		}
 		return d.withBody(text, "params", f, r.Params, missing)
-	case frames.KindResponse:
+	case wire.KindResponse:
 		return d.withBody(text+flags(f.Flags), "result", f, f.Fields, missing)
-	case frames.KindError, frames.KindGoAway:
+	case wire.KindError, wire.KindGoAway:
 		r, err := f.Reason()
-		if f.Kind == frames.KindGoAway {
+		if f.Kind == wire.KindGoAway {
 			text = fmt.Sprintf("%s after call %d", f.Kind, f.ID)
 		}
 		return fmt.Sprintf("%s %s %q%s%s", text, r.Code, r.Text, flags(f.Flags), pairs("details", r.Details)), err
@@ -153,7 +154,7 @@ func (d *final) withBody(text, what string, f frames.Frame, body []byte, missing
 		return text + ", no " + what, nil
 	}
 	text += fmt.Sprintf(", %s of %d bytes", what, int64(len(body))+missing)
-	if f.Flags&d.talk.agreed&frames.FlagCompressed != 0 {
+	if f.Flags&d.talk.agreed&wire.FlagCompressed != 0 {
 		if missing > 0 {
 			return tooLong(text, nil)
 		}
@@ -176,11 +177,11 @@ func (d *final) withBody(text, what string, f frames.Frame, body []byte, missing
 }
 
 // gobStream returns the stream that a body with these flags belongs to.
-func (d *final) gobStream(f frames.Flags) *gobStream {
-	if f&frames.FlagSelfContained != 0 {
+func (d *final) gobStream(f uint8) *gobStream {
+	if f&wire.FlagSelfContained != 0 {
 		return &gobStream{}
 	}
-	if f&frames.FlagRestart != 0 {
+	if f&wire.FlagRestart != 0 {
 		d.gob = gobStream{}
 	}
 	return &d.gob
@@ -188,7 +189,7 @@ func (d *final) gobStream(f frames.Flags) *gobStream {
 
 var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran", "compressed"}
 
-func flags(f frames.Flags) string {
+func flags(f uint8) string {
 	if f == 0 {
 		return ""
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 // A gobStream follows one direction of gob and remembers the types that it

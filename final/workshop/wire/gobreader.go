@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 const (

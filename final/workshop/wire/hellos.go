@@ -3,7 +3,7 @@ package wire
 import (
 	"strings"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 // hellos is the wire of steps 06 and 07: a hello that chooses the codec, then its

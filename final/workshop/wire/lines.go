@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 // lines is step 01's wire: a message is a line, its newline included.

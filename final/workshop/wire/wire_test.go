@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 func capture(t testing.TB, name string) []frames.Section {
@@ -274,7 +275,7 @@ func TestWire_LongMessagesAreShownCut(t *testing.T) {
 
 	request := frames.Request{ID: 7, Method: "M", Params: []byte(`"` + long + `"`)}.Frame().Bytes()
 	got = explained(t, "final", []frames.Packet{client(frames.ClientHello{Codec: "json", MaxMessage: 1 << 20}.Bytes()...),
-		client(request...), client(frames.Frame{Kind: frames.KindPing, ID: 8}.Bytes()...)}, 100_000)
+		client(request...), client(frames.Frame{Kind: wire.KindPing, ID: 8}.Bytes()...)}, 100_000)
 	require.Len(t, got, 3)
 	assert.True(t, strings.HasPrefix(got[1], fmt.Sprintf(`C request 7 M, params of %d bytes "xxx`, 3*keep+2)), got[1][:80])
 	assert.Less(t, len(got[1]), keep+100)

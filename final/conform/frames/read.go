@@ -2,17 +2,20 @@ package frames
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Size returns how long a message is, its first bytes included, once they have
 // come; 0 before. A frame's length is returned as it claims to be.
 func Size(b []byte, hello bool) int {
 	switch {
-	case hello && len(b) >= HelloSize:
-		return HelloSize + int(binary.BigEndian.Uint16(b[5:]))
-	case !hello && len(b) >= LengthSize:
-		return LengthSize + int(binary.BigEndian.Uint32(b))
+	case hello && len(b) >= wire.HelloSize:
+		return wire.HelloSize + int(binary.BigEndian.Uint16(b[5:]))
+	case !hello && len(b) >= wire.LengthSize:
+		return wire.LengthSize + int(binary.BigEndian.Uint32(b))
 	}
 	return 0
 }
@@ -21,19 +24,19 @@ func Size(b []byte, hello bool) int {
 // after it. The part of it that has arrived is returned with the error, too. io.EOF means
 // that nothing came.
 func Read(r io.Reader, hello bool, limit int) ([]byte, error) {
-	head := make([]byte, LengthSize)
+	head := make([]byte, wire.LengthSize)
 	if hello {
-		head = make([]byte, HelloSize)
+		head = make([]byte, wire.HelloSize)
 	}
 	if n, err := io.ReadFull(r, head); err != nil {
 		return head[:n], err
 	}
-	if hello && !IsMagic(head) {
-		return head, bad(0, "not a hello of this protocol")
+	if hello && !wire.IsMagic(head) {
+		return head, &Error{Reason: "not a hello of this protocol"}
 	}
 	size := Size(head, hello)
 	if size > limit {
-		return head, bad(0, "a message of %d bytes: at most %d are allowed", size, limit)
+		return head, &Error{Reason: fmt.Sprintf("a message of %d bytes: at most %d are allowed", size, limit)}
 	}
 	b := make([]byte, size)
 	n, err := io.ReadFull(r, b[copy(b, head):])

@@ -5,7 +5,8 @@ import (
 	"compress/gzip"
 	"io"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // offer says hello with an offer of compression, and takes what the server says
@@ -37,7 +38,7 @@ func compressed(c *client) error {
 	}
 	good := gzipped(item1, 0)
 	right := func(id uint64) []byte { return response(id, `{"Count":100}`) }
-	wrong := func(id uint64) []byte { return refused(id, frames.InvalidArgument) }
+	wrong := func(id uint64) []byte { return refused(id, wire.InvalidArgument) }
 	return inOrder(
 		func() error { return c.checkCompressed(1, good, right) },
 		func() error { return c.checkCompressed(2, item1, wrong) },
@@ -57,7 +58,7 @@ func bombed(c *client) error {
 	case size > most:
 		return skip("the server reads messages of more than %d MiB", most)
 	}
-	tooMuch := func(id uint64) []byte { return refused(id, frames.ResourceExhausted) }
+	tooMuch := func(id uint64) []byte { return refused(id, wire.ResourceExhausted) }
 	return inOrder(
 		func() error { return c.checkCompressed(1, gzipped(item1, size), tooMuch) },
 		func() error { return c.check(2) })
@@ -65,7 +66,7 @@ func bombed(c *client) error {
 
 // checkCompressed makes a call with params that are said to be gzip.
 func (c *client) checkCompressed(id uint64, params string, want func(id uint64) []byte) error {
-	c.request(frames.Request{ID: id, Flags: frames.FlagCompressed, Method: checkStock, Params: []byte(params)})
+	c.request(frames.Request{ID: id, Flags: wire.FlagCompressed, Method: checkStock, Params: []byte(params)})
 	return c.expect(want(id))
 }
 
@@ -85,10 +86,10 @@ func gzipped(params string, blanks int) string {
 // expanded returns a response as it would be without compression.
 func (c *client) expanded(got, want []byte) ([]byte, error) {
 	f, err := frames.ParseFrame(got)
-	if err != nil || f.Kind != frames.KindResponse || f.Flags&c.agreed == 0 {
+	if err != nil || f.Kind != wire.KindResponse || f.Flags&c.agreed == 0 {
 		return got, nil
 	}
-	f.Fields, err = frames.Expand(f.Fields, c.largest-frames.MinLength)
+	f.Fields, err = frames.Expand(f.Fields, c.largest-wire.MinLength)
 	if err != nil {
 		return nil, c.failure("a compressed result that is none: "+err.Error(), want, got)
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/rpc-from-scratch/final/workshop/conform/reference"
+	"example.com/rpc-from-scratch/final/conform/reference"
 )
 
-const root = "../../.."
+const root = "../.."
 
 func allRules(t *testing.T) []Rule {
 	t.Helper()

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 const (
@@ -50,9 +51,9 @@ var ownClientRules = []Rule{
 	{Name: "client: no request before the server's hello", Says: "A client waits for the server's hello before its first request", test: asServer(clientWaits)},
 	{Name: "client: bytes one by one", Says: "The transport is a reliable stream of bytes", test: asServer(clientOneByOne)},
 	{Name: "client: a ping right behind the hello", Says: "A client must read the server's hello to its length and not a byte further: frames come next.", test: asServer(clientReadsAhead)},
-	{Name: "client: an error", Says: "An error frame never means success", test: asServer(clientError(frames.NotFound))},
+	{Name: "client: an error", Says: "An error frame never means success", test: asServer(clientError(wire.NotFound))},
 	{Name: "client: an error with an unknown code", Says: "a receiver takes 0 and what it does not know for 2, unknown", test: asServer(clientError(99))},
-	{Name: "client: an error with code 0", Says: "a receiver takes 0 and what it does not know for 2, unknown", test: asServer(clientError(frames.OK))},
+	{Name: "client: an error with code 0", Says: "a receiver takes 0 and what it does not know for 2, unknown", test: asServer(clientError(wire.OK))},
 	{Name: "client: a go-away below its call", Says: "Flag 08, or an ID above a go-away's: the call may be made again, here or elsewhere.", test: asServer(clientNotServed)},
 	{Name: "client: a go-away and then the reply", Says: "A client makes no new calls here, and closes when its last one is answered.", test: asServer(clientDrains)},
 }
@@ -79,7 +80,7 @@ func (r replay) clientRule(section frames.Section) Rule {
 	}
 	return Rule{Name: name, Says: r.says, test: asServer(func(c *caller) error {
 		for i, p := range section.Packets {
-			if c.id != 0 && p.FromClient && len(p.Data) > 4 && frames.Kind(p.Data[4]) == frames.KindRequest {
+			if c.id != 0 && p.FromClient && len(p.Data) > 4 && wire.Kind(p.Data[4]) == wire.KindRequest {
 				break // a second call, which the program does not make
 			}
 			if err := c.replay(p, i == 0, strings.HasPrefix(name, "client: bad: ")); err != nil {
@@ -106,7 +107,7 @@ func (c *caller) replay(p frames.Packet, first, bad bool) error {
 		return nil // a program that makes one call closes when it wants
 	case p.FromClient && first:
 		return c.hello()
-	case p.FromClient && frames.Kind(p.Data[4]) == frames.KindPong:
+	case p.FromClient && wire.Kind(p.Data[4]) == wire.KindPong:
 		return c.pong(p.Data)
 	case p.FromClient:
 		return c.request()
@@ -178,7 +179,7 @@ func clientReadsAhead(c *caller) error {
 	if err := c.hello(); err != nil {
 		return err
 	}
-	ping, pong := frame(frames.KindPing, 7).Bytes(), frame(frames.KindPong, 7).Bytes()
+	ping, pong := frame(wire.KindPing, 7).Bytes(), frame(wire.KindPong, 7).Bytes()
 	c.send(append(bytes.Clone(acceptance), ping...))
 	first, err := c.read(false, "a pong")
 	switch {
@@ -196,12 +197,12 @@ func clientReadsAhead(c *caller) error {
 	return c.succeeds(`{"Count":100}`)
 }
 
-func clientError(code frames.Code) func(*caller) error {
+func clientError(code wire.Code) func(*caller) error {
 	return func(c *caller) error {
 		if err := c.accept(); err != nil {
 			return err
 		}
-		c.send(frames.Reason{Code: code, Text: "no"}.Frame(frames.KindError, 0, c.id).Bytes())
+		c.send(frames.Reason{Code: code, Text: "no"}.Frame(wire.KindError, 0, c.id).Bytes())
 		return c.fails()
 	}
 }
@@ -210,7 +211,7 @@ func clientNotServed(c *caller) error {
 	if err := c.accept(); err != nil {
 		return err
 	}
-	c.send(goAway(c.id-1, frames.Unavailable))
+	c.send(goAway(c.id-1, wire.Unavailable))
 	return inOrder(c.gone, c.fails)
 }
 
@@ -218,7 +219,7 @@ func clientDrains(c *caller) error {
 	if err := c.accept(); err != nil {
 		return err
 	}
-	c.send(goAway(c.id, frames.Unavailable))
+	c.send(goAway(c.id, wire.Unavailable))
 	c.send(response(c.id, `{"Count":100}`))
 	return inOrder(c.gone, func() error { return c.succeeds(`{"Count":100}`) })
 }

@@ -16,7 +16,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // mini is a second server of the protocol, as plain as can be. It shows that the
@@ -38,7 +39,7 @@ type miniConn struct {
 	conn    *net.TCPConn
 	in      io.Reader
 	largest int // the largest message that the client reads
-	agreed  frames.Flags
+	agreed  uint8
 
 	mu       sync.Mutex
 	lastID   uint64
@@ -71,11 +72,11 @@ func (c *miniConn) run() {
 	stop := context.AfterFunc(c.ctx, c.drain)
 	defer stop()
 	reason, text := c.read()
-	if reason != frames.OK && c.fault != "closes in place of a go-away" {
-		c.write(frames.Reason{Code: reason, Text: text}.Frame(frames.KindGoAway, 0, c.lastID))
+	if reason != wire.OK && c.fault != "closes in place of a go-away" {
+		c.write(frames.Reason{Code: reason, Text: text}.Frame(wire.KindGoAway, 0, c.lastID))
 	}
 	c.mu.Lock()
-	ended := c.draining || reason == frames.OK
+	ended := c.draining || reason == wire.OK
 	c.mu.Unlock()
 	if !ended {
 		c.linger()
@@ -97,7 +98,7 @@ func (c *miniConn) drain() {
 	c.draining = true
 	last := c.lastID
 	c.mu.Unlock()
-	c.write(frames.Reason{Code: frames.Unavailable, Text: "shutting down"}.Frame(frames.KindGoAway, 0, last))
+	c.write(frames.Reason{Code: wire.Unavailable, Text: "shutting down"}.Frame(wire.KindGoAway, 0, last))
 	c.handlers.Wait()
 	c.conn.CloseWrite()
 }
@@ -116,59 +117,59 @@ func (c *miniConn) hello() bool {
 		in = bufio.NewReader(c.conn)
 	}
 	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	b, err := frames.Read(in, true, frames.HelloSize+8256)
+	b, err := frames.Read(in, true, wire.HelloSize+8256)
 	c.conn.SetReadDeadline(time.Time{})
-	code, text := frames.OK, ""
+	code, text := wire.OK, ""
 	switch {
-	case len(b) >= 4 && !frames.IsMagic(b):
-		code, text = frames.InvalidArgument, "not this protocol"
-	case len(b) == frames.HelloSize && frames.Size(b, true) > frames.HelloSize+8256:
-		code, text = frames.ResourceExhausted, "a long hello"
+	case len(b) >= 4 && !wire.IsMagic(b):
+		code, text = wire.InvalidArgument, "not this protocol"
+	case len(b) == wire.HelloSize && frames.Size(b, true) > wire.HelloSize+8256:
+		code, text = wire.ResourceExhausted, "a long hello"
 	case err != nil:
 		return false
 	default:
 		code, text = c.accept(b)
 	}
 	answer := frames.ServerHello{Code: code, Text: text}
-	if code == frames.OK {
+	if code == wire.OK {
 		answer.InFlight, answer.MaxMessage = miniInFlight, miniMaxMessage
 	}
 	c.conn.Write(answer.Bytes())
-	if code != frames.OK {
+	if code != wire.OK {
 		c.linger()
 	}
-	return code == frames.OK
+	return code == wire.OK
 }
 
-func (c *miniConn) accept(b []byte) (frames.Code, string) {
+func (c *miniConn) accept(b []byte) (wire.Code, string) {
 	h, err := frames.ParseHello(b)
 	if err != nil {
-		return frames.InvalidArgument, err.Error()
+		return wire.InvalidArgument, err.Error()
 	}
-	if h.Version != frames.Version {
-		return frames.Unimplemented, "another version"
+	if h.Version != wire.Version {
+		return wire.Unimplemented, "another version"
 	}
 	client, err := h.Client()
 	if err != nil {
-		return frames.InvalidArgument, err.Error()
+		return wire.InvalidArgument, err.Error()
 	}
 	c.largest = int(client.MaxMessage)
 	switch {
 	case client.MaxMessage < 1024:
-		return frames.InvalidArgument, "too small a limit"
+		return wire.InvalidArgument, "too small a limit"
 	case !fit(client.Metadata):
-		return frames.InvalidArgument, "metadata"
+		return wire.InvalidArgument, "metadata"
 	case client.Codec != "json":
-		return frames.Unimplemented, "unknown codec"
+		return wire.Unimplemented, "unknown codec"
 	}
 	if !strings.Contains(c.fault, "compression") {
-		return frames.OK, ""
+		return wire.OK, ""
 	}
 	grant := frames.ServerHello{Text: frames.Compression + "=" + frames.Gzip}
 	if c.agreed = frames.Agreed(client, grant); c.agreed == 0 {
-		return frames.OK, ""
+		return wire.OK, ""
 	}
-	return frames.OK, grant.Text
+	return wire.OK, grant.Text
 }
 
 // fit reports whether pairs may be metadata.
@@ -184,7 +185,7 @@ func fit(pairs []frames.Pair) bool {
 }
 
 // read serves frames until the connection ends: OK if nobody is to be told why.
-func (c *miniConn) read() (frames.Code, string) {
+func (c *miniConn) read() (wire.Code, string) {
 	for {
 		b, code := c.next()
 		if b == nil {
@@ -195,56 +196,56 @@ func (c *miniConn) read() (frames.Code, string) {
 			err = f.CheckAgreed(true, c.agreed)
 		}
 		if err != nil && strings.HasPrefix(err.Error(), "unknown frame kind") {
-			return frames.Unimplemented, err.Error()
+			return wire.Unimplemented, err.Error()
 		}
 		if err != nil {
-			return frames.InvalidArgument, err.Error()
+			return wire.InvalidArgument, err.Error()
 		}
 		switch f.Kind {
-		case frames.KindPing:
-			c.write(frames.Frame{Kind: frames.KindPong, ID: f.ID})
-		case frames.KindCancel:
+		case wire.KindPing:
+			c.write(frames.Frame{Kind: wire.KindPong, ID: f.ID})
+		case wire.KindCancel:
 			c.cancel(f.ID)
-		case frames.KindRequest:
+		case wire.KindRequest:
 			if !c.request(f) {
-				return frames.InvalidArgument, "a request that is none"
+				return wire.InvalidArgument, "a request that is none"
 			}
 		}
 	}
 }
 
 // next reads a frame, or says why there is none.
-func (c *miniConn) next() ([]byte, frames.Code) {
-	head := make([]byte, frames.LengthSize)
+func (c *miniConn) next() ([]byte, wire.Code) {
+	head := make([]byte, wire.LengthSize)
 	if n, err := io.ReadFull(c.in, head); err != nil {
 		if n > 0 {
-			return nil, frames.InvalidArgument
+			return nil, wire.InvalidArgument
 		}
-		return nil, frames.OK
+		return nil, wire.OK
 	}
 	c.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	defer c.conn.SetReadDeadline(time.Time{})
 	length := int64(binary.BigEndian.Uint32(head))
 	switch {
-	case length < frames.MinLength:
-		return nil, frames.InvalidArgument
+	case length < wire.MinLength:
+		return nil, wire.InvalidArgument
 	case length > miniMaxMessage && c.fault != "does not check the length":
-		return nil, frames.ResourceExhausted
+		return nil, wire.ResourceExhausted
 	}
 	if c.fault == "takes one read for a frame" {
 		b := make([]byte, length)
 		n, _ := c.in.Read(b)
 		binary.BigEndian.PutUint32(head, uint32(n))
-		return append(head, b[:n]...), frames.OK
+		return append(head, b[:n]...), wire.OK
 	}
 	var b bytes.Buffer
 	if _, err := io.CopyN(&b, c.in, length); err != nil {
 		if ne, ok := err.(net.Error); ok && ne.Timeout() {
-			return nil, frames.DeadlineExceeded
+			return nil, wire.DeadlineExceeded
 		}
-		return nil, frames.InvalidArgument
+		return nil, wire.InvalidArgument
 	}
-	return append(head, b.Bytes()...), frames.OK
+	return append(head, b.Bytes()...), wire.OK
 }
 
 func (c *miniConn) cancel(id uint64) {
@@ -255,7 +256,7 @@ func (c *miniConn) cancel(id uint64) {
 		return
 	}
 	if c.fault == "answers a cancelled call twice" {
-		c.reply(id, frames.Reason{Code: frames.Canceled, Text: "cancelled"}.Frame(frames.KindError, 0, id))
+		c.reply(id, frames.Reason{Code: wire.Canceled, Text: "cancelled"}.Frame(wire.KindError, 0, id))
 	}
 	call.cancel()
 	if c.fault == "answers a cancelled call twice" {
@@ -287,7 +288,7 @@ func (c *miniConn) request(f frames.Frame) bool {
 	case !rises:
 		return false
 	}
-	if code := c.refuses(r, e, running); code != frames.OK {
+	if code := c.refuses(r, e, running); code != wire.OK {
 		if c.fault == "forgets the ID of a refused call" {
 			c.mu.Lock()
 			c.lastID--
@@ -301,33 +302,33 @@ func (c *miniConn) request(f frames.Frame) bool {
 }
 
 // refuses checks in PROTOCOL.md's order; OK: the call may run.
-func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) frames.Code {
+func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) wire.Code {
 	size := len(frames.AppendPairs(nil, r.Metadata))
 	switch {
 	case len(r.Method) > 128 || !utf8.ValidString(r.Method):
-		return frames.InvalidArgument
+		return wire.InvalidArgument
 	case !strings.Contains(" Inventory.CheckStock Test.Wait Test.User Test.Nothing Test.Panic ", " "+r.Method+" ") ||
 		r.Method != strings.TrimSpace(r.Method) || r.Method == "":
 		if c.fault == "has another code for unknown methods" {
-			return frames.NotFound
+			return wire.NotFound
 		}
-		return frames.Unimplemented
+		return wire.Unimplemented
 	case e != nil || !fit(r.Metadata):
-		return frames.InvalidArgument
+		return wire.InvalidArgument
 	case size > 8<<10 && c.fault != "takes metadata of any size":
-		return frames.ResourceExhausted
+		return wire.ResourceExhausted
 	case running >= miniInFlight:
-		return frames.ResourceExhausted
+		return wire.ResourceExhausted
 	}
-	return frames.OK
+	return wire.OK
 }
 
-func (c *miniConn) refuse(id uint64, code frames.Code) {
-	flags := frames.FlagNeverRan
+func (c *miniConn) refuse(id uint64, code wire.Code) {
+	flags := wire.FlagNeverRan
 	if c.fault == "does not say that a call never ran" {
 		flags = 0
 	}
-	c.reply(id, frames.Reason{Code: code, Text: "refused"}.Frame(frames.KindError, flags, id))
+	c.reply(id, frames.Reason{Code: code, Text: "refused"}.Frame(wire.KindError, flags, id))
 }
 
 func (c *miniConn) call(r frames.Request) {
@@ -350,15 +351,15 @@ func (c *miniConn) call(r frames.Request) {
 		if c.fault == "tells a panic's text" {
 			text = "panic: secret"
 		}
-		c.reply(r.ID, frames.Reason{Code: frames.Internal, Text: text}.Frame(frames.KindError, 0, r.ID))
+		c.reply(r.ID, frames.Reason{Code: wire.Internal, Text: text}.Frame(wire.KindError, 0, r.ID))
 	}
 }
 
 func (c *miniConn) checkStock(r frames.Request) {
-	if r.Flags&frames.FlagCompressed != 0 && c.fault != "grants compression that it does not know" {
+	if r.Flags&wire.FlagCompressed != 0 && c.fault != "grants compression that it does not know" {
 		plain, err := frames.Expand(r.Params, 64<<20) // any limit above its own
 		if err != nil {
-			c.refuse(r.ID, frames.InvalidArgument)
+			c.refuse(r.ID, wire.InvalidArgument)
 			return
 		}
 		r.Params = plain
@@ -366,7 +367,7 @@ func (c *miniConn) checkStock(r frames.Request) {
 	var params struct{ Item string }
 	if err := json.Unmarshal(r.Params, &params); err != nil && len(r.Params) > 0 {
 		if c.fault != "does not answer params that do not fit" || r.Params[0] != '[' {
-			c.refuse(r.ID, frames.InvalidArgument)
+			c.refuse(r.ID, wire.InvalidArgument)
 		}
 		return
 	}
@@ -374,19 +375,19 @@ func (c *miniConn) checkStock(r frames.Request) {
 		c.result(r.ID, []byte("{ \"Count\" : 100 }"))
 		return
 	}
-	e := frames.Reason{Code: frames.NotFound, Text: "unknown item: " + params.Item,
+	e := frames.Reason{Code: wire.NotFound, Text: "unknown item: " + params.Item,
 		Details: []frames.Pair{{Key: "item", Value: params.Item}}}
-	if f := e.Frame(frames.KindError, 0, r.ID); len(f.Bytes())-frames.LengthSize > c.largest {
+	if f := e.Frame(wire.KindError, 0, r.ID); len(f.Bytes())-wire.LengthSize > c.largest {
 		e.Details = nil
 		e.Text = e.Text[:min(len(e.Text), c.largest/2)]
 	}
-	c.reply(r.ID, e.Frame(frames.KindError, 0, r.ID))
+	c.reply(r.ID, e.Frame(wire.KindError, 0, r.ID))
 }
 
 func (c *miniConn) result(id uint64, result []byte) {
-	f := frames.Frame{Kind: frames.KindResponse, ID: id, Fields: result}
-	if len(f.Bytes())-frames.LengthSize > c.largest {
-		f = frames.Reason{Code: frames.ResourceExhausted, Text: "too large"}.Frame(frames.KindError, 0, id)
+	f := frames.Frame{Kind: wire.KindResponse, ID: id, Fields: result}
+	if len(f.Bytes())-wire.LengthSize > c.largest {
+		f = frames.Reason{Code: wire.ResourceExhausted, Text: "too large"}.Frame(wire.KindError, 0, id)
 	}
 	c.reply(id, f)
 }
@@ -409,14 +410,14 @@ func (c *miniConn) wait(r frames.Request) {
 		defer close(call.done)
 		<-ctx.Done()
 		cancel()
-		code := frames.Canceled
+		code := wire.Canceled
 		if ctx.Err() == context.DeadlineExceeded {
-			code = frames.DeadlineExceeded
+			code = wire.DeadlineExceeded
 		}
 		c.mu.Lock()
 		delete(c.calls, r.ID)
 		c.mu.Unlock()
-		c.reply(r.ID, frames.Reason{Code: code, Text: fmt.Sprint(ctx.Err())}.Frame(frames.KindError, 0, r.ID))
+		c.reply(r.ID, frames.Reason{Code: code, Text: fmt.Sprint(ctx.Err())}.Frame(wire.KindError, 0, r.ID))
 	})
 }
 

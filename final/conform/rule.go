@@ -12,7 +12,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
 )
 
 // A Rule is one thing that a server has to do.

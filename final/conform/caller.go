@@ -13,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // A caller is a client under test: a program that makes one call to a server that
@@ -110,7 +111,7 @@ func (c *caller) hello() error {
 	}
 	switch {
 	case err != nil:
-	case h.Version != frames.Version:
+	case h.Version != wire.Version:
 		err = fmt.Errorf("version %d", h.Version)
 	case client.Codec != "json":
 		err = fmt.Errorf("codec %q, where json is expected", client.Codec)
@@ -144,7 +145,7 @@ func (c *caller) take(got []byte) error {
 	}
 	switch {
 	case err != nil:
-	case f.Kind != frames.KindRequest:
+	case f.Kind != wire.KindRequest:
 		err = fmt.Errorf("a %s", f.Kind)
 	case r.ID == 0:
 		err = errors.New("ID 0")
@@ -230,11 +231,11 @@ func (c *caller) exits() error {
 
 // forCall returns a capture's bytes for the client's call: there its ID is 1.
 func (c *caller) forCall(b []byte) []byte {
-	if len(b) < frames.HeaderSize || frames.IsMagic(b) || binary.BigEndian.Uint64(b[6:]) != 1 {
+	if len(b) < wire.HeaderSize || wire.IsMagic(b) || binary.BigEndian.Uint64(b[6:]) != 1 {
 		return b
 	}
-	switch frames.Kind(b[4]) {
-	case frames.KindResponse, frames.KindError, frames.KindGoAway:
+	switch wire.Kind(b[4]) {
+	case wire.KindResponse, wire.KindError, wire.KindGoAway:
 		b = bytes.Clone(b)
 		binary.BigEndian.PutUint64(b[6:], c.id)
 	}

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // A replay is a rule that a section of a capture shows: its client's bytes are
@@ -123,7 +124,7 @@ func (r replay) rule(section frames.Section) Rule {
 		}
 		for i, p := range section.Packets {
 			err := c.replay(p)
-			if i == 1 && r.offered && c.bounds.Code == frames.Unimplemented {
+			if i == 1 && r.offered && c.bounds.Code == wire.Unimplemented {
 				return skip("the server does not offer this codec")
 			}
 			if err != nil {
@@ -163,7 +164,7 @@ func (c *client) count(b []byte) {
 		b = b[frames.Size(b, true):]
 	}
 	f, err := frames.ParseFrame(b)
-	if err != nil || f.Kind != frames.KindRequest {
+	if err != nil || f.Kind != wire.KindRequest {
 		return
 	}
 	r, err := f.Request()

@@ -8,11 +8,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-)
 
-// FlagCompressed says that a body is gzip. It is no flag of version 1 by itself:
-// the hellos have to agree upon it.
-const FlagCompressed Flags = 1 << 4
+	"example.com/rpc-from-scratch/final/internal/wire"
+)
 
 // Compression is the key of a client's offer and the word of a server's grant,
 // and Gzip what there is.
@@ -34,20 +32,17 @@ func (h ClientHello) Offers(name string) bool {
 
 // Grants reports whether the server grants that compression.
 func (h ServerHello) Grants(name string) bool {
-	return h.Code == OK && slices.Contains(strings.Fields(h.Text), Compression+"="+name)
+	return h.Code == wire.OK && slices.Contains(strings.Fields(h.Text), Compression+"="+name)
 }
 
 // Agreed returns the flags that frames may have beyond version 1's own, after
 // these two hellos.
-func Agreed(c ClientHello, s ServerHello) Flags {
+func Agreed(c ClientHello, s ServerHello) uint8 {
 	if c.Codec != "gob" && c.Offers(Gzip) && s.Grants(Gzip) {
-		return FlagCompressed
+		return wire.FlagCompressed
 	}
 	return 0
 }
-
-// compressible reports whether a frame of this kind has a body.
-func (k Kind) compressible() bool { return k == KindRequest || k == KindResponse }
 
 // Expand takes a body out of its compression. It returns an error, and nothing
 // else, if that is more than limit bytes, or not exactly one member of gzip

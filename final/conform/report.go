@@ -7,16 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/fatih/color"
-
 	"example.com/rpc-from-scratch/final/internal/plaintext"
-	"example.com/rpc-from-scratch/final/workshop/wrap"
-)
-
-var (
-	okColor   = color.New(color.FgGreen)
-	failColor = color.New(color.FgRed)
-	skipColor = color.New(color.FgYellow)
 )
 
 // A Summary counts verdicts.
@@ -49,20 +40,37 @@ func (s *Summary) String() string {
 	return text
 }
 
-// A Printer prints results for people.
+// A Printer prints results for people. What a terminal can do is its owner's to know.
 type Printer struct {
 	W     io.Writer
 	Width int // columns to fit into; 0: as many as it takes
+
+	// Wrap breaks a line into lines of at most width columns, each but the first after
+	// indent. With nil, lines stay whole.
+	Wrap func(line string, width int, indent string) string
+
+	// Paint adds a verdict's colour to text. With nil, there is none.
+	Paint func(v Verdict, text string) string
+}
+
+func (p *Printer) println(line, indent string) {
+	if p.Wrap != nil {
+		line = p.Wrap(line, p.Width, indent)
+	}
+	fmt.Fprintln(p.W, line)
 }
 
 // Print prints a result: a line, and below it what went wrong.
 func (p *Printer) Print(r Result) {
-	paint := map[Verdict]*color.Color{OK: okColor, Fail: failColor, Skipped: skipColor}[r.Verdict]
+	verdict := fmt.Sprintf("%-7s", r.Verdict)
+	if p.Paint != nil {
+		verdict = p.Paint(r.Verdict, verdict)
+	}
 	text := r.Rule.Name
 	if r.Why != "" {
 		text += ": " + plaintext.Line(r.Why)
 	}
-	fmt.Fprintln(p.W, wrap.Words(paint.Sprintf("%-7s", r.Verdict)+" "+text, p.Width, indent))
+	p.println(verdict+" "+text, indent)
 	if r.Failure != nil {
 		p.failure(r.Rule, r.Failure)
 	}
@@ -76,7 +84,7 @@ const (
 // line prints a label and a text, which may hold a peer's words.
 func (p *Printer) line(what, text string) {
 	if text != "" {
-		fmt.Fprintln(p.W, wrap.Words(fmt.Sprintf("%s%-8s  %s", indent, what, plaintext.Line(text)), p.Width, textIndent))
+		p.println(fmt.Sprintf("%s%-8s  %s", indent, what, plaintext.Line(text)), textIndent)
 	}
 }
 

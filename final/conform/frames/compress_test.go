@@ -6,10 +6,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // expand returns the body of a compressed frame, or what is wrong with it.
-func expand(t *testing.T, s Section, p Packet, agreed Flags, b []byte) (plain []byte, wrong error) {
+func expand(t *testing.T, s Section, p Packet, agreed uint8, b []byte) (plain []byte, wrong error) {
 	t.Helper()
 	f, err := ParseFrame(b)
 	require.NoError(t, err)
@@ -26,7 +28,7 @@ func expand(t *testing.T, s Section, p Packet, agreed Flags, b []byte) (plain []
 		require.NoError(t, err)
 		body, limit = r.Params, h.MaxMessage
 	}
-	return Expand(body, int(limit)+LengthSize-len(b)+len(body))
+	return Expand(body, int(limit)+wire.LengthSize-len(b)+len(body))
 }
 
 // What was agreed upon expands, or is wrong as the section says.
@@ -52,7 +54,7 @@ func TestCaptures_CompressedBodiesAreExpanded(t *testing.T) {
 	found := map[string]string{}
 	for _, s := range captures(t, "final-compress.txt")["final-compress.txt"] {
 		messages(s, func(p Packet, hello bool, b []byte) {
-			if hello || Flags(b[5])&FlagCompressed == 0 {
+			if hello || b[5]&wire.FlagCompressed == 0 {
 				return
 			}
 			plain, err := expand(t, s, p, agreed(s), b)
@@ -76,11 +78,11 @@ func TestAgreed_NeedsOfferAndGrant(t *testing.T) {
 		return ClientHello{Codec: "json", Metadata: []Pair{{Compression, "none"}, {Compression, value}}}
 	}
 	accepts := ServerHello{Text: "rpc.other=1 rpc.compression=gzip"}
-	assert.Equal(t, FlagCompressed, Agreed(offer("zstd,gzip"), accepts))
+	assert.Equal(t, wire.FlagCompressed, Agreed(offer("zstd,gzip"), accepts))
 	assert.Zero(t, Agreed(offer("zstd"), accepts))
 	assert.Zero(t, Agreed(ClientHello{Codec: "json"}, accepts))
 	assert.Zero(t, Agreed(offer("gzip"), ServerHello{}))
-	assert.Zero(t, Agreed(offer("gzip"), ServerHello{Code: Unavailable, Text: accepts.Text}))
+	assert.Zero(t, Agreed(offer("gzip"), ServerHello{Code: wire.Unavailable, Text: accepts.Text}))
 	gob := offer("gzip")
 	gob.Codec = "gob"
 	assert.Zero(t, Agreed(gob, accepts))

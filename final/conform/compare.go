@@ -9,7 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // What PROTOCOL.md leaves to the server is filled in from what it sent, so that
@@ -30,12 +31,12 @@ func fill(want, got []byte, hello bool) []byte {
 		return want
 	}
 	switch w.Kind {
-	case frames.KindResponse:
+	case wire.KindResponse:
 		if sameJSON(w.Fields, g.Fields) {
 			w.Fields = g.Fields
 		}
 		return w.Bytes()
-	case frames.KindError, frames.KindGoAway:
+	case wire.KindError, wire.KindGoAway:
 		return fillReason(w, g)
 	}
 	return want
@@ -46,9 +47,9 @@ func fillHello(want, got []byte) []byte {
 	switch {
 	case w == nil || g == nil || w.Code != g.Code:
 		return want
-	case w.Code != frames.OK && isLine(g.Text, 512):
+	case w.Code != wire.OK && isLine(g.Text, 512):
 		w.Text = g.Text
-	case w.Code == frames.OK && g.InFlight >= 1 && g.MaxMessage >= 1024:
+	case w.Code == wire.OK && g.InFlight >= 1 && g.MaxMessage >= 1024:
 		w.InFlight, w.MaxMessage = g.InFlight, g.MaxMessage
 	}
 	return w.Bytes()
@@ -56,7 +57,7 @@ func fillHello(want, got []byte) []byte {
 
 func serverHello(b []byte) *frames.ServerHello {
 	h, err := frames.ParseHello(b)
-	if err != nil || h.Version != frames.Version {
+	if err != nil || h.Version != wire.Version {
 		return nil
 	}
 	s, err := h.Server()
@@ -78,17 +79,17 @@ func fillReason(w, g frames.Frame) []byte {
 		return w.Bytes()
 	}
 	longest := 4096
-	if w.Kind == frames.KindGoAway {
+	if w.Kind == wire.KindGoAway {
 		longest = 512
 	}
-	if wr.Code != frames.NotFound && isLine(gr.Text, longest) {
+	if wr.Code != wire.NotFound && isLine(gr.Text, longest) {
 		wr.Text = gr.Text
 		wr.Details = gr.Details
 	}
 	if maps.Equal(pairMap(wr.Details), pairMap(gr.Details)) {
 		wr.Details = gr.Details
 	}
-	return wr.Frame(w.Kind, w.Flags&^frames.FlagPairs, w.ID).Bytes()
+	return wr.Frame(w.Kind, w.Flags&^wire.FlagPairs, w.ID).Bytes()
 }
 
 func pairMap(pairs []frames.Pair) map[string]string {
@@ -111,7 +112,7 @@ func sameJSON(a, b []byte) bool {
 
 // describe says in words what a server's message is.
 func describe(b []byte) string {
-	if frames.IsMagic(b) {
+	if wire.IsMagic(b) {
 		return describeHello(b)
 	}
 	f, err := frames.ParseFrame(b)
@@ -119,13 +120,13 @@ func describe(b []byte) string {
 		return fmt.Sprintf("%d bytes that are no message: %v", len(b), err)
 	}
 	switch f.Kind {
-	case frames.KindError, frames.KindGoAway:
+	case wire.KindError, wire.KindGoAway:
 		r, err := f.Reason()
 		if err != nil {
 			return fmt.Sprintf("%s %d: %v", f.Kind, f.ID, err)
 		}
 		return fmt.Sprintf("%s %d %s, flags %02x, %q", f.Kind, f.ID, r.Code, byte(f.Flags), r.Text)
-	case frames.KindResponse:
+	case wire.KindResponse:
 		return fmt.Sprintf("response %d, %.80q", f.ID, f.Fields)
 	}
 	return fmt.Sprintf("%s %d", f.Kind, f.ID)
@@ -136,7 +137,7 @@ func describeHello(b []byte) string {
 	switch {
 	case h == nil:
 		return "a hello that cannot be read"
-	case h.Code == frames.OK:
+	case h.Code == wire.OK:
 		return fmt.Sprintf("a hello that accepts, %d calls in flight, %d bytes", h.InFlight, h.MaxMessage)
 	}
 	return fmt.Sprintf("a hello that refuses with %s, %q", h.Code, h.Text)

@@ -8,7 +8,8 @@ import (
 	"os"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 const (
@@ -25,7 +26,7 @@ type client struct {
 	bounds  frames.ServerHello // what the server's hello said
 	largest int                // the largest message that this client reads
 	helloed bool
-	agreed  frames.Flags // that frames may have, by both hellos
+	agreed  uint8 // that frames may have, by both hellos
 
 	sent     []byte // last
 	open     map[uint64]bool
@@ -66,7 +67,7 @@ func (c *client) request(r frames.Request) {
 	c.send(r.Frame().Bytes())
 }
 
-func (c *client) cancel(id uint64) { c.send(frames.Frame{Kind: frames.KindCancel, ID: id}.Bytes()) }
+func (c *client) cancel(id uint64) { c.send(frames.Frame{Kind: wire.KindCancel, ID: id}.Bytes()) }
 
 // hello says hello as the captures do, and takes the server's acceptance.
 func (c *client) hello() error { return c.helloLimited(4 << 20) }
@@ -126,22 +127,22 @@ func (c *client) mind(got, want []byte) error {
 	if err == nil {
 		err = f.Check(false)
 	}
-	if err == nil && (f.Kind == frames.KindError || f.Kind == frames.KindGoAway) {
+	if err == nil && (f.Kind == wire.KindError || f.Kind == wire.KindGoAway) {
 		_, err = f.Reason()
 	}
 	switch {
 	case err != nil:
 		return c.failure("not a frame of a server: "+err.Error(), want, got)
-	case c.largest > 0 && len(got)-frames.LengthSize > c.largest:
-		return c.failure(fmt.Sprintf("a frame of length %d: this client reads at most %d", len(got)-frames.LengthSize, c.largest), want, got)
+	case c.largest > 0 && len(got)-wire.LengthSize > c.largest:
+		return c.failure(fmt.Sprintf("a frame of length %d: this client reads at most %d", len(got)-wire.LengthSize, c.largest), want, got)
 	}
 	switch f.Kind {
-	case frames.KindResponse, frames.KindError:
+	case wire.KindResponse, wire.KindError:
 		if !c.open[f.ID] {
 			return c.failure(fmt.Sprintf("a reply to call %d, which is not in flight", f.ID), want, got)
 		}
 		delete(c.open, f.ID)
-	case frames.KindGoAway:
+	case wire.KindGoAway:
 		c.wentAway = true
 	}
 	return nil
@@ -168,7 +169,7 @@ func (c *client) expectWithin(want []byte, timeout time.Duration) error {
 }
 
 // expectKind reads one message, which has to be of a kind.
-func (c *client) expectKind(kind frames.Kind) error {
+func (c *client) expectKind(kind wire.Kind) error {
 	got, err := c.read(c.timeout, nil)
 	var f *Failure
 	switch {
@@ -176,7 +177,7 @@ func (c *client) expectKind(kind frames.Kind) error {
 		f = c.failure("the server ended the connection", nil, nil)
 	case err != nil:
 		return err
-	case frames.Kind(got[4]) == kind:
+	case wire.Kind(got[4]) == kind:
 		return nil
 	default:
 		f = c.failure("another answer", nil, got)
@@ -188,8 +189,8 @@ func (c *client) expectKind(kind frames.Kind) error {
 // crossed reports whether got is a reply that may come before a go-away that
 // ends the connection.
 func crossed(want, got []byte, hello bool) bool {
-	return !hello && len(want) > 4 && frames.Kind(want[4]) == frames.KindGoAway &&
-		(frames.Kind(got[4]) == frames.KindResponse || frames.Kind(got[4]) == frames.KindError)
+	return !hello && len(want) > 4 && wire.Kind(want[4]) == wire.KindGoAway &&
+		(wire.Kind(got[4]) == wire.KindResponse || wire.Kind(got[4]) == wire.KindError)
 }
 
 func (c *client) compare(want, got []byte, hello bool) error {
@@ -229,8 +230,8 @@ func (c *client) expectAll(want map[uint64][]byte) error {
 
 // alive checks that the connection goes on, and that nothing else comes.
 func (c *client) alive() error {
-	c.send(frames.Frame{Kind: frames.KindPing, ID: pingID}.Bytes())
-	return c.expect(frames.Frame{Kind: frames.KindPong, ID: pingID}.Bytes())
+	c.send(frames.Frame{Kind: wire.KindPing, ID: pingID}.Bytes())
+	return c.expect(frames.Frame{Kind: wire.KindPong, ID: pingID}.Bytes())
 }
 
 // quiet checks that nothing comes for a while.
@@ -266,7 +267,7 @@ func (c *client) ended() error {
 		if err != nil {
 			return err
 		}
-		if !c.wentAway || frames.Kind(got[4]) == frames.KindGoAway {
+		if !c.wentAway || wire.Kind(got[4]) == wire.KindGoAway {
 			f := c.failure("the server does not end the connection", nil, got)
 			f.Want = "the end of the connection"
 			return f

@@ -114,23 +114,6 @@ func TestPrint_ShowsWhatTheProgramWrote(t *testing.T) {
 	assert.Contains(t, out.String(), `"stderr":["panic: c",""]`)
 }
 
-// On a terminal, no line is wider than that.
-func TestPrint_FitsTheTerminal(t *testing.T) {
-	long := bytes.Repeat([]byte{7}, 200)
-	different := bytes.Clone(long)
-	different[30] = 8
-	r := Result{Rule: Rule{Name: "a", Says: strings.Repeat("word ", 30)}, Verdict: Fail,
-		Failure: &Failure{Reason: strings.Repeat("reason ", 30), Sent: long, Expected: long, Received: different}}
-	for _, width := range []int{60, 80, 100} {
-		var out bytes.Buffer
-		(&Printer{W: &out, Width: width}).Print(r)
-		for line := range strings.SplitSeq(out.String(), "\n") {
-			assert.LessOrEqual(t, len([]rune(line)), width, line)
-		}
-		assert.Contains(t, out.String(), "^ byte 30")
-	}
-}
-
 func TestRun_NeedsAServer(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

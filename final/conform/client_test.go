@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fatih/color"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/rpc-from-scratch/final/workshop/conform/reference"
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/conform/reference"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // TestMain makes this test binary stand in for clients: "client" is final/rpc's,
@@ -37,7 +37,6 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Printf("%s\n", result)
 	default:
-		color.NoColor = true // even on a terminal
 		os.Exit(m.Run())
 	}
 }
@@ -86,7 +85,7 @@ func (c *miniClient) hello() error {
 	if c.fault == "reads ahead of the hello" {
 		in = bufio.NewReader(c.conn)
 	}
-	b, err := frames.Read(in, true, frames.HelloSize+16<<10)
+	b, err := frames.Read(in, true, wire.HelloSize+16<<10)
 	if err != nil {
 		return err
 	}
@@ -94,11 +93,11 @@ func (c *miniClient) hello() error {
 	if err != nil {
 		return err
 	}
-	if h.Version != frames.Version {
+	if h.Version != wire.Version {
 		return fmt.Errorf("version %d", h.Version)
 	}
 	s, err := h.Server()
-	if err == nil && (s.Code != frames.OK || s.InFlight == 0 || s.MaxMessage < 1024) {
+	if err == nil && (s.Code != wire.OK || s.InFlight == 0 || s.MaxMessage < 1024) {
 		err = fmt.Errorf("refused: %s", s.Text)
 	}
 	return err
@@ -117,15 +116,15 @@ func (c *miniClient) reply() ([]byte, error) {
 		return nil, err
 	}
 	switch f.Kind {
-	case frames.KindPing:
+	case wire.KindPing:
 		if c.fault != "answers no ping" {
-			c.write(frames.Frame{Kind: frames.KindPong, ID: f.ID})
+			c.write(frames.Frame{Kind: wire.KindPong, ID: f.ID})
 		}
-	case frames.KindGoAway:
+	case wire.KindGoAway:
 		if _, err := f.Reason(); err != nil || f.ID < miniID {
 			return nil, fmt.Errorf("go-away: %w", err)
 		}
-	case frames.KindResponse, frames.KindError:
+	case wire.KindResponse, wire.KindError:
 		return c.end(f)
 	}
 	return nil, nil
@@ -136,14 +135,14 @@ func (c *miniClient) end(f frames.Frame) ([]byte, error) {
 	if f.ID != miniID && c.fault != "takes any reply for its own" {
 		return nil, fmt.Errorf("a reply to call %d", f.ID)
 	}
-	if f.Kind == frames.KindResponse {
+	if f.Kind == wire.KindResponse {
 		if !json.Valid(f.Fields) {
 			return nil, fmt.Errorf("not JSON: %q", f.Fields)
 		}
 		return f.Fields, nil
 	}
 	r, err := f.Reason()
-	if err == nil && r.Code == frames.OK && c.fault == "takes code 0 for success" {
+	if err == nil && r.Code == wire.OK && c.fault == "takes code 0 for success" {
 		return []byte("null"), nil
 	}
 	return nil, fmt.Errorf("%s: %s %w", r.Code, r.Text, err)
@@ -151,7 +150,7 @@ func (c *miniClient) end(f frames.Frame) ([]byte, error) {
 
 func (c *miniClient) frame() (frames.Frame, error) {
 	if c.fault == "takes one read for a frame" {
-		b := make([]byte, frames.LengthSize, 1<<10)
+		b := make([]byte, wire.LengthSize, 1<<10)
 		if _, err := io.ReadFull(c.in, b); err != nil {
 			return frames.Frame{}, err
 		}
@@ -162,7 +161,7 @@ func (c *miniClient) frame() (frames.Frame, error) {
 		n, _ := c.in.Read(b[len(b):size])
 		return frames.ParseFrame(b[:len(b)+n])
 	}
-	b, err := frames.Read(c.in, false, frames.LengthSize+4<<20)
+	b, err := frames.Read(c.in, false, wire.LengthSize+4<<20)
 	if err != nil {
 		return frames.Frame{}, err
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // root is the workspace's.
@@ -33,7 +35,7 @@ func captures(t *testing.T, pattern string) map[string][]Section {
 }
 
 // agreed returns the flags that a section's hellos agree upon.
-func agreed(s Section) Flags {
+func agreed(s Section) uint8 {
 	if len(s.Packets) < 2 {
 		return 0
 	}
@@ -59,7 +61,7 @@ func messages(s Section, each func(p Packet, hello bool, b []byte)) {
 			hello := !began[p.FromClient]
 			began[p.FromClient] = true
 			size := Size(b, hello)
-			if size == 0 || size > len(b) || hello && !IsMagic(b) {
+			if size == 0 || size > len(b) || hello && !wire.IsMagic(b) {
 				size = len(b)
 			}
 			each(p, hello, b[:size])
@@ -71,7 +73,7 @@ func messages(s Section, each func(p Packet, hello bool, b []byte)) {
 // What is not bad is put together again from its fields, byte for byte, and the
 // notes, which final's own dissector wrote, name the same fields.
 func TestCaptures_GoodMessagesAreUnderstood(t *testing.T) {
-	seen := map[Kind]int{}
+	seen := map[wire.Kind]int{}
 	for file, sections := range captures(t, "final-*.txt") {
 		for _, s := range sections {
 			if strings.HasSuffix(file, "-bad.txt") || strings.HasPrefix(s.Name, "compressed: ") {
@@ -89,7 +91,7 @@ func TestCaptures_GoodMessagesAreUnderstood(t *testing.T) {
 			})
 		}
 	}
-	for k := KindRequest; k <= KindGoAway; k++ {
+	for k := wire.KindRequest; k <= wire.KindGoAway; k++ {
 		assert.NotZero(t, seen[k], k)
 	}
 }
@@ -110,20 +112,20 @@ func sameHello(t *testing.T, p Packet, b []byte) {
 	assert.Contains(t, p.Notes, fmt.Sprintf("code %s | %08x calls in flight %d |", s.Code, s.InFlight, s.InFlight))
 }
 
-func sameFrame(t *testing.T, p Packet, b []byte, agreed Flags) Kind {
+func sameFrame(t *testing.T, p Packet, b []byte, agreed uint8) wire.Kind {
 	f, err := ParseFrame(b)
 	require.NoError(t, err)
 	require.NoError(t, f.CheckAgreed(p.FromClient, agreed))
 	assert.Equal(t, b, f.Bytes())
 	assert.Contains(t, p.Notes, fmt.Sprintf("%02x %s | %02x flags | %016x ", byte(f.Kind), f.Kind, byte(f.Flags), f.ID))
 	switch f.Kind {
-	case KindRequest:
+	case wire.KindRequest:
 		r, err := f.Request()
 		require.NoError(t, err)
 		assert.Equal(t, b, r.Frame().Bytes())
 		assert.Contains(t, p.Notes, fmt.Sprintf("timeout %d ms | %04x method %q", r.TimeoutMS, len(r.Method), r.Method))
 		samePairs(t, p, r.Metadata)
-	case KindError, KindGoAway:
+	case wire.KindError, wire.KindGoAway:
 		r, err := f.Reason()
 		require.NoError(t, err)
 		assert.Equal(t, b, r.Frame(f.Kind, f.Flags, f.ID).Bytes())
@@ -146,8 +148,8 @@ func inspect(fromClient, hello bool, b []byte) error {
 		switch {
 		case err != nil:
 			return err
-		case h.Version != Version:
-			return bad(4, "version %d", h.Version)
+		case h.Version != wire.Version:
+			return &Error{Offset: 4, Reason: fmt.Sprintf("version %d", h.Version)}
 		case fromClient:
 			_, err = h.Client()
 		default:
@@ -159,10 +161,10 @@ func inspect(fromClient, hello bool, b []byte) error {
 	if err == nil {
 		err = f.Check(fromClient)
 	}
-	if err == nil && f.Kind == KindRequest {
+	if err == nil && f.Kind == wire.KindRequest {
 		_, err = f.Request()
 	}
-	if err == nil && (f.Kind == KindError || f.Kind == KindGoAway) {
+	if err == nil && (f.Kind == wire.KindError || f.Kind == wire.KindGoAway) {
 		_, err = f.Reason()
 	}
 	return err
@@ -238,7 +240,7 @@ func TestCaptures_BadMessagesAreFound(t *testing.T) {
 
 func TestRead_TakesOneMessageAndNotAByteMore(t *testing.T) {
 	hello := ClientHello{Codec: "json", MaxMessage: 4096}.Bytes()
-	ping := Frame{Kind: KindPing, ID: 7}.Bytes()
+	ping := Frame{Kind: wire.KindPing, ID: 7}.Bytes()
 	in := bytes.NewReader(append(append(bytes.Clone(hello), ping...), 'x'))
 	got, err := Read(in, true, 1<<10)
 	require.NoError(t, err)
@@ -266,12 +268,12 @@ func TestReadCapture_NamesTheLineThatIsNone(t *testing.T) {
 func TestPage_HasTheSameCodesAndKinds(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "final", "PROTOCOL.md"))
 	require.NoError(t, err)
-	for c := OK; c <= Unauthenticated; c++ {
+	for c := wire.OK; c <= wire.Unauthenticated; c++ {
 		assert.Contains(t, string(page), fmt.Sprintf("| %d | %s | ", c, c))
 	}
-	for k := KindRequest; k <= KindGoAway; k++ {
+	for k := wire.KindRequest; k <= wire.KindGoAway; k++ {
 		assert.Contains(t, string(page), fmt.Sprintf("| %d | %s | ", k, k))
 	}
-	assert.Equal(t, "code 17", Code(17).String())
-	assert.Equal(t, "kind 8", Kind(8).String())
+	assert.Equal(t, "code 17", wire.Code(17).String())
+	assert.Equal(t, "kind 8", wire.Kind(8).String())
 }

@@ -7,7 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"example.com/rpc-from-scratch/final/workshop/frames"
+	"example.com/rpc-from-scratch/final/conform/frames"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // firstRules are those on which many others depend. The last two ask for what a whole
@@ -61,22 +62,22 @@ const (
 )
 
 // frame is short for a frame without fields.
-func frame(k frames.Kind, id uint64) frames.Frame { return frames.Frame{Kind: k, ID: id} }
+func frame(k wire.Kind, id uint64) frames.Frame { return frames.Frame{Kind: k, ID: id} }
 
 func response(id uint64, result string) []byte {
-	return frames.Frame{Kind: frames.KindResponse, ID: id, Fields: []byte(result)}.Bytes()
+	return frames.Frame{Kind: wire.KindResponse, ID: id, Fields: []byte(result)}.Bytes()
 }
 
-func failed(id uint64, code frames.Code) []byte {
-	return frames.Reason{Code: code}.Frame(frames.KindError, 0, id).Bytes()
+func failed(id uint64, code wire.Code) []byte {
+	return frames.Reason{Code: code}.Frame(wire.KindError, 0, id).Bytes()
 }
 
-func refused(id uint64, code frames.Code) []byte {
-	return frames.Reason{Code: code}.Frame(frames.KindError, frames.FlagNeverRan, id).Bytes()
+func refused(id uint64, code wire.Code) []byte {
+	return frames.Reason{Code: code}.Frame(wire.KindError, wire.FlagNeverRan, id).Bytes()
 }
 
-func goAway(last uint64, code frames.Code) []byte {
-	return frames.Reason{Code: code}.Frame(frames.KindGoAway, 0, last).Bytes()
+func goAway(last uint64, code wire.Code) []byte {
+	return frames.Reason{Code: code}.Frame(wire.KindGoAway, 0, last).Bytes()
 }
 
 // onConn makes a rule of what happens on one connection: it begins, and what is
@@ -106,10 +107,10 @@ func nothing(*client) error { return nil }
 // answered by a go-away, whatever its reason.
 func anyGoAway(s *server) error {
 	var err error
-	for _, bad := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, frame(frames.KindGoAway, 1).Bytes()} {
+	for _, bad := range [][]byte{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, frame(wire.KindGoAway, 1).Bytes()} {
 		err = onConn(hello, func(c *client) error {
 			c.send(bad)
-			return c.expectKind(frames.KindGoAway)
+			return c.expectKind(wire.KindGoAway)
 		})(s)
 		if err == nil {
 			return nil
@@ -132,7 +133,7 @@ func anyRefusal(c *client) error {
 		if err != nil {
 			return err
 		}
-		if f, err := frames.ParseFrame(got); err == nil && f.Kind == frames.KindError && f.Flags&frames.FlagNeverRan != 0 {
+		if f, err := frames.ParseFrame(got); err == nil && f.Kind == wire.KindError && f.Flags&wire.FlagNeverRan != 0 {
 			return nil
 		}
 	}
@@ -175,8 +176,8 @@ func helloWaits(s *server) error {
 func helloGob(s *server) error {
 	return onConn(nil, func(c *client) error {
 		c.send(frames.ClientHello{Codec: "gob", MaxMessage: 4 << 20}.Bytes())
-		err := c.expect(frames.ServerHello{Code: frames.Unimplemented}.Bytes())
-		if c.helloed && c.bounds.Code == frames.OK {
+		err := c.expect(frames.ServerHello{Code: wire.Unimplemented}.Bytes())
+		if c.helloed && c.bounds.Code == wire.OK {
 			return skip("the server offers gob")
 		}
 		if err != nil {
@@ -187,7 +188,7 @@ func helloGob(s *server) error {
 }
 
 func helloCut(c *client) error {
-	c.send([]byte(frames.Magic + "\x01\x00"))
+	c.send([]byte(wire.Magic + "\x01\x00"))
 	c.conn.CloseWrite()
 	return c.ended()
 }
@@ -227,9 +228,9 @@ func bytesAtOnce(s *server) error {
 		for id := uint64(1); id <= 50; id++ {
 			c.open[id] = true
 			want[id] = response(id, `{"Count":100}`)
-			want[1000+id] = frame(frames.KindPong, 1000+id).Bytes()
+			want[1000+id] = frame(wire.KindPong, 1000+id).Bytes()
 			all = frames.Request{ID: id, Method: checkStock, Params: []byte(item1)}.Frame().Append(all)
-			all = frame(frames.KindPing, 1000+id).Append(all)
+			all = frame(wire.KindPing, 1000+id).Append(all)
 		}
 		c.send(all)
 		return inOrder(c.accepted, func() error { return c.expectAll(want) }, c.alive)
@@ -240,8 +241,8 @@ func pings(c *client) error {
 	var all []byte
 	want := map[uint64][]byte{}
 	for id := uint64(1); id <= 100; id++ {
-		all = frame(frames.KindPing, id<<32|id).Append(all)
-		want[id<<32|id] = frame(frames.KindPong, id<<32|id).Bytes()
+		all = frame(wire.KindPing, id<<32|id).Append(all)
+		want[id<<32|id] = frame(wire.KindPong, id<<32|id).Bytes()
 	}
 	c.send(all)
 	return inOrder(func() error { return c.expectAll(want) }, c.alive)
@@ -259,18 +260,18 @@ func repliesOnce(c *client) error {
 	for id := uint64(1); id <= 100; id += 5 {
 		add(id, checkStock, item1, response(id, `{"Count":100}`))
 		add(id+1, checkStock, `{"Item":"item9"}`, unknownItem(id+1, "item9"))
-		add(id+2, "Inventory.Nope", item1, refused(id+2, frames.Unimplemented))
-		add(id+3, checkStock, `[1]`, refused(id+3, frames.InvalidArgument))
-		add(id+4, wait, "", failed(id+4, frames.Canceled))
-		all = frame(frames.KindCancel, id+4).Append(all)
+		add(id+2, "Inventory.Nope", item1, refused(id+2, wire.Unimplemented))
+		add(id+3, checkStock, `[1]`, refused(id+3, wire.InvalidArgument))
+		add(id+4, wait, "", failed(id+4, wire.Canceled))
+		all = frame(wire.KindCancel, id+4).Append(all)
 	}
 	c.send(all)
 	return inOrder(func() error { return c.expectAll(want) }, c.quiet, c.alive)
 }
 
 func unknownItem(id uint64, item string) []byte {
-	r := frames.Reason{Code: frames.NotFound, Text: "unknown item: " + item, Details: []frames.Pair{{Key: "item", Value: item}}}
-	return r.Frame(frames.KindError, 0, id).Bytes()
+	r := frames.Reason{Code: wire.NotFound, Text: "unknown item: " + item, Details: []frames.Pair{{Key: "item", Value: item}}}
+	return r.Frame(wire.KindError, 0, id).Bytes()
 }
 
 func cancelOnce(c *client) error {
@@ -279,7 +280,7 @@ func cancelOnce(c *client) error {
 		return err
 	}
 	c.cancel(1)
-	return inOrder(func() error { return c.expect(failed(1, frames.Canceled)) }, c.quiet, c.alive)
+	return inOrder(func() error { return c.expect(failed(1, wire.Canceled)) }, c.quiet, c.alive)
 }
 
 func cancelLate(c *client) error {
@@ -294,7 +295,7 @@ func deadline(c *client) error {
 	const timeout = 300 * time.Millisecond
 	began := time.Now()
 	c.request(frames.Request{ID: 1, Method: wait, TimeoutMS: uint32(timeout.Milliseconds())})
-	if err := c.expectWithin(failed(1, frames.DeadlineExceeded), c.timeout+timeout); err != nil {
+	if err := c.expectWithin(failed(1, wire.DeadlineExceeded), c.timeout+timeout); err != nil {
 		return err
 	}
 	if took := time.Since(began); took < timeout {
@@ -305,18 +306,18 @@ func deadline(c *client) error {
 
 func refusedID(c *client) error {
 	c.request(frames.Request{ID: 5, Method: "Inventory.Nope"})
-	if err := c.expect(refused(5, frames.Unimplemented)); err != nil {
+	if err := c.expect(refused(5, wire.Unimplemented)); err != nil {
 		return err
 	}
 	c.send(frames.Request{ID: 5, Method: checkStock, Params: []byte(item1)}.Frame().Bytes())
-	return inOrder(func() error { return c.expect(goAway(5, frames.InvalidArgument)) }, c.ended)
+	return inOrder(func() error { return c.expect(goAway(5, wire.InvalidArgument)) }, c.ended)
 }
 
 func exactName(c *client) error {
 	for i, name := range []string{"inventory.checkstock", "/Inventory.CheckStock", "Inventory/CheckStock", "Inventory.CheckStock ", "Inventory.CheckStock\x00"} {
 		id := uint64(i + 1)
 		c.request(frames.Request{ID: id, Method: name, Params: []byte(item1)})
-		if err := c.expect(refused(id, frames.Unimplemented)); err != nil {
+		if err := c.expect(refused(id, wire.Unimplemented)); err != nil {
 			return err
 		}
 	}
@@ -325,12 +326,12 @@ func exactName(c *client) error {
 
 func muchMetadata(c *client) error {
 	c.request(frames.Request{ID: 1, Method: "Test.User", Metadata: []frames.Pair{{Key: "user", Value: strings.Repeat("x", 8<<10)}}})
-	return inOrder(func() error { return c.expect(refused(1, frames.ResourceExhausted)) }, c.alive)
+	return inOrder(func() error { return c.expect(refused(1, wire.ResourceExhausted)) }, c.alive)
 }
 
 func panics(c *client) error {
 	c.request(frames.Request{ID: 1, Method: "Test.Panic"})
-	want := failed(1, frames.Internal)
+	want := failed(1, wire.Internal)
 	got, err := c.read(c.timeout, want)
 	switch {
 	case err == io.EOF:
@@ -346,14 +347,14 @@ func panics(c *client) error {
 // largeReply asks for a result that this client does not read.
 func largeReply(c *client) error {
 	c.request(frames.Request{ID: 1, Method: "Test.User", Metadata: []frames.Pair{{Key: "user", Value: strings.Repeat("x", 2000)}}})
-	return inOrder(func() error { return c.expect(failed(1, frames.ResourceExhausted)) }, c.alive)
+	return inOrder(func() error { return c.expect(failed(1, wire.ResourceExhausted)) }, c.alive)
 }
 
 func largeError(c *client) error {
 	item := strings.Repeat("x", 3000)
 	c.request(frames.Request{ID: 1, Method: checkStock, Params: []byte(`{"Item":"` + item + `"}`)})
 	cut := "unknown item: " + item
-	want := frames.Reason{Code: frames.NotFound, Text: cut[:512]}.Frame(frames.KindError, 0, 1).Bytes()
+	want := frames.Reason{Code: wire.NotFound, Text: cut[:512]}.Frame(wire.KindError, 0, 1).Bytes()
 	return inOrder(func() error { return c.expect(want) }, c.alive)
 }
 
@@ -370,12 +371,12 @@ func tooMany(c *client) error {
 	}
 	c.send(all)
 	c.request(frames.Request{ID: n + 1, Method: checkStock, Params: []byte(item1)})
-	if err := c.expect(refused(n+1, frames.ResourceExhausted)); err != nil {
+	if err := c.expect(refused(n+1, wire.ResourceExhausted)); err != nil {
 		return err
 	}
 	c.cancel(n)
 	return inOrder(
-		func() error { return c.expect(failed(n, frames.Canceled)) },
+		func() error { return c.expect(failed(n, wire.Canceled)) },
 		func() error { return c.check(n + 2) },
 		c.alive)
 }
@@ -386,7 +387,7 @@ func largestFrame(c *client) error {
 		return skip("the server announces %d bytes: too many to send", c.bounds.MaxMessage)
 	}
 	r := frames.Request{ID: 1, Method: checkStock, Params: []byte(item1)}
-	missing := int(c.bounds.MaxMessage) + frames.LengthSize - len(r.Frame().Bytes())
+	missing := int(c.bounds.MaxMessage) + wire.LengthSize - len(r.Frame().Bytes())
 	r.Params = append(r.Params, strings.Repeat(" ", missing)...)
 	c.request(r)
 	return inOrder(func() error { return c.expect(response(1, `{"Count":100}`)) }, c.alive)
@@ -399,7 +400,7 @@ func overLimit(c *client) error {
 		return skip("the server announces the largest number that there is")
 	}
 	c.send([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
-	return inOrder(func() error { return c.expect(goAway(0, frames.ResourceExhausted)) }, c.ended)
+	return inOrder(func() error { return c.expect(goAway(0, wire.ResourceExhausted)) }, c.ended)
 }
 
 func frameClosed(s *server) error {
@@ -434,7 +435,7 @@ func halfClosed(c *client) error {
 func halfFrame(c *client) error {
 	c.send([]byte("\x00\x00\x002\x01"))
 	c.conn.CloseWrite()
-	return inOrder(func() error { return c.expect(goAway(0, frames.InvalidArgument)) }, c.ended)
+	return inOrder(func() error { return c.expect(goAway(0, wire.InvalidArgument)) }, c.ended)
 }
 
 // twoAtOnce makes calls with the same IDs on two connections.
@@ -445,11 +446,11 @@ func twoAtOnce(s *server) error {
 			b.waits(1)
 			b.cancel(1)
 			return inOrder(
-				func() error { return b.expect(failed(1, frames.Canceled)) },
+				func() error { return b.expect(failed(1, wire.Canceled)) },
 				func() error { return a.check(2) },
 				func() error { return b.check(2) },
 				a.alive,
-				func() error { a.cancel(1); return a.expect(failed(1, frames.Canceled)) },
+				func() error { a.cancel(1); return a.expect(failed(1, wire.Canceled)) },
 				b.alive)
 		})(s)
 	})(s)
@@ -459,7 +460,7 @@ func badAlone(s *server) error {
 	return onConn(hello, func(good *client) error {
 		bad := onConn(hello, func(c *client) error {
 			c.send([]byte{0, 0, 0, 0})
-			return inOrder(func() error { return c.expect(goAway(0, frames.InvalidArgument)) }, c.ended)
+			return inOrder(func() error { return c.expect(goAway(0, wire.InvalidArgument)) }, c.ended)
 		})
 		return inOrder(func() error { return bad(s) }, func() error { return good.check(1) }, good.alive)
 	})(s)
@@ -486,7 +487,7 @@ func shutdown(then func(*client) error) func(*server) error {
 				return err
 			}
 			stop()
-			if err := c.expect(goAway(1, frames.Unavailable)); err != nil {
+			if err := c.expect(goAway(1, wire.Unavailable)); err != nil {
 				return err
 			}
 			return then(c)
@@ -504,7 +505,7 @@ func drains(c *client) error {
 		return err
 	}
 	c.cancel(1)
-	return inOrder(func() error { return c.expect(failed(1, frames.Canceled)) }, c.ended)
+	return inOrder(func() error { return c.expect(failed(1, wire.Canceled)) }, c.ended)
 }
 
 func tooLate(c *client) error {

@@ -1,8 +1,0 @@
-// Client makes the call that conform -client asks for, on final/rpc:
-//
-//	go tool workshop conform -client -- go run ./conform/client
-package main
-
-import "example.com/rpc-from-scratch/final/workshop/conform/reference"
-
-func main() { reference.Call() }
