@@ -28,6 +28,9 @@ type Codec interface {
 // to debug with, and the one that other languages have. Protobuf messages, also
 // within structs, slices, maps and interfaces, get the JSON that protobuf
 // defines: see [Messages].
+//
+// It refuses a value that contains itself, or is nested deeper than 10,000 levels:
+// no such text could be decoded again.
 var JSON Codec = jsonCodec{}
 
 type jsonCodec struct{}
@@ -54,6 +57,9 @@ var jsonEncoders = sync.Pool{New: func() any {
 }}
 
 func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+	if err := jsonNesting.Check(v); err != nil {
+		return dst, fmt.Errorf("json: %w", err)
+	}
 	switch m, err := messagesFor(v); {
 	case err != nil:
 		return dst, err

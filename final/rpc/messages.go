@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // Messages encodes and decodes protobuf messages for [JSON]. They have a JSON
@@ -177,6 +179,12 @@ func searchContent(t reflect.Type, seen map[reflect.Type]bool) content {
 	}
 	return noMessage
 }
+
+// jsonNesting is what encoding/json follows. Messages are for package codec/protobuf.
+var jsonNesting = values.Nesting{Follows: isShown, Opaque: func(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) ||
+		t.Implements(messageType) || reflect.PointerTo(t).Implements(messageType)
+}}
 
 // isShown reports whether encoding/json looks at a field.
 func isShown(f reflect.StructField) bool {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"example.com/rpc-from-scratch/final/internal/protonest"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -80,6 +81,9 @@ func findMessage(t reflect.Type) (found bool) {
 func appendJSON(dst []byte, m proto.Message) ([]byte, error) {
 	if isNil(m) {
 		return append(dst, "null"...), nil
+	}
+	if err := protonest.Check(m); err != nil {
+		return dst, fmt.Errorf("protobuf: %w", err)
 	}
 	text, err := protojson.Marshal(m)
 	if err != nil {

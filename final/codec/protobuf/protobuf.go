@@ -32,6 +32,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"example.com/rpc-from-scratch/final/internal/protonest"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -48,7 +49,8 @@ type codec struct{}
 
 func (codec) Name() string { return "protobuf" }
 
-// Append fails for what is neither a message nor [Convertible].
+// Append fails for what is neither a message nor [Convertible], and for a message that
+// contains itself or is nested deeper than 10,000 levels.
 func (codec) Append(dst []byte, v any) ([]byte, error) {
 	if isNil(v) {
 		return dst, checkType(v)
@@ -56,6 +58,9 @@ func (codec) Append(dst []byte, v any) ([]byte, error) {
 	m, err := MessageOf(v)
 	if err != nil {
 		return dst, err
+	}
+	if err := protonest.Check(m); err != nil {
+		return dst, fmt.Errorf("protobuf: %w", err)
 	}
 	return proto.MarshalOptions{}.MarshalAppend(dst, m)
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"example.com/rpc-from-scratch/final/internal/protonest"
 	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -84,7 +85,7 @@ func newReply(reply any) any {
 
 func cloneMessage(v any) (any, bool) {
 	m := messageIn(v)
-	if m == nil {
+	if m == nil || protonest.Check(m) != nil {
 		return nil, false
 	}
 	return proto.Clone(m), true
