@@ -169,7 +169,7 @@ func (c *clientConn) hello() (serverHello, error) {
 	if err != nil {
 		return serverHello{}, err
 	}
-	say := clientHello{codec: c.codec.Name(), maxMessage: uint32(c.options.maxMessage), metadata: metadata}
+	say := clientHello{codec: c.options.codecName, maxMessage: uint32(c.options.maxMessage), metadata: metadata}
 	if !c.helloDue.IsZero() {
 		c.conn.SetDeadline(c.helloDue)
 	}

@@ -198,7 +198,7 @@ func (c *serverConn) accept(body []byte, answer *serverHello) error {
 		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
 		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.codec, offers)
 	}
-	c.peer.Codec = codec.Name()
+	c.peer.Codec = hello.codec
 	c.peer.Metadata = hello.metadata
 	c.maxReply = int(min(hello.maxMessage, 1<<31-1))
 	bodies := newBodyCodec(codec, c.finished)
