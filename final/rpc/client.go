@@ -52,6 +52,9 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 		return nil, err
 	}
 	c := newClient(o)
+	if refused := c.options.err; refused != nil {
+		return nil, unrun(refused)
+	}
 	c.addr = addr
 	if _, err := c.connected(ctx, true); err != nil {
 		c.Close()
@@ -76,6 +79,9 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
 	c := newClient(o)
+	if refused := c.options.err; refused != nil {
+		panic(fmt.Errorf("rpc: NewClient: %s", refused.Message))
+	}
 	c.fixed = newClientConn(conn, c, c.options.helloDue())
 	c.fixed.start()
 	return c
@@ -86,7 +92,7 @@ func newClient(o clientOptions) *Client {
 	g := &group{heard: true}
 	c := newMember(o, g, new(server))
 	g.init(&c.options, c)
-	c.caller = chainCaller(CallerFunc(g.invoke), o.interceptors)
+	c.caller = c.options.chain(CallerFunc(g.invoke))
 	return c
 }
 

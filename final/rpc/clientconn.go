@@ -175,7 +175,7 @@ func (c *clientConn) hello() (wire.ServerHello, error) {
 	if !c.helloDue.IsZero() {
 		c.conn.SetDeadline(c.helloDue)
 	}
-	say, err := appendHello(nil, wire.ClientHello{Codec: c.codec.Name(), MaxMessage: uint32(c.options.maxMessage)}, metadata)
+	say, err := appendHello(nil, wire.ClientHello{Codec: c.options.codecName, MaxMessage: uint32(c.options.maxMessage)}, metadata)
 	if err != nil {
 		return wire.ServerHello{}, err
 	}

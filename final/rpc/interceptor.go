@@ -1,6 +1,9 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Caller makes calls. [Client] and [Pool] are Callers, and so is middleware
 // around one. Call decodes the reply into reply, a pointer, and returns nil;
@@ -27,7 +30,7 @@ func (f CallerFunc) Call(ctx context.Context, method string, params, reply any) 
 }
 
 // ClientInterceptor wraps a Caller. It is called once, when the Client or Pool
-// is made; the Caller that it returns runs for every call.
+// is made; the Caller that it returns, which must not be nil, runs for every call.
 type ClientInterceptor func(next Caller) Caller
 
 // Handler runs one call. params is a pointer to the decoded params, or nil if
@@ -37,13 +40,18 @@ type Handler func(ctx context.Context, params any) (any, error)
 
 // ServerInterceptor wraps a method's Handler. It is called once per method,
 // when the method is registered, so that it can make counters or caches per
-// method. The Handler that it returns runs for every call, after Authorize.
+// method. The Handler that it returns, which must not be nil, runs for every call,
+// after Authorize.
 type ServerInterceptor func(info MethodInfo, next Handler) Handler
 
-// chainCaller composes interceptors around c: the first one given is the outermost.
-func chainCaller(c Caller, chain []ClientInterceptor) Caller {
-	for i := len(chain) - 1; i >= 0; i-- {
-		c = chain[i](c)
+// chain composes the interceptors around c: the first one given is the outermost. One
+// that returns nothing to call is refused.
+func (o *clientOptions) chain(c Caller) Caller {
+	for i, wrap := range slices.Backward(o.interceptors) {
+		if c = wrap(c); isNil(c) {
+			o.refuse("WithInterceptors: interceptor %d of %d returned nil%s", i+1, len(o.interceptors), typeOfNil(c))
+			return nil
+		}
 	}
 	return c
 }

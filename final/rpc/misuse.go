@@ -89,18 +89,24 @@ func typeOfNil(v any) string {
 	return fmt.Sprintf(": (%T)(nil)", v)
 }
 
-// checkCodec refuses a codec that could not travel by its name.
-func (m *misuse) checkCodec(option string, c Codec) bool {
+// checkCodec returns the name of a codec, and refuses one that could not travel by it.
+// No codec is asked again: that would be on the goroutine of a connection.
+func (m *misuse) checkCodec(option string, c Codec) (name string, ok bool) {
 	if !m.notNil(option, "codec", c) {
-		return false
+		return "", false
 	}
-	name := c.Name()
+	defer func() {
+		if recover() != nil {
+			m.refuse("%s: the codec %T panicked when it was asked for its name", option, c)
+		}
+	}()
+	name = c.Name()
 	bad := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
 	if name == "" || len(name) > maxCodecName || strings.ContainsFunc(name, bad) {
 		m.refuse("%s: the codec's name is %q: want 1 to %d of a-z, 0-9 and '-'", option, name, maxCodecName)
-		return false
+		return "", false
 	}
-	return true
+	return name, true
 }
 
 // tlsConfig refuses nil and a second configuration: of two, neither can be meant

@@ -173,8 +173,8 @@ func WithHandlerTimeout(d time.Duration) ServerOption {
 func WithCodecs(codecs ...Codec) ServerOption {
 	return func(o *serverOptions) {
 		for _, c := range codecs {
-			if o.checkCodec("WithCodecs", c) {
-				o.codecs[c.Name()] = c
+			if name, ok := o.checkCodec("WithCodecs", c); ok {
+				o.codecs[name] = c
 			}
 		}
 	}
@@ -324,6 +324,7 @@ func WithClientOptions(opts ...ClientOption) ClientOption {
 type clientOptions struct {
 	misuse
 	codec            Codec
+	codecName        string
 	compressFrom     int
 	tls              *tls.Config
 	dial             func(ctx context.Context, addr string) (net.Conn, error)
@@ -352,6 +353,7 @@ type clientOptions struct {
 func defaultClientOptions() clientOptions {
 	return clientOptions{
 		codec:            JSON,
+		codecName:        JSON.Name(),
 		maxMessage:       defaultMaxMessage,
 		handshakeTimeout: 10 * time.Second,
 		writeTimeout:     30 * time.Second,
@@ -373,8 +375,8 @@ func defaultClientOptions() clientOptions {
 // one whose name does not fit [Codec], are refused.
 func WithCodec(c Codec) ClientOption {
 	return func(o *clientOptions) {
-		if o.checkCodec("WithCodec", c) {
-			o.codec = c
+		if name, ok := o.checkCodec("WithCodec", c); ok {
+			o.codec, o.codecName = c, name
 		}
 	}
 }

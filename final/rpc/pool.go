@@ -55,7 +55,9 @@ func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
 	}
 	p := new(Pool)
 	p.init(&o)
-	p.caller = chainCaller(CallerFunc(p.invoke), o.interceptors)
+	if p.caller = o.chain(CallerFunc(p.invoke)); o.err != nil {
+		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	go p.follow(ctx, resolver)

@@ -62,6 +62,17 @@ type method struct {
 	handler   Handler    // with the server's interceptors around it
 }
 
+// apply applies the options of a registration.
+func (m *method) apply(name string, opts []MethodOption) error {
+	for i, opt := range opts {
+		if opt == nil {
+			return Errorf(InvalidArgument, "register %s: option %d of %d is nil", name, i+1, len(opts))
+		}
+		opt(m)
+	}
+	return nil
+}
+
 // registry finds methods by their exact names. Looking up takes no lock:
 // registering, which is rare, replaces the map.
 type registry struct {

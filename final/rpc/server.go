@@ -73,8 +73,8 @@ func NewServer(opts ...ServerOption) *Server {
 // a name is taken or no method fits.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
 	var wanted method
-	for _, opt := range opts {
-		opt(&wanted)
+	if err := wanted.apply(name, opts); err != nil {
+		return err
 	}
 	methods, err := methodsOf(name, receiver, wanted.skipUnfit)
 	if err != nil {
@@ -109,10 +109,12 @@ func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
 		if err := checkName(m.info.Name, s.options.maxMethodName); err != nil {
 			return err
 		}
-		for _, opt := range opts {
-			opt(m)
+		if err := m.apply(m.info.Name, opts); err != nil {
+			return err
 		}
-		m.handler = s.chain(m)
+		if err := s.chain(m); err != nil {
+			return err
+		}
 	}
 	return s.registry.add(methods)
 }
@@ -286,11 +288,11 @@ func (s *Server) serveConn(c *serverConn) {
 
 // acquire takes one of the server's handler slots for a call of m.
 func (s *Server) acquire(m *method) bool {
-	limit := int64(s.options.maxHandlers)
+	extra := int64(0)
 	if m.vital {
-		limit += vitalHandlers
+		extra = vitalHandlers
 	}
-	if s.running.Add(1) > limit {
+	if s.running.Add(1)-extra > int64(s.options.maxHandlers) {
 		s.running.Add(-1)
 		return false
 	}
@@ -388,13 +390,17 @@ func (s *Server) sound(ctx context.Context, err error) error {
 }
 
 // chain puts the interceptors around a method's handler, the first one given
-// outermost. Each sees sound errors of what it wraps.
-func (s *Server) chain(m *method) Handler {
-	h := s.soundly(m.handler)
-	for _, wrap := range slices.Backward(s.options.interceptors) {
-		h = s.soundly(wrap(m.info, h))
+// outermost. Each sees sound errors of what it wraps. One that wraps nothing is refused.
+func (s *Server) chain(m *method) error {
+	m.handler = s.soundly(m.handler)
+	for i, wrap := range slices.Backward(s.options.interceptors) {
+		outer := wrap(m.info, m.handler)
+		if outer == nil {
+			return fmt.Errorf("rpc: register %s: WithServerInterceptors: interceptor %d of %d returned nil", m.info.Name, i+1, len(s.options.interceptors))
+		}
+		m.handler = s.soundly(outer)
 	}
-	return h
+	return nil
 }
 
 func (s *Server) soundly(h Handler) Handler {

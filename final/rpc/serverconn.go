@@ -200,7 +200,7 @@ func (c *serverConn) accept(body []byte, answer *wire.ServerHello) error {
 		offers := strings.Join(slices.Sorted(maps.Keys(o.codecs)), ", ")
 		return Errorf(Unimplemented, "unknown codec %q: this server offers %s", hello.Codec, offers)
 	}
-	c.peer.Codec = codec.Name()
+	c.peer.Codec = hello.Codec
 	c.peer.Metadata = metadata
 	c.maxReply = int(min(hello.MaxMessage, 1<<31-1))
 	bodies := newBodyCodec(codec, c.finished)
