@@ -221,9 +221,9 @@ func curlLine(r *http.Request, path string, params reflect.Type) string {
 		shellQuote(sample(params)), shellQuote(target.String()+path))
 }
 
-// shellQuote makes text one word for a POSIX shell.
+// shellQuote makes text one word for sh, bash, zsh and fish.
 func shellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	return "'" + strings.NewReplacer(`'`, `'\''`, `\`, `'\\'`).Replace(text) + "'"
 }
 
 func stateName(s rpc.State) string {

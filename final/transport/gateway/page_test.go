@@ -131,15 +131,21 @@ func TestPage_EscapesNamesAndHosts(t *testing.T) {
 	assert.Contains(t, words, shellQuote("http://a';rm%20-rf%20%2F;'b"+link), "one word for a shell")
 }
 
+// A backslash before a quote means the quote to fish, even in quotes.
 func TestShellQuote(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip("there is no sh")
+	assert.Equal(t, `'a'\\'b'\'''`, shellQuote(`a\b'`))
+	line, want := "printf '<%s>\\n'", ""
+	for _, text := range []string{"plain", `{"a":"b"}`, `it's`, `';echo broken;'`, "$HOME `id` \\ \"", `a\'`, `\'"; echo broken; "\'`, ""} {
+		line, want = line+" "+shellQuote(text), want+"<"+text+">\n"
 	}
-	for _, text := range []string{"plain", `{"a":"b"}`, `it's`, `';echo broken;'`, "$HOME `id` \\ \"", ""} {
-		out, err := exec.CommandContext(t.Context(), sh, "-c", "printf %s "+shellQuote(text)).Output()
-		require.NoError(t, err)
-		assert.Equal(t, text, string(out))
+	for _, shell := range []string{"sh", "bash", "zsh", "fish"} {
+		path, err := exec.LookPath(shell)
+		if err != nil {
+			continue
+		}
+		out, err := exec.CommandContext(t.Context(), path, "-c", line).CombinedOutput()
+		require.NoError(t, err, "%s: %s", shell, out)
+		assert.Equal(t, want, string(out), shell)
 	}
 }
 
