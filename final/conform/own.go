@@ -15,7 +15,7 @@ import (
 // kind of rules has in common, in any of them.
 var firstRules = []Rule{
 	{Name: helloRule, Says: "Each side says hello once, the client first.", test: onConn(hello, nothing)},
-	{Name: goAwayRule, Says: "After input that it cannot go on from, a server sends a go-away with the reason", test: anyGoAway},
+	{Name: goAwayRule, Says: "After input from which it cannot recover, a server sends a go-away with the reason", test: anyGoAway},
 	{Name: neverRanRule, Says: "the handler was never started: the call may be made again without doing anything twice", test: onConn(hello, anyRefusal)},
 }
 
@@ -27,18 +27,18 @@ var ownRules = []Rule{
 	{Name: "hello: the client closes within it", Says: "A client that ends its sending side ends the connection", test: onConn(nil, helloCut)},
 	{Name: "bytes: one by one", Says: "The transport is a reliable stream of bytes", test: bytesOneByOne},
 	{Name: "bytes: frames that end in the next write", Says: "The transport is a reliable stream of bytes", test: bytesAcross},
-	{Name: "bytes: many frames in one write", Says: "A server takes requests that come right behind the client's hello all the same.", test: bytesAtOnce},
+	{Name: "bytes: many frames in one write", Says: "A server also accepts requests that follow the client's hello directly.", test: bytesAtOnce},
 	{Name: "ping: one pong each", Says: "The receiver of a ping answers with a pong of the same ID", test: onConn(hello, pings)},
 	{Name: "replies: exactly one each", Says: "Each request is answered by one response or one error, a cancelled one too, and only that frees its place.", test: onConn(hello, repliesOnce)},
 	{Name: "cancel: one reply", Says: "Each request is answered by one response or one error, a cancelled one too, and only that frees its place.", test: onConn(hello, cancelOnce)},
-	{Name: "cancel: after the reply", Says: "A cancel for a call that is not in flight means nothing: its reply may have crossed it.", test: onConn(hello, cancelLate)},
+	{Name: "cancel: after the reply", Says: "A cancel for a call that is not in flight is ignored: the call's reply may have been on its way already.", test: onConn(hello, cancelLate)},
 	{Name: "deadline: not before its time, and once", Says: "The server counts from reading the request.", test: onConn(hello, deadline)},
 	{Name: "IDs: a refused call's is used", Says: "each request's is above that of the request before", test: onConn(hello, refusedID)},
-	{Name: "method: the exact name", Says: "Nothing is normalised: no case, no slashes, no blanks", test: onConn(hello, exactName)},
+	{Name: "method: the exact name", Says: "Names are compared byte by byte: case, slashes and blanks count", test: onConn(hello, exactName)},
 	{Name: "metadata: above the limit", Says: "All pairs together, with their four bytes each, take at most 8 KiB unless the server is set otherwise.", test: onConn(hello, muchMetadata)},
 	{Name: "panic: tells nothing of itself", Says: "A panic's text and stack stay on the server.", test: onConn(hello, panics)},
 	{Name: "reply: above the client's limit", Says: "not the client's fault: a reply above its largest message", test: onConn(smallHello, largeReply)},
-	{Name: "error: fits the client's limit", Says: "An error frame has to fit the client's largest message: its text is cut to half of that if need be, and details that would not fit are left out.", test: onConn(smallHello, largeError)},
+	{Name: "error: fits the client's limit", Says: "An error frame has to fit the client's largest message: its text is cut to half of that limit if need be, and details that would not fit are left out.", test: onConn(smallHello, largeError)},
 	{Name: "in flight: no more than announced", Says: "Calls beyond the bound are refused, one by one, with resource_exhausted.", test: onConn(hello, tooMany)},
 	{Name: "frame: the largest that is allowed", Says: "It must not be above the largest message that the reader announced in its hello", test: onConn(hello, largestFrame)},
 	{Name: "frame: length over the limit", Says: "above what the server announced", test: onConn(hello, overLimit)},
@@ -46,12 +46,12 @@ var ownRules = []Rule{
 	{Name: "half-close: between frames", Says: "its calls are cancelled, and it gets no more replies", test: onConn(hello, halfClosed)},
 	{Name: "half-close: within a frame", Says: "a truncated frame, and the client still reads", test: onConn(hello, halfFrame)},
 	{Name: "connections: two at once", Says: "Many calls are in flight on one connection", test: twoAtOnce},
-	{Name: "connections: a bad one ends alone", Says: "After input that it cannot go on from, a server sends a go-away with the reason", test: badAlone},
-	{Name: "compression: offered", Says: "A server that does not know the key takes it for metadata like any other.", test: onConn((*client).offer, offered)},
+	{Name: "connections: a bad one ends alone", Says: "After input from which it cannot recover, a server sends a go-away with the reason", test: badAlone},
+	{Name: "compression: offered", Says: "A server that does not know the key treats it like any other metadata.", test: onConn((*client).offer, offered)},
 	{Name: "compression: gzip", Says: "It is exactly one member of gzip, RFC 1952, without the header's optional fields (its flags are 0), and nothing after it.", test: onConn((*client).offer, compressed)},
 	{Name: "compression: too much comes out", Says: "A receiver stops at the first byte above the limit, and fails that one call with resource_exhausted; the connection goes on.", test: onConn((*client).offer, bombed)},
 	{Name: "shutdown: what is in flight is answered", Says: "It answers the calls up to that one, and takes cancels and pings.", test: shutdown(drains)},
-	{Name: "shutdown: a call too late", Says: "they are not run and not answered, and the client knows that they never ran", test: shutdown(tooLate)},
+	{Name: "shutdown: a call too late", Says: "The server neither runs nor answers them, and the client knows that they never ran", test: shutdown(tooLate)},
 }
 
 // The calls of the captures.

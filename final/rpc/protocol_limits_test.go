@@ -25,20 +25,20 @@ func TestProtocolMD_LimitsAreTheDefaults(t *testing.T) {
 	require.Equal(t, server.writeTimeout, client.writeTimeout)
 	count := func(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
 	for what, want := range map[string]string{
-		"a message that the server reads":      fmt.Sprintf("%d MiB; gob 1 MiB; at least 1 KiB", server.maxMessage>>20),
-		"a message that the client reads":      fmt.Sprintf("%d MiB; at least 1 KiB", client.maxMessage>>20),
-		"calls in flight on a connection":      count(int(server.maxInFlight)),
-		"calls that run on a server":           count(server.maxHandlers),
-		"connections of a server":              count(server.maxConns),
-		"metadata of a call, and of a hello":   fmt.Sprintf("%d KiB, %d pairs", server.maxMetadata>>10, wire.MaxPairs),
-		"a client's hello, after":              "the metadata's limit and 64 bytes: " + count(int(server.maxMetadata)+64),
-		"a server's hello, after":              fmt.Sprintf("%d KiB", wire.MaxHello>>10),
-		"a method's name":                      fmt.Sprintf("%d bytes", server.maxMethodName),
-		"from connecting to the end":           fmt.Sprintf("%d s", server.handshakeTimeout/time.Second),
-		"from a frame's first byte":            fmt.Sprintf("%d s", server.readFrameTimeout/time.Second),
-		"one write":                            fmt.Sprintf("%d s", server.writeTimeout/time.Second),
-		"unread answers to a client that only": fmt.Sprintf("%d MiB", 2*highWater>>20),
-		"nothing from the client and nothing":  fmt.Sprintf("%d min", server.idleTimeout/time.Minute),
+		"a message that the server reads":       fmt.Sprintf("%d MiB; gob 1 MiB; at least 1 KiB", server.maxMessage>>20),
+		"a message that the client reads":       fmt.Sprintf("%d MiB; at least 1 KiB", client.maxMessage>>20),
+		"calls in flight on a connection":       count(int(server.maxInFlight)),
+		"calls that run on a server":            count(server.maxHandlers),
+		"connections of a server":               count(server.maxConns),
+		"metadata of a call, and of a hello":    fmt.Sprintf("%d KiB, %d pairs", server.maxMetadata>>10, wire.MaxPairs),
+		"a client's hello, after":               "the metadata's limit and 64 bytes: " + count(int(server.maxMetadata)+64),
+		"a server's hello, after":               fmt.Sprintf("%d KiB", wire.MaxHello>>10),
+		"a method's name":                       fmt.Sprintf("%d bytes", server.maxMethodName),
+		"from connecting to the end":            fmt.Sprintf("%d s", server.handshakeTimeout/time.Second),
+		"from a frame's first byte":             fmt.Sprintf("%d s", server.readFrameTimeout/time.Second),
+		"one write":                             fmt.Sprintf("%d s", server.writeTimeout/time.Second),
+		"unread answers to a client that sends": fmt.Sprintf("%d MiB", 2*highWater>>20),
+		"nothing from the client and nothing":   fmt.Sprintf("%d min", server.idleTimeout/time.Minute),
 	} {
 		found := 0
 		for line := range strings.Lines(table) {
