@@ -50,3 +50,24 @@ func TestNear(t *testing.T) {
 		assert.Equal(t, d.want, distance(d.a, d.b), d)
 	}
 }
+
+func TestCompilerHints_NameEachFileOnALineOfItsOwn(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	station, err := course.Find("4a")
+	require.NoError(t, err)
+	p, err := progress.Create(t.TempDir(), station.Name)
+	require.NoError(t, err)
+	p.Mistake = "rpc/helpers_test.go:101:9: undefined: newResponse\n" +
+		"rpc/helpers_test.go:109:25: srv.RegisterService undefined (type *testServer has no field or method RegisterService)"
+	hints, err := compilerHints(check.Target{Root: root, Dir: p.Dir(), Station: station, Progress: p})
+	require.NoError(t, err)
+	require.Len(t, hints, 3)
+	assert.Contains(t, hints[1], "In rpc/server.go:\n    func (s *Server) RegisterService(")
+	assert.Equal(t, "Our code for it:\n\n    go tool workshop solution rpc/protocol.go\n    go tool workshop solution rpc/server.go", hints[2])
+}
+
+func TestFirstMistakes_CountsTheOthers(t *testing.T) {
+	assert.Equal(t, "  a\n  \thave\n  b\n  c\n  … and 2 more", firstMistakes("a\n\thave\nb\nc\nd\n\thave\ne"))
+	assert.Equal(t, "  a", firstMistakes("a"))
+}
