@@ -102,12 +102,27 @@ func (noAddr) String() string  { return "unknown address" }
 // addrOf returns the address of the other end of conn, which is guarded.
 func addrOf(conn net.Conn) (addr net.Addr, err error) {
 	if user, ok := conn.(userConn); ok {
-		err = user.apart(func() error { addr = user.Conn.RemoteAddr(); return nil })
+		err = user.apart(func() error { addr = remoteAddr(user.Conn); return nil })
 	} else {
-		addr = conn.RemoteAddr()
+		addr = remoteAddr(conn)
 	}
 	if err != nil || isNil(addr) {
 		addr = noAddr{}
 	}
 	return addr, err
+}
+
+// remoteAddr returns the address of the other end. A client of a Unix socket has none
+// as a rule: the socket's path says where it has connected to.
+func remoteAddr(conn net.Conn) net.Addr {
+	addr := conn.RemoteAddr()
+	unix, ok := addr.(*net.UnixAddr)
+	if !ok || unix == nil || unix.Name != "" && unix.Name != "@" {
+		return addr
+	}
+	named := net.UnixAddr{Name: "unnamed socket", Net: unix.Net}
+	if local, ok := conn.LocalAddr().(*net.UnixAddr); ok && local != nil && local.Name != "" && local.Name != "@" {
+		named.Name = local.Name
+	}
+	return &named
 }

@@ -28,6 +28,7 @@ type Client struct {
 	calls    atomic.Int32               // in flight, to be compared
 	phase    atomic.Int32               // of connecting: see connect.go; set under mu
 	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
+	lost     atomic.Pointer[Error]      // why the last connection is no more; nil while there is one
 	failures atomic.Int32               // attempts to connect that failed in a row; set under mu
 
 	notUntil atomic.Pointer[time.Time] // the next attempt to connect; nil: at once; set under mu

@@ -32,15 +32,15 @@ type clientConn struct {
 	in      frameReader
 	flusher flusher
 	bodies  bodyCodec
-	goAway  *Error            // the server's reason; the reader's
-	dropped func(*clientConn) // the owner's: called once, when no new call can be made
+	goAway  *Error // the server's reason; the reader's
 
 	helloDue time.Time // when the hellos are to be exchanged; zero: at any time
 
-	ready  chan struct{} // closed when the hellos are exchanged, or when err is set
-	ended  chan struct{} // closed at the end
-	over   atomic.Bool   // no new calls: going away, or err is set
-	full   atomic.Bool   // no slot is free; set under mu, to be seen without it
+	ready  chan struct{}         // closed when the hellos are exchanged, or when err is set
+	ended  chan struct{}         // closed at the end
+	over   atomic.Bool           // no new calls: going away, or err is set
+	why    atomic.Pointer[Error] // it is over; nil if this side ends it
+	full   atomic.Bool           // no slot is free; set under mu, to be seen without it
 	events connEvents
 	reader clientReader
 
@@ -104,7 +104,6 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		conn:     conn,
 		helloDue: helloDue,
 		codec:    o.codec,
-		dropped:  owner.dropped,
 		ready:    make(chan struct{}),
 		ended:    make(chan struct{}),
 		pending:  map[uint64]*clientCall{},
@@ -606,7 +605,7 @@ func (c *clientConn) handleGoAway(f *wire.Frame) error {
 		return err
 	}
 	c.goAway = reason
-	c.stopCalls()
+	c.stopCalls(&Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true})
 	c.mu.Lock()
 	var unserved []*clientCall
 	for id, call := range c.pending {
@@ -630,16 +629,18 @@ func (c *clientConn) handleGoAway(f *wire.Frame) error {
 
 // drain ends the connection once nothing is in flight.
 func (c *clientConn) drain() {
-	c.stopCalls()
+	c.stopCalls(nil)
 	c.mu.Lock()
 	c.grantLocked()
 	c.mu.Unlock()
 }
 
-// stopCalls lets no new call begin and tells the Client, once.
-func (c *clientConn) stopCalls() {
+// stopCalls lets no new call begin and tells the Client, once. reason is nil if this
+// side ends the connection.
+func (c *clientConn) stopCalls(reason *Error) {
+	c.why.CompareAndSwap(nil, reason)
 	if !c.over.Swap(true) {
-		c.dropped(c)
+		c.owner.dropped(c)
 	}
 }
 
@@ -663,7 +664,7 @@ func (c *clientConn) lose(lost *Error) {
 		c.err = lost // first: the calls that wait are told why
 	}
 	c.mu.Unlock()
-	c.stopCalls()
+	c.stopCalls(lost)
 	if !c.endCalls() {
 		return
 	}

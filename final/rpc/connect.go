@@ -133,6 +133,7 @@ func (c *Client) greeted(conn *clientConn) {
 	if !closed {
 		c.conn.Store(conn)
 		c.lastErr.Store(nil)
+		c.lost.Store(nil)
 	}
 	c.mu.Unlock()
 	switch {
@@ -152,6 +153,9 @@ func (c *Client) greeted(conn *clientConn) {
 func (c *Client) dropped(conn *clientConn) {
 	c.mu.Lock()
 	if c.conn.CompareAndSwap(conn, nil) {
+		if why := conn.why.Load(); why != nil {
+			c.lost.Store(unrun(&Error{Code: Unavailable, Message: c.addr + ": " + why.Message, cause: why}))
+		}
 		if time.Since(c.begun) >= c.options.backoffMax {
 			c.failures.Store(0)
 			c.notUntil.Store(nil)

@@ -337,6 +337,7 @@ func (g *group) hope() hope {
 type waitReason struct {
 	words    string
 	last     *Error // of the last attempts to connect
+	lost     *Error // of the last connections, where no attempt has failed since
 	resolver error
 	closed   bool
 }
@@ -355,6 +356,8 @@ func (g *group) waitReason() waitReason {
 		}
 		if e := c.failure(); e != nil && (p.last == nil || e.Code == Unavailable && p.last.Code != Unavailable) {
 			p.last = e
+		} else if e == nil && p.lost == nil {
+			p.lost = c.lost.Load()
 		}
 	}
 	switch {
@@ -363,7 +366,7 @@ func (g *group) waitReason() waitReason {
 	case len(members) == 0:
 		p.words = "waiting for the resolver"
 	case len(connected) > 0: // it waits for these, whatever keeps others from being connected
-		p.last = nil
+		p.last, p.lost = nil, nil
 		p.words = "all connections to " + some(connected) + " have as many calls in flight as the servers allow"
 	default:
 		p.words = "connecting to " + some(addrs)
@@ -388,6 +391,8 @@ func (g *group) unavailable() *Error {
 		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
 	case p.resolver == nil && p.last != nil:
 		return p.last
+	case p.resolver == nil && p.lost != nil: // a pause follows, in which there is no attempt
+		return p.lost
 	}
 	return p.error("")
 }

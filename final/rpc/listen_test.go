@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -225,4 +227,23 @@ func TestServe_RefusesNil(t *testing.T) {
 	assert.EqualError(t, srv.Serve(nil), "rpc: invalid_argument: Serve: the listener is nil")
 	assert.EqualError(t, srv.Serve((*net.TCPListener)(nil)), "rpc: invalid_argument: Serve: the listener is nil: (*net.TCPListener)(nil)")
 	assert.Equal(t, "rpc: ServeConn: the connection is nil", panicText(func() { srv.ServeConn(nil) }))
+}
+
+func TestPeer_OfAUnixSocketHasAnAddressToPrint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := Listen("unix:" + path)
+	require.NoError(t, err)
+	srv := NewServer()
+	defer srv.Close()
+	require.NoError(t, srv.RegisterFunc("Test.Peer", func(ctx context.Context) (string, error) {
+		peer, _ := PeerFrom(ctx)
+		return peer.Addr.Network() + " " + peer.Addr.String(), nil
+	}))
+	go srv.Serve(ln)
+	client, err := Dial(timeout(t, 10*time.Second), "unix:"+path)
+	require.NoError(t, err)
+	defer client.Close()
+	var addr string
+	require.NoError(t, client.Call(timeout(t, 10*time.Second), "Test.Peer", nil, &addr))
+	assert.Equal(t, "unix "+path, addr)
 }

@@ -60,7 +60,7 @@ func oneLine(s string) bool {
 
 // Peer is the other end of a connection. It must not be changed.
 type Peer struct {
-	Addr     net.Addr             // the other end's address; of a connection never nil
+	Addr     net.Addr             // the other end's address, or a Unix socket's path; of a connection never nil
 	TLS      *tls.ConnectionState // nil without TLS
 	Identity string               // by its verified certificate, see [IdentityOf]; may be empty
 	Codec    string               // the codec's name

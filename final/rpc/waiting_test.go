@@ -685,6 +685,7 @@ func TestCall_DoesNotWaitForAPauseIfItMayNot(t *testing.T) {
 				begun := time.Now()
 				err := pool.Call(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil)
 				assert.ErrorIs(t, err, Unavailable)
+				assert.ErrorContains(t, err, "a: connection lost: ")
 				assert.True(t, NeverRan(err))
 				assert.Zero(t, time.Since(begun))
 			})

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"example.com/rpc-from-scratch/final/internal/protonest"
 )
 
 // redacted stands for the fields that their .proto file marks with debug_redact.
@@ -21,7 +23,12 @@ func (p *painter) message(m protoreflect.Message) {
 		p.any(m)
 	case name.Parent() == "google.protobuf": // a form of its own, and nothing to redact
 		message := m.Interface()
-		p.json(reflect.ValueOf(message), func() ([]byte, error) { return protojson.Marshal(message) })
+		p.json(reflect.ValueOf(message), func() ([]byte, error) {
+			if err := protonest.Check(message); err != nil {
+				return nil, err
+			}
+			return protojson.Marshal(message)
+		})
 	default:
 		var members []member
 		for _, f := range setFields(m) {

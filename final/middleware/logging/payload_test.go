@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"example.com/rpc-from-scratch/final/middleware/logging"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -268,6 +269,12 @@ func (tricky) MarshalJSON() ([]byte, error) { panic("x") }
 func (tricky) MarshalText() ([]byte, error) { panic("x") }
 func (tricky) Error() string                { panic("x") }
 func (tricky) IsZero() bool                 { panic("x") }
+
+func TestPanic_AMessageThatContainsItselfHasANote(t *testing.T) {
+	list := &structpb.ListValue{}
+	list.Values = []*structpb.Value{structpb.NewListValue(list)}
+	assert.Equal(t, "panic: (a *structpb.ListValue that is not encoded as JSON)", panicked(t, list))
+}
 
 func TestPayloads_AZeroThatPanicsEndsNoCall(t *testing.T) {
 	type holder struct {
