@@ -361,6 +361,22 @@ func ran(err error) error {
 	return e
 }
 
+// onOneLine returns err with its message as it travels: it may hold what a peer has
+// sent, and be logged.
+func onOneLine(err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	text := cleanText(e.Message, maxErrorText)
+	if text == e.Message {
+		return err
+	}
+	e = e.clone()
+	e.Message = text
+	return e
+}
+
 // cleanBytes is cleanText for what a peer has sent: it copies no more than limit.
 func cleanBytes(text []byte, limit int) string {
 	return cleanText(string(text[:min(len(text), limit)]), limit)
