@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -142,6 +143,30 @@ func TestPool_BalancesWhatRemains(t *testing.T) {
 				require.NoError(t, err)
 			}
 			assert.Equal(t, 100, invs[0].runs("item1"))
+		})
+	}
+}
+
+// A member whose limits a call exceeds is no reason to fail it while another one would
+// take it, as during an upgrade that raises the limit.
+func TestPool_ACallTooLargeForOneMemberGoesToAnother(t *testing.T) {
+	for name, small := range map[string]ServerOption{"message": WithMaxMessage(1 << 10), "metadata": WithMaxMetadata(16)} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				for addr, opts := range map[string][]ServerOption{"a": {small}, "b": nil} {
+					srv := newInventory().server(t, opts...)
+					defer srv.Close()
+					n.set(addr, srv)
+				}
+				pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin))
+				defer pool.Close()
+				ctx := WithMetadata(timeout(t, time.Minute), Metadata{"key": strings.Repeat("x", 100)})
+				for range 8 {
+					_, err := checkStock.Call(ctx, pool, &stockRequest{Item: "item1" + strings.Repeat(" ", 2<<10)})
+					assert.NotErrorIs(t, err, ResourceExhausted)
+				}
+			})
 		})
 	}
 }

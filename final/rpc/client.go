@@ -193,10 +193,10 @@ func askedToWait(ctx context.Context, err error) (time.Duration, bool) {
 	return pause, asked && (NeverRan(err) || optionsFrom(ctx).idempotent)
 }
 
-// mayTryElsewhere reports whether another server may have room for a call that
-// this one had none for.
+// mayTryElsewhere reports whether another server may have room for a call that this
+// one had none for, or may read one that is too large for this one.
 func mayTryElsewhere(err error) bool {
-	return NeverRan(err) && remote(err) && CodeOf(err) == ResourceExhausted
+	return NeverRan(err) && CodeOf(err) == ResourceExhausted
 }
 
 // isAttempt reports whether the request of the call that failed with err was

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // fallible cannot be encoded, or decoded, because of fails, which is the test's.
@@ -158,3 +160,40 @@ func callOverConnsThatFail(t *testing.T, failure error, inHello bool) {
 		}
 	}
 }
+
+// echoes fails with what the peer has sent.
+type echoes struct{}
+
+func (*echoes) UnmarshalJSON(data []byte) error { return fmt.Errorf("no such item: %s", data) }
+
+// A hook may log the errors that it gets, which hold what a peer has sent: they are
+// one line, as on the wire.
+func TestCallErrorHandler_GetsOneLine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var told []string
+		srv := newInventory().server(t, WithCodecs(fallibleCodec{rawCodec{}}),
+			WithCallErrorHandler(func(_ context.Context, err error) { told = append(told, err.Error()) }))
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Test.Echo", func(echoes) error { return nil }))
+		const evil = "a\x1b[2J\r\n2026/01/01 forged\u202e"
+		client := pipe(t, srv, WithCodec(fallibleCodec{rawCodec{}}))
+		assert.Error(t, client.Call(t.Context(), "Test."+evil, nil, nil))
+		assert.Error(t, client.Call(t.Context(), "Test.Echo", evil, nil))
+		_, err := srv.Invoke(t.Context(), nil, "Test."+evil, nil, JSON, nil)
+		assert.Error(t, err)
+		_, err = srv.Invoke(t.Context(), nil, "Test.Echo", nil, rawCodec{}, []byte(evil))
+		assert.Error(t, err)
+		require.Len(t, told, 4)
+		for _, text := range told {
+			assert.Contains(t, text, "forged")
+			assert.Equal(t, cleanText(text, wire.MaxErrorText), text)
+		}
+	})
+}
+
+// rawCodec sends texts as they are.
+type rawCodec struct{}
+
+func (rawCodec) Name() string                             { return "raw" }
+func (rawCodec) Append(dst []byte, v any) ([]byte, error) { return append(dst, v.(string)...), nil }
+func (rawCodec) Decode(data []byte, v any) error          { return v.(*echoes).UnmarshalJSON(data) }

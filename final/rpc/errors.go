@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/rpc-from-scratch/final/internal/causes"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // Code says what kind of failure an [Error] is. Names and numbers are gRPC's
@@ -342,6 +343,22 @@ func ran(err error) error {
 	}
 	e := toError(err).clone()
 	e.neverRan = false
+	return e
+}
+
+// onOneLine returns err with its message as it travels: it may hold what a peer has
+// sent, and be logged.
+func onOneLine(err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	text := cleanText(e.Message, wire.MaxErrorText)
+	if text == e.Message {
+		return err
+	}
+	e = e.clone()
+	e.Message = text
 	return e
 }
 

@@ -416,9 +416,7 @@ func (s *Server) callFailed(ctx context.Context, err error) {
 	if p, ok := causes.Find[*codecPanic](err); ok {
 		s.panicked(ctx, p.value, p.stack)
 	}
-	if len(s.options.onCallError) == 0 {
-		return
-	}
+	err = onOneLine(err)
 	for _, f := range s.options.onCallError {
 		s.guard(ctx, func() { f(ctx, err) })
 	}
