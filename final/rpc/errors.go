@@ -221,7 +221,7 @@ func readError(err error) (e *Error, p *readPanic) {
 			p = &readPanic{v, debug.Stack()}
 		}
 	}()
-	if causes.As(err, &e) {
+	if causes.MustAs(err, &e) {
 		return e.checked(), nil
 	}
 	e = &Error{Code: codeIn(err), Message: textOf(err), cause: err}
@@ -248,11 +248,11 @@ func (e *Error) checked() *Error {
 func codeIn(err error) Code {
 	var code Code
 	switch {
-	case causes.As(err, &code) && code != OK && code <= lastCode:
+	case causes.MustAs(err, &code) && code != OK && code <= lastCode:
 		return code
-	case causes.Is(err, context.Canceled):
+	case causes.MustIs(err, context.Canceled):
 		return Canceled
-	case causes.Is(err, context.DeadlineExceeded):
+	case causes.MustIs(err, context.DeadlineExceeded):
 		return DeadlineExceeded
 	}
 	return Unknown
@@ -325,11 +325,11 @@ func tellsItself(err error) (ok bool) {
 			ok = false
 		}
 	}()
-	if timeout := net.Error(nil); causes.As(err, &timeout) {
+	if timeout := net.Error(nil); causes.MustAs(err, &timeout) {
 		timeout.Timeout()
 	}
 	var none *neverError
-	return !causes.As(err, &none) && !causes.Is(err, errAny)
+	return !causes.MustAs(err, &none) && !causes.MustIs(err, errAny)
 }
 
 // neverError is an error that there is not: an As that finds one lies.

@@ -13,8 +13,29 @@ const (
 	most    = 10_000
 )
 
-// Is is errors.Is. An error whose Is, As or Unwrap panics is found to be nothing.
-func Is(err, target error) bool {
+// Is is errors.Is, but an error whose Is, As or Unwrap panics is found to be nothing.
+func Is(err, target error) (ok bool) {
+	defer orFalse(&ok)
+	return MustIs(err, target)
+}
+
+// As is errors.As, but it reports false for an error whose As or Unwrap panics, and
+// for one whose As sets target to nil. T is an interface, or a type that implements
+// error.
+func As[T any](err error, target *T) (ok bool) {
+	defer orFalse(&ok)
+	return MustAs(err, target) && !isNil(*target)
+}
+
+// orFalse is deferred.
+func orFalse(ok *bool) {
+	if recover() != nil {
+		*ok = false
+	}
+}
+
+// MustIs is Is for those who want to know of a panic.
+func MustIs(err, target error) bool {
 	if err == nil || target == nil {
 		return err == target
 	}
@@ -28,24 +49,22 @@ func Is(err, target error) bool {
 	})
 }
 
-// As is errors.As. T is an interface, or a type that implements error. It reports
-// false for an error whose As, or whose Unwrap, panics, and for one whose As sets
-// target to nil.
-func As[T any](err error, target *T) bool {
+// MustAs is As for those who want to know of a panic, and of a T that is nil.
+func MustAs[T any](err error, target *T) bool {
 	return find(err, func(err error) bool {
 		if found, ok := err.(T); ok {
 			*target = found
 			return true
 		}
 		e, ok := err.(interface{ As(any) bool })
-		return ok && e.As(target) && !isNil(*target)
+		return ok && e.As(target)
 	})
 }
 
-// Find is As without a variable. It does not find a nil T.
+// Find is As without a variable.
 func Find[T any](err error) (found T, ok bool) {
 	ok = As(err, &found)
-	return found, ok && !isNil(found)
+	return found, ok
 }
 
 func isNil(v any) bool {
@@ -72,12 +91,7 @@ func Endless(err error) (endless bool) {
 	return s.cut
 }
 
-func find(err error, found func(error) bool) (ok bool) {
-	defer func() {
-		if recover() != nil {
-			ok = false
-		}
-	}()
+func find(err error, found func(error) bool) bool {
 	s := search{left: most, found: found}
 	return s.in(err, 0)
 }
