@@ -287,7 +287,7 @@ func assertBroken(t *testing.T, err error) {
 }
 
 // A halfConn takes half of the first Write, which then fails with the halfConn as
-// its error. To close it takes time, in which others may write.
+// its error. While it is being closed, others may write.
 type halfConn struct {
 	net.Conn
 	release chan struct{} // closed: the first Write fails
@@ -309,7 +309,9 @@ func (c *halfConn) Write(p []byte) (int, error) {
 }
 
 func (c *halfConn) Close() error {
-	<-time.After(time.Millisecond) // of the bubble's clock
+	for range 1000 {
+		runtime.Gosched() // to those who may write; a bubble's clock would wait for a mutex
+	}
 	c.closed.Store(true)
 	return c.Conn.Close()
 }
