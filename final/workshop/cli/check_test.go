@@ -18,7 +18,7 @@ func TestOptions_ThatThereIsNoRaceDetectorIsSaidOnce(t *testing.T) {
 	}
 	t.Setenv("CGO_ENABLED", "0")
 	var out strings.Builder
-	c := &checking{meter: &meter{w: &out}, race: true}
+	c := &checking{meter: &meter{w: &out}, race: true, timeout: time.Second}
 	for range 2 {
 		o, err := c.options(t.Context(), ".")
 		require.NoError(t, err)
