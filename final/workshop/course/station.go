@@ -29,7 +29,7 @@ var Stations = []Station{
 	{"02", "step02-json-protocol", "step02-json-protocol", "json-protocol",
 		"requests and responses in JSON, and errors that leave the connection alive", 65, false},
 	{"03", "step03-client", "step03-client", "client",
-		"a client that tells the server's errors from the network's", 65, false},
+		"a client that separates the server's errors from the network's", 65, false},
 	{"4a", "step04-registry", "step04-registry/4a-functions", "functions",
 		"Go functions by name, with typed params and results", 80, false},
 	{"4b", "step04-registry", "step04-registry", "receivers",

@@ -9,7 +9,7 @@ import (
 	"io"
 )
 
-// A frame says its length first, in place of a newline last, so that it can hold
+// A frame begins with its length, and ends without a newline, so that it can hold
 // any bytes. Numbers are big-endian, and the length counts what follows it:
 //
 //	0        4         12

@@ -34,8 +34,9 @@ func WithIdempotent(ctx context.Context) context.Context {
 }
 
 // Call is Client.Call, tried on one server after the other, at most twice each.
-// It repeats a call that was not sent, since there was no connection, and one that
-// is idempotent. An *Error is an answer: that call is never repeated.
+// It repeats a call that was not sent because there was no connection, and an
+// idempotent one whose connection was lost. An *Error is an answer: that call is
+// never repeated.
 func (p *Pool) Call(ctx context.Context, method string, params, result any) (err error) {
 	for range 2 * len(p.addrs) {
 		var client *Client
