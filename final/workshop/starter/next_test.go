@@ -80,10 +80,10 @@ func TestNext_LineEndsAreNoChange(t *testing.T) {
 
 func TestNext_KeepsEveryChangeOfATest(t *testing.T) {
 	root, dir := started(t, "5a")
-	naive := filepath.Join(dir, "rpc", "naive_test.go") // which 5b has no longer
+	naive := filepath.Join(dir, "rpc", "naive_test.go") // which 5c has no longer
 	for n, text := range []string{"first", "second"} {
 		require.NoError(t, os.WriteFile(naive, []byte(text), 0o666))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "server_test.go"), []byte(text), 0o666)) // the same in 5b
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "server_test.go"), []byte(text), 0o666)) // the same in 5c
 		p, err := progress.Open(dir)
 		require.NoError(t, err)
 		p.Station = "5a"
