@@ -21,7 +21,7 @@ type Files map[string][]byte
 // it, the programs would not compile, or would fail their tests. All else that
 // a step changes outside rpc/ belongs to its last checkpoint.
 var early = map[string][]string{
-	"5a": {"cmd/client.go", "testdata/script/usage.txtar"},
+	"5b": {"cmd/client.go", "testdata/script/usage.txtar"},
 	"5e": {"testdata/script/timeout.txtar"},
 }
 

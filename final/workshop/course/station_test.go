@@ -50,7 +50,7 @@ func TestStations_TheCorePath(t *testing.T) {
 			core = append(core, s.Name)
 		}
 	}
-	assert.Equal(t, []string{"01", "02", "03", "4a", "5a", "5c", "5d", "5e"}, core)
+	assert.Equal(t, []string{"01", "02", "03", "4a", "5a", "5b", "5c", "5d", "5e"}, core)
 }
 
 func TestFiles_LeaveOutPages(t *testing.T) {

@@ -24,7 +24,7 @@ func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	})
 }
 
-// Lifted in 5a by TestClient_CallEndsWithItsContext.
+// Lifted in 5b by TestClient_CallEndsWithItsContext.
 func TestLimit_NoAnswerHangsForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
@@ -34,7 +34,7 @@ func TestLimit_NoAnswerHangsForever(t *testing.T) {
 		synctest.Wait()
 		if len(done) > 0 {
 			require.Error(t, <-done)
-			t.Skip("lifted: 5a")
+			t.Skip("lifted: 5b")
 		}
 		require.NoError(t, c.Close()) // the call still waits: end it
 		<-done
