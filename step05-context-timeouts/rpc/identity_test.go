@@ -1,7 +1,7 @@
 package rpc
 
 import (
-	"context"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -47,81 +49,6 @@ func goEcho(t *testing.T, c *Client, method string) (done chan struct{}) {
 	return done
 }
 
-func TestClient_CallEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, server := playServer(t)
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		go readRequestFrom(t, server)
-		err := c.Call(ctx, "Slow", nil, nil)
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, "Slow")
-		assert.Equal(t, 50*time.Millisecond, time.Since(start), "of the bubble's clock")
-	})
-}
-
-func TestClient_CancelledCallReturnsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, server := playServer(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- c.Call(ctx, "Slow", nil, nil) }()
-		readRequestFrom(t, server)
-		start := time.Now()
-		cancel()
-		assert.ErrorIs(t, <-done, context.Canceled)
-		assert.Equal(t, start, time.Now(), "no time has passed")
-	})
-}
-
-func TestClient_CallEndsWhileItIsBeingWritten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, server := playServer(t) // which reads nothing
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		first, second := make(chan error, 1), make(chan error, 1)
-		go func() { first <- c.Call(ctx, "First", nil, nil) }()
-		synctest.Wait()
-		go func() { second <- c.Call(ctx, "Second", nil, nil) }()
-		assert.ErrorIs(t, <-first, context.DeadlineExceeded, "its write has begun")
-		err := <-second
-		assert.ErrorIs(t, err, context.DeadlineExceeded, "it waits for its turn")
-		assert.ErrorContains(t, err, "Second")
-
-		assert.Equal(t, "First", readRequestFrom(t, server).Method, "which is not cut off")
-		third := goEcho(t, c, "Third")
-		req := readRequestFrom(t, server)
-		for req.Method != "Third" { // a later step sends word of the calls that ended
-			req = readRequestFrom(t, server)
-			require.NotEqual(t, "Second", req.Method, "it never left")
-		}
-		echoTo(t, server, req)
-		<-third
-	})
-}
-
-func TestClient_LateReplyReachesNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, server := playServer(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- c.Call(ctx, "Late", nil, nil) }()
-		late := readRequestFrom(t, server)
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
-
-		prompt := goEcho(t, c, "Prompt")
-		req := readRequestFrom(t, server)
-		for req.Method != "Prompt" {
-			req = readRequestFrom(t, server)
-		}
-		echoTo(t, server, late)
-		echoTo(t, server, req)
-		<-prompt // and has checked that the answer is its own
-	})
-}
-
 func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const calls = 1000
@@ -141,38 +68,6 @@ func TestClient_RepliesMayComeInAnyOrder(t *testing.T) {
 		for _, d := range done {
 			<-d
 		}
-	})
-}
-
-// A slowContext makes its call slow: from the second time on, the call gets Done
-// only after a minute.
-type slowContext struct {
-	context.Context
-	asked atomic.Int64
-}
-
-func (c *slowContext) Done() <-chan struct{} {
-	if c.asked.Add(1) > 1 {
-		<-time.After(time.Minute) // of the bubble's clock
-	}
-	return c.Context.Done()
-}
-
-func TestClient_SlowCallerHoldsUpNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, server := playServer(t)
-		slow := make(chan error, 1)
-		go func() { slow <- c.Call(&slowContext{Context: t.Context()}, "Slow", nil, nil) }()
-		req := readRequestFrom(t, server)
-		start := time.Now()
-		echoTo(t, server, req)
-
-		next := goEcho(t, c, "Next")
-		echoTo(t, server, readRequestFrom(t, server))
-		<-next
-		assert.Zero(t, time.Since(start), "the next call had to wait for the slow caller")
-		assert.NoError(t, <-slow)
-		<-time.After(time.Hour) // for what still asks for Done
 	})
 }
 
@@ -196,6 +91,49 @@ func TestClient_AResultThatIsSlowToDecodeHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+// A server may answer as soon as it has the request's last brace. Its caller is then
+// still writing: the newline has not been read.
+func TestClient_ACallThatIsBeingWrittenHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := playServer(t)
+		first := goEcho(t, c, "First")
+		waiting := readRequestFrom(t, server)
+		second := goEcho(t, c, "Second")
+		line, err := bufio.NewReaderSize(oneByteReader{server}, 16).ReadString('}')
+		require.NoError(t, err)
+		var written Request
+		require.NoError(t, json.Unmarshal([]byte(line), &written))
+		start := time.Now()
+		time.AfterFunc(time.Minute, func() { server.Read(make([]byte, 1)) }) // the newline
+		for _, req := range []Request{written, waiting} {
+			echoTo(t, server, req)
+		}
+		<-first
+		assert.Zero(t, time.Since(start), "an answer had to wait until another caller had written its request")
+		<-second
+	})
+}
+
+// heldByEach makes calls in four rounds. It returns how many bytes the program
+// holds for each call of a round that has ended: the median of the last three
+// rounds, for the runtime keeps something of its own now and then.
+func heldByEach(calls int, call func()) int64 {
+	var before int64
+	var held []int64
+	for range 4 { // the first warms up
+		for range calls {
+			call()
+		}
+		synctest.Wait()
+		now := heap()
+		held = append(held, (now-before)/int64(calls))
+		before = now
+	}
+	held = held[1:]
+	slices.Sort(held)
+	return held[1]
+}
+
 // heap returns how many bytes the program holds.
 func heap() int64 {
 	for range 3 {
@@ -206,22 +144,22 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-func TestClient_ForgetsCallsThatEnded(t *testing.T) {
+func TestClient_ForgetsCallsThatWereAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const calls = 1000
-		c, server := playServer(t)
-		go io.Copy(io.Discard, server)
-		var before int64
-		for i := range 2 * calls { // the first half warms up
-			if i == calls {
-				before = heap()
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.DeadlineExceeded)
-			cancel()
-		}
-		synctest.Wait()
-		assert.Less(t, (heap()-before)/calls, int64(100), "bytes that are held for each call that has ended")
+		c := newClient(t, newEchoServer(t))
+		held := heldByEach(1000, func() { assert.NoError(t, call(c, "M", nil, nil)) })
+		assert.Less(t, held, int64(100), "bytes that are held for each call that was answered")
+		runtime.KeepAlive(c)
+	})
+}
+
+func TestClient_ForgetsCallsThatCannotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := playServer(t)
+		tooLong := strings.Repeat("x", maxLine)
+		held := heldByEach(30, func() { assert.Error(t, call(c, tooLong, nil, nil)) })
+		assert.Less(t, held, int64(100), "bytes that are held for each call that was not sent")
+		runtime.KeepAlive(tooLong)
 		runtime.KeepAlive(c)
 	})
 }
@@ -241,23 +179,6 @@ func TestClient_ARequestThatCannotBeSentIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := playServer(t)
 		assert.ErrorContains(t, call(c, "TooLong", strings.Repeat("x", maxLine), nil), "TooLong")
-	})
-}
-
-func TestClient_CallersMayComeAndGo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, newEchoServer(t))
-		for i := range 100 {
-			ctx, cancel := context.WithCancel(t.Context())
-			gone := make(chan error, 1)
-			go func() { gone <- c.Call(ctx, "Gone", nil, nil) }()
-			stays := goEcho(t, c, fmt.Sprint("Stays", i))
-			cancel() // before, while or after it is answered
-			if err := <-gone; err != nil {
-				assert.ErrorIs(t, err, context.Canceled)
-			}
-			<-stays
-		}
 	})
 }
 
@@ -286,6 +207,14 @@ func assertBroken(t *testing.T, err error) {
 	}
 }
 
+// yield lets the other goroutines go on. A synctest.Wait would not return, nor would
+// a bubble's clock go on, while one of them waits for a mutex.
+func yield() {
+	for range 1000 {
+		runtime.Gosched()
+	}
+}
+
 // A halfConn takes half of the first Write, which then fails with the halfConn as
 // its error. While it is being closed, others may write.
 type halfConn struct {
@@ -309,14 +238,24 @@ func (c *halfConn) Write(p []byte) (int, error) {
 }
 
 func (c *halfConn) Close() error {
-	for range 1000 {
-		runtime.Gosched() // to those who may write; a bubble's clock would wait for a mutex
-	}
+	yield() // to those who may write
 	c.closed.Store(true)
 	return c.Conn.Close()
 }
 
 func (c *halfConn) Error() string { return "half a line was written" }
+
+// endOf returns the error with which a call ends, which it has to.
+func endOf(t *testing.T, done <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		require.FailNow(t, "the call waits for ever")
+		return nil
+	}
+}
 
 func TestClient_AWriteThatFailsBreaksTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -324,15 +263,10 @@ func TestClient_AWriteThatFailsBreaksTheConnection(t *testing.T) {
 		defer server.Close()
 		conn := &halfConn{Conn: client, release: make(chan struct{})}
 		c := clientOn(t, conn)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		ended := make(chan error, 2)
-		for range 2 { // one writes, one waits for its turn
-			go func() { ended <- c.Call(ctx, "M", nil, nil) }()
-		}
-		synctest.Wait()
+		one, other := goCall(c, "M", nil, nil), goCall(c, "M", nil, nil)
+		yield() // until one writes, and the other waits for its turn
 		close(conn.release)
-		for _, err := range []error{<-ended, <-ended, c.Call(ctx, "Later", nil, nil)} {
+		for _, err := range []error{endOf(t, one), endOf(t, other), endOf(t, goCall(c, "Later", nil, nil))} {
 			assert.ErrorIs(t, err, conn)
 			assertBroken(t, err)
 		}
@@ -366,13 +300,13 @@ func TestClient_CloseAmongCallsEndsThemAll(t *testing.T) {
 // while replies are on their way to the reader.
 type heldConn struct {
 	net.Conn
-	closed context.Context
+	closed chan struct{}
 	close  func()
 }
 
 func (c heldConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	<-c.closed.Done()
+	<-c.closed
 	return n, err
 }
 
@@ -386,8 +320,8 @@ func TestClient_RepliesThatArriveAfterCloseAreDropped(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := net.Pipe()
 			defer server.Close()
-			closed, end := context.WithCancel(context.Background())
-			c := NewClient(heldConn{client, closed, end})
+			closed := make(chan struct{})
+			c := NewClient(heldConn{client, closed, sync.OnceFunc(func() { close(closed) })})
 			var replies strings.Builder
 			var done []<-chan error
 			for range 10 {
@@ -426,14 +360,6 @@ func TestClient_ResponseToNobodyIsDropped(t *testing.T) {
 		write(t, server, replies.String()) // which one Read of the client may take
 		<-done
 	})
-}
-
-func TestDial_GivesUpWithItsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := Dial(ctx, "127.0.0.1:1")
-	assert.ErrorContains(t, err, "127.0.0.1:1")
-	assert.ErrorIs(t, err, context.Canceled)
 }
 
 func TestServer_SaysWhichResultItCannotSend(t *testing.T) {

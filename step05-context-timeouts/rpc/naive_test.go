@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Until 5e, the only way to stop a server is to close it.
+// Until 5f, the only way to stop a server is to close it.
 func TestNaive_CloseBreaksOffWhatIsAlmostDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sold := 0

@@ -179,7 +179,7 @@ func (closed) Accept() error { return os.ErrClosed }
 func TestSpinAccept(t *testing.T) { new(Server).Serve(closed{}) }
 
 func TestLimit_Gone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { t.Skip("lifted: 5b") })
+	synctest.Test(t, func(t *testing.T) { t.Skip("lifted: 5c") })
 }
 
 func FuzzRead(f *testing.F) {
@@ -267,7 +267,7 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestLeak").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:12 in (*Server).Lock", stuck(result(t, report, "TestHang").Stacks)[0].Own[0])
 	assert.Equal(t, "rpc/server.go:28", result(t, report, "TestSpinAccept").Spins)
-	assert.Equal(t, "5b", result(t, report, "TestLimit_Gone").Lifted)
+	assert.Equal(t, "5c", result(t, report, "TestLimit_Gone").Lifted)
 	logs := result(t, report, "TestLogs")
 	assert.Equal(t, "wrong", cause(logs))
 	assert.Len(t, report.ProblemsOf(logs), 1, "what it has logged is no problem")

@@ -39,7 +39,7 @@ var stubbed = Failure{Place: "rpc/helpers_test.go:7", What: []string{"the server
 func TestPrint(t *testing.T) {
 	report := &Report{Target: Target{Station: find(t, "03")}, Results: []Result{
 		{Test: test("TestA"), New: true, Status: Passed},
-		{Test: test("TestLimit_L"), New: true, Status: Lifted, Lifted: "5b"},
+		{Test: test("TestLimit_L"), New: true, Status: Lifted, Lifted: "5c"},
 		{Test: test("TestLimit_M"), New: true, Status: Lifted, Lifted: "03"},
 		failed("TestS", stubbed),
 		failed("TestB",
@@ -58,7 +58,7 @@ func TestPrint(t *testing.T) {
 	}
 	assert.Equal(t, `New in 03
   passed  TestA
-  lifted  TestLimit_L (lifted: 5b): your code does what 5b adds, so you are ahead
+  lifted  TestLimit_L (lifted: 5c): your code does what 5c adds, so you are ahead
   lifted  TestLimit_M (lifted: 03): your code no longer has this limit
   to do   2 tests: Server.Serve is yours to write
           TestS TestT
@@ -318,14 +318,14 @@ func TestJSON_IsAsItsSchemaSays(t *testing.T) {
 func TestJSONAndJUnit(t *testing.T) {
 	report := &Report{Target: Target{Station: find(t, "03"), Dir: t.TempDir()}, Results: []Result{
 		{Test: test("TestA"), Status: Passed, New: true, Time: 1234 * time.Millisecond},
-		{Test: test("TestLimit_B"), Status: Lifted, Lifted: "5b"},
+		{Test: test("TestLimit_B"), Status: Lifted, Lifted: "5c"},
 		failed("TestC", stubbed),
 		{Test: test("TestD"), Status: Missing},
 	}}
 	var out strings.Builder
 	require.NoError(t, JSON(&out, report))
 	assert.Equal(t, `{"version":1,"station":"03","test":"TestA","package":"rpc","file":"rpc/a_test.go","new":true,"done":true,"status":"passed","seconds":1.234,"problems":[]}
-{"version":1,"station":"03","test":"TestLimit_B","package":"rpc","file":"rpc/a_test.go","new":false,"done":true,"status":"lifted","lifted":"5b","seconds":0,"problems":[]}
+{"version":1,"station":"03","test":"TestLimit_B","package":"rpc","file":"rpc/a_test.go","new":false,"done":true,"status":"lifted","lifted":"5c","seconds":0,"problems":[]}
 {"version":1,"station":"03","test":"TestC","package":"rpc","file":"rpc/a_test.go","new":true,"done":false,"status":"failed","seconds":0,"cause":"Server.Serve is yours to write","problems":[{"place":"rpc/helpers_test.go:7:1","message":"TestC: the server serves no longer: Serve returned: rpc: Server.Serve is yours to write (step 03)"}]}
 {"version":1,"station":"03","test":"TestD","package":"rpc","file":"rpc/a_test.go","new":false,"done":false,"status":"missing","seconds":0,"problems":[{"place":"rpc/a_test.go:1:1","message":"TestD: not in the folder any more: the course has it"}]}
 `, out.String())

@@ -17,10 +17,10 @@ func TestFind_TheCoursesOwnFolders(t *testing.T) {
 	for dir, want := range map[string]string{
 		"step01-tcp-server":                       "01",
 		"step03-client/rpc":                       "03",
-		"step05-context-timeouts":                 "5e",
+		"step05-context-timeouts":                 "5f",
 		"step05-context-timeouts/5a-identity":     "5a",
 		"step05-context-timeouts/5a-identity/rpc": "5a",
-		"step05-context-timeouts/testdata/script": "5e",
+		"step05-context-timeouts/testdata/script": "5f",
 	} {
 		target, err := Find(filepath.Join(root, filepath.FromSlash(dir)))
 		require.NoError(t, err, dir)

@@ -46,7 +46,7 @@ func TestOnward_SaysHowToLeaveOutASideTrip(t *testing.T) {
 		"03": "go tool workshop next",
 		"4a": "\nIt is a side trip. The core path goes on with 5a: go tool workshop start -solve 5a",
 		"4b": "go tool workshop next",
-		"5d": "\nIt is a side trip: the core path has ended.",
+		"5e": "\nIt is a side trip: the core path has ended.",
 	} {
 		s, err := course.Find(name)
 		require.NoError(t, err)

@@ -17,7 +17,7 @@ func newDiff() *cobra.Command {
 		Short: "What changes from one step or checkpoint to another",
 		Long: "Diff shows what changes from step or checkpoint A to B, such as 02 and 03 or 5a and 5b:\n" +
 			"code first, in the lesson's order, then tests. The article's way is left out. A step with checkpoints, such as 05,\n" +
-			"means its last one here, 5e, with which it is whole; \"go tool workshop start 05\" begins with its first, 5a.",
+			"means its last one here, 5f, with which it is whole; \"go tool workshop start 05\" begins with its first, 5a.",
 		Example: "  go tool workshop diff 02 03\n  go tool workshop diff 5a 5b -- client.go",
 		Args:    cobra.MinimumNArgs(2),
 	}

@@ -21,8 +21,8 @@ type Files map[string][]byte
 // it, the programs would not compile, or would fail their tests. All else that
 // a step changes outside rpc/ belongs to its last checkpoint.
 var early = map[string][]string{
-	"5a": {"cmd/client.go", "testdata/script/usage.txtar"},
-	"5d": {"testdata/script/timeout.txtar"},
+	"5b": {"cmd/client.go", "testdata/script/usage.txtar"},
+	"5e": {"testdata/script/timeout.txtar"},
 }
 
 // Files reads the station's files, with module in place of its own module's path.

@@ -63,15 +63,19 @@ func TestFiles_OfACheckpoint(t *testing.T) {
 		"step05-context-timeouts/cmd/server.go":               "05",
 		"step05-context-timeouts/testdata/script/usage.txtar": "05",
 		"step05-context-timeouts/5a-identity/rpc/b.go":        "package rpc\n",
-		"step05-context-timeouts/5b-in-flight/rpc/c.go":       "package rpc\n",
-		"step05-context-timeouts/5b-in-flight/cmd/server.go":  "5b",
+		"step05-context-timeouts/5b-timeouts/rpc/b2.go":       "package rpc\n",
+		"step05-context-timeouts/5c-in-flight/rpc/c.go":       "package rpc\n",
+		"step05-context-timeouts/5c-in-flight/cmd/server.go":  "5c",
 	})
 	assert.Equal(t, map[string]string{
-		"rpc/b.go": "package rpc\n", "cmd/client.go": "05", "cmd/server.go": "04", "testdata/script/usage.txtar": "05",
-	}, files(t, root, "5a"), "its programs are those before it, where they still fit")
+		"rpc/b.go": "package rpc\n", "cmd/client.go": "04", "cmd/server.go": "04", "testdata/script/usage.txtar": "04",
+	}, files(t, root, "5a"), "its programs are those before it")
 	assert.Equal(t, map[string]string{
-		"rpc/c.go": "package rpc\n", "cmd/client.go": "05", "cmd/server.go": "5b", "testdata/script/usage.txtar": "05",
-	}, files(t, root, "5b"), "and go on from there")
+		"rpc/b2.go": "package rpc\n", "cmd/client.go": "05", "cmd/server.go": "04", "testdata/script/usage.txtar": "05",
+	}, files(t, root, "5b"), "where they still fit")
+	assert.Equal(t, map[string]string{
+		"rpc/c.go": "package rpc\n", "cmd/client.go": "05", "cmd/server.go": "5c", "testdata/script/usage.txtar": "05",
+	}, files(t, root, "5c"), "and go on from there")
 }
 
 func TestFiles_SaysWhatIsMissing(t *testing.T) {

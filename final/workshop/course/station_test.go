@@ -12,7 +12,7 @@ import (
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
 		"01": "01", "1": "01", "step01-tcp-server": "01", "step01": "01",
-		"5a": "5a", "05": "5e", "5": "5e", "5d": "5d", "step05-context-timeouts/": "5e", "07": "07",
+		"5a": "5a", "05": "5f", "5": "5f", "5e": "5e", "step05-context-timeouts/": "5f", "07": "07",
 	} {
 		s, err := Find(name)
 		require.NoError(t, err, name)
@@ -22,7 +22,7 @@ func TestFind(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "5a", s.Name)
 
-	for _, name := range []string{"", "8", "5f", "final", "0"} {
+	for _, name := range []string{"", "8", "5g", "final", "0"} {
 		_, err := Find(name)
 		assert.ErrorContains(t, err, "there are 01 02", name)
 	}
@@ -50,7 +50,7 @@ func TestStations_TheCorePath(t *testing.T) {
 			core = append(core, s.Name)
 		}
 	}
-	assert.Equal(t, []string{"01", "02", "03", "4a", "5a", "5b", "5c", "5d"}, core)
+	assert.Equal(t, []string{"01", "02", "03", "4a", "5a", "5b", "5c", "5d", "5e"}, core)
 }
 
 func TestFiles_LeaveOutPages(t *testing.T) {

@@ -138,11 +138,11 @@ func TestNewTests_OfTheCourse(t *testing.T) {
 		assert.Equal(t, test.File == "rpc/naive_test.go", test.IsNaive(), test.Name)
 	}
 
-	cancel, err := NewTests(root, find("5d"))
+	cancel, err := NewTests(root, find("5e"))
 	require.NoError(t, err)
 	assert.Contains(t, names(cancel), "TestScripts/timeout", "which a checkpoint has early")
 	assert.NotContains(t, names(cancel), "TestScripts/echo", "step 04 has it, though no checkpoint between")
-	whole, err := NewTests(root, find("5e"))
+	whole, err := NewTests(root, find("5f"))
 	require.NoError(t, err)
 	assert.Contains(t, names(whole), "TestServer_ShutdownHearsOutItsClients")
 	assert.NotContains(t, names(whole), "TestScripts/timeout")

@@ -118,7 +118,7 @@ func TestFor_LooksAtTheStationsBefore(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "4a", from.Name)
 	assert.GreaterOrEqual(t, len(earlier), 2)
-	none, _, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5e
+	none, _, err := For(station, "TestServer_AnswersWhenItsOwnLimitIsOver") // of 5f
 	require.NoError(t, err)
 	assert.Empty(t, none)
 }

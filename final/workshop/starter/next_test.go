@@ -79,14 +79,14 @@ func TestNext_LineEndsAreNoChange(t *testing.T) {
 }
 
 func TestNext_KeepsEveryChangeOfATest(t *testing.T) {
-	root, dir := started(t, "5a")
-	naive := filepath.Join(dir, "rpc", "naive_test.go") // which 5b has no longer
+	root, dir := started(t, "5b")
+	naive := filepath.Join(dir, "rpc", "naive_test.go") // which 5c has no longer
 	for n, text := range []string{"first", "second"} {
 		require.NoError(t, os.WriteFile(naive, []byte(text), 0o666))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "server_test.go"), []byte(text), 0o666)) // the same in 5b
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "server_test.go"), []byte(text), 0o666)) // the same in 5c
 		p, err := progress.Open(dir)
 		require.NoError(t, err)
-		p.Station = "5a"
+		p.Station = "5b"
 		m, err := Next(root, p)
 		require.NoError(t, err)
 		require.Len(t, m.Saved, 1)
@@ -102,7 +102,7 @@ func TestNext_KeepsEveryChangeOfATest(t *testing.T) {
 }
 
 func TestNext_LeavesOutWhatTheLearnerDeclaresElsewhere(t *testing.T) {
-	root, dir := started(t, "5a")
+	root, dir := started(t, "5b")
 	own := "package rpc\n\n// mine\nfunc newServerConn() {}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "rpc", "my.go"), []byte(own), 0o666))
 	m := next(t, root, dir)

@@ -110,9 +110,9 @@ func TestWrite_GivesTheCodeBeforeStubsAndTests(t *testing.T) {
 }
 
 func TestWrite_ProgramsOfACheckpoint(t *testing.T) {
-	_, dir := started(t, "5b")
-	assert.Contains(t, read(t, dir, "cmd/client.go"), "-timeout", "5a needs a context")
-	assert.NotContains(t, read(t, dir, "cmd/server.go"), "Shutdown", "which comes with 5e")
+	_, dir := started(t, "5c")
+	assert.Contains(t, read(t, dir, "cmd/client.go"), "-timeout", "5b needs a context")
+	assert.NotContains(t, read(t, dir, "cmd/server.go"), "Shutdown", "which comes with 5f")
 	assert.NoFileExists(t, filepath.Join(dir, "testdata", "script", "timeout.txtar"))
 }
 

@@ -20,7 +20,7 @@ type Check struct {
 // Checks are all of them: those first that take no time.
 var Checks = []Check{
 	{"code", "quoted code and diffs are those of their declarations, introduced by file and label", checkCode},
-	{"complete", "each declaration that 01 to 5e add or change is quoted once", checkComplete},
+	{"complete", "each declaration that 01 to 5f add or change is quoted once", checkComplete},
 	{"text", "excerpts are lines of their files", checkText},
 	{"regions", "generated parts are up to date", checkRegions},
 	{"links", "links within the course lead somewhere", checkLinks},

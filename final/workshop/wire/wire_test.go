@@ -110,7 +110,7 @@ func TestWire_ExplainsTheStepsCaptures(t *testing.T) {
 			C request A.Two
 			S response, result "Echo: A.One"
 			S response, result "Echo: A.Two"`},
-		{"5d", "json-context.txt", `
+		{"5e", "json-context.txt", `
 			C request 1 Test.Wait, timeout 1.5s
 			S error 1 "deadline exceeded"
 			C request 2 Test.Wait

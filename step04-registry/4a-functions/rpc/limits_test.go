@@ -24,7 +24,7 @@ func TestLimit_AnyMethodIsAnswered(t *testing.T) {
 	})
 }
 
-// Lifted in 5a by TestClient_CallEndsWithItsContext.
+// Lifted in 5b by TestClient_CallEndsWithItsContext.
 func TestLimit_NoAnswerHangsForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
@@ -34,14 +34,14 @@ func TestLimit_NoAnswerHangsForever(t *testing.T) {
 		synctest.Wait()
 		if len(done) > 0 {
 			require.Error(t, <-done)
-			t.Skip("lifted: 5a")
+			t.Skip("lifted: 5b")
 		}
 		require.NoError(t, c.Close()) // the call still waits: end it
 		<-done
 	})
 }
 
-// Lifted in 5b by TestServer_SlowCallHoldsUpNoOther.
+// Lifted in 5c by TestServer_SlowCallHoldsUpNoOther.
 func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -56,7 +56,7 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 		_, err := conn.Read(make([]byte, 1))
 		if err == nil { // the quick call has its answer
 			close(release)
-			t.Skip("lifted: 5b")
+			t.Skip("lifted: 5c")
 		}
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the quick call waits for the slow one")
 		t.Logf("Slow and Quick were sent; a day later, there is no answer: %v", err)
@@ -67,7 +67,7 @@ func TestLimit_SlowCallBlocksTheConnection(t *testing.T) {
 	})
 }
 
-// Lifted in 5c by TestServer_TellsTheMethodThatItsCallerIsGone.
+// Lifted in 5d by TestServer_TellsTheMethodThatItsCallerIsGone.
 func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})
@@ -79,7 +79,7 @@ func TestLimit_HandlerIsNotTold(t *testing.T) {
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		select {
 		case <-returned:
-			t.Skip("lifted: 5c")
+			t.Skip("lifted: 5d")
 		default: // it works on, though its caller is long gone
 		}
 		close(release)

@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -18,8 +16,7 @@ var ErrClientClosed = errors.New("rpc: client closed")
 type Client struct {
 	conn    net.Conn
 	r       *bufio.Reader // used by readLoop alone
-	writing chan struct{} // a lock: full while held; a select can wait for it
-	out     bytes.Buffer  // the encoded request that is being written; guarded by writing
+	writing sync.Mutex    // held while a request is being written
 
 	mu      sync.Mutex
 	lastID  uint64
@@ -33,10 +30,9 @@ type pendingCall struct {
 	reply chan Response
 }
 
-// Dial connects to the server at the TCP address addr. When ctx ends, it stops
-// trying; the client it returns does not depend on ctx.
-func Dial(ctx context.Context, addr string) (*Client, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+// Dial connects to the server at the TCP address addr.
+func Dial(addr string) (*Client, error) {
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
@@ -49,7 +45,6 @@ func NewClient(conn net.Conn) *Client {
 	c := &Client{
 		conn:    conn,
 		r:       bufio.NewReader(conn),
-		writing: make(chan struct{}, 1),
 		pending: make(map[uint64]*pendingCall),
 	}
 	go c.readLoop()
@@ -59,11 +54,11 @@ func NewClient(conn net.Conn) *Client {
 // Call calls a method with params and stores its result in what result points
 // to. Without params, or without interest in the result, pass nil.
 //
-// If the server answered with an error, Call returns it as an *Error. When ctx
-// ends, Call returns its error (wrapped) at once. Params that cannot be sent, or a
-// result that does not fit, fail this call alone. After any other error the
-// connection is broken: all calls, waiting or later, fail with the same error.
-func (c *Client) Call(ctx context.Context, method string, params, result any) error {
+// If the server answered with an error, Call returns it as an *Error. Params
+// that cannot be sent, or a result that does not fit, fail this call alone. After
+// any other error the connection is broken: all calls, waiting or later, fail with
+// the same error.
+func (c *Client) Call(method string, params, result any) error {
 	req, err := newRequest(method, params)
 	if err != nil {
 		return fmt.Errorf("rpc: %s: %w", method, err)
@@ -72,20 +67,16 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 	if err != nil {
 		return err
 	}
-	defer c.take(call.id)
 	req.ID = call.id
-	if err := c.send(ctx, req); err != nil {
+	if err := c.send(req); err != nil {
+		c.take(call.id)
 		return err
 	}
-	select {
-	case resp, ok := <-call.reply:
-		if !ok {
-			return c.err
-		}
-		return resp.decode(method, result)
-	case <-ctx.Done():
-		return fmt.Errorf("rpc: %s: %w", method, ctx.Err())
+	resp, ok := <-call.reply
+	if !ok {
+		return c.err
 	}
+	return resp.decode(method, result)
 }
 
 // Close closes the connection. Calls under way fail with ErrClientClosed, and
@@ -122,29 +113,19 @@ func (c *Client) take(id uint64) *pendingCall {
 	return call
 }
 
-// send writes a request when its turn comes, unless ctx ends first. The write
-// itself goes on without the caller: a server that does not read can delay it for
-// ever, and half a request would spoil the connection.
-func (c *Client) send(ctx context.Context, req Request) error {
-	select {
-	case c.writing <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("rpc: %s: %w", req.Method, ctx.Err())
-	}
-	if err := writeRequest(&c.out, req); err != nil {
-		<-c.writing
+// send writes a request when its turn comes. A write that fails breaks the
+// connection before the next turn: half a request would spoil what follows it.
+func (c *Client) send(req Request) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := writeRequest(c.conn, req)
+	if errors.Is(err, errCannotSend) {
 		return fmt.Errorf("rpc: %s: %w", req.Method, err)
 	}
-	go c.write()
-	return nil
-}
-
-// write writes the encoded request, and then releases the lock writing.
-func (c *Client) write() {
-	if _, err := c.out.WriteTo(c.conn); err != nil {
-		c.fail(fmt.Errorf("rpc: connection broken: %w", err))
+	if err != nil {
+		return c.fail(fmt.Errorf("rpc: connection broken: %w", err))
 	}
-	<-c.writing
+	return nil
 }
 
 // readLoop hands each response to the call it answers, until the connection

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"io"
 	"net"
 	"os"
@@ -15,9 +14,8 @@ import (
 
 // naiveCall is a call with a timeout on a connection without ids: when the time
 // is up it stops reading, and what it did not read waits for the next call.
-func naiveCall(ctx context.Context, conn net.Conn, method string) (string, error) {
-	deadline, _ := ctx.Deadline() // without one, the zero time: no deadline for conn either
-	conn.SetDeadline(deadline)
+func naiveCall(conn net.Conn, method string, timeout time.Duration) (string, error) {
+	conn.SetDeadline(time.Now().Add(timeout))
 	go io.WriteString(conn, request(method)) // a socket would take it at once, a pipe does not
 	buf := make([]byte, 1024)
 	n, err := conn.Read(buf)
@@ -32,12 +30,10 @@ func TestNaive_ALateReplyAnswersTheNextCall(t *testing.T) {
 			}
 			return echo(req)
 		})}).connect(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		_, err := naiveCall(ctx, conn, "Slow")
+		_, err := naiveCall(conn, "Slow", 50*time.Millisecond)
 		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 
-		got, err := naiveCall(t.Context(), conn, "Next")
+		got, err := naiveCall(conn, "Next", time.Minute)
 		require.NoError(t, err)
 		assert.Equal(t, answer("Slow"), got, "the wrong answer, and no error")
 	})

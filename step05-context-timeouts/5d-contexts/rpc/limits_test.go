@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lifted in 5c by TestServer_TellsTheMethodThatItsCallerIsGone.
+// Lifted in 5d by TestServer_TellsTheMethodThatItsCallerIsGone.
 func TestLimit_HandlerIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, returned := make(chan struct{}), make(chan struct{})
@@ -28,7 +28,7 @@ func TestLimit_HandlerIsNotTold(t *testing.T) {
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		select {
 		case <-returned:
-			t.Skip("lifted: 5c")
+			t.Skip("lifted: 5d")
 		default: // it works on, though its caller is long gone
 		}
 		close(release)
@@ -66,7 +66,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in 5d by TestServer_TellsTheMethodThatItsCallIsCancelled.
+// Lifted in 5e by TestServer_TellsTheMethodThatItsCallIsCancelled.
 func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called := make(chan context.Context)
@@ -85,7 +85,7 @@ func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		if told.Err() != nil {
-			t.Skip("lifted: 5d")
+			t.Skip("lifted: 5e")
 		}
 		t.Logf("the caller got %q; a day later, the method's ctx.Err() is %v", err, told.Err())
 		c.Close() // the method waits on, for a result that no caller will read

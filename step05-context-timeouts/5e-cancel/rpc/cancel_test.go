@@ -218,6 +218,6 @@ func TestServer_ACancelledCallKeepsItsIDUntilItsReply(t *testing.T) {
 		second := read(t, conn)
 		assert.NotContains(t, first, "no.such", "the cancelled call's reply is still to come")
 		assert.Contains(t, first+second, `{"id":1,"error":"canceled"}`+"\n")
-		<-time.After(time.Minute) // in 5e, the reply does not wait for the method
+		<-time.After(time.Minute) // in 5f, the reply does not wait for the method
 	})
 }

@@ -42,7 +42,7 @@ func TestLimit_HandlerThatIgnoresContextRunsOn(t *testing.T) {
 	})
 }
 
-// Lifted in 5d by TestServer_TellsTheMethodThatItsCallIsCancelled.
+// Lifted in 5e by TestServer_TellsTheMethodThatItsCallIsCancelled.
 func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called := make(chan context.Context)
@@ -61,7 +61,7 @@ func TestLimit_CallerThatGivesUpTellsNoMethod(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		<-time.After(24 * time.Hour) // of the bubble's clock
 		if told.Err() != nil {
-			t.Skip("lifted: 5d")
+			t.Skip("lifted: 5e")
 		}
 		t.Logf("the caller got %q; a day later, the method's ctx.Err() is %v", err, told.Err())
 		c.Close() // the method waits on, for a result that no caller will read

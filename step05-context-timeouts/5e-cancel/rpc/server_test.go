@@ -1,0 +1,219 @@
+package rpc
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestServer_AnswersEachLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		assert.Equal(t, answer("hello"), exchange(t, conn, request("hello")))
+		assert.Equal(t, answer("again"), exchange(t, conn, request("again")))
+	})
+}
+
+func TestServer_ReadsALineThatComesInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		for _, b := range []byte(request("hello")) {
+			write(t, conn, string(b))
+		}
+		assert.Equal(t, answer("hello"), read(t, conn))
+	})
+}
+
+func TestServer_AnswersTwoLinesOfOneWriteInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		write(t, conn, request("one")+request("two"))
+		assert.Equal(t, answer("one"), read(t, conn))
+		assert.Equal(t, answer("two"), read(t, conn))
+	})
+}
+
+func TestServer_AnswersALineOfTheLongestLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		line, want := lineOf(maxLine)
+		require.Len(t, line, maxLine+1)
+		got := exchange(t, conn, line)
+		assert.True(t, want == got, "expected %.100q, got %d bytes: %.100q", want, len(got), got)
+	})
+}
+
+func TestServer_EndsOnlyTheConnectionWhoseLineIsTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		bad, good := srv.connect(t), srv.connect(t)
+		line, want := lineOf(maxLine + 1)
+		go io.WriteString(bad, line)
+		got, err := io.ReadAll(bad)
+		require.NoError(t, err, "the server ends the connection")
+		assert.NotContains(t, string(got), want)
+		assert.Equal(t, answer("hello"), exchange(t, good, request("hello")))
+	})
+}
+
+func TestServer_SlowClientHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		silent, deaf, other := srv.connect(t), srv.connect(t), srv.connect(t)
+		write(t, silent, request("half a line")[:5])
+		write(t, deaf, request("never read"))
+		synctest.Wait() // the server waits for both of them
+		assert.Equal(t, answer("hello"), exchange(t, other, request("hello")))
+	})
+}
+
+// A watchedConn is a connection whose memory a test watches.
+type watchedConn struct{ net.Conn }
+
+// connectWatched is connect, and also returns a weak pointer to the server's end.
+// Its Value is nil once the garbage collector has found that nothing holds it.
+func connectWatched(t *testing.T, srv *testServer) (net.Conn, weak.Pointer[watchedConn]) {
+	t.Helper()
+	client, server := net.Pipe()
+	t.Cleanup(func() { client.Close() })
+	conn := &watchedConn{server}
+	srv.accept(t, conn)
+	return client, weak.Make(conn)
+}
+
+func TestServer_ForgetsAConnectionThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		conn, held := connectWatched(t, srv)
+		assert.Equal(t, answer("hello"), exchange(t, conn, request("hello")))
+		write(t, conn, request("half a line")[:5])
+		conn.Close()
+		synctest.Wait()
+		for range 3 { // what a sync.Pool holds takes two
+			runtime.GC()
+		}
+		assert.Nil(t, held.Value(), "the server still holds a connection that has ended")
+	})
+}
+
+func TestServer_CloseEndsConnectionsAndServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		idle, deaf := srv.connect(t), srv.connect(t)
+		write(t, deaf, request("never read"))
+		synctest.Wait()
+		require.NoError(t, srv.Close())
+		require.ErrorIs(t, <-srv.served, ErrServerClosed)
+		_, err := idle.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// A lateConn is slow to notice that it has been closed.
+type lateConn struct{ net.Conn }
+
+func (c lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		<-time.After(time.Second) // of the bubble's clock
+	}
+	return n, err
+}
+
+func TestServer_CloseWaitsForItsGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		srv := newEchoServer(t)
+		srv.accept(t, lateConn{server})
+		synctest.Wait() // a goroutine waits for a line
+		start := time.Now()
+		go srv.Close()
+		synctest.Wait() // the first Close waits, and the second one has to wait, too
+		require.NoError(t, srv.Close())
+		assert.GreaterOrEqual(t, time.Since(start), time.Second, "Close returned while a goroutine was still busy")
+		<-time.After(time.Minute) // what is left over ends now, and only this test is red
+	})
+}
+
+func TestServer_CloseMayComeFirstAndTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{}
+		require.NoError(t, srv.Close())
+		require.NoError(t, srv.Close())
+		late := newServer(t, srv)
+		synctest.Wait()
+		require.Len(t, late.served, 1, "Serve returns at once")
+		require.ErrorIs(t, <-late.served, ErrServerClosed)
+		select {
+		case <-late.ln.closed:
+		default:
+			assert.Fail(t, "Serve left its listener open")
+		}
+	})
+}
+
+// A lateListener accepts one more connection after it has been closed, as a
+// listener does whose Accept has just returned when Close is called.
+type lateListener struct {
+	*pipeListener
+	late chan net.Conn
+}
+
+func (l lateListener) Accept() (net.Conn, error) {
+	if conn, err := l.pipeListener.Accept(); err == nil {
+		return conn, nil
+	}
+	<-time.After(time.Second) // of the bubble's clock
+	select {
+	case conn := <-l.late:
+		return conn, nil
+	default:
+		return nil, net.ErrClosed
+	}
+}
+
+func TestServer_ClosesAConnectionThatComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		ln := lateListener{newPipeListener(), make(chan net.Conn, 1)}
+		ln.late <- server
+		srv := &Server{}
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(ln) }()
+		synctest.Wait() // it accepts
+		require.NoError(t, srv.Close())
+		client.SetReadDeadline(time.Now().Add(patience))
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+		assert.ErrorIs(t, <-served, ErrServerClosed)
+	})
+}
+
+func TestServer_ServesSeveralListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		second := newServer(t, srv.Server)
+		assert.Equal(t, answer("hello"), exchange(t, srv.connect(t), request("hello")))
+		assert.Equal(t, answer("hello"), exchange(t, second.connect(t), request("hello")))
+	})
+}
+
+func TestServer_SaysWhyItCannotListen(t *testing.T) {
+	err := new(Server).ListenAndServe("127.0.0.1:no-such-port")
+	assert.ErrorContains(t, err, "no-such-port")
+}
+
+func TestServer_ServeReturnsWhatAcceptFailedWith(t *testing.T) {
+	ln := newPipeListener()
+	ln.Close() // not by the server
+	assert.ErrorIs(t, new(Server).Serve(ln), net.ErrClosed)
+}
