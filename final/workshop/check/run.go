@@ -13,7 +13,7 @@ import (
 // Status is how a test ended.
 type Status string
 
-// How a test can end. All but Passed and Lifted are to do.
+// How a test can end. All but Passed, Lifted and Undecided are to do.
 const (
 	Passed      Status = "passed"
 	Lifted      Status = "lifted"    // a pin whose limit the code does not have any more
