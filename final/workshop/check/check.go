@@ -189,6 +189,9 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 		if err != nil {
 			return err
 		}
+		if p.next, err = course.FirstPiece(r.Target.Root, r.Target.Station, p.stubNames()); err != nil {
+			return err
+		}
 		r.Packages = append(r.Packages, p)
 		r.Results = slices.DeleteFunc(r.Results, func(result Result) bool {
 			return result.Status != Missing && result.Test.Package == name && len(p.Errors) == 0 && !p.tests[topLevel(result.Test.Name)]

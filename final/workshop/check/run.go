@@ -44,6 +44,7 @@ type Result struct {
 	Status   Status
 	Lifted   string // of a pin that skips: the station whose code lifts it
 	Stub     *Stub  // that the test called before it failed; nil: none
+	Next     string // if Stub is set: the stub that the lesson has the learner write next; ""
 	Time     time.Duration
 	Failures []Failure
 	Panic    string      // what it panicked with

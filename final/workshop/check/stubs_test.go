@@ -1,6 +1,7 @@
 package check
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -82,6 +83,17 @@ func TestRun_TellsAStubFromAMistake(t *testing.T) {
 		"  hint      Write Server.Close in rpc/server.go first: the test got no further.\n")
 	assert.NotContains(t, text, "Where do you keep the bytes?", "that is about what the test checks")
 	assert.NotContains(t, text, "waits for ever")
+}
+
+// A test may call first what the lesson has the reader write last.
+func TestRun_NamesTheNextPieceOfTheLesson(t *testing.T) {
+	files := map[string]string{"rpc/server.go": unwritten, "rpc/a_test.go": unwrittenTest,
+		"README.md": "```go type rpc/server.go note\n```\n\n```go type rpc/server.go Server.Close\n```\n"}
+	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, map[string]string{}, files)
+	writeFiles(t, filepath.Join(target.Root, "step02-json-protocol"), files)
+	text, instead := advice(result(t, run(t, target, Options{}), "TestLeak"))
+	assert.Equal(t, "The next piece of the lesson is note. The test got as far as Server.Close in rpc/server.go, which is still a stub.", text)
+	assert.True(t, instead)
 }
 
 // Scripts compare what programs print, so their stubs are not marked.
