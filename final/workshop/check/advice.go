@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,23 +11,54 @@ import (
 // what it checks, and it did not get that far.
 func advice(r Result) (text string, instead bool) {
 	switch {
+	case r.Stub != nil && r.Next != "" && r.Next != r.Stub.Name:
+		return "The next piece of the lesson is " + r.Next + ". The test got as far as " + r.Stub.what() + ", which is still a stub.", true
 	case r.Stub != nil:
 		return "Write " + r.Stub.what() + " first: the test got no further.", true
 	case r.Spins != "":
 		return "Accept fails each time, as it does once the listener is closed, and the loop at " + r.Spins + " goes on. It has to return the error.", true
 	case r.Stacks != nil && r.Status != Panicked && stuck(r.Stacks)[0].Panic != "":
-		return strings.TrimSpace("The panic is what is wrong. Its text appears when no deferred call waits. " + panicAdvice(stuck(r.Stacks)[0].Panic)), true
+		return "The panic is what is wrong. " + cmp.Or(panicAdvice(stuck(r.Stacks)[0].Panic), "Its text appears when no deferred call waits."), true
 	case r.Status == Hung && slices.ContainsFunc(r.Stacks, Goroutine.waitsForLock):
 		return "A goroutine holds this lock and never gives it back. Look for a return without Unlock, or for a wait while the lock is held.", true
+	case r.Status == Deadlocked && !r.found() || r.Status == Hung:
+		if text := waitGroupAdvice(r.Stacks); text != "" {
+			return text, true
+		}
 	case r.Status == Raced:
 		return "Both lines use the same variable. Which lock guards it, and which of the two does not take it?", true
 	case r.Status == Panicked:
 		text := panicAdvice(r.Panic)
 		return text, text != ""
-	case r.Status == Deadlocked && leaks(r.Panic) && !r.found(): // else the leak comes of the failure, and is not shown
+	case slices.ContainsFunc(r.Failures, saysThatServeIsBusy):
+		return "Serve is not back in Accept: it serves another connection itself, or waits. Serve each connection in a goroutine of its own, with the keyword go.", true
+	}
+	if r.Status == Deadlocked && leaks(r.Panic) && !r.found() { // else the leak comes of the failure, and is not shown
 		return "The answers may be right. What stays behind is shown above: who should have closed its connection, or its listener?", false
 	}
 	return "", false
+}
+
+// saysThatServeIsBusy reports whether a test could not connect.
+func saysThatServeIsBusy(f Failure) bool {
+	return slices.Contains(f.What, "the server accepts no connection")
+}
+
+// waitGroupAdvice says what a WaitGroup waits for, if a goroutine of the code does
+// nothing else than wait for one: a goroutine that is still there, or a Done that
+// does not come; "" if none does.
+func waitGroupAdvice(all []Goroutine) string {
+	waits := func(g Goroutine) bool { return strings.HasPrefix(g.State, "sync.WaitGroup.") }
+	shown := stuck(all)
+	if !slices.ContainsFunc(shown, waits) || slices.ContainsFunc(all, Goroutine.waitsForLock) {
+		return ""
+	}
+	for _, g := range shown {
+		if !waits(g) && slices.ContainsFunc(g.Own, isCodeFrame) {
+			return "Wait waits for the goroutine at " + g.codeFrame() + ". What should end that one? If it reads, its connection has to be closed before Wait is called."
+		}
+	}
+	return "Wait waits, and no other goroutine of your code is left. Each Add needs a Done when its goroutine ends: which path leaves it out?"
 }
 
 // leaks reports whether a bubble's test ended and a goroutine of it did not.
@@ -39,6 +71,7 @@ var panics = []struct{ text, help string }{
 	{"index out of range", "The slice on this line is shorter than the index needs. Check its length before, or find out why it is so short."},
 	{"slice bounds out of range", "The bounds on this line do not fit the slice. Check its length before: it may be empty."},
 	{"send on closed channel", "Another goroutine has closed this channel. Only one goroutine may close it, after the last send: which lock, or which owner, makes sure of that?"},
+	{"close of closed or nil channel", "The channel is closed twice, or was never made. Give the close to one owner, or remember under the lock that it was done."},
 	{"close of closed channel", "The channel is closed twice. Give the close to one owner, or remember under the lock that it was done."},
 	{"close of nil channel", "The channel was never made. Make it where the struct is created."},
 	{"interface conversion", "The value has another type than this line says. Ask with a second result, v, ok := x.(T), and say what happens if ok is false."},

@@ -43,10 +43,11 @@ type Report struct {
 
 // ToDo returns the names of the tests that are not done, in the order of the lesson's
 // pieces: a test that is carried over may be the first that the learner's code can pass.
+// A pin that is undecided waits for those, and needs nothing itself.
 func (r *Report) ToDo() []string {
 	var names []string
 	for _, result := range r.byPiece() {
-		if !result.Status.done() {
+		if !result.Status.done() && result.Status != Undecided {
 			names = append(names, result.Test.Name)
 		}
 	}
@@ -186,6 +187,9 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 		}
 		p, err := compile(ctx, dir, name, sub, race)
 		if err != nil {
+			return err
+		}
+		if p.next, err = course.FirstPiece(r.Target.Root, r.Target.Station, p.stubNames()); err != nil {
 			return err
 		}
 		r.Packages = append(r.Packages, p)

@@ -17,6 +17,7 @@ type Package struct {
 	starts bool            // Errors are not the compiler's: its tests do not start
 	tests  map[string]bool // the top-level tests that the binary has
 	stubs  []Stub          // that the learner has not written
+	next   string          // the first of them in the lesson; "" if it names none
 }
 
 // compile builds the tests of the package in dir/name, and asks the binary which

@@ -82,7 +82,7 @@ func TestFailures_OfTestify(t *testing.T) {
 		{Test: "a_b", Place: "rpc/x_test.go:9", What: []string{"a log line"}},
 		{Test: "a_b", Place: "rpc/x_test.go:10", Expected: `"a\nb"`, Got: `"a\nX"`, More: []string{" a", "-b", "+X"}, Message: "what is", asserted: true},
 		{Place: "rpc/x_test.go:12", Expected: "no error", Got: "rpc: Dial is yours to write (step 03)", asserted: true},
-		{Place: "rpc/x_test.go:13", What: []string{"Target error should be in err chain:"}, Expected: `"EOF"`, Got: `"rpc: closed"`, asserted: true},
+		{Place: "rpc/x_test.go:13", What: []string{"errors.Is does not find the expected error"}, Expected: `"EOF"`, Got: `"rpc: closed"`, asserted: true},
 		{Place: "rpc/x_test.go:14", Expected: "an error", Got: "none", asserted: true},
 		{Place: "rpc/x_test.go:15", What: []string{`"abc" does not contain "x"`}, asserted: true},
 		{Place: "rpc/x_test.go:16", What: []string{"first", "  second"}},
@@ -217,6 +217,48 @@ func TestAdvice_OfLocksLooksAtAllGoroutines(t *testing.T) {
 	assert.True(t, instead, "hints about answers do not apply")
 }
 
+func TestAdvice_SaysWhatAWaitGroupWaitsFor(t *testing.T) {
+	closing := Goroutine{State: "sync.WaitGroup.Wait", Own: []string{"rpc/server.go:95 in (*Server).Close", "rpc/server_test.go:1 in TestA"}}
+	reading := Goroutine{State: "select", Own: []string{"rpc/server_test.go:2 in lateConn.Read", "rpc/line.go:23 in readLine"}}
+	inTest := Goroutine{State: "chan receive", Own: []string{"rpc/server_test.go:3 in TestA"}}
+	const noDone, noClose = "Each Add needs a Done", "Wait waits for the goroutine at rpc/line.go:23 in readLine. What should end that one?"
+	for name, c := range map[string]struct {
+		r    Result
+		want string
+	}{
+		"its goroutine has ended":   {Result{Status: Deadlocked, Stacks: []Goroutine{inTest, closing}}, noDone},
+		"so in a program":           {Result{Status: Hung, Stacks: []Goroutine{closing}}, noDone},
+		"its goroutine still reads": {Result{Status: Deadlocked, Stacks: []Goroutine{reading, closing}}, noClose},
+	} {
+		text, instead := advice(c.r)
+		assert.Contains(t, text, c.want, name)
+		assert.True(t, instead, name)
+	}
+	text, _ := advice(Result{Status: Deadlocked, Stacks: []Goroutine{reading}})
+	assert.Empty(t, text, "no WaitGroup waits")
+}
+
+func TestAdvice_ServeIsBusy(t *testing.T) {
+	text, instead := advice(failed("TestA", Failure{What: []string{"the server accepts no connection"}}))
+	assert.Contains(t, text, "with the keyword go")
+	assert.True(t, instead, "hints about answers do not apply")
+}
+
+// The runtime's frame for a close is in no trace.
+func TestGoroutines_NameAPanicOfClose(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"rpc/server.go": "package rpc\n\nfunc (s *Server) Close() {\n\tclose(s.done)\n\tconn.Close()\n}\n"})
+	for line, want := range map[string]string{"4": "a panic (close of closed or nil channel)", "5": "a panic"} {
+		trace := "goroutine 7 [sync.Mutex.Lock]:\ninternal/sync.runtime_SemacquireMutex(0x0)\n\t/go/src/sema.go:95 +0x25\n" +
+			"panic({0x1?, 0x2?})\n\t/go/src/runtime/panic.go:860 +0x13a\n" +
+			"example.com/mine/rpc.(*Server).Close(0x3)\n\t" + dir + "/rpc/server.go:" + line + " +0x10\n"
+		all := goroutines(dir, trace)
+		require.Len(t, all, 1)
+		assert.Equal(t, want, all[0].Panic)
+	}
+	assert.Contains(t, panicAdvice("a panic (close of closed or nil channel)"), "closed twice")
+}
+
 func TestBounded_KeepsBothEnds(t *testing.T) {
 	var b bounded
 	for range 1000 {
@@ -282,6 +324,26 @@ func TestFailures_OfAnErrorThatShouldNotMatch(t *testing.T) {
 	f := Failure{}
 	f.readError([]string{"Target error should not be in err chain:", `found: ""`, `in chain: "plain"`})
 	assert.Equal(t, `expected no error that is "", got "plain"`, f.message(inList))
+}
+
+func TestFailures_OfAnErrorThatIsNotTheOneExpected(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{`Expected error with "rpc: server closed" in chain but got nil.`}, `expected "rpc: server closed", got no error`},
+		{[]string{"Target error should be in err chain:", `expected: "server closed"`, `in chain: "server closed"`},
+			`same text, another error: return it itself, or wrap it by %w: expected "server closed", got "server closed"`},
+		{[]string{"Target error should be in err chain:", `expected: "EOF"`, `in chain: "rpc: EOF"`, "\t\"EOF\""},
+			`same text, another error: return it itself, or wrap it by %w: expected "EOF", got "rpc: EOF"`},
+		{[]string{"Target error should be in err chain:", `expected: "EOF"`, `in chain: "rpc: EOF"`},
+			`errors.Is does not find it in this text: wrap it by %w: expected "EOF", got "rpc: EOF"`},
+		{[]string{"Target error should be in err chain:", `expected: "EOF"`, `in chain: "reset"`}, `errors.Is does not find the expected error: expected "EOF", got "reset"`},
+	} {
+		f := Failure{}
+		f.readError(c.lines)
+		assert.Equal(t, c.want, f.message(maxWidth))
+	}
 }
 
 func TestLacks_LooksAtWhatTheCompilerMisses(t *testing.T) {

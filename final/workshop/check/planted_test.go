@@ -335,6 +335,19 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 	}
 }
 
+func TestRun_ExplainsAnImportForALaterPiece(t *testing.T) {
+	const ours = "package rpc\n\nimport \"time\"\n\nvar second = time.Second\n"
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
+	for name, c := range map[string]struct{ mine, want string }{
+		"a later piece uses it": {"package rpc\n\nimport \"time\"\n", `Red is right here if you have added "time" for a piece that you have not written yet. Go on with that piece: it uses the import.`},
+		"no piece uses it":      {"package rpc\n\nimport \"os\"\n", ""},
+	} {
+		target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test},
+			map[string]string{"rpc/line.go": c.mine, "rpc/a_test.go": test})
+		assert.Equal(t, c.want, strings.Join(run(t, target, Options{}).Help, "\n"), name)
+	}
+}
+
 func TestRun_TellsWhatIsLost(t *testing.T) {
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
 	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test, "rpc/b_test.go": strings.ReplaceAll(test, "First", "Second"),

@@ -129,7 +129,7 @@ func (p *Printer) section(title string, r *Report, added bool) {
 		case result.Status == Lifted:
 			p.entry(green("lifted"), result.Test.Name+" ("+green("lifted: "+result.Lifted)+"): "+lifted(r.Target.Station, result.Lifted))
 		case result.Status == Undecided:
-			p.entry(red("to do "), result.Test.Name+": "+undecided)
+			p.entry(faint("skips "), result.Test.Name+": "+undecided)
 		case result.Status.failed():
 			failed = append(failed, result)
 		}
@@ -191,7 +191,7 @@ func lifted(at course.Station, by string) string {
 }
 
 // undecided says why a pin that skips does not count as lifted.
-const undecided = "whether its limit is lifted shows when the other tests pass"
+const undecided = "whether your code has lifted its limit shows when the other tests pass"
 
 // leftOut says why tests have not been run.
 func (p *Printer) leftOut(r *Report) {

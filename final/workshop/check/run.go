@@ -13,7 +13,7 @@ import (
 // Status is how a test ended.
 type Status string
 
-// How a test can end. All but Passed and Lifted are to do.
+// How a test can end. All but Passed, Lifted and Undecided are to do.
 const (
 	Passed      Status = "passed"
 	Lifted      Status = "lifted"    // a pin whose limit the code does not have any more
@@ -44,6 +44,7 @@ type Result struct {
 	Status   Status
 	Lifted   string // of a pin that skips: the station whose code lifts it
 	Stub     *Stub  // that the test called before it failed; nil: none
+	Next     string // if Stub is set: the stub that the lesson has the learner write next; ""
 	Time     time.Duration
 	Failures []Failure
 	Panic    string      // what it panicked with

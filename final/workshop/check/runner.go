@@ -61,6 +61,9 @@ func (run *runner) one(ctx context.Context, result *Result) {
 	if !r.Status.failed() && r.Status != Lifted || !r.New && r.Test.IsScript() {
 		r.Stub = nil // it does no harm, or the programs of the steps before have run
 	}
+	if r.Stub != nil {
+		r.Next = run.report.packageOf(r.Test).next
+	}
 	*result = r
 	run.end(r.Status, err)
 }

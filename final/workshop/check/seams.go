@@ -2,6 +2,11 @@ package check
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,10 +22,37 @@ func explain(t Target, mistakes []string) []string {
 	if text := collisions(t, mistakes); text != "" {
 		all = append(all, text)
 	}
+	if text := unused(t, mistakes); text != "" {
+		all = append(all, text)
+	}
 	if text := seamsOf(t, mistakes); text != "" {
 		all = append(all, text)
 	}
 	return all
+}
+
+var notUsed = regexp.MustCompile(`^(\S+\.go):\d+:\d+: ("\S+") imported and not used`)
+
+// unused explains imports that our code needs: a lesson has them added before the
+// piece that uses them.
+func unused(t Target, mistakes []string) string {
+	var early []string
+	for _, text := range mistakes {
+		m := notUsed.FindStringSubmatch(text)
+		if m == nil {
+			return "" // first things first
+		}
+		ours, _ := os.ReadFile(filepath.Join(t.Root, filepath.FromSlash(t.Station.Folder), filepath.FromSlash(m[1])))
+		file, _ := parser.ParseFile(token.NewFileSet(), m[1], ours, parser.ImportsOnly)
+		if file == nil || !slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == m[2] }) {
+			return ""
+		}
+		early = append(early, m[2])
+	}
+	if len(early) == 0 {
+		return ""
+	}
+	return "Red is right here if you have added " + strings.Join(early, ", ") + " for a piece that you have not written yet. Go on with that piece: it uses the import."
 }
 
 var (

@@ -1,9 +1,11 @@
 package check
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -107,12 +109,28 @@ func panicOf(dir string, lines []string) string {
 			return "a panic (" + p.text + ")"
 		}
 	}
-	if len(ownFrames(dir, lines[:min(len(lines), 2)])) > 0 {
+	if own := ownFrames(dir, lines[:min(len(lines), 2)]); len(own) > 0 {
+		if closesAt(dir, own[0]) {
+			return "a panic (close of closed or nil channel)"
+		}
 		return "a panic"
 	}
 	name := funcArgs.ReplaceAllString(strings.TrimSpace(frame), "")
 	return "a panic in " + name[strings.LastIndexByte(name, '/')+1:]
 }
+
+// closesAt reports whether the line of a frame has a call of close: the runtime's own
+// frame for that is in no trace.
+func closesAt(dir, frame string) bool {
+	place, _, _ := strings.Cut(frame, " ")
+	file, line, _ := strings.Cut(place, ":")
+	text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+	n, numErr := strconv.Atoi(line)
+	lines := strings.Split(string(text), "\n")
+	return err == nil && numErr == nil && n >= 1 && n <= len(lines) && callsClose.MatchString(lines[n-1])
+}
+
+var callsClose = regexp.MustCompile(`(^|[^.\w])close\(`)
 
 // deferredState says where the deferred call of a panic waits.
 func deferredState(dir string, lines []string, state string) string {

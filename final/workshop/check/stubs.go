@@ -23,6 +23,15 @@ type Stub struct {
 // String says what is to do about it.
 func (s Stub) String() string { return s.Name + " is yours to write" }
 
+// stubNames returns the names of the functions that the learner has still to write.
+func (p *Package) stubNames() []string {
+	var all []string
+	for _, s := range p.stubs {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
 // what names the stub and its file.
 func (s Stub) what() string {
 	file, _, _ := strings.Cut(s.Place, ":")

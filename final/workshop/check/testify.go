@@ -2,6 +2,7 @@ package check
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,6 +68,23 @@ var (
 	channelLen   = regexp.MustCompile(`^"0x[0-9a-f]+" should have (\d+) item\(s\), but has (\d+)$`)
 )
 
+// errorInChain is what testify says of an error that errors.Is should find, and that
+// is nil.
+var errorInChain = regexp.MustCompile(`^Expected error with (".*") in chain but got nil\.$`)
+
+// whyNotIs says why errors.Is does not find the expected error in f.Got, which wraps
+// the others.
+func (f *Failure) whyNotIs(wrapped []string) string {
+	inside := strings.TrimSuffix(strings.TrimPrefix(f.Expected, `"`), `"`)
+	switch {
+	case f.Got == f.Expected || slices.Contains(wrapped, f.Expected):
+		return "same text, another error: return it itself, or wrap it by %w"
+	case inside != "" && strings.Contains(f.Got, inside):
+		return "errors.Is does not find it in this text: wrap it by %w"
+	}
+	return "errors.Is does not find the expected error"
+}
+
 // atoi returns the number that digits say.
 func atoi(digits string) int {
 	n, _ := strconv.Atoi(digits)
@@ -84,6 +102,10 @@ func (f *Failure) plainWords() {
 		f.Expected, f.Got, f.What = "no error", strings.Join(f.What[1:], "\n"), nil
 	case first == "An error is expected but got nil.":
 		f.Expected, f.Got, f.What = "an error", "none", nil
+	case errorInChain.MatchString(first):
+		f.Expected, f.Got, f.What = errorInChain.FindStringSubmatch(first)[1], "no error", nil
+	case first == "Target error should be in err chain:":
+		f.What = []string{f.whyNotIs(f.What[1:])}
 	case emptyChannel.MatchString(first):
 		f.Expected, f.Got, f.What = "nothing on the channel", "a value", nil
 	case channelLen.MatchString(first):

@@ -1,6 +1,8 @@
 package course
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -11,7 +13,7 @@ import (
 
 var (
 	// typedBlock is the first line of a block that a reader types or copies.
-	typedBlock = regexp.MustCompile("^```(?:go|diff) (?:type|copy|bridge) (?:\\w+:)?(\\S+)")
+	typedBlock = regexp.MustCompile("^```(?:go|diff) (?:type|copy|bridge) (?:\\w+:)?(\\S+)(.*)")
 
 	// nowComment is what a lesson claims about the tests after a piece; verify
 	// replay proves it.
@@ -87,6 +89,30 @@ func FilesFor(root string, s Station, test string) ([]string, error) {
 		}
 	}
 	return nil, nil
+}
+
+// FirstPiece returns which of some declarations a station's lesson has the reader
+// write first, "" if it has none of them written. Names are as in "Server.Close".
+func FirstPiece(root string, s Station, names []string) (string, error) {
+	if len(names) == 0 {
+		return "", nil
+	}
+	lesson, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(s.Page())))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	for line := range strings.SplitSeq(string(lesson), "\n") {
+		m := typedBlock.FindStringSubmatch(strings.TrimSuffix(line, "\r"))
+		if m == nil {
+			continue
+		}
+		for _, name := range strings.Fields(m[2]) {
+			if slices.Contains(names, name) {
+				return name, nil
+			}
+		}
+	}
+	return "", err
 }
 
 // turnedGreen returns the tests of a package that a claim's words call green. The

@@ -106,7 +106,7 @@ func TestFilesFor_AreThoseOfTheTestsPiece(t *testing.T) {
 func TestTests_BeginWithTheFirstPieceOfTheCourse(t *testing.T) {
 	root, err := Root(".")
 	require.NoError(t, err)
-	for station, want := range map[string]string{"01": "TestReadLine_", "02": "TestReadRequest_"} {
+	for station, want := range map[string]string{"01": "TestReadLine_", "02": "TestReadLine_HasRoom"} {
 		s, err := Find(station)
 		require.NoError(t, err)
 		tests, err := NewTests(root, s)
