@@ -2,6 +2,7 @@ package conform
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -149,7 +150,7 @@ func (c *miniClient) end(f frames.Frame) ([]byte, error) {
 		if !json.Valid(f.Fields) {
 			return nil, fmt.Errorf("not JSON: %q", f.Fields)
 		}
-		return f.Fields, nil
+		return bytes.TrimSpace(f.Fields), nil
 	}
 	r, err := f.Reason()
 	if err == nil && r.Code == wire.OK && c.fault == "takes code 0 for success" {
