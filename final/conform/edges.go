@@ -201,7 +201,7 @@ func clientWrongFlags(s *server) error {
 		kind, flag byte
 		fields     string
 	}{
-		{7, 0x01, reason}, {7, 0x08, reason}, {5, 0x01, ""}, {6, 0x01, ""},
+		{7, 0x08, reason}, {7, 0x01, reason + "\x00\x00"}, {5, 0x01, ""}, {6, 0x01, ""},
 		{2, 0x01, result}, {2, 0x08, result}, {2, 0x10, result},
 		{3, 0x02, reason}, {3, 0x04, reason}, {3, 0x10, reason},
 	} {
