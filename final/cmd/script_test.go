@@ -1,3 +1,5 @@
+// The programs are tested here as real processes. What they are made of has its tests in
+// internal/program, internal/shop, internal/demo and internal/rpccmd.
 package cmd_test
 
 import (
@@ -8,8 +10,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"example.com/rpc-from-scratch/final/cmd"
-	"example.com/rpc-from-scratch/final/cmd/rpc/rpccmd"
+	"example.com/rpc-from-scratch/final/internal/demo"
+	"example.com/rpc-from-scratch/final/internal/rpccmd"
+	"example.com/rpc-from-scratch/final/internal/shop"
 )
 
 // TestMain makes this test binary stand in for the programs, so that scripts and
@@ -18,9 +21,9 @@ func TestMain(m *testing.M) {
 	// Else every program under -race takes a second to end.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	testscript.Main(m, map[string]func(){
-		"inventory": cmd.Inventory,
-		"orders":    cmd.Orders,
-		"demo":      cmd.Demo,
+		"inventory": shop.Inventory,
+		"orders":    shop.Orders,
+		"demo":      func() { demo.Main(nil) },
 		"rpc":       rpccmd.Main,
 	})
 }

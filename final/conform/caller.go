@@ -22,6 +22,7 @@ import (
 type caller struct {
 	conn    *net.TCPConn
 	timeout time.Duration
+	largest uint32 // what its hello announced
 	id      uint64 // of its call
 	sent    []byte // last, to it
 
@@ -121,6 +122,7 @@ func (c *caller) hello() error {
 	if err != nil {
 		return c.failure("not the hello of a client: "+err.Error(), nil, got)
 	}
+	c.largest = client.MaxMessage
 	return nil
 }
 

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -58,7 +59,11 @@ func (c *miniClient) call(addr, method, params string) (_ []byte, err error) {
 	defer c.conn.Close()
 	c.in = c.conn
 	request := frames.Request{ID: miniID, Method: method, TimeoutMS: 60_000, Params: []byte(" " + params)}.Frame()
-	hello := frames.ClientHello{Codec: "json", MaxMessage: 4 << 20, Metadata: []frames.Pair{{Key: "app", Value: "mini"}}}.Bytes()
+	largest := uint32(4 << 20)
+	if c.fault == "reads more than it announces" {
+		largest >>= 2
+	}
+	hello := frames.ClientHello{Codec: "json", MaxMessage: largest, Metadata: []frames.Pair{{Key: "app", Value: "mini"}}}.Bytes()
 	early := c.fault == "does not wait for the hello"
 	if early {
 		hello = request.Append(hello)
@@ -106,6 +111,12 @@ func (c *miniClient) hello() error {
 // reply takes one frame: nil and nil if it is not the reply.
 func (c *miniClient) reply() ([]byte, error) {
 	f, err := c.frame()
+	switch {
+	case c.fault == "takes any flag on a go-away" && f.Kind == wire.KindGoAway:
+		f.Flags = 0
+	case c.fault == "takes fields on a ping" && f.Kind == wire.KindPing:
+		f.Fields = nil
+	}
 	if err == nil {
 		err = f.Check(false)
 	}
@@ -139,7 +150,7 @@ func (c *miniClient) end(f frames.Frame) ([]byte, error) {
 		if !json.Valid(f.Fields) {
 			return nil, fmt.Errorf("not JSON: %q", f.Fields)
 		}
-		return f.Fields, nil
+		return bytes.TrimSpace(f.Fields), nil
 	}
 	r, err := f.Reason()
 	if err == nil && r.Code == wire.OK && c.fault == "takes code 0 for success" {
@@ -161,7 +172,11 @@ func (c *miniClient) frame() (frames.Frame, error) {
 		n, _ := c.in.Read(b[len(b):size])
 		return frames.ParseFrame(b[:len(b)+n])
 	}
-	b, err := frames.Read(c.in, false, wire.LengthSize+4<<20)
+	limit := wire.LengthSize + 4<<20
+	if c.fault == "reads a byte less than it announces" {
+		limit--
+	}
+	b, err := frames.Read(c.in, false, limit)
 	if err != nil {
 		return frames.Frame{}, err
 	}
@@ -212,11 +227,15 @@ func TestConformClient_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 		{fault: ""},
 		{"reads ahead of the hello", "client: a ping right behind the hello", "nothing came within 1s", nil},
 		{"does not wait for the hello", "client: no request before the server's hello", "something came where nothing should", nil},
-		{"takes one read for a frame", "client: bytes one by one", "", nil},
+		{"takes one read for a frame", "client: bytes one by one", "", []string{"client: the largest frame that it allows"}},
 		{"answers no ping", "client: a ping from the server", "nothing came within 1s", []string{"client: a ping right behind the hello"}},
 		{"passes over what it does not know", "client: bad: unknown kind", open, nil},
 		{"takes any reply for its own", "client: bad: response to nobody", noFailure, []string{"client: bad: error to nobody"}},
 		{"takes code 0 for success", "client: an error with code 0", noFailure, nil},
+		{"takes any flag on a go-away", "client: bad: a flag that its kind does not have", open, nil},
+		{"takes fields on a ping", "client: bad: fields on a ping", open, nil},
+		{"reads a byte less than it announces", "client: the largest frame that it allows", "the call failed: ", nil},
+		{"reads more than it announces", "client: bad: one byte more than it allows", open, nil},
 	}
 	findsEach(t, clientRules(t), wrong, func(fault string) *server { return &server{call: []string{exe, "mini", fault}} })
 }

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func ClientRules(root string) ([]Rule, error) {
 		}
 		rules = append(rules, r.clientRule(sections[r.section]))
 	}
-	return inOrderOfNeeds(append(rules, ownClientRules...)), nil
+	return inOrderOfNeeds(slices.Concat(rules, ownClientRules, edgeClientRules)), nil
 }
 
 // clientRule makes the section a rule for clients: what a server sends there fails

@@ -160,3 +160,10 @@ func TestRules_HaveTheBadInputThatOnlyTestsShow(t *testing.T) {
 		assert.NotEmpty(t, rules[m[1]], m[1])
 	}
 }
+
+// The tests start servers in this process, where there is no standard error of theirs.
+func TestResult_FailureOfAServerWithoutStderr(t *testing.T) {
+	s := &server{restart: func() (string, func() error, error) { return "", nil, nil }}
+	got := s.result(Rule{test: func(*server) error { return &Failure{Reason: "no"} }}, broken{})
+	assert.Equal(t, &Failure{Reason: "no"}, got.Failure)
+}

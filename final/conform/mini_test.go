@@ -192,6 +192,14 @@ func (c *miniConn) read() (wire.Code, string) {
 			return code, "cannot be read"
 		}
 		f, err := frames.ParseFrame(b)
+		switch {
+		case c.fault == "takes any flag on a pong" && f.Kind == wire.KindPong:
+			f.Flags = 0
+		case c.fault == "takes fields on a cancel" && f.Kind == wire.KindCancel:
+			f.Fields = nil
+		case c.fault == "passes over kinds from 128 on" && f.Kind >= 128:
+			continue
+		}
 		if err == nil {
 			err = f.CheckAgreed(true, c.agreed)
 		}
@@ -304,6 +312,13 @@ func (c *miniConn) request(f frames.Frame) bool {
 // refuses checks in PROTOCOL.md's order; OK: the call may run.
 func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) wire.Code {
 	size := len(frames.AppendPairs(nil, r.Metadata))
+	most := 128
+	switch c.fault {
+	case "takes any number of pairs":
+		most = len(r.Metadata)
+	case "takes a pair less":
+		most--
+	}
 	switch {
 	case len(r.Method) > 128 || !utf8.ValidString(r.Method):
 		return wire.InvalidArgument
@@ -315,6 +330,8 @@ func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) wire.
 		return wire.Unimplemented
 	case e != nil || !fit(r.Metadata):
 		return wire.InvalidArgument
+	case len(r.Metadata) > most:
+		return wire.ResourceExhausted
 	case size > 8<<10 && c.fault != "takes metadata of any size":
 		return wire.ResourceExhausted
 	case running >= miniInFlight:
@@ -377,6 +394,12 @@ func (c *miniConn) checkStock(r frames.Request) {
 	}
 	e := frames.Reason{Code: wire.NotFound, Text: "unknown item: " + params.Item,
 		Details: []frames.Pair{{Key: "item", Value: params.Item}}}
+	if len(frames.AppendPairs(nil, e.Details)) > 16<<10 && c.fault != "details without a limit" {
+		e.Details = nil
+	}
+	if c.fault != "texts without a limit" {
+		e.Text = e.Text[:min(len(e.Text), 4096)]
+	}
 	if f := e.Frame(wire.KindError, 0, r.ID); len(f.Bytes())-wire.LengthSize > c.largest {
 		e.Details = nil
 		e.Text = e.Text[:min(len(e.Text), c.largest/2)]
@@ -386,7 +409,11 @@ func (c *miniConn) checkStock(r frames.Request) {
 
 func (c *miniConn) result(id uint64, result []byte) {
 	f := frames.Frame{Kind: wire.KindResponse, ID: id, Fields: result}
-	if len(f.Bytes())-wire.LengthSize > c.largest {
+	limit := c.largest
+	if c.fault == "leaves a byte of the client's limit" {
+		limit--
+	}
+	if len(f.Bytes())-wire.LengthSize > limit {
 		f = frames.Reason{Code: wire.ResourceExhausted, Text: "too large"}.Frame(wire.KindError, 0, id)
 	}
 	c.reply(id, f)

@@ -112,7 +112,7 @@ func (s *server) result(r Rule, broken broken) Result {
 	}
 	before := s.stderr.written()
 	result := judge(r, s)
-	if f := result.Failure; f != nil && s.restart != nil {
+	if f := result.Failure; f != nil && s.stderr != nil {
 		time.Sleep(stderrTime)
 		f.Stderr = s.stderr.since(before)
 	}

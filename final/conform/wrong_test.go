@@ -25,7 +25,7 @@ type wrongOne struct {
 
 var wrong = []wrongOne{
 	{"takes one read for a frame", "bytes: one by one", another,
-		[]string{"bytes: frames that end in the next write", "frame: the largest that is allowed"}},
+		[]string{"bytes: frames that end in the next write", "frame: the largest that is allowed", "error: the most details"}},
 	{"reads ahead of the hello", "hello and a call in one write", noAnswer, []string{"bytes: many frames in one write"}},
 	{"does not check the length", "frame: length 4 GiB", noAnswer,
 		[]string{"frame: length over the limit", "frame: a second hello"}},
@@ -36,7 +36,8 @@ var wrong = []wrongOne{
 	{"does not answer params that do not fit", "request: params do not fit", noAnswer, []string{"replies: exactly one each"}},
 	{"closes in place of a go-away", "go-away: for what cannot be gone on from", ended, badFrames()},
 	{"has another code for unknown methods", "request: unknown method", another,
-		[]string{"errors", "error: fits the client's limit", "request: no method", "IDs: a refused call's is used", "method: the exact name", "replies: exactly one each"}},
+		[]string{"errors", "error: fits the client's limit", "request: no method", "IDs: a refused call's is used", "method: the exact name", "replies: exactly one each",
+			"error: the longest text", "error: the most details"}},
 	{"grants compression that it does not know", "compression: gzip", another, []string{"compression: too much comes out"}},
 	{"compression without a limit", "compression: too much comes out", another, nil},
 	{"does not say that a call never ran", "refusal: the call never ran", "the answer does not say that the call never ran", refusals()},
@@ -44,6 +45,14 @@ var wrong = []wrongOne{
 	{"forgets the ID of a refused call", "IDs: a refused call's is used", "a reply to call 5, which is not in flight", nil},
 	{"takes metadata of any size", "metadata: above the limit", another, nil},
 	{"tells a panic's text", "panic: tells nothing of itself", "the panic's text is in the answer", nil},
+	{"takes any flag on a pong", "frame: a flag that its kind does not have", noAnswer, nil},
+	{"takes fields on a cancel", "frame: fields after the ID", noAnswer, nil},
+	{"passes over kinds from 128 on", "frame: a kind that there is not", noAnswer, nil},
+	{"takes any number of pairs", "metadata: one pair too many", another, nil},
+	{"takes a pair less", "metadata: as many pairs as allowed", another, nil},
+	{"texts without a limit", "error: the longest text", "the text has 5014 bytes: at most 4096 are allowed", nil},
+	{"details without a limit", "error: the most details", "details of 16385 bytes: at most 16384 are allowed", nil},
+	{"leaves a byte of the client's limit", "reply: the largest that the client allows", another, nil},
 }
 
 // Each fails by the rule about what it does wrong, which comes first, and by no other.
@@ -95,6 +104,11 @@ func badFrames() []string {
 			rules = append(rules, r.section)
 		}
 	}
+	for _, r := range edgeRules {
+		if strings.HasPrefix(r.Name, "frame: ") {
+			rules = append(rules, r.Name)
+		}
+	}
 	return rules
 }
 
@@ -103,6 +117,7 @@ func refusals() []string {
 	rules := []string{
 		"errors", "error: fits the client's limit", "IDs: a refused call's is used", "in flight: no more than announced", "metadata: above the limit",
 		"method: the exact name", "replies: exactly one each", "compression: gzip", "compression: too much comes out",
+		"error: the longest text", "error: the most details", "metadata: one pair too many",
 	}
 	for _, r := range replays {
 		if strings.HasPrefix(r.section, "request: ") {

@@ -3,54 +3,6 @@
 // order servers find the inventory through a Consul agent.
 package main
 
-import (
-	"context"
-	"time"
+import "example.com/rpc-from-scratch/final/internal/demo"
 
-	"github.com/hashicorp/consul/api"
-
-	"example.com/rpc-from-scratch/final/cmd"
-	"example.com/rpc-from-scratch/final/discovery/consul"
-	"example.com/rpc-from-scratch/final/rpc"
-)
-
-func main() {
-	cmd.Discover = discover
-	cmd.Demo()
-}
-
-// An agent is a Consul agent, as the shop's discovery.
-type agent struct{ client *api.Client }
-
-func discover(addr string) (cmd.Discovery, error) {
-	config := api.DefaultConfig()
-	config.Address = addr
-	client, err := api.NewClient(config)
-	if err != nil {
-		return nil, err
-	}
-	return agent{client}, nil
-}
-
-// Register implements cmd.Discovery.
-func (a agent) Register(ctx context.Context, service, addr string) (cmd.Registration, error) {
-	// The least there is: a killed server is to be forgotten within the demo.
-	reg, err := consul.Register(ctx, a.client, consul.Service{Name: service, Addr: addr, TTL: time.Second})
-	if err != nil {
-		return nil, err
-	}
-	return registration{reg}, nil
-}
-
-// Resolver implements cmd.Discovery.
-func (a agent) Resolver(service string) rpc.Resolver {
-	return &consul.Resolver{Client: a.client, Service: service}
-}
-
-type registration struct{ *consul.Registration }
-
-// Shutdown implements cmd.Registration. The demo's clients are gone by then, so
-// no notice is needed.
-func (r registration) Shutdown(ctx context.Context, srv *rpc.Server) error {
-	return r.Registration.Shutdown(ctx, srv, 0)
-}
+func main() { demo.Main(discover) }

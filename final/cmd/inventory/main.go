@@ -1,6 +1,6 @@
 // Inventory serves a shop's stock and reservations from a database file.
 package main
 
-import "example.com/rpc-from-scratch/final/cmd"
+import "example.com/rpc-from-scratch/final/internal/shop"
 
-func main() { cmd.Inventory() }
+func main() { shop.Inventory() }

@@ -1,6 +1,6 @@
 // Orders places a shop's orders with an inventory.
 package main
 
-import "example.com/rpc-from-scratch/final/cmd"
+import "example.com/rpc-from-scratch/final/internal/shop"
 
-func main() { cmd.Orders() }
+func main() { shop.Orders() }

@@ -11,6 +11,6 @@
 // failed, 2 if it was asked the wrong way.
 package main
 
-import "example.com/rpc-from-scratch/final/cmd/rpc/rpccmd"
+import "example.com/rpc-from-scratch/final/internal/rpccmd"
 
 func main() { rpccmd.Main() }

@@ -26,9 +26,11 @@ func Call() {
 }
 
 func call(addr, method, params string) (result json.RawMessage, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	client, err := rpc.Dial(ctx, addr)
+	// There is one server, for one connection. Without fail-fast a call that never ran waits
+	// for it to come back.
+	client, err := rpc.Dial(ctx, addr, rpc.WithFailFast())
 	if err != nil {
 		return nil, err
 	}

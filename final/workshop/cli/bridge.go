@@ -12,8 +12,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
-func init() { commands = append(commands, newBridge) }
-
 func newBridge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bridge [NAME [DIR]]",

@@ -20,8 +20,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
-func init() { commands = append(commands, newCheck) }
-
 func newCheck() *cobra.Command {
 	c := &checking{}
 	cmd := &cobra.Command{

@@ -16,8 +16,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
-func init() { commands = append(commands, newConform) }
-
 func newConform() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conform ADDR | conform -- COMMAND ARG...",

@@ -9,8 +9,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/diff"
 )
 
-func init() { commands = append(commands, newDiff) }
-
 func newDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff A B [-- FILE...]",

@@ -14,8 +14,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
-func init() { commands = append(commands, newDoctor) }
-
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",

@@ -18,8 +18,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-func init() { commands = append(commands, newHint) }
-
 func newHint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hint [TEST]",

@@ -14,8 +14,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
-func init() { commands = append(commands, newList) }
-
 func newList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",

@@ -82,8 +82,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(usage)
-	for _, command := range commands {
-		cmd := command()
+	for _, cmd := range commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
 		}
@@ -100,5 +99,24 @@ func usage(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w\nIt is used like this: go tool %s\nMore: go tool %s -h", err, cmd.UseLine(), cmd.CommandPath())
 }
 
-// commands makes the commands; each file adds its own.
-var commands []func() *cobra.Command
+// commands makes all commands there are.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		newBridge(),
+		newCheck(),
+		newConform(),
+		newDiff(),
+		newDoctor(),
+		newHint(),
+		newList(),
+		newNext(),
+		newPack(),
+		newSolution(),
+		newStart(),
+		newSync(),
+		newUpdate(),
+		newVerify(),
+		newWatch(),
+		newWire(),
+	}
+}

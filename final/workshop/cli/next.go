@@ -15,8 +15,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-func init() { commands = append(commands, newNext) }
-
 func newNext() *cobra.Command {
 	n := &nexting{}
 	cmd := &cobra.Command{

@@ -10,8 +10,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/pack"
 )
 
-func init() { commands = append(commands, newPack) }
-
 func newPack() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pack FILE",

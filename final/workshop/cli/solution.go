@@ -21,8 +21,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-func init() { commands = append(commands, newSolution) }
-
 func newSolution() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "solution FILE",

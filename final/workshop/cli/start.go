@@ -17,8 +17,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-func init() { commands = append(commands, newStart) }
-
 func newStart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start STATION DIR | start -solve STATION [DIR]",

@@ -10,8 +10,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/verify"
 )
 
-func init() { commands = append(commands, newSync) }
-
 func newSync() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync [LESSON... | diffs]",

@@ -12,8 +12,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-func init() { commands = append(commands, newUpdate) }
-
 func newUpdate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "update",

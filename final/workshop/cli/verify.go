@@ -14,8 +14,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/verify"
 )
 
-func init() { commands = append(commands, newVerify) }
-
 func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [CHECK...]",

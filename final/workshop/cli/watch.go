@@ -12,8 +12,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/check/watch"
 )
 
-func init() { commands = append(commands, newWatch) }
-
 func newWatch() *cobra.Command {
 	w := &watching{}
 	cmd := &cobra.Command{

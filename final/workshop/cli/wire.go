@@ -11,8 +11,6 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/wire"
 )
 
-func init() { commands = append(commands, newWire) }
-
 func newWire() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wire N",

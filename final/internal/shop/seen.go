@@ -1,4 +1,4 @@
-package cmd
+package shop
 
 import (
 	"context"
@@ -7,8 +7,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// seen is what one part of the shop saw while it ran.
-type seen struct {
+// Seen is what one part of the shop saw while it ran. A server of the demo prints it as
+// JSON at its end.
+type Seen struct {
 	Calls      int64 `json:"calls"`      // that it answered or, for the customers, made
 	Retries    int64 `json:"retries"`    // of calls that it made
 	Reconnects int64 `json:"reconnects"` // to a server that it was connected to before
@@ -27,13 +28,13 @@ func (c *counter) count(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	}
 }
 
-// connections counts the connections that a client makes. It is an [rpc.ConnObserver].
-type connections struct{ opened atomic.Int64 }
+// Connections counts the connections that a client makes. It is an [rpc.ConnObserver].
+type Connections struct{ opened atomic.Int64 }
 
-// again returns how many were made beyond the first to each of n servers.
-func (c *connections) again(n int) int64 { return max(0, c.opened.Load()-int64(n)) }
+// Again returns how many were made beyond the first to each of n servers.
+func (c *Connections) Again(n int) int64 { return max(0, c.opened.Load()-int64(n)) }
 
-func (c *connections) ConnOpened()    { c.opened.Add(1) }
-func (*connections) ConnClosed()      {}
-func (*connections) BytesRead(int)    {}
-func (*connections) BytesWritten(int) {}
+func (c *Connections) ConnOpened()    { c.opened.Add(1) }
+func (*Connections) ConnClosed()      {}
+func (*Connections) BytesRead(int)    {}
+func (*Connections) BytesWritten(int) {}

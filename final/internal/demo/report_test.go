@@ -1,4 +1,4 @@
-package cmd
+package demo
 
 import (
 	"strings"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"example.com/rpc-from-scratch/final/internal/shop"
 )
 
 func TestPercentile_IsAValueThatWasMeasured(t *testing.T) {
@@ -59,7 +61,7 @@ func TestReport_CountsAreForPeople(t *testing.T) {
 	assert.Equal(t, "1,000 of 10,000 orders answered\n", out.String())
 
 	out.Reset()
-	r := &report{second: seen{Calls: 12_345, Repeated: 1_001, Commits: 6_789}}
+	r := &report{second: shop.Seen{Calls: 12_345, Repeated: 1_001, Commits: 6_789}}
 	r.saw(&out)
 	assert.Contains(t, out.String(), "12,345 calls, 1,001 for orders that it knew, 6,789 writes to the disk")
 

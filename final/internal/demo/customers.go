@@ -1,4 +1,4 @@
-package cmd
+package demo
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/shop"
 	"example.com/rpc-from-scratch/final/orders"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -27,7 +28,7 @@ type customers struct {
 	calls    atomic.Int64
 	again    atomic.Int64   // by customers who had given up
 	retries  orders.Retries // by the pool
-	conns    connections
+	conns    shop.Connections
 }
 
 func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(answered int)) *customers {
@@ -40,8 +41,8 @@ func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(ans
 	return c
 }
 
-func (c *customers) saw() seen {
-	return seen{Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: c.conns.again(orderServers)}
+func (c *customers) saw() shop.Seen {
+	return shop.Seen{Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: c.conns.Again(orderServers)}
 }
 
 // placeAll has n customers place all orders, each one after the other. It

@@ -1,4 +1,4 @@
-package cmd
+package shop
 
 import (
 	"context"
@@ -9,23 +9,24 @@ import (
 	"os"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/program"
 	"example.com/rpc-from-scratch/final/rpc"
 	"example.com/rpc-from-scratch/final/transport/gateway"
 )
 
-// httpPage serves calls by POST, for curl, and a page that lists the methods. A
+// callsPage serves calls by POST, for curl, and a page that lists the methods. A
 // nil page is none.
-type httpPage struct {
+type callsPage struct {
 	ln       net.Listener
 	hosts    []string
 	recorder *gateway.Recorder
 	server   *http.Server
 }
 
-// newHTTPPage listens on addr, for hosts of these names as gateway.OnlyHosts has
+// newCallsPage listens on addr, for hosts of these names as gateway.OnlyHosts has
 // it, and returns what lets a page see a server's calls. Without an address there
 // is no page, and no option.
-func newHTTPPage(addr string, hosts []string) (*httpPage, []rpc.ServerOption, error) {
+func newCallsPage(addr string, hosts []string) (*callsPage, []rpc.ServerOption, error) {
 	if addr == "" {
 		return nil, nil, nil
 	}
@@ -33,12 +34,12 @@ func newHTTPPage(addr string, hosts []string) (*httpPage, []rpc.ServerOption, er
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &httpPage{ln: ln, hosts: hosts, recorder: gateway.NewRecorder()}
+	p := &callsPage{ln: ln, hosts: hosts, recorder: gateway.NewRecorder()}
 	return p, []rpc.ServerOption{rpc.WithServerInterceptors(p.recorder.Intercept)}, nil
 }
 
 // serve says where srv can be called and serves it there until close.
-func (p *httpPage) serve(srv *rpc.Server) {
+func (p *callsPage) serve(srv *rpc.Server) {
 	if p == nil {
 		return
 	}
@@ -61,13 +62,13 @@ func (p *httpPage) serve(srv *rpc.Server) {
 	}()
 }
 
-// close ends the page once the calls over it have ended, as serve does with the
-// others.
-func (p *httpPage) close() {
+// close ends the page once the calls over it have ended, as program.Serve does with
+// the others.
+func (p *callsPage) close() {
 	if p == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	ctx, cancel := context.WithTimeout(context.Background(), program.Drain)
 	defer cancel()
 	if p.server != nil && p.server.Shutdown(ctx) != nil {
 		p.server.Close()

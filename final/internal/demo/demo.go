@@ -1,4 +1,4 @@
-package cmd
+package demo
 
 import (
 	"context"
@@ -12,38 +12,40 @@ import (
 	"sync"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/program"
+	"example.com/rpc-from-scratch/final/internal/shop"
 	"example.com/rpc-from-scratch/final/inventory"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
 const orderServers = 3
 
-// Demo is the program cmd/demo: a shop of real processes over real TCP, whose
-// inventory server is killed in the middle and started again.
-func Demo() {
-	playRole()
+// Main runs the program and exits. With a discover it has the flag -consul: then the
+// inventory server may come back at another address.
+func Main(discover program.Discover) {
+	playRole(discover)
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	n := flags.Int("orders", 10_000, "place this `number` of orders")
 	customers := flags.Int("customers", 64, "let this `number` of customers order at the same time")
 	seed := flags.Uint64("seed", 1, "the orders are the same for the same `seed`")
-	codec := codecFlag(flags, "let customers and servers speak this `codec`")
-	agent := discoveryFlag(flags, "let the order servers find the inventory through the Consul agent at this `address`")
-	parse(flags, os.Args[1:])
-	discovery, err := discover(agent)
+	codec := program.CodecFlag(flags, "let customers and servers speak this `codec`")
+	agent := program.NewAgentFlag(flags, discover, "let the order servers find the inventory through the Consul agent at this `address`")
+	program.Parse(flags, os.Args[1:])
+	discovery, err := agent.Open()
 	if err != nil {
-		exit("demo", err)
+		program.Exit("demo", err)
 	}
 	if *n < 2 {
-		usageError(flags, "-orders %d: want at least 2", *n)
+		program.UsageError(flags, "-orders %d: want at least 2", *n)
 	}
 	if *customers < 1 {
-		usageError(flags, "-customers %d: want at least 1", *customers)
+		program.UsageError(flags, "-customers %d: want at least 1", *customers)
 	}
-	d := &demo{list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout, discovery: discovery}
-	if discovery != nil {
-		d.findBy = []string{"-consul", *agent}
+	d := &demo{
+		list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout,
+		discovery: discovery, findBy: agent.Args(),
 	}
-	exit("demo", d.run(ended(false)))
+	program.Exit("demo", d.run(program.Ended(false)))
 }
 
 // A demo is one run. It belongs to one goroutine, apart from what the customers do.
@@ -52,8 +54,8 @@ type demo struct {
 	customers int
 	codec     rpc.Codec // of all connections
 	out       io.Writer
-	discovery Discovery // nil without Consul
-	findBy    []string  // the parts' flags for it
+	discovery program.Discovery // nil without Consul
+	findBy    []string          // the parts' flags for it
 
 	dir       string // of the database
 	inventory *part
@@ -149,7 +151,7 @@ func (d *demo) gob() string { return fmt.Sprintf("-gob=%t", d.codec == rpc.Gob) 
 // when half of the orders are answered, kills the inventory server and starts it
 // again.
 func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window, err error) {
-	w, err = newWindow(resolver(d.discovery, inventoryService, d.inventory.addr), d.codec)
+	w, err = newWindow(program.Resolver(d.discovery, shop.InventoryService, d.inventory.addr), d.codec)
 	if err != nil {
 		return row, nil, err
 	}
@@ -227,7 +229,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // close ends the shop, the servers before what they use, and returns what each
 // order server saw, and the inventory server.
-func (d *demo) close() (rows []partRow, inventory seen, err error) {
+func (d *demo) close() (rows []partRow, inventory shop.Seen, err error) {
 	for i, p := range d.servers {
 		saw, err := p.end()
 		if err != nil {

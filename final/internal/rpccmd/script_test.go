@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"example.com/rpc-from-scratch/final/cmd/rpc/rpccmd"
+	"example.com/rpc-from-scratch/final/internal/rpccmd"
 )
 
 // TestMain makes this test binary stand in for the program and for the servers

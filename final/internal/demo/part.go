@@ -1,4 +1,4 @@
-package cmd
+package demo
 
 import (
 	"bufio"
@@ -10,28 +10,43 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/program"
+	"example.com/rpc-from-scratch/final/internal/shop"
 )
 
-// roles are what the demo's program can be told, by its first argument, to play.
-// So there is nothing to build or install before it runs.
-var roles = map[string]func(args []string) (seen, error){
-	"inventory": runInventory,
-	"orders":    runOrders,
+// A role is what the demo's program can be told, by its first argument, to play. So there
+// is nothing to build or install before it runs.
+type role func(args []string, discover program.Discover) (shop.Seen, error)
+
+func roleOf(name string) role {
+	switch name {
+	case "inventory":
+		return shop.RunInventory
+	case "orders":
+		return shop.RunOrders
+	}
+	return nil
 }
 
 // playRole is the whole program if it was started by startPart; otherwise it
 // returns. A role ends when its standard input does, not by an interrupt:
 // a terminal sends that to all its processes, and the demo ends its parts itself.
-func playRole() {
-	if len(os.Args) < 2 || roles[os.Args[1]] == nil {
+func playRole(discover program.Discover) {
+	if len(os.Args) < 2 {
+		return
+	}
+	name := os.Args[1]
+	play := roleOf(name)
+	if play == nil {
 		return
 	}
 	signal.Ignore(os.Interrupt)
-	saw, err := roles[os.Args[1]](os.Args[2:])
+	saw, err := play(os.Args[2:], discover)
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(saw)
 	}
-	exit(os.Args[1], err)
+	program.Exit(name, err)
 }
 
 // A part is a process of the shop. It belongs to one goroutine.
@@ -89,7 +104,7 @@ func (p *part) readWord(prefix string) (string, error) {
 }
 
 // end tells the process to end, waits until it has, and returns what it saw.
-func (p *part) end() (saw seen, err error) {
+func (p *part) end() (saw shop.Seen, err error) {
 	p.over = true
 	p.stdin.Close()
 	line, readErr := io.ReadAll(p.stdout) // before Wait, which closes it

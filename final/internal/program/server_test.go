@@ -1,21 +1,15 @@
-package cmd
+package program
 
 import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/rpc"
-)
-
-const (
-	hostile  = "\x1b[31m\a\r\x7f\u009b2J\u202e\nforged"
-	harmless = `\u001b[31m\u0007\u000d\u007f\u009b2J\u202e\u000aforged`
 )
 
 func TestLogTo_APeersWordsAreText(t *testing.T) {
@@ -30,11 +24,4 @@ func TestLogTo_APeersWordsAreText(t *testing.T) {
 		require.Error(t, err)
 		assert.Contains(t, out.String(), `shop: panic: a\u202e\u009b2J\u007f`+"\ngoroutine ")
 	}
-}
-
-func TestPrintError_APeersWordsAreTextAndJoinedErrorsAreLines(t *testing.T) {
-	var out bytes.Buffer
-	err := errors.New("a " + hostile)
-	printError(&out, "shop", errors.Join(err, errors.Join(err, nil), fmt.Errorf("b: %w, %w", err, err)))
-	assert.Equal(t, "shop: a "+harmless+"\nshop: a "+harmless+"\nshop: b: a "+harmless+", a "+harmless+"\n", out.String())
 }

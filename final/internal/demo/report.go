@@ -1,4 +1,4 @@
-package cmd
+package demo
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/numbers"
+	"example.com/rpc-from-scratch/final/internal/shop"
 	"example.com/rpc-from-scratch/final/inventory"
 )
 
@@ -18,15 +19,15 @@ type report struct {
 	took    time.Duration
 	parts   []partRow // the customers and the order servers
 	window  *window
-	metrics *scraped // of the inventory server that was not killed
-	second  seen     // the same server, by its own count
+	metrics *scraped  // of the inventory server that was not killed
+	second  shop.Seen // the same server, by its own count
 	items   []inventory.Item
 }
 
 // A partRow is a line of the table of what each part saw.
 type partRow struct {
 	name string
-	saw  seen
+	saw  shop.Seen
 }
 
 func (r *report) print(w io.Writer) {

@@ -1,0 +1,8 @@
+// Package demo is the program cmd/demo: a shop of real processes over real TCP, whose
+// inventory server is killed in the middle of the orders and started again. At the end
+// what each customer was told is compared with the database.
+//
+// The orders are made up in plan.go and placed in customers.go, against the processes of
+// part.go. Meanwhile others look at the stock, in window.go. ledger.go compares, and
+// report.go prints.
+package demo
