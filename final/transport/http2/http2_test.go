@@ -318,3 +318,12 @@ func TestHTTP2_TracesInHeadersFailNoConnection(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "hello", reply.Text)
 }
+
+func TestDialer_AnAddressThatCannotBeParsedFailsAtOnce(t *testing.T) {
+	d := newDialer(t, nil)
+	for _, addr := range []string{"", "a b:80", "unix:/tmp/socket", "http://localhost:80", "localhost:80/rpc", "user@localhost:80", "[::1:80", "localhost:x", "localhost:65536"} {
+		_, err := rpc.Dial(bounded(t), addr, rpc.WithDialer(d.Dial), rpc.WithFailFast())
+		assert.ErrorIs(t, err, rpc.InvalidArgument, "%q", addr)
+		assert.ErrorContains(t, err, "address", "%q", addr)
+	}
+}
