@@ -59,6 +59,7 @@ type clientConn struct {
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
 	keepalive   *time.Timer
+	overdue     overdue
 }
 
 // clientCall is a call in flight. The caller owns it, except for result: the
@@ -322,6 +323,7 @@ func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBod
 	c.pending[call.id] = call
 	c.out.append(func(dst []byte) []byte { return head.Append(dst, body.flags, call.id, body.size()) }, body.buf)
 	call.end = c.out.appended
+	c.watchLocked(call.deadline)
 	body.sent()
 	return c.out.start(), c.inFlight > 1, nil
 }
@@ -396,9 +398,7 @@ func (c *clientConn) abandon(call *clientCall) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.pending[call.id] = abandoned
-	id := call.id
-	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
+	c.abandonLocked(call.id)
 	start := c.out.start()
 	c.mu.Unlock()
 	if start {
@@ -687,6 +687,7 @@ func (c *clientConn) endCalls() (first bool) {
 	c.pending = nil
 	c.out.stop(lost)
 	c.stopKeepaliveLocked()
+	c.overdue.stop()
 	c.readyLocked()
 	c.mu.Unlock()
 	c.bodies.end()

@@ -528,6 +528,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		go c.drain()
 	}
 	go s.wait()
+	late, stop := afterEnd(ctx)
+	defer stop()
 	select {
 	case <-s.ended:
 		s.stop(Closed)
@@ -536,6 +538,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.stop(Closed)
 		s.cutAll()
 		return ctxError(ctx)
+	case <-late: // a user's context, which has not ended
+		s.stop(Closed)
+		s.cutAll()
+		return context.DeadlineExceeded
 	}
 }
 
