@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"runtime/debug"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
@@ -39,6 +40,7 @@ func start(ctx context.Context, caller Caller, o *clientOptions, method string, 
 		defer close(p.done)
 		defer func() {
 			if v := recover(); v != nil {
+				printPanic("in an interceptor", v, debug.Stack())
 				p.err = Errorf(Internal, "call %s: an interceptor panicked: %s", method, textOfPanic(v))
 			}
 		}()
