@@ -27,6 +27,13 @@ func (p *Pending) Wait() error {
 	return p.err
 }
 
+// failed returns a call that has ended.
+func failed(err error) *Pending {
+	p := &Pending{done: make(chan struct{}), err: err}
+	close(p.done)
+	return p
+}
+
 // start makes a call in a goroutine of its own, from params as they are now.
 func start(ctx context.Context, caller Caller, o *clientOptions, method string, params, reply any) *Pending {
 	p := &Pending{done: make(chan struct{})}
