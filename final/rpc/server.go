@@ -149,14 +149,19 @@ func (s *Server) ListenAndServe(addr string) error {
 // [ErrServerClosed]. It may run on several listeners at once, and closes its ln
 // before it returns. After a failure to accept that may pass, it tries again
 // with backoff: no file descriptor left, a client that has already left, a
-// timeout. It returns any other error; open connections stay open.
+// timeout. It returns any other error; open connections stay open. With
+// [WithServerTLS] it refuses a listener that has a method OwnTLS, as that of
+// transport/http2 has.
 func (s *Server) Serve(ln net.Listener) error {
 	if isNil(ln) {
 		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
 	}
 	defer closeListener(ln)
-	if !s.made() {
+	switch _, own := ln.(interface{ OwnTLS() }); {
+	case !s.made():
 		return errNotMade
+	case own && s.options.tls != nil:
+		return Errorf(InvalidArgument, "Serve: WithServerTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
 	}
 	if !s.addListener(&ln) {
 		return ErrServerClosed

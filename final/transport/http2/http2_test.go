@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -326,4 +327,15 @@ func TestDialer_AnAddressThatCannotBeParsedFailsAtOnce(t *testing.T) {
 		assert.ErrorIs(t, err, rpc.InvalidArgument, "%q", addr)
 		assert.ErrorContains(t, err, "address", "%q", addr)
 	}
+}
+
+func TestListener_DoesNotGoWithTLSOfTheServer(t *testing.T) {
+	hs := httptest.NewUnstartedServer(nil)
+	hs.StartTLS()
+	defer hs.Close()
+	srv := rpc.NewServer(rpc.WithServerTLS(hs.TLS))
+	defer srv.Close()
+	err := srv.Serve(NewListener())
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
+	assert.ErrorContains(t, err, "WithServerTLS")
 }
