@@ -408,7 +408,9 @@ func (c *clientConn) abandon(call *clientCall) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.abandonLocked(call.id)
+	c.pending[call.id] = abandoned
+	id := call.id
+	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
 	start := c.out.start()
 	c.mu.Unlock()
 	if start {

@@ -52,7 +52,8 @@ func (c *clientConn) endOverdue() {
 		case call.deadline.IsZero():
 		case !call.deadline.After(now):
 			late = append(late, call)
-			c.abandonLocked(id)
+			c.pending[id] = abandoned
+			c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
 		case first.IsZero() || call.deadline.Before(first):
 			first = call.deadline
 		}
@@ -79,10 +80,4 @@ func afterEnd(ctx context.Context) (late <-chan time.Time, stop func() bool) {
 	}
 	timer := time.NewTimer(time.Until(deadline) + afterDeadline)
 	return timer.C, timer.Stop
-}
-
-// abandonLocked takes a call out of pending for its caller, and tells the server.
-func (c *clientConn) abandonLocked(id uint64) {
-	c.pending[id] = abandoned
-	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
 }

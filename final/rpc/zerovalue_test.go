@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What was not made as the doc says is said so, instead of a nil pointer or a nil map.
+// A value that was not made by its function says so; it does not panic with a nil map.
 func TestZeroValues_SayHowTheyAreMade(t *testing.T) {
 	ln, err := Listen("127.0.0.1:0")
 	assert.NoError(t, err)
