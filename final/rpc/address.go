@@ -12,7 +12,7 @@ import (
 
 // dialNet is how connections are made without [WithDialer].
 func dialNet(ctx context.Context, addr string) (net.Conn, error) {
-	if err := checkAddr(ctx, addr); err != nil {
+	if err := checkAddr(ctx, addr, 1); err != nil {
 		return nil, err
 	}
 	network, address := splitAddr(addr)
@@ -35,9 +35,10 @@ func hostOf(addr string) string {
 	return host
 }
 
-// checkAddr refuses an address to dial that cannot be parsed. Whether there is such
-// a host is for DNS to say, whose answer may change.
-func checkAddr(ctx context.Context, addr string) error {
+// checkAddr refuses an address that cannot be parsed, or with a port below least: 0 is
+// any port, to listen on. Whether there is such a host is for DNS to say, whose answer
+// may change.
+func checkAddr(ctx context.Context, addr string, least int) error {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return checkUnixPath(path)
 	}
@@ -45,8 +46,8 @@ func checkAddr(ctx context.Context, addr string) error {
 	switch {
 	case err != nil:
 		return Errorf(InvalidArgument, "address %q: want host:port or unix:path; an IPv6 host stands in brackets: %w", addr, err)
-	case !isPort(ctx, port):
-		return Errorf(InvalidArgument, "address %q: want a port from 1 to 65535, or a service's name", addr)
+	case !isPort(ctx, port, least):
+		return Errorf(InvalidArgument, "address %q: want a port from %d to 65535, or a service's name", addr, least)
 	case host != "" && !isHost(host):
 		return Errorf(InvalidArgument, "address %q: %q is neither a host's name nor an IP address", addr, host)
 	}
@@ -54,9 +55,9 @@ func checkAddr(ctx context.Context, addr string) error {
 }
 
 // isPort accepts numbers, and the names of services that the system knows.
-func isPort(ctx context.Context, port string) bool {
+func isPort(ctx context.Context, port string, least int) bool {
 	if n, err := strconv.Atoi(port); err == nil {
-		return 0 < n && n <= 65535
+		return least <= n && n <= 65535
 	}
 	_, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	return port != "" && err == nil

@@ -38,12 +38,38 @@ func TestDial_BadAddressesFailAtOnce(t *testing.T) {
 	}
 }
 
+func TestListen_RefusesAddressesThatCannotBeParsed(t *testing.T) {
+	for _, addr := range badAddrs {
+		if addr == "localhost:0" {
+			continue // any port
+		}
+		ln, err := Listen(addr)
+		if assert.ErrorIs(t, err, InvalidArgument, "%q", addr) {
+			continue
+		}
+		if err == nil {
+			ln.Close()
+		}
+	}
+	_, err := Listen("")
+	assert.ErrorContains(t, err, `address "": want host:port or unix:path`)
+}
+
+func TestListen_TakesAnyPortAndAllAddresses(t *testing.T) {
+	for _, addr := range []string{":0", "localhost:0", "127.0.0.1:0", "0.0.0.0:0"} {
+		ln, err := Listen(addr)
+		if assert.NoError(t, err, "%q", addr) {
+			assert.NoError(t, ln.Close())
+		}
+	}
+}
+
 func TestCheckAddr_TakesWhatCanBeDialled(t *testing.T) {
 	for _, addr := range []string{
 		"localhost:7001", ":7001", "127.0.0.1:1", "[::1]:65535", "[fe80::1%eth0]:7001", "a.b-c.d_e:http", "a.b.:7001",
 		"xn--hst-sna:7001", strings.Repeat("x", 63) + ":7001", "unix:/tmp/s", "unix:@abstract", "unix:relative",
 	} {
-		assert.NoError(t, checkAddr(t.Context(), addr), "%q", addr)
+		assert.NoError(t, checkAddr(t.Context(), addr, 1), "%q", addr)
 	}
 }
 

@@ -105,8 +105,19 @@ func newMember(o clientOptions, g *group, s *server) *Client {
 	return c
 }
 
+// check returns an error if c was not made as a Client is.
+func (c *Client) check() error {
+	if c == nil || c.caller == nil {
+		return unrun(Errorf(InvalidArgument, "a Client is made by Dial or NewClient"))
+	}
+	return nil
+}
+
 // Call calls method and waits for the reply: see [Caller].
 func (c *Client) Call(ctx context.Context, method string, params, reply any) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	return c.caller.Call(ctx, method, params, reply)
 }
 
@@ -118,6 +129,9 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 // nor by encoding and decoding. For those, interceptors get params themselves,
 // and may see later changes; the client sends what Go has encoded.
 func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
+	if err := c.check(); err != nil {
+		return failed(err)
+	}
 	return start(ctx, c.caller, &c.options, method, params, reply)
 }
 
@@ -125,6 +139,9 @@ func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pend
 // a connection it first waits for one, as a call does. Its error is an
 // *[Error].
 func (c *Client) Ping(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	conn, err := c.connected(ctx, false)
 	if err != nil {
 		return err
@@ -135,6 +152,9 @@ func (c *Client) Ping(ctx context.Context) error {
 // Close fails the calls in flight with an error that wraps [ErrClientClosed],
 // and closes the connection. It returns nil, and may be called again.
 func (c *Client) Close() error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	c.group.close()
 	c.shut()
 	return nil

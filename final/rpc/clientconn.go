@@ -59,6 +59,7 @@ type clientConn struct {
 	pings       map[uint64]chan struct{}
 	lastPing    uint64
 	keepalive   *time.Timer
+	overdue     overdue
 }
 
 // clientCall is a call in flight. The caller owns it, except for result: the
@@ -212,7 +213,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	c.owner.records.Put(call)
 	if result.err == nil && !c.bodies.inOrder() {
 		if err := c.decode(&result, reply); err != nil {
-			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, err)
+			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, printed(err))
 		}
 	}
 	bytepool.Put(result.body)
@@ -296,7 +297,17 @@ func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) 
 	return body, nil
 }
 
-func unencoded(err error) error { return unrun(Errorf(InvalidArgument, "encode params: %w", err)) }
+func unencoded(err error) error {
+	return unrun(Errorf(InvalidArgument, "encode params: %w", printed(err)))
+}
+
+// printed returns err, and prints the panic of a marshaler: its caller gets no stack.
+func printed(err error) error {
+	if p, ok := causes.Find[*codecPanic](err); ok {
+		printPanic("while "+p.doing, p.value, p.stack)
+	}
+	return err
+}
 
 // noTurn is the error of a call for errNoTurn.
 func (c *clientConn) noTurn(ctx context.Context) error {
@@ -322,6 +333,7 @@ func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBod
 	c.pending[call.id] = call
 	c.out.append(func(dst []byte) []byte { return head.Append(dst, body.flags, call.id, body.size()) }, body.buf)
 	call.end = c.out.appended
+	c.watchLocked(call.deadline)
 	body.sent()
 	return c.out.start(), c.inFlight > 1, nil
 }
@@ -567,7 +579,7 @@ func (c *clientConn) decodeInOrder(f *wire.Frame, call *clientCall) (failed, bro
 	if causes.Is(err, errGobStream) {
 		broken = err
 	}
-	return Errorf(Internal, "decode the reply: %w", err), broken
+	return Errorf(Internal, "decode the reply: %w", printed(err)), broken
 }
 
 // decodeInto leaves reply as it was unless decoding succeeds.
@@ -687,6 +699,7 @@ func (c *clientConn) endCalls() (first bool) {
 	c.pending = nil
 	c.out.stop(lost)
 	c.stopKeepaliveLocked()
+	c.overdue.stop()
 	c.readyLocked()
 	c.mu.Unlock()
 	c.bodies.end()

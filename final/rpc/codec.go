@@ -30,7 +30,9 @@ type Codec interface {
 // defines: see [Messages].
 //
 // It refuses a value that contains itself, or is nested deeper than 10,000 levels:
-// no such text could be decoded again.
+// no such text could be decoded again. It cannot look into a type that has a
+// MarshalJSON or MarshalText of its own: one that never returns ends the process, by
+// a stack overflow.
 var JSON Codec = jsonCodec{}
 
 type jsonCodec struct{}

@@ -10,10 +10,14 @@ import (
 
 // ping waits for a pong.
 func (c *clientConn) ping(ctx context.Context) error {
+	late, stop := afterEnd(ctx)
+	defer stop()
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
 		return contextError(ctxError(ctx))
+	case <-late:
+		return contextError(context.DeadlineExceeded)
 	}
 	id, pong, err := c.expectPong()
 	if err != nil {
@@ -21,6 +25,7 @@ func (c *clientConn) ping(ctx context.Context) error {
 	}
 	c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, id, 0) })
 	c.readSoon()
+	var ended error
 	select {
 	case <-pong:
 		c.mu.Lock()
@@ -30,11 +35,14 @@ func (c *clientConn) ping(ctx context.Context) error {
 		}
 		return nil
 	case <-ctx.Done():
-		c.mu.Lock()
-		delete(c.pings, id)
-		c.mu.Unlock()
-		return contextError(ctxError(ctx))
+		ended = ctxError(ctx)
+	case <-late:
+		ended = context.DeadlineExceeded
 	}
+	c.mu.Lock()
+	delete(c.pings, id)
+	c.mu.Unlock()
+	return contextError(ended)
 }
 
 // keepAlive runs every keepalive period. If nothing has arrived since the last

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"net"
 	"slices"
 	"strings"
@@ -8,7 +9,10 @@ import (
 	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
-// Listen listens on "host:port" or "unix:path".
+// Listen listens on "host:port" or "unix:path". Without a host, as in ":7001", it
+// listens on all addresses of the machine; port 0 picks a free port. An address that
+// cannot be parsed is InvalidArgument, and so is "": an address that somebody forgot
+// must not open a port to the world.
 //
 // A Unix socket stays in the file system when its process is killed. Listen
 // removes such a file if it is a socket on which no process listens. Anything
@@ -22,6 +26,9 @@ func Listen(addr string) (net.Listener, error) {
 			return nil, err
 		}
 		return listenUnix(path)
+	}
+	if err := checkAddr(context.Background(), addr, 0); err != nil {
+		return nil, err
 	}
 	return net.Listen("tcp", addr)
 }

@@ -13,6 +13,9 @@ type PoolMember struct {
 // Addresses that the resolver has added later come last. It may be called by
 // many goroutines.
 func (p *Pool) Members() []PoolMember {
+	if p.check() != nil {
+		return nil
+	}
 	clients := *p.members.Load()
 	members := make([]PoolMember, len(clients))
 	for i, c := range clients {

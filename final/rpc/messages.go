@@ -13,8 +13,8 @@ import (
 
 // Messages encodes and decodes protobuf messages for [JSON]. They have a JSON
 // of their own, which encoding/json does not know: it drops a oneof, and writes
-// neither times nor 64-bit numbers as protobuf does. The methods get a message,
-// or a value that contains some, and may be called by many goroutines.
+// neither times nor 64-bit numbers as protobuf does. A message's own MarshalJSON is
+// not called. The methods get a message, or a value that contains some, and may be called by many goroutines.
 // DecodeJSON gets a pointer and must not keep data.
 type Messages interface {
 	AppendJSON(dst []byte, v any) ([]byte, error)
@@ -138,7 +138,8 @@ func identityOf(v reflect.Value, depth int) any {
 var contents sync.Map // reflect.Type to content
 
 // contentOf returns what values of type t may contain, as far as encoding/json
-// looks: not into what encodes itself, nor into fields that are not exported.
+// looks: not into what encodes itself, unless a message does that, nor into fields
+// that are not exported.
 func contentOf(t reflect.Type) content {
 	if known, ok := contents.Load(t); ok {
 		return known.(content)
@@ -160,6 +161,8 @@ func searchContent(t reflect.Type, seen map[reflect.Type]bool) content {
 	switch {
 	case t.Kind() == reflect.Interface:
 		return interfaces
+	case values.IsMessage(pointer), values.EmbedsMessage(t, encodesItself): // whose MarshalJSON follows it without an end
+		return hasMessage
 	case encodesItself(pointer):
 		return noMessage
 	case pointer.Implements(messageType):

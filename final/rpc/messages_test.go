@@ -20,6 +20,13 @@ type ownMessage struct{ fakeMessage }
 
 func (ownMessage) MarshalJSON() ([]byte, error) { return []byte(`"own"`), nil }
 
+// jsonMessage is one whose generated code does its JSON, as structpb's does.
+type jsonMessage struct{}
+
+func (*jsonMessage) Reset()                       {}
+func (*jsonMessage) ProtoMessage()                {}
+func (*jsonMessage) MarshalJSON() ([]byte, error) { return []byte(`"json"`), nil }
+
 type recursive struct {
 	Next *recursive
 	Any  any
@@ -47,6 +54,7 @@ func TestJSON_RefusesMessagesWithoutSomethingThatKnowsThem(t *testing.T) {
 		&fakeMessage{}, (*fakeMessage)(nil), fakeMessage{}, []*fakeMessage{}, map[string]fakeMessage{}, new(*fakeMessage),
 		struct{ M *fakeMessage }{}, struct{ A []any }{[]any{1, &fakeMessage{}}}, &recursive{Next: &recursive{Any: &fakeMessage{}}},
 		map[string]any{"a": map[string]any{"b": &fakeMessage{}}}, deep,
+		&jsonMessage{}, jsonMessage{}, []any{&jsonMessage{}}, struct{ *jsonMessage }{}, &struct{ A struct{ jsonMessage } }{},
 	} {
 		dst, err := JSON.Append([]byte("head"), v)
 		assert.ErrorContains(t, err, text, "%T", v)

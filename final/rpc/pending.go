@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"runtime/debug"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
 	"example.com/rpc-from-scratch/final/internal/values"
@@ -26,6 +27,13 @@ func (p *Pending) Wait() error {
 	return p.err
 }
 
+// failed returns a call that has ended.
+func failed(err error) *Pending {
+	p := &Pending{done: make(chan struct{}), err: err}
+	close(p.done)
+	return p
+}
+
 // start makes a call in a goroutine of its own, from params as they are now.
 func start(ctx context.Context, caller Caller, o *clientOptions, method string, params, reply any) *Pending {
 	p := &Pending{done: make(chan struct{})}
@@ -39,6 +47,7 @@ func start(ctx context.Context, caller Caller, o *clientOptions, method string, 
 		defer close(p.done)
 		defer func() {
 			if v := recover(); v != nil {
+				printPanic("in an interceptor", v, debug.Stack())
 				p.err = Errorf(Internal, "call %s: an interceptor panicked: %s", method, textOfPanic(v))
 			}
 		}()

@@ -140,19 +140,36 @@ func (p *Pool) replace(addrs []string) (gone []*Client) {
 	return gone
 }
 
+// check returns an error if p was not made as a Pool is.
+func (p *Pool) check() error {
+	if p == nil || p.caller == nil {
+		return unrun(Errorf(InvalidArgument, "a Pool is made by NewPool"))
+	}
+	return nil
+}
+
 // Call calls method on one of the servers: see [Caller].
 func (p *Pool) Call(ctx context.Context, method string, params, reply any) error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	return p.caller.Call(ctx, method, params, reply)
 }
 
 // Go starts a call and returns once params are encoded: see [Client.Go].
 func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pending {
+	if err := p.check(); err != nil {
+		return failed(err)
+	}
 	return start(ctx, p.caller, p.options, method, params, reply)
 }
 
 // Close fails the calls in flight, as [Client.Close] does, and closes all
 // connections. It returns nil, and may be called again.
 func (p *Pool) Close() error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	p.stop()
 	members := p.group.close() // from here on no member leaves
 	p.mu.Lock()

@@ -53,6 +53,28 @@ func BenchmarkPool(b *testing.B) {
 	})
 }
 
+// A free connection looks for a call in vain, while so many wait that its server has
+// refused: that does not depend on how many they are.
+func BenchmarkQueue_CallsThatHaveTriedTheMember(b *testing.B) {
+	for _, waiting := range []int{1, 16_000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			refused := newModelMember()
+			queue := &callQueue{limit: waiting}
+			for range waiting {
+				if !queue.push(&waitingCall{tried: []*Client{refused}}) {
+					b.Fatal("the queue is full")
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if queue.pop(refused, true) != nil {
+					b.Fatal("a call went back to a server that it has tried")
+				}
+			}
+		})
+	}
+}
+
 // One call at a time, while so many others wait for its slot: what a call costs does
 // not depend on the length of the queue.
 func BenchmarkClient_OneSlot(b *testing.B) {

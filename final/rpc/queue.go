@@ -17,6 +17,10 @@ type callQueue struct {
 	mu    sync.Mutex // taken last: under a connection's lock
 	calls list.List  // of *waitingCall
 	pings int        // of these
+
+	// The last call of those at the front that have all tried the member: a
+	// connection with free slots asks at each reply, and looks at each call once.
+	refused map[*Client]*waitingCall
 }
 
 // waitingCall is a call in the queue. The goroutine that takes it out sets conn or
@@ -30,6 +34,7 @@ type waitingCall struct {
 
 	needs hope      // the least for which it waits
 	tried []*Client // which it does not go back to
+	ends  []*Client // those for which the queue's refused leads here; guarded by the queue's mu
 	ping  bool      // needs no slot
 	once  bool      // waits for one attempt to connect
 }
@@ -74,12 +79,18 @@ func (q *callQueue) push(w *waitingCall) bool {
 func (q *callQueue) pop(member *Client, free bool) *waitingCall {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for place := q.calls.Front(); place != nil && (free || q.pings > 0); place = place.Next() {
+	last := q.refused[member]
+	defer func() { q.refusedUpToLocked(member, last) }()
+	for place := q.afterLocked(last); place != nil && (free || q.pings > 0); place = place.Next() {
 		w := place.Value.(*waitingCall)
-		if !w.ping {
-			if !free || slices.Contains(w.tried, member) {
-				continue
-			}
+		switch {
+		case w.ping:
+		case !free:
+			continue
+		case slices.Contains(w.tried, member):
+			last = w
+			continue
+		default:
 			if free, w.trial = member.mayTake(); !free {
 				continue
 			}
@@ -88,6 +99,34 @@ func (q *callQueue) pop(member *Client, free bool) *waitingCall {
 		return w
 	}
 	return nil
+}
+
+// afterLocked returns the place after w's, or the first one for nil.
+func (q *callQueue) afterLocked(w *waitingCall) *list.Element {
+	if w == nil {
+		return q.calls.Front()
+	}
+	return w.place.Next()
+}
+
+// refusedUpToLocked notes that last and all calls before it have tried member.
+func (q *callQueue) refusedUpToLocked(member *Client, last *waitingCall) {
+	before := q.refused[member]
+	if before == last {
+		return
+	}
+	if before != nil {
+		before.ends = slices.DeleteFunc(before.ends, func(c *Client) bool { return c == member })
+	}
+	if last == nil {
+		delete(q.refused, member)
+		return
+	}
+	if q.refused == nil {
+		q.refused = map[*Client]*waitingCall{}
+	}
+	q.refused[member] = last
+	last.ends = append(last.ends, member)
 }
 
 // remove takes w out. It returns false if it was out already.
@@ -102,6 +141,13 @@ func (q *callQueue) remove(w *waitingCall) bool {
 }
 
 func (q *callQueue) removeLocked(w *waitingCall) {
+	for len(w.ends) > 0 {
+		var before *waitingCall
+		if place := w.place.Prev(); place != nil {
+			before = place.Value.(*waitingCall)
+		}
+		q.refusedUpToLocked(w.ends[0], before)
+	}
 	q.calls.Remove(w.place)
 	w.place = nil
 	if w.ping {

@@ -50,7 +50,8 @@ const (
 )
 
 // NewServer returns a server without methods. It panics on an option that makes no
-// sense: see [ServerOption].
+// sense: see [ServerOption]. Another Server, such as the zero value, has no limits
+// that could protect it: its methods fail, and name NewServer.
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		options:   newServerOptions(opts),
@@ -63,6 +64,11 @@ func NewServer(opts ...ServerOption) *Server {
 	s.watch.ended = s.ended
 	return s
 }
+
+// made reports whether s was made by NewServer.
+func (s *Server) made() bool { return s != nil && s.ended != nil }
+
+var errNotMade = errors.New("rpc: a Server is made by NewServer")
 
 // Register publishes methods of receiver as "name.Method": its own exported
 // methods that take a context, one value, or both, and return a result, an
@@ -102,8 +108,8 @@ func (s *Server) register(m *method, opts []MethodOption) error {
 }
 
 func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
-	if s == nil || s.ended == nil {
-		return errors.New("rpc: a Server is made by NewServer")
+	if !s.made() {
+		return errNotMade
 	}
 	for _, m := range methods {
 		if err := checkName(m.info.Name, s.options.maxMethodName); err != nil {
@@ -143,12 +149,20 @@ func (s *Server) ListenAndServe(addr string) error {
 // [ErrServerClosed]. It may run on several listeners at once, and closes its ln
 // before it returns. After a failure to accept that may pass, it tries again
 // with backoff: no file descriptor left, a client that has already left, a
-// timeout. It returns any other error; open connections stay open.
+// timeout. It returns any other error; open connections stay open. With
+// [WithServerTLS] it refuses a listener that has a method OwnTLS, as that of
+// transport/http2 has.
 func (s *Server) Serve(ln net.Listener) error {
 	if isNil(ln) {
 		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
 	}
 	defer closeListener(ln)
+	switch _, own := ln.(interface{ OwnTLS() }); {
+	case !s.made():
+		return errNotMade
+	case own && s.options.tls != nil:
+		return Errorf(InvalidArgument, "Serve: WithServerTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
+	}
 	if !s.addListener(&ln) {
 		return ErrServerClosed
 	}
@@ -234,6 +248,9 @@ func (s *Server) removeListener(ln *net.Listener) {
 func (s *Server) ServeConn(conn net.Conn) {
 	if isNil(conn) {
 		panic(fmt.Errorf("rpc: ServeConn: the connection is nil%s", typeOfNil(conn)))
+	}
+	if !s.made() {
+		panic(errNotMade)
 	}
 	if c := s.addConn(conn); c != nil {
 		s.serveConn(c)
@@ -431,6 +448,9 @@ func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadat
 	if isNil(codec) {
 		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(codec)))
 	}
+	if !s.made() {
+		return nil, unrun(Errorf(Internal, "%w", errNotMade))
+	}
 	if peer == nil {
 		peer = new(Peer)
 	}
@@ -520,6 +540,9 @@ func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte
 // waiting for the handlers. In a hook or a handler it would wait for itself:
 // start it in a goroutine there.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if !s.made() {
+		return errNotMade
+	}
 	s.stop(Draining)
 	s.mu.Lock()
 	conns := s.connsLocked()
@@ -528,6 +551,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		go c.drain()
 	}
 	go s.wait()
+	late, stop := afterEnd(ctx)
+	defer stop()
 	select {
 	case <-s.ended:
 		s.stop(Closed)
@@ -536,6 +561,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.stop(Closed)
 		s.cutAll()
 		return ctxError(ctx)
+	case <-late: // a user's context, which has not ended
+		s.stop(Closed)
+		s.cutAll()
+		return context.DeadlineExceeded
 	}
 }
 
@@ -543,6 +572,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // waits for the handlers to return. It returns nil. In a hook or a handler it
 // would wait for itself: start it in a goroutine there.
 func (s *Server) Close() error {
+	if !s.made() {
+		return errNotMade
+	}
 	s.stop(Closed)
 	s.cutAll()
 	s.wait()

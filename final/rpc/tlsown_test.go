@@ -3,6 +3,7 @@ package rpc
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -30,4 +31,22 @@ func TestTLS_TheConfigurationIsAsItWasGiven(t *testing.T) {
 	defer conn.Close()
 	assert.Empty(t, conn.ConnectionState().NegotiatedProtocol)
 	assert.ErrorIs(t, pool.Call(t.Context(), "No.Method", nil, nil), Unimplemented)
+}
+
+// ownTLS is a listener such as that of transport/http2.
+type ownTLS struct{ net.Listener }
+
+func (ownTLS) OwnTLS() {}
+
+// TLS within TLS is a mistake of the one who has set up the server: no client could
+// make a call.
+func TestServe_RefusesTLSWhereTheListenerHasItsOwn(t *testing.T) {
+	cfg := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}
+	ln, err := Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	srv := NewServer(WithServerTLS(cfg))
+	defer srv.Close()
+	err = srv.Serve(ownTLS{ln})
+	assert.ErrorIs(t, err, InvalidArgument)
+	assert.ErrorContains(t, err, "WithServerTLS, and a rpc.ownTLS")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -145,6 +146,7 @@ func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
 					srv := inv.server(t, WithMaxInFlight(1))
 					defer srv.Close()
 					defer close(inv.hold)
+					require.NoError(t, srv.RegisterFunc("Test.Stuck", func() error { <-inv.hold; return nil }))
 					client := pipe(t, srv)
 					defer client.Close()
 					if waitsFor == "slot" {
@@ -152,12 +154,9 @@ func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
 					}
 					ctx := contradiction{context.Background(), c.done, c.deadline}
 					if c.done != nil && c.want == DeadlineExceeded {
-						if waitsFor == "reply" {
-							return // the caller cannot know, without a timer for each call
-						}
 						ctx.done = make(chan struct{})
 					}
-					_, err := checkStock.Call(ctx, client, &stockRequest{Item: "held"})
+					err := client.Call(ctx, "Test.Stuck", nil, nil)
 					assert.ErrorIs(t, err, c.want)
 					assert.NotContains(t, err.Error(), "%!")
 					assert.NotContains(t, err.Error(), "WithMaxWait")
@@ -165,6 +164,30 @@ func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Neither a ping nor Shutdown waits for a context longer than its deadline says.
+func TestContext_ADeadlineAloneEndsAPingAndAShutdown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inv := newInventory()
+		srv := inv.server(t)
+		client := pipe(t, srv)
+		held := startOne(t, client, "held")
+		open := func() context.Context {
+			due := time.Now().Add(time.Second)
+			return contradiction{context.Background(), make(chan struct{}), func() (time.Time, bool) { return due, true }}
+		}
+		assert.ErrorIs(t, srv.Shutdown(open()), context.DeadlineExceeded)
+		assert.ErrorIs(t, held.Wait(), Unavailable)
+		close(inv.hold)
+		assert.NoError(t, srv.Close())
+
+		near, far := net.Pipe()
+		go mute(far)
+		waits := NewClient(near)
+		defer waits.Close()
+		assert.ErrorIs(t, waits.Ping(open()), DeadlineExceeded)
+	})
 }
 
 // contradiction is a context that embeds another one and changes a part of it.

@@ -207,6 +207,42 @@ func (exitsInGob) GobEncode() ([]byte, error)     { runtime.Goexit(); return nil
 func (panicsInGob) GobEncode() ([]byte, error)    { panic("secret") }
 func (*panicsInGob) GobDecode([]byte) error       { panic("secret") }
 
+// Its caller gets an error without the stack, which tells where the fault is.
+func TestClient_APanicInAMarshalerIsPrintedWithItsStack(t *testing.T) {
+	var printed strings.Builder
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
+	for codec, bad := range map[Codec]struct{ params, reply any }{
+		JSON: {panicsInJSON{1}, new(panicsInJSON)}, Gob: {panicsInGob{1}, new(panicsInGob)},
+	} {
+		t.Run(codec.Name(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv := NewServer(WithCodecs(Gob))
+				defer srv.Close()
+				require.NoError(t, srv.RegisterFunc("Test.Number", func(context.Context) (struct{ A int }, error) { return struct{ A int }{1}, nil }))
+				client := pipe(t, srv, WithCodec(codec))
+				for what, call := range map[string]func() error{
+					"encoding":      func() error { return client.Call(t.Context(), "Test.Number", bad.params, nil) },
+					"encoding ":     func() error { return client.Go(t.Context(), "Test.Number", bad.params, nil).Wait() },
+					"decoding into": func() error { return client.Call(t.Context(), "Test.Number", nil, bad.reply) },
+				} {
+					printed.Reset()
+					err := call()
+					if codec == Gob && what == "decoding into" {
+						assert.Error(t, err)
+						continue // types that do not fit: GobDecode is not called
+					}
+					assert.ErrorContains(t, err, "panic while "+strings.TrimSpace(what))
+					assert.NotContains(t, err.Error(), "secret")
+					assert.Contains(t, printed.String(), "rpc: panic while "+strings.TrimSpace(what))
+					assert.Contains(t, printed.String(), "secret")
+					assert.Contains(t, printed.String(), "usererror_test.go:", "the stack")
+				}
+			})
+		})
+	}
+}
+
 func TestServer_PanicInAMarshalerIsForThePanicHandlerOnly(t *testing.T) {
 	for _, codec := range []Codec{JSON, Gob} {
 		t.Run(codec.Name(), func(t *testing.T) {

@@ -78,7 +78,8 @@ func ended(untilEOF bool) context.Context {
 }
 
 // parse parses the command line, and exits with status 2 and a usage message
-// unless it has between least and most arguments after the flags.
+// unless it has between least and most arguments after the flags, and no flag is
+// empty: a shell's variable that is not set makes it so.
 func parse(flags *flag.FlagSet, least, most int) {
 	flags.Parse(os.Args[1:])
 	if n := flags.NArg(); n < least || n > most {
@@ -86,6 +87,13 @@ func parse(flags *flag.FlagSet, least, most int) {
 		flags.Usage()
 		os.Exit(2)
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			fmt.Fprintf(flags.Output(), "%s: -%s is empty\n", flags.Name(), f.Name)
+			flags.Usage()
+			os.Exit(2)
+		}
+	})
 }
 
 // exit ends the program with status 0. If err is not nil, exit prints it on

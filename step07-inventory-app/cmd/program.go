@@ -84,7 +84,8 @@ func ended(untilEOF bool) context.Context {
 }
 
 // parse parses args, and exits with status 2 and a usage message unless there
-// are between least and most of them after the flags.
+// are between least and most of them after the flags, and no flag is empty: a
+// shell's variable that is not set makes it so.
 func parse(flags *flag.FlagSet, args []string, least, most int) {
 	flags.Parse(args)
 	if n := flags.NArg(); n < least || n > most {
@@ -92,6 +93,13 @@ func parse(flags *flag.FlagSet, args []string, least, most int) {
 		flags.Usage()
 		os.Exit(2)
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			fmt.Fprintf(flags.Output(), "%s: -%s is empty\n", flags.Name(), f.Name)
+			flags.Usage()
+			os.Exit(2)
+		}
+	})
 }
 
 // checkCodec exits with status 2 and a usage message unless codec is one.

@@ -58,7 +58,11 @@ func openShop(ctx context.Context, stockFile, ordersFile string, customers int) 
 	if err != nil {
 		return err
 	}
-	store, err := startPart(ctx, "inventory", "-stock", stockFile)
+	var args []string
+	if stockFile != "" {
+		args = []string{"-stock", stockFile}
+	}
+	store, err := startPart(ctx, "inventory", args...)
 	if err != nil {
 		return err
 	}

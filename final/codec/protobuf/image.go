@@ -9,6 +9,9 @@ import (
 	"sync"
 
 	"google.golang.org/protobuf/proto"
+
+	"example.com/rpc-from-scratch/final/internal/protonest"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // An image is a Go value for encoding/json in which the messages that the value
@@ -79,7 +82,7 @@ func structImage(t reflect.Type, inside []reflect.Type) (image reflect.Type, err
 		if err != nil {
 			return nil, err
 		}
-		changed = changed || elem != f.Type || reaches(f.Type, isInterface)
+		changed = changed || elem != f.Type || reaches(f.Type, mayHide)
 		name := f.Name
 		if !f.IsExported() {
 			name = fmt.Sprint("Embedded", i) // its name does not show in JSON
@@ -102,7 +105,14 @@ func structImage(t reflect.Type, inside []reflect.Type) (image reflect.Type, err
 	return reflect.StructOf(fields), nil
 }
 
-func isInterface(t reflect.Type) bool { return t.Kind() == reflect.Interface }
+// mayHide reports whether there is more in values of t than their images' types show.
+func mayHide(t reflect.Type) bool { return t.Kind() == reflect.Interface || borrowsEncoding(t) }
+
+// borrowsEncoding reports whether values of t may encode themselves by the method of a
+// message that they embed.
+func borrowsEncoding(t reflect.Type) bool {
+	return encodesItself(t) && values.EmbedsMessage(t, encodesItself)
+}
 
 // reaches reports whether t is, or is made of, a type that is wanted.
 func reaches(t reflect.Type, wanted func(reflect.Type) bool) bool {
@@ -203,8 +213,11 @@ func (p *projector) project(image, v reflect.Value) error {
 	switch kind := v.Kind(); {
 	case image.Type() == rawType:
 		return projectMessage(image, v)
-	case image.Type() == v.Type() && v.CanInterface() && (encodesItself(v.Type()) || !reaches(v.Type(), isInterface)):
+	case image.Type() == v.Type() && v.CanInterface() && (encodesItself(v.Type()) || !reaches(v.Type(), mayHide)):
 		image.Set(v)
+		if borrowsEncoding(v.Type()) {
+			return checkEmbedded(v)
+		}
 		return nil
 	case kind == reflect.Struct:
 		return eachField(image, v, p.project)
@@ -250,12 +263,44 @@ func eachField(to, from reflect.Value, do func(to, from reflect.Value) error) er
 	return nil
 }
 
-func projectMessage(image, v reflect.Value) error {
-	if v.Kind() != reflect.Pointer { // a message by value: protojson wants a pointer
-		addressable := reflect.New(v.Type())
-		addressable.Elem().Set(v)
-		v = addressable
+// checkEmbedded refuses a struct that embeds a message without an end. inside are the
+// types that it is in: their methods go before those of the same type within.
+func checkEmbedded(v reflect.Value, inside ...reflect.Type) error {
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
 	}
+	if v.Kind() != reflect.Struct || slices.Contains(inside, v.Type()) {
+		return nil
+	}
+	inside = append(inside, v.Type())
+	for i := range v.NumField() {
+		if !v.Type().Field(i).Anonymous {
+			continue
+		}
+		m := messageIn(pointerTo(v.Field(i)))
+		if m == nil {
+			if err := checkEmbedded(v.Field(i), inside...); err != nil {
+				return err
+			}
+		} else if err := protonest.Check(m); err != nil {
+			return fmt.Errorf("protobuf: %w", err)
+		}
+	}
+	return nil
+}
+
+// pointerTo returns v if it is a pointer, or one to a copy.
+func pointerTo(v reflect.Value) reflect.Value {
+	if v.Kind() == reflect.Pointer || !v.CanInterface() {
+		return v
+	}
+	addressable := reflect.New(v.Type())
+	addressable.Elem().Set(v)
+	return addressable
+}
+
+func projectMessage(image, v reflect.Value) error {
+	v = pointerTo(v) // a message by value: protojson wants a pointer
 	if v.IsNil() {
 		return nil
 	}
@@ -294,8 +339,11 @@ func decodeImage(data []byte, v any) error {
 		return fmt.Errorf("protobuf: decode into a %T: want a pointer that is not nil", v)
 	}
 	t, err := imageType(into.Type().Elem(), nil)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case encodesItself(into.Type()): // what it holds may say how
+		return json.Unmarshal(data, v)
 	}
 	image := reflect.New(t)
 	if err := json.Unmarshal(data, image.Interface()); err != nil {

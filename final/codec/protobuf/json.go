@@ -46,7 +46,7 @@ func (messages) DecodeJSON(data []byte, v any) error {
 // messageIn returns the message that v is. A struct that embeds one has its methods
 // but is none.
 func messageIn(v reflect.Value) proto.Message {
-	if !v.IsValid() || !isMessage(v.Type()) {
+	if !v.IsValid() || !isMessage(v.Type()) || !v.CanInterface() {
 		return nil
 	}
 	return v.Interface().(proto.Message)
@@ -102,7 +102,7 @@ func decodeJSON(data []byte, m proto.Message) error {
 	if isNil(m) {
 		return fmt.Errorf("protobuf: decode into a nil %T", m)
 	}
-	if string(bytes.TrimSpace(data)) == "null" {
+	if string(bytes.TrimSpace(data)) == "null" && m.ProtoReflect().Descriptor().FullName() != "google.protobuf.Value" { // which has a null
 		proto.Reset(m)
 		return nil
 	}

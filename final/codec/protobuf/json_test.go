@@ -2,6 +2,7 @@ package protobuf_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -216,6 +217,62 @@ func TestJSON_OfMessagesWithinOtherTypes(t *testing.T) {
 	equal(t, one, pointer)
 	require.NoError(t, rpc.JSON.Decode([]byte(`null`), &pointer))
 	assert.Nil(t, pointer)
+}
+
+// signed embeds a message and has a JSON of its own.
+type signed struct{ *structpb.Value }
+
+func (s *signed) MarshalJSON() ([]byte, error) { return []byte(`"signed"`), nil }
+
+func (s *signed) UnmarshalJSON(data []byte) error {
+	s.Value = structpb.NewStringValue(string(data))
+	return nil
+}
+
+// titled embeds a message, and has that one's JSON.
+type titled struct{ *structpb.Struct }
+
+// A value of any JSON is a message, too: null is one of its values.
+func TestJSON_OfStructpb(t *testing.T) {
+	value, err := structpb.NewValue(map[string]any{"a": []any{nil, 1.5, "<b>", true, map[string]any{}}})
+	require.NoError(t, err)
+	const text = `{"a":[null,1.5,"<b>",true,{}]}`
+	type box struct {
+		V *structpb.Value
+		L *structpb.ListValue `json:",omitempty"`
+		M map[string]*structpb.Struct
+	}
+	for want, v := range map[string]any{
+		text:   value,
+		`null`: structpb.NewNullValue(),
+		`[[null,1.5,"<b>",true,{}],` + text + `]`:   []any{value.GetStructValue().Fields["a"], value},
+		`{"V":` + text + `,"M":{"s":` + text + `}}`: &box{V: value, M: map[string]*structpb.Struct{"s": value.GetStructValue()}},
+		`{"Any":` + text + `}`:                      struct{ Any any }{value.GetStructValue()},
+		` ` + text:                                  titled{value.GetStructValue()},
+		`"signed"`:                                  &signed{value},
+	} {
+		got, err := rpc.JSON.Append(nil, v)
+		require.NoError(t, err, "%T", v)
+		assert.Equal(t, strings.TrimSpace(want), string(got), "%T", v)
+	}
+	for _, v := range []*structpb.Value{value, structpb.NewNullValue(), structpb.NewNumberValue(-1)} {
+		data, err := rpc.JSON.Append(nil, v)
+		require.NoError(t, err)
+		got := structpb.NewStringValue("old")
+		require.NoError(t, rpc.JSON.Decode(data, got))
+		equal(t, v, got)
+	}
+	var got box
+	require.NoError(t, rpc.JSON.Decode([]byte(`{"V":`+text+`,"L":[1],"M":{"s":`+text+`}}`), &got))
+	equal(t, value, got.V)
+	equal(t, value.GetStructValue(), got.M["s"])
+	assert.Len(t, got.L.Values, 1)
+	own := new(signed)
+	require.NoError(t, rpc.JSON.Decode([]byte(`1`), own))
+	assert.Equal(t, "1", own.GetStringValue())
+	held := titled{new(structpb.Struct)}
+	require.NoError(t, rpc.JSON.Decode([]byte(text), &held))
+	equal(t, value.GetStructValue(), held.Struct)
 }
 
 // tree contains itself and a message: package reflect cannot make such a type.

@@ -2,7 +2,6 @@ package protobuf
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,13 +51,42 @@ func TestCodecs_RefuseMessagesThatContainThemselves(t *testing.T) {
 	} {
 		_, err := Codec.Append(nil, m)
 		assert.EqualError(t, err, "protobuf: "+want)
-		if _, itself := m.(json.Marshaler); itself {
-			continue // to JSON it is no message, but a value that encodes itself
-		}
-		for _, v := range []any{m, []proto.Message{m}, struct{ M proto.Message }{m}} {
+		for _, v := range []any{
+			m, &m, []proto.Message{m}, [1]any{m}, map[string]any{"m": m}, struct{ M proto.Message }{m}, struct{ Any any }{&m},
+			struct{ proto.Message }{m},
+		} {
 			_, err = rpc.JSON.Append(nil, v)
 			assert.ErrorContains(t, err, want, "%T", v)
 		}
+	}
+}
+
+// valueHolder has the methods of the message that it holds, MarshalJSON among them.
+type valueHolder struct{ *structpb.Value }
+
+// chain embeds itself, too.
+type chain struct {
+	*chain
+	*structpb.Value
+}
+
+// Wherever a message encodes itself, it does so without an end if it contains itself.
+func TestJSON_RefusesWhatEncodesItselfByAMessageThatContainsItself(t *testing.T) {
+	held := valueHolder{circle()}
+	copied := new(struct{ structpb.Value })
+	copied.Kind = circle().Kind
+	linked := &chain{Value: circle()}
+	linked.chain = linked
+	for _, v := range []any{
+		held, &held, []valueHolder{held}, []any{held}, map[int]valueHolder{1: held}, struct{ Held *valueHolder }{&held},
+		struct{ valueHolder }{held}, struct{ *valueHolder }{&held}, copied, linked, struct{ *chain }{linked},
+		struct {
+			Beside *testpb.Everything
+			List   []valueHolder
+		}{List: []valueHolder{held}},
+	} {
+		_, err := rpc.JSON.Append(nil, v)
+		assert.ErrorContains(t, err, "that contains itself", "%T", v)
 	}
 }
 

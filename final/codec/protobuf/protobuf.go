@@ -14,7 +14,8 @@
 //
 // In a program that imports this package, messages travel by [rpc.JSON] as
 // protobuf defines (https://protobuf.dev/programming-guides/json/): with
-// oneofs, times as text, 64-bit numbers in strings, bytes in base64. That
+// oneofs, times as text, 64-bit numbers in strings, bytes in base64. A message's
+// own MarshalJSON is not called. That
 // holds, too, if another package imports it, such as transport/gateway or
 // health. Names are in lowerCamelCase; those of the .proto file are understood,
 // too. Zero values are left out, unknown fields are dropped, and null is the

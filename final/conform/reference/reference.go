@@ -33,7 +33,7 @@ func Main() {
 			stop()
 		}()
 	}
-	ln, err := net.Listen("tcp", *addr)
+	ln, err := rpc.Listen(*addr)
 	if err == nil {
 		fmt.Println("listening on", ln.Addr())
 		err = Serve(ctx, ln)

@@ -57,7 +57,7 @@ func readParams(stdin io.Reader, args []string) (json.RawMessage, error) {
 	text := []byte(args[0])
 	if args[0] == "-" {
 		var err error
-		if text, err = io.ReadAll(stdin); err != nil {
+		if text, err = readAll(stdin, mostParams); err != nil {
 			return nil, failf("read params: %w", err)
 		}
 	}

@@ -3,7 +3,6 @@ package rpccmd
 import (
 	"context"
 	"crypto/tls"
-	"os"
 	"strings"
 	"time"
 
@@ -135,7 +134,7 @@ func (o *options) callContext(ctx context.Context) (context.Context, error) {
 // readMetadata adds the pairs in a file, one a line. An error does not repeat a
 // line: there may be a secret in it.
 func readMetadata(md rpc.Metadata, file string) error {
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if err != nil {
 		return usagef("-H: %w", err)
 	}

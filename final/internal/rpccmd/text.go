@@ -2,8 +2,40 @@ package rpccmd
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"os"
 	"unicode/utf8"
 )
+
+// How much is read of what the command line names: a device has no end.
+const (
+	mostParams   = 64 << 20 // bytes of standard input
+	mostFromFile = 1 << 20  // bytes of a file
+)
+
+// readAll reads all of r, if it has at most so many bytes.
+func readAll(r io.Reader, most int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("more than %d MiB", most>>20)
+	}
+	return data, err
+}
+
+// readFile reads a file with a token, metadata or certificates.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := readAll(f, mostFromFile)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
+}
 
 // utf8Text returns text without the byte-order mark that some editors and shells
 // put before it. Text that is not UTF-8 is a usage error; what names it.

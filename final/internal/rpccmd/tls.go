@@ -3,7 +3,6 @@ package rpccmd
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"os"
 
 	"github.com/spf13/pflag"
 )
@@ -38,7 +37,7 @@ func (o *tlsOptions) config() (*tls.Config, error) {
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.serverName, InsecureSkipVerify: o.insecure}
 	if o.ca != "" {
-		pem, err := os.ReadFile(o.ca)
+		pem, err := readFile(o.ca)
 		if err != nil {
 			return nil, usagef("-ca: %w", err)
 		}
@@ -51,7 +50,15 @@ func (o *tlsOptions) config() (*tls.Config, error) {
 		return nil, usagef("-cert and -key go together")
 	}
 	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		cert, err := readFile(o.cert)
+		if err != nil {
+			return nil, usagef("-cert: %w", err)
+		}
+		key, err := readFile(o.key)
+		if err != nil {
+			return nil, usagef("-key: %w", err)
+		}
+		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
 			return nil, usagef("-cert: %w", err)
 		}

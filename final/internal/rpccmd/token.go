@@ -21,7 +21,7 @@ func (o *options) token() (string, error) {
 	if o.tokenFile == "" {
 		return oneToken(tokenVariable, os.Getenv(tokenVariable))
 	}
-	data, err := os.ReadFile(o.tokenFile)
+	data, err := readFile(o.tokenFile)
 	if err != nil {
 		return "", usagef("-token-file: %w", err)
 	}

@@ -43,6 +43,36 @@ func embedsMessage(t reflect.Type) bool {
 	return false
 }
 
+// EmbedsMessage reports whether t is a struct, or a pointer to one, that embeds a
+// message of a type that is wanted, at any depth of structs within structs.
+func EmbedsMessage(t reflect.Type, wanted func(pointer reflect.Type) bool) bool {
+	return embedsWanted(t, wanted, map[reflect.Type]bool{})
+}
+
+func embedsWanted(t reflect.Type, wanted func(reflect.Type) bool, seen map[reflect.Type]bool) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return false
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.Anonymous {
+			continue
+		}
+		pointer := f.Type
+		if pointer.Kind() != reflect.Pointer {
+			pointer = reflect.PointerTo(pointer)
+		}
+		if IsMessage(pointer) && wanted(pointer) || embedsWanted(f.Type, wanted, seen) {
+			return true
+		}
+	}
+	return false
+}
+
 // asMessage returns v as a message, or nil if it is none.
 func asMessage(v any) message {
 	if !IsMessage(reflect.TypeOf(v)) {

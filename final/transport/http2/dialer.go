@@ -45,6 +45,9 @@ type Dialer struct {
 // *rpc.Error. A proxy's answer that may pass (429, 502, 503, 504) is
 // Unavailable, so that the client tries again.
 func (d *Dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	if u, err := url.Parse("//" + addr); err != nil || u.Hostname() == "" && u.Port() == "" || u.Host != addr {
+		return nil, rpc.Errorf(rpc.InvalidArgument, "address %q: want host:port", addr)
+	}
 	d.once.Do(d.init)
 	life, cancel := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, cancel)

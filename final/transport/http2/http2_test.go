@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -317,4 +318,24 @@ func TestHTTP2_TracesInHeadersFailNoConnection(t *testing.T) {
 	reply, err := echo.Call(t.Context(), client, &echoRequest{Text: "hello"})
 	require.NoError(t, err)
 	assert.Equal(t, "hello", reply.Text)
+}
+
+func TestDialer_AnAddressThatCannotBeParsedFailsAtOnce(t *testing.T) {
+	d := newDialer(t, nil)
+	for _, addr := range []string{"", "a b:80", "unix:/tmp/socket", "http://localhost:80", "localhost:80/rpc", "user@localhost:80", "[::1:80", "localhost:x", "localhost:65536"} {
+		_, err := rpc.Dial(bounded(t), addr, rpc.WithDialer(d.Dial), rpc.WithFailFast())
+		assert.ErrorIs(t, err, rpc.InvalidArgument, "%q", addr)
+		assert.ErrorContains(t, err, "address", "%q", addr)
+	}
+}
+
+func TestListener_DoesNotGoWithTLSOfTheServer(t *testing.T) {
+	hs := httptest.NewUnstartedServer(nil)
+	hs.StartTLS()
+	defer hs.Close()
+	srv := rpc.NewServer(rpc.WithServerTLS(hs.TLS))
+	defer srv.Close()
+	err := srv.Serve(NewListener())
+	assert.ErrorIs(t, err, rpc.InvalidArgument)
+	assert.ErrorContains(t, err, "WithServerTLS")
 }

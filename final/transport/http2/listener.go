@@ -42,6 +42,10 @@ func (l *Listener) Close() error {
 	return nil
 }
 
+// OwnTLS tells rpc.Server.Serve that TLS is the http.Server's, so that it refuses
+// rpc.WithServerTLS.
+func (l *Listener) OwnTLS() {}
+
 // Addr implements net.Listener. It says little: addresses are the http.Server's.
 func (l *Listener) Addr() net.Addr { return httpAddr("http2") }
 
