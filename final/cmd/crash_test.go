@@ -70,7 +70,7 @@ func reserveAll(ctx context.Context, c rpc.Caller, callers, each int, answered f
 		wg.Go(func() {
 			for n := range each {
 				id := fmt.Sprintf("order-%d-%d", i, n)
-				_, err := inventory.Reserve.Call(rpc.WithIdempotent(ctx), c, &inventory.ReserveRequest{
+				_, err := inventory.Reserve.Call(ctx, c, &inventory.ReserveRequest{
 					Order: id, Lines: []inventory.Line{{Item: "item1", Quantity: 1}},
 				})
 				mu.Lock()

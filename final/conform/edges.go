@@ -13,7 +13,7 @@ import (
 // take, and the first that it must refuse. Kinds, flags and limits stand here as numbers, from
 // PROTOCOL.md: a mistake in package wire would be one of both sides.
 var edgeRules = []Rule{
-	{Name: "frame: a flag that its kind does not have", Says: "A flag that the table does not give to a kind is an error of the sender, and so is any other flag.", test: eachWrongFlag},
+	{Name: "frame: a flag that its kind does not have", Says: "It is an error of the sender to set a flag on another kind than the table says, or a flag that the table does not have.", test: eachWrongFlag},
 	{Name: "frame: fields after the ID", Says: "cancel, ping, pong: nothing, their length is 10", test: eachWithFields},
 	{Name: "frame: a kind that there is not", Says: "A receiver of version 1 ends the connection if it gets one of them", test: eachUnknownKind},
 	{Name: "metadata: as many pairs as allowed", Says: "There are at most 128 pairs; a repeated key counts each time.", test: onConn(hello, mostPairs)},
@@ -26,7 +26,7 @@ var edgeRules = []Rule{
 // edgeClientRules are those for clients. Each case starts the program, so only those flags
 // are tried that another kind has.
 var edgeClientRules = []Rule{
-	{Name: "client: bad: a flag that its kind does not have", Says: "A flag that the table does not give to a kind is an error of the sender, and so is any other flag.", test: clientWrongFlags},
+	{Name: "client: bad: a flag that its kind does not have", Says: "It is an error of the sender to set a flag on another kind than the table says, or a flag that the table does not have.", test: clientWrongFlags},
 	{Name: "client: bad: fields on a ping", Says: "cancel, ping, pong: nothing, their length is 10", test: asServer(clientPingFields)},
 	{Name: "client: the largest frame that it allows", Says: "It must not be above the largest message that the reader announced in its hello", test: asServer(clientLargest)},
 	{Name: "client: bad: one byte more than it allows", Says: "It must not be above the largest message that the reader announced in its hello", test: asServer(clientOverLimit)},

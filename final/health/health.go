@@ -15,7 +15,7 @@ import (
 
 // Check asks for the status of a service, or of all: see [CheckRequest]. A
 // service that the server does not have is NotFound.
-var Check = rpc.Method[CheckRequest, CheckReply]("Health.Check")
+var Check = rpc.IdempotentMethod[CheckRequest, CheckReply]("Health.Check")
 
 // Status says whether a service can take calls. It is text, so that it is
 // readable in every codec.

@@ -11,9 +11,9 @@ import (
 
 var (
 	// List asks which services and methods there are.
-	List = rpc.Method[ListRequest, ListReply]("Introspection.List")
+	List = rpc.IdempotentMethod[ListRequest, ListReply]("Introspection.List")
 	// Describe asks for one method's types. An unknown one is NotFound.
-	Describe = rpc.Method[DescribeRequest, DescribeReply]("Introspection.Describe")
+	Describe = rpc.IdempotentMethod[DescribeRequest, DescribeReply]("Introspection.Describe")
 )
 
 // introspection answers List and Describe. What is registered may change at any

@@ -74,8 +74,8 @@ func TestRegister_Once(t *testing.T) {
 
 // Introspection is a method like any other: who may not call it learns nothing.
 func TestRegister_PassesTheAuthorizeHook(t *testing.T) {
-	srv := rpc.NewServer(rpc.WithAuthorize(func(context.Context, string) (string, error) {
-		return "", rpc.Errorf(rpc.PermissionDenied, "not you")
+	srv := rpc.NewServer(rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) {
+		return rpc.Identity{}, rpc.Errorf(rpc.PermissionDenied, "not you")
 	}))
 	require.NoError(t, introspect.Register(srv, nil))
 	_, err := introspect.List.Call(t.Context(), connect(t, srv, rpc.JSON), &introspect.ListRequest{})

@@ -10,14 +10,13 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// The service's methods, for both sides. All may be marked with
-// [rpc.WithIdempotent], and are the same in JSON, gob and Protocol Buffers; the
-// messages are in inventorypb.
+// The service's methods, for both sides. They are the same in JSON, gob and
+// Protocol Buffers; the messages are in inventorypb.
 var (
-	CheckStock = rpc.Method[CheckStockRequest, CheckStockReply]("Inventory.CheckStock")
-	Reserve    = rpc.Method[ReserveRequest, ReserveReply]("Inventory.Reserve")
-	Release    = rpc.Method[ReleaseRequest, ReleaseReply]("Inventory.Release")
-	List       = rpc.Method[ListRequest, ListReply]("Inventory.List")
+	CheckStock = rpc.IdempotentMethod[CheckStockRequest, CheckStockReply]("Inventory.CheckStock")
+	Reserve    = rpc.IdempotentMethod[ReserveRequest, ReserveReply]("Inventory.Reserve")
+	Release    = rpc.IdempotentMethod[ReleaseRequest, ReleaseReply]("Inventory.Release")
+	List       = rpc.IdempotentMethod[ListRequest, ListReply]("Inventory.List")
 )
 
 // CheckStockRequest asks how many units of an item are left.

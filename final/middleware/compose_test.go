@@ -224,7 +224,7 @@ func clientSide(t *testing.T, codec rpc.Codec, turn int) []rpc.ClientOption {
 	answers, err := cache.New(methods...)
 	require.NoError(t, err)
 	sides := []rpc.ClientOption{
-		auth.OverAnything(auth.Static("2YotnFZFEjr1zCsicMWpAA")), measured.Options(), rpc.WithInterceptors(answers.Intercept), logged.ClientOptions(),
+		auth.OverAnything(auth.Static("2YotnFZFEjr1zCsicMWpAA")), measured.Options(), rpc.WithClientInterceptors(answers.Intercept), logged.ClientOptions(),
 	}
 	var all []rpc.ClientOption
 	for i := range sides {

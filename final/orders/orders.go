@@ -16,8 +16,8 @@ import (
 )
 
 // PlaceOrder is the service's method, for both sides. An order's id is its
-// idempotency key, so calls may be marked with [rpc.WithIdempotent].
-var PlaceOrder = rpc.Method[Order, Receipt]("Orders.PlaceOrder")
+// idempotency key.
+var PlaceOrder = rpc.IdempotentMethod[Order, Receipt]("Orders.PlaceOrder")
 
 // An Order is what a customer wants: all of it, or nothing.
 type Order struct {
@@ -73,7 +73,7 @@ func (o *Orders) PlaceOrder(ctx context.Context, order *Order) (*Receipt, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := inventory.Reserve.Call(rpc.WithIdempotent(ctx), o.inventory, req)
+	reply, err := inventory.Reserve.Call(ctx, o.inventory, req)
 	switch {
 	case err == nil:
 		return &Receipt{Order: order.ID, Units: reply.Units}, nil
@@ -104,7 +104,7 @@ func decided(err error) bool {
 func (o *Orders) giveBack(ctx context.Context, order, attempt string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
 	defer cancel()
-	_, err := inventory.Release.Call(rpc.WithIdempotent(ctx), o.inventory, &inventory.ReleaseRequest{
+	_, err := inventory.Release.Call(ctx, o.inventory, &inventory.ReleaseRequest{
 		Order: order, Attempt: attempt,
 	})
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 // Connect returns a Pool to the servers that resolver finds, for calls that may be
 // repeated, and repeats them until their context ends. It connects when the
 // first call is made, and again whenever it must.
-func Connect(retries *Retries, resolver rpc.Resolver, opts ...rpc.ClientOption) *rpc.Pool {
+func Connect(retries *Retries, resolver rpc.Resolver, opts ...rpc.PoolOption) *rpc.Pool {
 	misuse.NotNil("orders: Connect", "counter of retries", retries)
-	return rpc.NewPool(resolver, append([]rpc.ClientOption{
+	return rpc.NewPool(resolver, append([]rpc.PoolOption{
 		rpc.WithMaxAttempts(1), // Retries does it, without end, and counts
 		rpc.WithBackoff(leastPause, longestPause),
-		rpc.WithInterceptors(retries.Insist),
+		rpc.WithClientInterceptors(retries.Insist),
 	}, opts...)...)
 }
 

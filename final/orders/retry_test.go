@@ -80,7 +80,7 @@ func TestRetries_ComeBackWhenAServerHasNoRoom(t *testing.T) {
 		here, there := net.Pipe()
 		go srv.ServeConn(there)
 		var retries Retries
-		client := rpc.NewClient(here, rpc.WithInterceptors(retries.Insist))
+		client := rpc.NewClient(here, rpc.WithClientInterceptors(retries.Insist))
 		first := client.Go(t.Context(), "Room.Enter", nil, nil)
 		<-running
 		second := client.Go(t.Context(), "Room.Enter", nil, nil)

@@ -161,7 +161,7 @@ func TestPool_ACallTooLargeForOneMemberGoesToAnother(t *testing.T) {
 				}
 				pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin))
 				defer pool.Close()
-				ctx := WithMetadata(timeout(t, time.Minute), Metadata{"key": strings.Repeat("x", 100)})
+				ctx := AddMetadata(timeout(t, time.Minute), Metadata{"key": strings.Repeat("x", 100)})
 				for range 8 {
 					_, err := checkStock.Call(ctx, pool, &stockRequest{Item: "item1" + strings.Repeat(" ", 2<<10)})
 					assert.NotErrorIs(t, err, ResourceExhausted)

@@ -19,7 +19,7 @@ type serverCall struct {
 	id       uint64
 	method   *method
 	peer     *Peer
-	identity string // what Authorize returned
+	identity Identity // what Authorize returned
 	metadata Metadata
 	deadline time.Time // zero: none
 

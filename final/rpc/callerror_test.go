@@ -30,7 +30,7 @@ func (u *unseen) options() []ServerOption {
 		WithCallErrorHandler(func(ctx context.Context, err error) {
 			_, ok := PeerFrom(ctx)
 			if ok {
-				u.told = append(u.told, unseenCall{MethodFrom(ctx), CodeOf(err), NeverRan(err), IdentityFrom(ctx)})
+				u.told = append(u.told, unseenCall{MethodFrom(ctx), CodeOf(err), NeverRan(err), IdentityFrom(ctx).Name})
 			}
 		}),
 		WithServerInterceptors(func(_ MethodInfo, next Handler) Handler {
@@ -56,9 +56,9 @@ func TestCallErrorHandler_IsToldOfWhatNoInterceptorSees(t *testing.T) {
 		{about: "no such method", method: "Inventory.Nope", want: unseenCall{code: Unimplemented, neverRan: true}},
 		{about: "a long name", method: "Inventory." + string(make([]byte, 200)), want: unseenCall{code: InvalidArgument, neverRan: true}},
 		{about: "much metadata", opts: []ServerOption{WithMaxMetadata(4)}, want: unseenCall{name, ResourceExhausted, true, ""},
-			ctx: func(ctx context.Context) context.Context { return WithMetadata(ctx, Metadata{"key": "value"}) }},
+			ctx: func(ctx context.Context) context.Context { return AddMetadata(ctx, Metadata{"key": "value"}) }},
 		{about: "not authorized", want: unseenCall{name, PermissionDenied, true, "mallory"},
-			opts: []ServerOption{WithAuthorize(func(context.Context, string) (string, error) { return "mallory", PermissionDenied })}},
+			opts: []ServerOption{WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{Name: "mallory"}, PermissionDenied })}},
 		{about: "params", params: []int{1}, want: unseenCall{name, InvalidArgument, true, ""}},
 		{about: "a large reply", params: stockRequest{Item: "huge"}, want: unseenCall{name, ResourceExhausted, false, ""}, ran: 1},
 	} {
@@ -68,7 +68,7 @@ func TestCallErrorHandler_IsToldOfWhatNoInterceptorSees(t *testing.T) {
 					var u unseen
 					srv := newInventory().server(t, append(append(u.options(), WithCodecs(Gob)), c.opts...)...)
 					defer srv.Close()
-					client := pipe(t, srv, WithCodec(codec), WithMaxReply(4096))
+					client := pipe(t, srv, WithCodec(codec), WithMaxMessage(4096))
 					ctx, method := t.Context(), c.method
 					if c.ctx != nil {
 						ctx = c.ctx(ctx)
@@ -149,11 +149,11 @@ func (badValue) GobEncode() ([]byte, error)   { return nil, errors.New("no") }
 func TestCallErrorHandler_IsToldOfGatewaysCalls(t *testing.T) {
 	var u unseen
 	deny := error(nil)
-	srv := newInventory().server(t, append(u.options(), WithAuthorize(func(context.Context, string) (string, error) { return "", deny }))...)
+	srv := newInventory().server(t, append(u.options(), WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{}, deny }))...)
 	defer srv.Close()
 	require.NoError(t, srv.RegisterFunc("Test.Bad", func() badValue { return badValue{} }))
 	invoke := func(method, body string) {
-		srv.Invoke(t.Context(), &Peer{}, method, nil, JSON, []byte(body))
+		srv.Invoke(t.Context(), Invocation{Method: method, Codec: JSON, Params: []byte(body), Peer: &Peer{}})
 	}
 	invoke("Inventory.Nope", "")
 	invoke(checkStock.Name(), "[")

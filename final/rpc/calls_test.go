@@ -289,7 +289,7 @@ func TestGo_EncodesParamsBeforeItReturns(t *testing.T) {
 	for _, codec := range codecs() {
 		for name, opts := range map[string][]ClientOption{
 			"plain":        nil,
-			"interceptors": {WithInterceptors(func(next Caller) Caller { return next })},
+			"interceptors": {WithClientInterceptors(func(next Caller) Caller { return next })},
 		} {
 			t.Run(codec.Name()+"/"+name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
@@ -366,19 +366,19 @@ func TestCall_MetadataPeerAndIdentityReachTheHandler(t *testing.T) {
 			assert.Equal(t, "json", peer.Codec)
 			assert.Equal(t, Metadata{"app": "test"}, peer.Metadata)
 			assert.Equal(t, Metadata{"trace": "1", "user": "ann"}, MetadataFrom(ctx))
-			assert.Equal(t, "ann", IdentityFrom(ctx))
+			assert.Equal(t, "ann", IdentityFrom(ctx).Name)
 			assert.Equal(t, "Inventory.CheckStock", MethodFrom(ctx))
 		}
-		srv := inv.server(t, WithAuthorize(func(ctx context.Context, method string) (string, error) {
+		srv := inv.server(t, WithAuthorize(func(ctx context.Context, method string) (Identity, error) {
 			if method != "Inventory.CheckStock" {
-				return "", Errorf(PermissionDenied, "not that one")
+				return Identity{}, Errorf(PermissionDenied, "not that one")
 			}
-			return MetadataFrom(ctx)["user"], nil
+			return Identity{Name: MetadataFrom(ctx)["user"]}, nil
 		}))
 		defer srv.Close()
 		client := pipe(t, srv, WithHelloMetadata(Metadata{"app": "test"}))
 		defer client.Close()
-		ctx := WithMetadata(WithMetadata(t.Context(), Metadata{"trace": "1"}), Metadata{"user": "ann"})
+		ctx := AddMetadata(AddMetadata(t.Context(), Metadata{"trace": "1"}), Metadata{"user": "ann"})
 		_, err := checkStock.Call(ctx, client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		assert.Equal(t, 1, inv.runs("item1"))
@@ -392,7 +392,7 @@ func TestCall_MetadataWithControlCharactersIsRefusedHere(t *testing.T) {
 		client := pipe(t, srv)
 		defer client.Close()
 		for _, md := range []Metadata{{"k": "a\nb"}, {"k": "\xff"}, {"": "v"}, {"Key": "v"}, {"a b": "v"}} {
-			_, err := checkStock.Call(WithMetadata(t.Context(), md), client, &stockRequest{Item: "item1"})
+			_, err := checkStock.Call(AddMetadata(t.Context(), md), client, &stockRequest{Item: "item1"})
 			assert.ErrorIs(t, err, InvalidArgument, "%q", md)
 			assert.True(t, NeverRan(err))
 		}
@@ -421,7 +421,7 @@ func TestInterceptors_RunInOrderOnBothSides(t *testing.T) {
 		}
 		srv := newInventory().server(t, WithServerInterceptors(onServer("s1"), onServer("s2")))
 		defer srv.Close()
-		client := pipe(t, srv, WithInterceptors(onClient("c1"), onClient("c2")))
+		client := pipe(t, srv, WithClientInterceptors(onClient("c1"), onClient("c2")))
 		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)

@@ -48,9 +48,10 @@ type Client struct {
 // with backoff: see [WithMaxWait]. Its errors are *[Error]: InvalidArgument for
 // an address that cannot be parsed, Unavailable for a name that is not found.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
-	o, err := newClientOptions(opts)
-	if err != nil {
-		return nil, err
+	o := defaultClientOptions()
+	o.apply(opts)
+	if o.err != nil {
+		return nil, unrun(o.err)
 	}
 	c := newClient(o)
 	if refused := c.options.err; refused != nil {
@@ -70,12 +71,15 @@ func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, erro
 // or an option makes no sense: see [ClientOption]. For TLS, give it a
 // tls.Client(conn, cfg); it refuses WithTLS.
 func NewClient(conn net.Conn, opts ...ClientOption) *Client {
-	o, err := newClientOptions(opts)
+	o := defaultClientOptions()
+	o.apply(opts)
 	switch {
 	case isNil(conn):
 		panic(fmt.Errorf("rpc: NewClient: the connection is nil%s", typeOfNil(conn)))
-	case err != nil:
+	case o.err != nil:
 		panic(fmt.Errorf("rpc: NewClient: %s", o.err.Message))
+	case o.forDialing != "":
+		panic(fmt.Errorf("rpc: NewClient: %s has no effect: the connection is made already", o.forDialing))
 	case o.tls != nil:
 		panic(errors.New("rpc: NewClient: WithTLS: the connection is made already: use tls.Client(conn, cfg), or Dial"))
 	}
@@ -191,7 +195,7 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 
 // mayRetry reports whether a call that failed with err may be tried again: it
 // never ran or does no harm twice, and the reason is one that may pass.
-func mayRetry(ctx context.Context, err error) bool {
+func mayRetry(ctx context.Context, method string, err error) bool {
 	if causes.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
 		return false
 	}
@@ -200,17 +204,17 @@ func mayRetry(ctx context.Context, err error) bool {
 	}
 	e, found := causes.Find[*Error](err)
 	lost := found && !e.remote // a handler may also say Unavailable: it has run
-	return lost && optionsFrom(ctx).idempotent
+	return lost && mayRepeat(ctx, method)
 }
 
 // askedToWait reports whether the call that failed with err may be tried again
 // after a pause that the server asked for.
-func askedToWait(ctx context.Context, err error) (time.Duration, bool) {
+func askedToWait(ctx context.Context, method string, err error) (time.Duration, bool) {
 	if code := CodeOf(err); code != ResourceExhausted && code != Unavailable {
 		return 0, false
 	}
 	pause, asked := RetryAfter(err)
-	return pause, asked && (NeverRan(err) || optionsFrom(ctx).idempotent)
+	return pause, asked && (NeverRan(err) || mayRepeat(ctx, method))
 }
 
 // mayTryElsewhere reports whether another server may have room for a call that this

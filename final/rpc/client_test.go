@@ -105,7 +105,7 @@ func TestClient_IdempotentCallIsRepeatedAfterALostConnection(t *testing.T) {
 		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
 		require.NoError(t, err)
 		defer client.Close()
-		held := client.Go(WithIdempotent(t.Context()), checkStock.Name(), stockRequest{Item: "held"}, nil)
+		held := client.Go(MarkIdempotent(t.Context(), checkStock.Name(), "Sick.Call"), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
 		n.set("a", second)
 		first.Close()
@@ -127,7 +127,7 @@ func TestClient_HandlersOwnUnavailableIsNotRepeated(t *testing.T) {
 		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
 		require.NoError(t, err)
 		defer client.Close()
-		err = client.Call(WithIdempotent(t.Context()), "Sick.Call", nil, nil)
+		err = client.Call(MarkIdempotent(t.Context(), checkStock.Name(), "Sick.Call"), "Sick.Call", nil, nil)
 		assert.EqualError(t, err, "unavailable: database down")
 		assert.Equal(t, 1, runs)
 	})
@@ -226,7 +226,7 @@ func TestClient_AbandonedCallKeepsItsSlotUntilTheReply(t *testing.T) {
 
 func TestClient_StuckServerIsGivenUpAfterTheWriteTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		client, _ := rawServer(t, WithKeepalive(0), WithClientWriteTimeout(7*time.Second))
+		client, _ := rawServer(t, WithKeepalive(0), WithWriteTimeout(7*time.Second))
 		defer client.Close()
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})

@@ -108,12 +108,12 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		ready:    make(chan struct{}),
 		ended:    make(chan struct{}),
 		pending:  map[uint64]*clientCall{},
-		events:   connEvents{observer: o.observer},
+		events:   connEvents{observers: &o.observers},
 	}
 	c.bodies = newBodyCodec(c.codec, c.ended)
-	c.in = frameReader{Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observer: o.observer}
+	c.in = frameReader{Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers}
 	c.in.shrunk = c.shrinkPending
-	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, inline: resumable(conn), owner: c}
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observers: &o.observers, inline: resumable(conn), owner: c}
 	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	return c
 }
@@ -213,7 +213,7 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 	c.owner.records.Put(call)
 	if result.err == nil && !c.bodies.inOrder() {
 		if err := c.decode(&result, reply); err != nil {
-			result.err = Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, printed(err))
+			result.err = onOneLine(Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, printed(err)))
 		}
 	}
 	bytepool.Put(result.body)
@@ -579,7 +579,7 @@ func (c *clientConn) decodeInOrder(f *wire.Frame, call *clientCall) (failed, bro
 	if causes.Is(err, errGobStream) {
 		broken = err
 	}
-	return Errorf(Internal, "decode the reply: %w", printed(err)), broken
+	return onOneLine(Errorf(Internal, "decode the reply: %w", printed(err))), broken
 }
 
 // decodeInto leaves reply as it was unless decoding succeeds.
@@ -653,7 +653,24 @@ func (c *clientConn) stopCalls(reason *Error) {
 	c.why.CompareAndSwap(nil, reason)
 	if !c.over.Swap(true) {
 		c.owner.dropped(c)
+		c.reportLoss(reason)
 	}
+}
+
+// reportLoss tells the callbacks for errors why the connection is no more. A
+// connection that was never made is a failed attempt, and is told as one.
+func (c *clientConn) reportLoss(reason *Error) {
+	c.mu.Lock()
+	made := c.greeted || c == c.owner.fixed
+	c.mu.Unlock()
+	if made && reason != nil && !errors.Is(reason, ErrClientClosed) {
+		c.options.report(lossOf(c.owner.addr, reason))
+	}
+}
+
+// lossOf says which server a connection that is lost was to.
+func lossOf(addr string, why *Error) *Error {
+	return unrun(&Error{Code: Unavailable, Message: addr + ": " + why.Message, cause: why})
 }
 
 // fail ends the connection, once, because of err, which may be a user's: it is not

@@ -149,7 +149,7 @@ func callOverConnsThatFail(t *testing.T, failure error, inHello bool) {
 			conn.now.Store(inHello)
 			srv := newInventory().server(t, WithErrorHandler(func(err error) { _ = err.Error() }))
 			go srv.ServeConn(ends["server"])
-			client := NewClient(ends["client"], WithClientHandshakeTimeout(time.Second))
+			client := NewClient(ends["client"], WithHandshakeTimeout(time.Second))
 			synctest.Wait()
 			conn.now.Store(true)
 			for range 2 {
@@ -179,9 +179,9 @@ func TestCallErrorHandler_GetsOneLine(t *testing.T) {
 		client := pipe(t, srv, WithCodec(fallibleCodec{rawCodec{}}))
 		assert.Error(t, client.Call(t.Context(), "Test."+evil, nil, nil))
 		assert.Error(t, client.Call(t.Context(), "Test.Echo", evil, nil))
-		_, err := srv.Invoke(t.Context(), nil, "Test."+evil, nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test." + evil, Codec: JSON})
 		assert.Error(t, err)
-		_, err = srv.Invoke(t.Context(), nil, "Test.Echo", nil, rawCodec{}, []byte(evil))
+		_, err = srv.Invoke(t.Context(), Invocation{Method: "Test.Echo", Codec: rawCodec{}, Params: []byte(evil)})
 		assert.Error(t, err)
 		require.Len(t, told, 4)
 		for _, text := range told {

@@ -96,8 +96,8 @@ func TestCompression_WorksInBothDirections(t *testing.T) {
 	for _, size := range []int{2 << 10, 100 << 10, 1 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			here, there := new(traffic), new(traffic)
-			addr := listen(t, echoServer(t, WithServerCompression(0), WithServerObserver(there)))
-			client := dial(t, addr, WithCompression(0), WithObserver(here))
+			addr := listen(t, echoServer(t, WithCompression(0), WithObserver(observe(there))))
+			client := dial(t, addr, WithCompression(0), WithObserver(observe(here)))
 			in := &letter{lines(size)}
 			for range 3 {
 				out, err := echoText.Call(t.Context(), client, in)
@@ -113,7 +113,7 @@ func TestCompression_WorksInBothDirections(t *testing.T) {
 
 // A frame of 16 KiB and more takes another way through the reader.
 func TestCompression_LargeFrames(t *testing.T) {
-	client := dial(t, listen(t, echoServer(t, WithServerCompression(0))), WithCompression(0))
+	client := dial(t, listen(t, echoServer(t, WithCompression(0))), WithCompression(0))
 	in := &letter{noise(50<<10) + lines(50<<10)}
 	out, err := echoText.Call(t.Context(), client, in)
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestCompression_LargeFrames(t *testing.T) {
 }
 
 func TestCompression_ManyCallersAtOnce(t *testing.T) {
-	client := dial(t, listen(t, echoServer(t, WithServerCompression(200))), WithCompression(100))
+	client := dial(t, listen(t, echoServer(t, WithCompression(200))), WithCompression(100))
 	var callers sync.WaitGroup
 	for i := range 32 {
 		callers.Go(func() {
@@ -139,7 +139,7 @@ func TestCompression_ManyCallersAtOnce(t *testing.T) {
 
 func TestCompression_PendingCallsAreCompressedToo(t *testing.T) {
 	here := new(traffic)
-	client := dial(t, listen(t, echoServer(t, WithServerCompression(0))), WithCompression(0), WithObserver(here))
+	client := dial(t, listen(t, echoServer(t, WithCompression(0))), WithCompression(0), WithObserver(observe(here)))
 	var out letter
 	require.NoError(t, client.Go(t.Context(), echoText.Name(), &letter{lines(20_000)}, &out).Wait())
 	assert.Equal(t, lines(20_000), out.Text)
@@ -161,7 +161,7 @@ func TestCompression_ResultThatNobodyWants(t *testing.T) {
 func TestCompression_SmallBodiesAreLeftAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const empty = len(`{"Text":""}`)
-		srv := echoServer(t, WithServerCompression(300))
+		srv := echoServer(t, WithCompression(300))
 		raw := rawCompressing(t, srv, 1<<20)
 		for id, size := range []int{299, 300} {
 			raw.request(uint64(id+1), echoText.Name(), fmt.Sprintf(`{"Text":"%s"}`, strings.Repeat("x", size-empty)))
@@ -198,14 +198,14 @@ func TestCompression_WhatDoesNotGetSmallerIsLeftAlone(t *testing.T) {
 // A limit holds for a message as it would be without compression: whether it
 // may be sent does not depend on how well it compresses.
 func TestCompression_LimitsCountUncompressedBytes(t *testing.T) {
-	addr := listen(t, echoServer(t, WithServerCompression(0), WithMaxMessage(10_000)))
+	addr := listen(t, echoServer(t, WithCompression(0), WithMaxMessage(10_000)))
 	client := dial(t, addr, WithCompression(0))
 	_, err := echoText.Call(t.Context(), client, &letter{lines(10_000)})
 	require.ErrorIs(t, err, ResourceExhausted)
 	assert.True(t, NeverRan(err))
 	assert.ErrorContains(t, err, "the server reads at most 10000")
 
-	small := dial(t, addr, WithCompression(0), WithMaxReply(5_000))
+	small := dial(t, addr, WithCompression(0), WithMaxMessage(5_000))
 	_, err = echoText.Call(t.Context(), small, &letter{lines(8_000)})
 	require.ErrorIs(t, err, ResourceExhausted)
 	assert.False(t, NeverRan(err))
@@ -227,12 +227,12 @@ func TestCompression_BothHaveToWantIt(t *testing.T) {
 		client []ClientOption
 	}{
 		{"the client alone", nil, []ClientOption{WithCompression(0)}},
-		{"the server alone", []ServerOption{WithServerCompression(0)}, nil},
-		{"not with gob", []ServerOption{WithServerCompression(0), WithCodecs(Gob)}, []ClientOption{WithCompression(0), WithCodec(Gob)}},
+		{"the server alone", []ServerOption{WithCompression(0)}, nil},
+		{"not with gob", []ServerOption{WithCompression(0), WithCodecs(Gob)}, []ClientOption{WithCompression(0), WithCodec(Gob)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			here := new(traffic)
-			client := dial(t, listen(t, echoServer(t, c.server...)), append(c.client, WithObserver(here))...)
+			client := dial(t, listen(t, echoServer(t, c.server...)), append(c.client, WithObserver(observe(here)))...)
 			for range 3 {
 				out, err := echoText.Call(t.Context(), client, &letter{lines(20_000)})
 				require.NoError(t, err)
@@ -248,7 +248,7 @@ func TestCompression_TheOfferIsNobodysMetadata(t *testing.T) {
 	inv := newInventory()
 	var seen *Peer
 	inv.saw = func(ctx context.Context) { seen, _ = PeerFrom(ctx) }
-	for _, opts := range [][]ServerOption{nil, {WithServerCompression(0)}} {
+	for _, opts := range [][]ServerOption{nil, {WithCompression(0)}} {
 		addr := listen(t, inv.server(t, opts...))
 		client := dial(t, addr, WithCompression(0), WithHelloMetadata(Metadata{"app": "shop"}))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
@@ -265,7 +265,7 @@ func TestCompression_TheOfferIsNobodysMetadata(t *testing.T) {
 // The offer does not count against the bound of metadata.
 func TestCompression_IsOfferedToAServerThatTakesNoMetadata(t *testing.T) {
 	here := new(traffic)
-	client := dial(t, listen(t, echoServer(t, WithServerCompression(0), WithMaxMetadata(0))), WithCompression(0), WithObserver(here))
+	client := dial(t, listen(t, echoServer(t, WithCompression(0), WithMaxMetadata(0))), WithCompression(0), WithObserver(observe(here)))
 	_, err := echoText.Call(t.Context(), client, &letter{lines(20_000)})
 	require.NoError(t, err)
 	assert.Less(t, here.written.Load(), int64(10_000))
@@ -273,7 +273,7 @@ func TestCompression_IsOfferedToAServerThatTakesNoMetadata(t *testing.T) {
 
 func TestCompression_OfferAndGrant(t *testing.T) {
 	server := defaultServerOptions()
-	WithServerCompression(500)(&server)
+	WithCompression(500).configureServer(&server)
 	for _, c := range []struct {
 		offer string
 		from  int
@@ -287,7 +287,7 @@ func TestCompression_OfferAndGrant(t *testing.T) {
 		assert.Equal(t, Metadata{"app": "shop"}, md)
 	}
 	client := defaultClientOptions()
-	WithCompression(0)(&client)
+	WithCompression(0).configureClient(&client)
 	for said, want := range map[string]bool{
 		"": false, "rpc.compression=gzip": true, "rpc.other=1 rpc.compression=gzip": true, "rpc.compression=zstd": false, "gzip": false,
 	} {
@@ -347,7 +347,7 @@ func badGzip(t testing.TB) map[string]string {
 
 func TestCompression_BadParamsFailTheirCallAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := echoServer(t, WithServerCompression(0))
+		srv := echoServer(t, WithCompression(0))
 		raw := rawCompressing(t, srv, 1<<20)
 		var id uint64
 		for name, body := range badGzip(t) {
@@ -400,9 +400,9 @@ func TestCompression_FlagThatWasNotAgreedUponEndsTheConnection(t *testing.T) {
 			opts  []ServerOption
 		}{
 			{"json", nil, nil},
-			{"json", nil, []ServerOption{WithServerCompression(0)}},
+			{"json", nil, []ServerOption{WithCompression(0)}},
 			{"json", Metadata{compressionKey: gzipName}, nil},
-			{"gob", Metadata{compressionKey: gzipName}, []ServerOption{WithServerCompression(0), WithCodecs(Gob)}},
+			{"gob", Metadata{compressionKey: gzipName}, []ServerOption{WithCompression(0), WithCodecs(Gob)}},
 		} {
 			srv := echoServer(t, c.opts...)
 			raw := rawClientSaying(t, srv, wire.ClientHello{Codec: c.codec, MaxMessage: 1 << 20, Pairs: wire.AppendPairs(nil, c.offer)})
@@ -426,7 +426,7 @@ func TestCompression_BombIsRefusedAfterTheLimit(t *testing.T) {
 	const limit = 2 << 20
 	giga := bomb(t, 1<<10)
 	require.InDelta(t, 1<<20, len(giga), 1<<16, "bytes of gzip")
-	srv := echoServer(t, WithServerCompression(0), WithMaxMessage(limit))
+	srv := echoServer(t, WithCompression(0), WithMaxMessage(limit))
 	raw := rawCompressing(t, srv, 1<<20)
 	raw.compressed(1, echoText.Name(), giga) // what is pooled is there from now on
 	assert.Equal(t, ResourceExhausted, raw.readError(1).Code)
@@ -471,8 +471,8 @@ func TestExpand_MakesRoomForWhatComesOut(t *testing.T) {
 // Nothing is decompressed for who may not call: the answer is Authorize's.
 func TestCompression_NothingIsDecompressedBeforeAuthorize(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		refuse := func(context.Context, string) (string, error) { return "", Unauthenticated }
-		srv := echoServer(t, WithServerCompression(0), WithAuthorize(refuse))
+		refuse := func(context.Context, string) (Identity, error) { return Identity{}, Unauthenticated }
+		srv := echoServer(t, WithCompression(0), WithAuthorize(refuse))
 		raw := rawCompressing(t, srv, 1<<20)
 		for id, body := range []string{"not gzip", bomb(t, 16)} {
 			raw.compressed(uint64(id+1), echoText.Name(), body)
@@ -486,7 +486,7 @@ func TestCompression_NothingIsDecompressedBeforeAuthorize(t *testing.T) {
 // Params that no method wants are not looked at, compressed or not.
 func TestCompression_ParamsThatNobodyWants(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := echoServer(t, WithServerCompression(0))
+		srv := echoServer(t, WithCompression(0))
 		require.NoError(t, srv.RegisterFunc("Test.Nothing", func() error { return nil }))
 		raw := rawCompressing(t, srv, 1<<20)
 		raw.compressed(1, "Test.Nothing", "not gzip")
@@ -498,7 +498,7 @@ func TestCompression_ParamsThatNobodyWants(t *testing.T) {
 
 // A method that does not block gets compressed params, too, off the reader.
 func TestCompression_NonBlockingMethods(t *testing.T) {
-	srv := echoServer(t, WithServerCompression(0))
+	srv := echoServer(t, WithCompression(0))
 	quick := Method[letter, letter]("Test.Quick")
 	require.NoError(t, quick.Handle(srv, func(_ context.Context, in *letter) (*letter, error) {
 		if len(in.Text) > defaultCompressFrom {
@@ -546,7 +546,7 @@ func BenchmarkCompression(b *testing.B) {
 	for name, opts := range map[string][]ClientOption{"off": nil, "on": {WithCompression(0)}} {
 		b.Run(name, func(b *testing.B) {
 			here := new(traffic)
-			client := dial(b, listen(b, echoServer(b, WithServerCompression(0))), append(opts, WithObserver(here))...)
+			client := dial(b, listen(b, echoServer(b, WithCompression(0))), append(opts, WithObserver(observe(here)))...)
 			in := &letter{lines(10 << 10)}
 			body, err := json.Marshal(in)
 			require.NoError(b, err)

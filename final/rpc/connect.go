@@ -71,6 +71,9 @@ func (c *Client) keepConnecting(pause time.Duration) {
 		}
 		c.attempted(failed)
 		c.group.changed()
+		if failed != nil && c.life.Err() == nil {
+			c.options.report(failed)
+		}
 	}
 }
 
@@ -154,7 +157,7 @@ func (c *Client) dropped(conn *clientConn) {
 	c.mu.Lock()
 	if c.conn.CompareAndSwap(conn, nil) {
 		if why := conn.why.Load(); why != nil {
-			c.lost.Store(unrun(&Error{Code: Unavailable, Message: c.addr + ": " + why.Message, cause: why}))
+			c.lost.Store(lossOf(c.addr, why))
 		}
 		if time.Since(c.begun) >= c.options.backoffMax {
 			c.failures.Store(0)

@@ -20,7 +20,7 @@
 //
 // Without a declaration, Server.Register publishes the methods of a value and
 // Client.Call takes any params and reply. What else a call carries travels in
-// its context: its deadline, [WithMetadata], [WithIdempotent].
+// its context: its deadline, [AddMetadata].
 //
 // # What can be relied on
 //
@@ -29,7 +29,8 @@
 // still waits for a connection, for a slot, to be written, or for its reply.
 // The handler's context ends with it.
 //
-// A call runs at most once, unless [WithIdempotent] allows more. The client
+// A call runs at most once, unless its method is idempotent: declared as an
+// [IdempotentMethod], or named by [MarkIdempotent]. The client
 // sends a call again if it failed with Unavailable and certainly never ran: the
 // server refused it, or went away first. [NeverRan] reports whether a failed
 // call is known not to have run. A server that refuses a call for now can say

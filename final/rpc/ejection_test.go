@@ -43,7 +43,7 @@ func newMoody(t testing.TB) *moody {
 }
 
 // moodyPool is a pool in a bubble, connected to a moody server for each address.
-func moodyPool(t *testing.T, n *network, addrs []string, opts ...ClientOption) (*Pool, []*moody) {
+func moodyPool(t *testing.T, n *network, addrs []string, opts ...PoolOption) (*Pool, []*moody) {
 	t.Helper()
 	var servers []*moody
 	for _, addr := range addrs {
@@ -51,7 +51,7 @@ func moodyPool(t *testing.T, n *network, addrs []string, opts ...ClientOption) (
 		n.set(addr, m.Server)
 		servers = append(servers, m)
 	}
-	pool := NewPool(StaticResolver(addrs), append([]ClientOption{WithDialer(n.dial)}, opts...)...)
+	pool := NewPool(StaticResolver(addrs), append([]PoolOption{WithDialer(n.dial)}, opts...)...)
 	t.Cleanup(func() { pool.Close() })
 	warm(t, pool)
 	return pool, servers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"runtime/debug"
 	"strconv"
@@ -75,7 +76,7 @@ var (
 // the code that its caller sees. It must not be changed once it is returned.
 type Error struct {
 	Code    Code
-	Message string            // one line of UTF-8
+	Message string            // one line of UTF-8, once it has travelled
 	Details map[string]string // more for programs, may be nil; travels with the error
 
 	remote   bool  // the peer sent it
@@ -94,6 +95,26 @@ func Errorf(code Code, format string, args ...any) *Error {
 		cause = err
 	}
 	return &Error{Code: code, Message: err.Error(), cause: cause}
+}
+
+// WithDetail returns a copy of e with one more pair in its Details. It keeps the
+// cause:
+//
+//	return rpc.Errorf(rpc.NotFound, "item %s: %w", id, err).WithDetail("item", id)
+//
+// A detail whose key e has already is replaced. e may be nil, as in all its
+// methods: the copy then is an Internal error.
+func (e *Error) WithDetail(key, value string) *Error {
+	more := &Error{Code: Internal, Message: "a nil *rpc.Error"}
+	if e != nil {
+		more = e.clone()
+	}
+	more.Details = maps.Clone(more.Details)
+	if more.Details == nil {
+		more.Details = map[string]string{}
+	}
+	more.Details[key] = value
+	return more
 }
 
 // code returns e's code. An error whose code is OK, or none of those above, is
@@ -250,6 +271,8 @@ func codeIn(err error) Code {
 	switch {
 	case causes.MustAs(err, &code) && code != OK && code <= lastCode:
 		return code
+	case causes.MustIs(err, errAny): // it says yes to everything
+		return Unknown
 	case causes.MustIs(err, context.Canceled):
 		return Canceled
 	case causes.MustIs(err, context.DeadlineExceeded):
@@ -280,7 +303,7 @@ func soundError(err error) (*readPanic, error) {
 	switch {
 	case p != nil || err == error(OK):
 		return p, e
-	case causes.Endless(err):
+	case causes.Endless(err), !tellsItself(err):
 		e = e.clone()
 		e.cause = nil
 		return nil, e

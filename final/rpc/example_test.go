@@ -89,7 +89,7 @@ func ExampleServerInterceptor() {
 	if err := srv.Register("Warehouse", Warehouse{}); err != nil {
 		fmt.Println(err)
 	}
-	sum, err := srv.Invoke(context.Background(), &rpc.Peer{}, "Warehouse.Add", nil, rpc.JSON, []byte(`[1,2]`))
+	sum, err := srv.Invoke(context.Background(), rpc.Invocation{Method: "Warehouse.Add", Codec: rpc.JSON, Params: []byte(`[1,2]`), Peer: &rpc.Peer{}})
 	fmt.Println(string(sum), err)
 	// Output:
 	// Warehouse.Add 1

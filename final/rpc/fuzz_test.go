@@ -148,7 +148,7 @@ func FuzzServer(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			inv := newInventory()
 			close(inv.hold)
-			srv := NewServer(WithCodecs(Gob), WithServerCompression(1), WithMaxInFlight(4), WithMaxMessage(8<<10), WithMaxMetadata(100), WithIdleTimeout(time.Minute))
+			srv := NewServer(WithCodecs(Gob), WithCompression(1), WithMaxInFlight(4), WithMaxMessage(8<<10), WithMaxMetadata(100), WithIdleTimeout(time.Minute))
 			require.NoError(t, checkStock.Handle(srv, inv.check))
 			require.NoError(t, Method[stockRequest, stockReply]("Inventory.Now").Handle(srv, inv.check, NonBlocking()))
 			codec := "gob"
@@ -269,7 +269,7 @@ func FuzzClient(f *testing.F) {
 				codec = JSON
 			}
 			hello := wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}
-			opts := []ClientOption{WithCodec(codec), WithMaxReply(8 << 10), WithKeepalive(0)}
+			opts := []ClientOption{WithCodec(codec), WithMaxMessage(8 << 10), WithKeepalive(0)}
 			var bombs []byte
 			if compress {
 				bombs, hello.Text = twoMiB, gzipGranted

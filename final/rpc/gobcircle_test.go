@@ -100,7 +100,7 @@ func TestCodecs_RefuseValuesThatContainThemselves(t *testing.T) {
 					err = client.Call(timeout(t, time.Minute), "Test.Give", nil, nil)
 					assert.ErrorIs(t, err, Internal)
 					assert.ErrorContains(t, err, "encode the result")
-					_, err = srv.Invoke(t.Context(), nil, "Test.Give", nil, codec, nil)
+					_, err = srv.Invoke(t.Context(), Invocation{Method: "Test.Give", Codec: codec})
 					assert.ErrorIs(t, err, Internal)
 					var length int
 					require.NoError(t, client.Call(timeout(t, time.Minute), "Test.Length", "four", &length))

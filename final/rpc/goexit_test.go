@@ -107,7 +107,7 @@ func TestHooks_GoexitEndsNoMoreThanItMust(t *testing.T) {
 				n := newNetwork()
 				n.set("a", srv)
 				opts := a.clientOptions(n.dial)
-				s := &surroundings{t: t, srv: srv, pool: NewPool(exitingResolver{hookResolver{a}}, opts...), client: newClient(mustOptions(t, opts))}
+				s := &surroundings{t: t, srv: srv, pool: NewPool(exitingResolver{hookResolver{a}}, WithClientOptions(opts...)), client: newClient(mustOptions(t, opts))}
 				s.client.addr = "a"
 				for _, item := range []string{"item1", "panic", "item2"} {
 					apart(func() { s.pool.Call(s.deadline(), checkStock.Name(), stockRequest{Item: item}, nil) })
@@ -121,9 +121,10 @@ func TestHooks_GoexitEndsNoMoreThanItMust(t *testing.T) {
 					}
 				})
 				s.callsSucceed()
+				apart(func() { srv.Close() }) // first: the clients are told of lost connections
+				<-time.After(time.Second)
 				apart(func() { s.pool.Close() })
 				apart(func() { s.client.Close() })
-				apart(func() { srv.Close() })
 				srv.Close()
 				synctest.Wait()
 				assert.True(t, a.ran.Load())

@@ -66,10 +66,10 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 		if err != nil {
 			return afterAttempts(err, t.mayHaveRun)
 		}
-		if err = g.attempt(ctx, conn, t.trial, method, params, reply); err == nil {
+		if err = g.attempt(ctx, conn, &t, method, params, reply); err == nil {
 			return nil
 		}
-		if !g.mayGoOn(ctx, &t, conn.owner, err) {
+		if !g.mayGoOn(ctx, &t, method, conn.owner, err) {
 			return afterAttempts(err, t.mayHaveRun)
 		}
 	}
@@ -77,18 +77,29 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 
 // attempt makes the call once, on a connection that has a slot for it. If a
 // marshaler ends the goroutine, by runtime.Goexit, another call may decide a trial.
-func (g *group) attempt(ctx context.Context, conn *clientConn, trial bool, method string, params, reply any) (err error) {
+func (g *group) attempt(ctx context.Context, conn *clientConn, t *tries, method string, params, reply any) (err error) {
 	c, returned := conn.owner, false
+	var begun time.Time
+	if len(g.options.observers.attempted) > 0 {
+		begun = time.Now()
+	}
 	c.calls.Add(1)
 	defer func() {
 		c.calls.Add(-1)
-		if !returned && trial {
+		if !returned && t.trial {
 			g.endTrial(c.server)
 		}
 	}()
 	err = conn.call(ctx, method, params, reply)
 	returned = true
-	g.judge(c, conn, trial, err)
+	g.judge(c, conn, t.trial, err)
+	if !begun.IsZero() {
+		t.number++
+		g.options.observers.attemptDone(ctx, Attempt{
+			Method: method, Addr: c.addr, Number: t.number, After: t.failed, Begun: begun, Ended: time.Now(), Err: err,
+		})
+		t.failed = err
+	}
 	return err
 }
 
@@ -96,10 +107,12 @@ func (g *group) attempt(ctx context.Context, conn *clientConn, trial bool, metho
 type tries struct {
 	written    int // requests handed to Write
 	mayHaveRun bool
+	number     int           // attempts, written or not, for observers
+	failed     error         // what the last of them ended with
 	trial      bool          // the attempt under way decides the trial of its server
 	waited     time.Duration // for a slot, without a deadline
 
-	// A round is over when each member that can take the call has been tried.
+	// A round is over when each server that can take the call has been tried.
 	tried   []*Client
 	refused error // one of them asked for a pause
 	pause   time.Duration
@@ -107,13 +120,18 @@ type tries struct {
 
 // mayGoOn notes that a call failed with err on c, and reports whether it may be
 // tried again.
-func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) bool {
+func (g *group) mayGoOn(ctx context.Context, t *tries, method string, c *Client, err error) bool {
 	t.mayHaveRun = t.mayHaveRun || !NeverRan(err)
 	if isAttempt(err) {
 		t.written++
 	}
 	t.tried = append(t.tried, c)
-	pause, asked := askedToWait(ctx, err)
+	for _, member := range *g.members.Load() { // the other connections to this server
+		if member != c && member.server == c.server {
+			t.tried = append(t.tried, member)
+		}
+	}
+	pause, asked := askedToWait(ctx, method, err)
 	if asked && (t.refused == nil || pause < t.pause) {
 		t.refused, t.pause = err, pause
 	}
@@ -122,10 +140,16 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, c *Client, err error) boo
 		return false
 	case asked:
 		return true
-	case mayRetry(ctx, err):
+	case mayRetry(ctx, method, err):
 		return c.fixed == nil // else there is no other connection
 	}
 	return mayTryElsewhere(err) && !g.nobodyBut(t.tried)
+}
+
+// lastAttempt reports whether the attempt to come is the last one, and a server has
+// asked for a pause: then it is made after the pause, where it may be of use.
+func (g *group) lastAttempt(t *tries) bool {
+	return t.refused != nil && t.written == g.options.maxAttempts-1
 }
 
 // nextRound begins another round, after the pause that a server asked for.
@@ -167,7 +191,7 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, unrun(contextError(err))
 		}
-		if len(t.tried) > 0 && g.nobodyBut(t.tried) {
+		if len(t.tried) > 0 && (g.lastAttempt(t) || g.nobodyBut(t.tried)) {
 			if err := g.nextRound(ctx, t); err != nil {
 				return nil, err
 			}

@@ -67,7 +67,7 @@ func TestMetadata_OfACallThatWouldWrapAreRefused(t *testing.T) {
 		defer srv.Close()
 		client := pipe(t, srv)
 		for _, size := range []int{65534, 65535, 65536, 65540, 131072} {
-			_, err := checkStock.Call(WithMetadata(t.Context(), metadataOf(size)), client, &stockRequest{Item: "item1"})
+			_, err := checkStock.Call(AddMetadata(t.Context(), metadataOf(size)), client, &stockRequest{Item: "item1"})
 			if size <= 65535 {
 				require.NoError(t, err)
 				assert.Equal(t, metadataOf(size), got)
@@ -97,7 +97,7 @@ func TestMetadata_NumberOfPairsIsBounded(t *testing.T) {
 		defer srv.Close()
 		for n, ok := range map[int]bool{wire.MaxPairs: true, wire.MaxPairs + 1: false, 1300: false} {
 			_, err := checkStock.Call(t.Context(), pipe(t, srv, WithHelloMetadata(manyPairs(n))), &stockRequest{Item: "item1"})
-			_, errCall := checkStock.Call(WithMetadata(t.Context(), manyPairs(n)), pipe(t, srv), &stockRequest{Item: "item1"})
+			_, errCall := checkStock.Call(AddMetadata(t.Context(), manyPairs(n)), pipe(t, srv), &stockRequest{Item: "item1"})
 			if ok {
 				assert.NoError(t, err)
 				assert.NoError(t, errCall)
@@ -143,8 +143,8 @@ func perConn(many int, open, settle func()) int {
 // the server holds for it is not many times what it has sent.
 func TestHello_AStrangerHoldsLittleMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (string, error) {
-			return "", Unauthenticated
+		srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (Identity, error) {
+			return Identity{}, Unauthenticated
 		}))
 		defer srv.Close()
 		largest := manyPairs(wire.MaxPairs)

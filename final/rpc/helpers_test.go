@@ -246,3 +246,13 @@ func timeout(t *testing.T, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// observe makes an Observer of methods.
+func observe(obs interface {
+	ConnOpened()
+	ConnClosed()
+	BytesRead(n int)
+	BytesWritten(n int)
+}) Observer {
+	return Observer{ConnOpened: obs.ConnOpened, ConnClosed: obs.ConnClosed, BytesRead: obs.BytesRead, BytesWritten: obs.BytesWritten}
+}

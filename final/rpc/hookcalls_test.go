@@ -80,8 +80,8 @@ func (l *hookListener) Addr() net.Addr { return &net.UnixAddr{Name: "bubble"} }
 
 func (a *atHook) serverOptions() []ServerOption {
 	return []ServerOption{
-		WithServerObserver(hookObserver{a, "server"}),
-		WithAuthorize(func(context.Context, string) (string, error) { a.at("Authorize"); return "", nil }),
+		WithObserver(observe(hookObserver{a, "server"})),
+		WithAuthorize(func(context.Context, string) (Identity, error) { a.at("Authorize"); return Identity{}, nil }),
 		WithErrorHandler(func(error) { a.at("error handler") }),
 		WithPanicHandler(func(context.Context, any, []byte) { a.at("panic handler") }),
 		WithCallErrorHandler(func(context.Context, error) { a.at("call-error handler") }),
@@ -96,9 +96,11 @@ func (a *atHook) serverOptions() []ServerOption {
 
 func (a *atHook) clientOptions(dial func(context.Context, string) (net.Conn, error)) []ClientOption {
 	return []ClientOption{
-		WithObserver(hookObserver{a, "client"}),
+		WithObserver(observe(hookObserver{a, "client"})),
+		WithObserver(Observer{AttemptDone: func(context.Context, Attempt) { a.at("AttemptDone") }}),
+		WithErrorHandler(func(error) { a.at("client error handler") }),
 		WithDialer(func(ctx context.Context, addr string) (net.Conn, error) { a.at("dialer"); return dial(ctx, addr) }),
-		WithInterceptors(func(next Caller) Caller {
+		WithClientInterceptors(func(next Caller) Caller {
 			return CallerFunc(func(ctx context.Context, method string, params, reply any) error {
 				a.at("client interceptor")
 				return next.Call(ctx, method, params, reply)
@@ -112,6 +114,7 @@ var hooks = []string{
 	"client ConnOpened", "client ConnClosed", "client BytesRead", "client BytesWritten",
 	"Authorize", "error handler", "panic handler", "call-error handler", "listener Close",
 	"server interceptor", "client interceptor", "dialer", "Resolve", "handler",
+	"AttemptDone", "client error handler",
 }
 
 // surroundings are what a hook can call.
@@ -124,17 +127,19 @@ type surroundings struct {
 
 // publicMethods are all that need not wait, and those that do with a deadline.
 var publicMethods = map[string]func(s *surroundings){
-	"Pool.Members":  func(s *surroundings) { s.pool.Members() },
-	"Pool.Close":    func(s *surroundings) { s.pool.Close() },
-	"Pool.Call":     func(s *surroundings) { s.call(s.pool) },
-	"Pool.Go":       func(s *surroundings) { s.start(s.pool) },
-	"Client.Close":  func(s *surroundings) { s.client.Close() },
-	"Client.Call":   func(s *surroundings) { s.call(s.client) },
-	"Client.Go":     func(s *surroundings) { s.start(s.client) },
-	"Client.Ping":   func(s *surroundings) { s.client.Ping(s.deadline()) },
-	"Server.State":  func(s *surroundings) { s.srv.State() },
-	"Server.Close":  func(s *surroundings) { go s.srv.Close() }, // it waits for the hook
-	"Server.Invoke": func(s *surroundings) { s.srv.Invoke(s.deadline(), &Peer{}, checkStock.Name(), nil, JSON, []byte("{}")) },
+	"Pool.Members": func(s *surroundings) { s.pool.Members() },
+	"Pool.Close":   func(s *surroundings) { s.pool.Close() },
+	"Pool.Call":    func(s *surroundings) { s.call(s.pool) },
+	"Pool.Go":      func(s *surroundings) { s.start(s.pool) },
+	"Client.Close": func(s *surroundings) { s.client.Close() },
+	"Client.Call":  func(s *surroundings) { s.call(s.client) },
+	"Client.Go":    func(s *surroundings) { s.start(s.client) },
+	"Client.Ping":  func(s *surroundings) { s.client.Ping(s.deadline()) },
+	"Server.State": func(s *surroundings) { s.srv.State() },
+	"Server.Close": func(s *surroundings) { go s.srv.Close() }, // it waits for the hook
+	"Server.Invoke": func(s *surroundings) {
+		s.srv.Invoke(s.deadline(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte("{}"), Peer: &Peer{}})
+	},
 	"Server.Register": func(s *surroundings) {
 		s.srv.Methods()
 		assert.NoError(s.t, s.srv.RegisterFunc("Late.Method", func() error { return nil }))
@@ -167,9 +172,9 @@ func (s *surroundings) visitAllHooks(n *network) {
 		conn.Write([]byte("not this protocol"))
 		conn.Close()
 	}
+	s.srv.Close() // first: the clients are told of a connection that is lost
 	s.pool.Close()
 	s.client.Close()
-	s.srv.Close()
 }
 
 func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
@@ -188,7 +193,7 @@ func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
 					a.f = func() { <-made; call(s) }
 					go srv.Serve(newHookListener(a))
 					opts := a.clientOptions(n.dial)
-					s.pool = NewPool(hookResolver{a}, opts...)
+					s.pool = NewPool(hookResolver{a}, WithClientOptions(opts...))
 					s.client = newClient(mustOptions(t, opts)) // unlike Dial, it does not connect yet
 					s.client.addr = "a"
 					close(made)
@@ -202,7 +207,8 @@ func TestHooks_MayCallAnyPublicMethod(t *testing.T) {
 }
 
 func mustOptions(t *testing.T, opts []ClientOption) clientOptions {
-	o, err := newClientOptions(opts)
-	require.NoError(t, err)
+	o := defaultClientOptions()
+	o.apply(opts)
+	require.Nil(t, o.err)
 	return o
 }

@@ -36,9 +36,9 @@ func (j *journal) take() []string {
 
 // hook is an AuthorizeFunc that notes that it was asked, and as whom it saw the caller.
 func (j *journal) hook(name, identity string, err error) AuthorizeFunc {
-	return func(ctx context.Context, method string) (string, error) {
-		j.note(name + " sees " + IdentityFrom(ctx))
-		return identity, err
+	return func(ctx context.Context, method string) (Identity, error) {
+		j.note(name + " sees " + IdentityFrom(ctx).Name)
+		return Identity{Name: identity}, err
 	}
 }
 
@@ -84,7 +84,7 @@ func TestAuthorize_AllHooksMustAllow(t *testing.T) {
 				var j journal
 				inv := newInventory()
 				identity := ""
-				inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx) }
+				inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx).Name }
 				srv := inv.server(t, c.hooks(&j)...)
 				defer srv.Close()
 				_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "item1"})
@@ -92,7 +92,7 @@ func TestAuthorize_AllHooksMustAllow(t *testing.T) {
 				assert.Equal(t, c.asked, j.take())
 				assert.Equal(t, c.identity, identity)
 
-				_, err = srv.Invoke(t.Context(), &Peer{}, checkStock.Name(), nil, JSON, []byte(`{}`))
+				_, err = srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{}`), Peer: &Peer{}})
 				assert.Equal(t, c.err, CodeOf(err), "without a connection")
 				assert.Equal(t, c.asked, j.take())
 			})
@@ -130,10 +130,10 @@ func TestObservers_AllHear(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var there, here journal
 		srv := newInventory().server(t,
-			WithServerObserver(noting{&there, "a"}), WithServerObserver(noting{&there, "b"}), WithServerObserver(noting{&there, "c"}))
+			WithObserver(observe(noting{&there, "a"})), WithObserver(observe(noting{&there, "b"})), WithObserver(observe(noting{&there, "c"})))
 		near, far := net.Pipe()
 		go srv.ServeConn(far)
-		client := NewClient(near, WithObserver(noting{&here, "a"}), WithObserver(noting{&here, "b"}), WithObserver(noting{&here, "c"}))
+		client := NewClient(near, WithObserver(observe(noting{&here, "a"})), WithObserver(observe(noting{&here, "b"})), WithObserver(observe(noting{&here, "c"})))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		client.Close()
@@ -204,7 +204,7 @@ func TestInterceptors_AddUp(t *testing.T) {
 		}
 		srv := newInventory().server(t, WithServerInterceptors(far("1")), WithServerInterceptors(far("2"), far("3")))
 		defer srv.Close()
-		client := pipe(t, srv, WithInterceptors(near("1")), WithClientOptions(WithInterceptors(near("2")), WithInterceptors(near("3"))))
+		client := pipe(t, srv, WithClientInterceptors(near("1")), WithClientOptions(WithClientInterceptors(near("2")), WithClientInterceptors(near("3"))))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"client 1", "client 2", "client 3", "server 1", "server 2", "server 3"}, j.take())
@@ -215,10 +215,10 @@ func TestInterceptors_AddUp(t *testing.T) {
 func TestObservers_ABundleServesManyServers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var j journal
-		bundle := WithServerOptions(WithServerObserver(noting{&j, "a"}), WithServerObserver(noting{&j, "b"}))
+		bundle := WithServerOptions(WithObserver(observe(noting{&j, "a"})), WithObserver(observe(noting{&j, "b"})))
 		servers := []*Server{
-			newInventory().server(t, bundle, WithServerObserver(noting{&j, "first"})),
-			newInventory().server(t, bundle, WithServerObserver(noting{&j, "second"})),
+			newInventory().server(t, bundle, WithObserver(observe(noting{&j, "first"}))),
+			newInventory().server(t, bundle, WithObserver(observe(noting{&j, "second"}))),
 		}
 		for i, name := range []string{"first", "second"} {
 			client := pipe(t, servers[i])

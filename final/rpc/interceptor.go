@@ -49,7 +49,7 @@ type ServerInterceptor func(info MethodInfo, next Handler) Handler
 func (o *clientOptions) chain(c Caller) Caller {
 	for i, wrap := range slices.Backward(o.interceptors) {
 		if c = wrap(c); isNil(c) {
-			o.refuse("WithInterceptors: interceptor %d of %d returned nil%s", i+1, len(o.interceptors), typeOfNil(c))
+			o.refuse("WithClientInterceptors: interceptor %d of %d returned nil%s", i+1, len(o.interceptors), typeOfNil(c))
 			return nil
 		}
 	}

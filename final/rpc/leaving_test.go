@@ -55,7 +55,7 @@ func TestPool_DropsAHelloOfAServerThatHasLeft(t *testing.T) {
 		ended := make(chan struct{})
 		n.odd["mute"] = func(conn net.Conn) { mute(conn); close(ended) }
 		lists := make(changing)
-		pool := NewPool(lists, WithDialer(n.dial), WithClientHandshakeTimeout(0))
+		pool := NewPool(lists, WithDialer(n.dial), WithHandshakeTimeout(0))
 		defer pool.Close()
 		lists <- []string{"mute"}
 		assert.Error(t, callFor(t, pool, time.Second))

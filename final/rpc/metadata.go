@@ -125,18 +125,19 @@ func PeerFrom(ctx context.Context) (*Peer, bool) {
 	return call.peer, true
 }
 
-// IdentityFrom returns who makes the call: the identity that an Authorize hook
-// returned, else that of the peer's TLS certificate, else "". It works where
-// [PeerFrom] does.
-func IdentityFrom(ctx context.Context) string {
+// IdentityFrom returns who makes the call: what Authorize hooks have found out. If
+// they have not returned a Name, it is that of the peer's TLS certificate, or "".
+// It works where [PeerFrom] does; elsewhere it returns the zero value.
+func IdentityFrom(ctx context.Context) Identity {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
-	switch {
-	case !ok:
-		return ""
-	case call.identity != "":
-		return call.identity
+	if !ok {
+		return Identity{}
 	}
-	return call.peer.Identity
+	id := call.identity
+	if id.Name == "" {
+		id.Name = call.peer.Identity
+	}
+	return id
 }
 
 // MetadataFrom returns the metadata of the call that ctx belongs to; nil if it
@@ -163,7 +164,7 @@ func MethodFrom(ctx context.Context) string {
 // callOptions is what a caller attached to its context. Immutable.
 type callOptions struct {
 	metadata   Metadata
-	idempotent bool
+	idempotent []string      // names of methods
 	frozen     *frozenParams // of a call made by Go; nil: params are sent as they are
 }
 
@@ -176,10 +177,10 @@ func optionsFrom(ctx context.Context) *callOptions {
 
 var noOptions callOptions
 
-// WithMetadata returns a context whose calls carry md, added to the metadata
+// AddMetadata returns a context whose calls carry md, added to the metadata
 // that ctx's calls carry already. It copies md. A handler's own calls do not
 // carry the metadata that it received.
-func WithMetadata(ctx context.Context, md Metadata) context.Context {
+func AddMetadata(ctx context.Context, md Metadata) context.Context {
 	o := *optionsFrom(ctx)
 	merged := make(Metadata, len(o.metadata)+len(md))
 	maps.Copy(merged, o.metadata)
@@ -188,15 +189,22 @@ func WithMetadata(ctx context.Context, md Metadata) context.Context {
 	return context.WithValue(ctx, optionsKey{}, &o)
 }
 
-// OutgoingMetadata returns what [WithMetadata] has attached to ctx, for
+// OutgoingMetadata returns what [AddMetadata] has added to ctx, for
 // interceptors of a client. It must not be changed; nil if there is none.
 func OutgoingMetadata(ctx context.Context) Metadata { return optionsFrom(ctx).metadata }
 
-// WithIdempotent returns a context whose calls may be repeated when it is not
-// known whether they ran: after a lost connection, or when a server that ran
-// them asks for a pause (see [RetryAfter]).
-func WithIdempotent(ctx context.Context) context.Context {
+// MarkIdempotent returns a context in which calls of these methods may be
+// repeated when it is not known whether they ran: after a lost connection, or
+// when a server that ran them asks for a pause (see [RetryAfter]). Calls of other
+// methods are not changed by it, whoever makes them with the context. An
+// [IdempotentMethod] needs no mark.
+func MarkIdempotent(ctx context.Context, methods ...string) context.Context {
 	o := *optionsFrom(ctx)
-	o.idempotent = true
+	o.idempotent = append(slices.Clip(o.idempotent), methods...)
 	return context.WithValue(ctx, optionsKey{}, &o)
+}
+
+// mayRepeat reports whether a call of method may be repeated though it may have run.
+func mayRepeat(ctx context.Context, method string) bool {
+	return slices.Contains(optionsFrom(ctx).idempotent, method)
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"reflect"
+	"slices"
 )
 
 // Method is a method's name with the types of its params and reply: one
@@ -10,7 +11,8 @@ import (
 //
 //	var CheckStock = rpc.Method[CheckStockRequest, CheckStockReply]("Inventory.CheckStock")
 //
-// A Method does not change, and may be used by any number of goroutines.
+// A Method does not change, and may be used by any number of goroutines. For a
+// method that does no harm when it runs twice, see [IdempotentMethod].
 type Method[Req, Reply any] string
 
 // Name returns the full name, "Service.Method".
@@ -20,12 +22,43 @@ func (m Method[Req, Reply]) Name() string { return string(m) }
 // not valid or is taken. fn must return a reply or an error; if it returns nil
 // and nil, the caller gets Internal.
 func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*Reply, error), opts ...MethodOption) error {
+	return handle(s, string(m), fn, opts)
+}
+
+// Call calls the method through c, a Client, a Pool or middleware around one.
+// The reply is nil when there is an error.
+func (m Method[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
+	return call[Req, Reply](ctx, c, string(m), req)
+}
+
+// IdempotentMethod is a [Method] that does no harm when a call of it runs twice:
+// one that only reads, or that knows a request again. A client may send its call
+// once more when it is not known whether it ran: after a lost connection, or when
+// a server that ran it asks for a pause. See [WithMaxAttempts].
+type IdempotentMethod[Req, Reply any] string
+
+// Name returns the full name, "Service.Method".
+func (m IdempotentMethod[Req, Reply]) Name() string { return string(m) }
+
+// Handle registers fn on s, as [Method.Handle] does. [MethodInfo] says that the
+// method is idempotent.
+func (m IdempotentMethod[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*Reply, error), opts ...MethodOption) error {
+	idempotent := methodOption(func(m *method) { m.info.Idempotent = true })
+	return handle(s, string(m), fn, append(slices.Clip(opts), MethodOption(idempotent)))
+}
+
+// Call calls the method, as [Method.Call] does, and lets the call be repeated.
+func (m IdempotentMethod[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
+	return call[Req, Reply](MarkIdempotent(ctx, string(m)), c, string(m), req)
+}
+
+func handle[Req, Reply any](s *Server, name string, fn func(context.Context, *Req) (*Reply, error), opts []MethodOption) error {
 	if fn == nil {
-		return Errorf(InvalidArgument, "register %s: the function is nil", string(m))
+		return Errorf(InvalidArgument, "register %s: the function is nil", name)
 	}
 	return s.register(&method{
 		info: MethodInfo{
-			Name:   string(m),
+			Name:   name,
 			Params: reflect.TypeFor[Req](),
 			Reply:  reflect.TypeFor[Reply](),
 		},
@@ -36,18 +69,16 @@ func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*R
 				return nil, err
 			}
 			if reply == nil {
-				return nil, Errorf(Internal, "%s returned neither reply nor error", string(m))
+				return nil, Errorf(Internal, "%s returned neither reply nor error", name)
 			}
 			return reply, nil
 		},
 	}, opts)
 }
 
-// Call calls the method through c, a Client, a Pool or middleware around one.
-// The reply is nil when there is an error.
-func (m Method[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
+func call[Req, Reply any](ctx context.Context, c Caller, name string, req *Req) (*Reply, error) {
 	reply := new(Reply)
-	if err := c.Call(ctx, string(m), req, reply); err != nil {
+	if err := c.Call(ctx, name, req, reply); err != nil {
 		return nil, err
 	}
 	return reply, nil

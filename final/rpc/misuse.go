@@ -131,6 +131,9 @@ const (
 func newServerOptions(opts []ServerOption) serverOptions {
 	o := defaultServerOptions()
 	o.apply(opts)
+	if o.tls != nil && len(o.tls.Certificates) == 0 && o.tls.GetCertificate == nil && o.tls.GetConfigForClient == nil {
+		o.refuse("WithTLS: a server needs Certificates, GetCertificate or GetConfigForClient in the configuration")
+	}
 	if o.err != nil {
 		panic(fmt.Errorf("rpc: NewServer: %s", o.err.Message))
 	}
@@ -139,30 +142,32 @@ func newServerOptions(opts []ServerOption) serverOptions {
 
 func (o *serverOptions) apply(opts []ServerOption) {
 	for i, opt := range opts {
-		if opt == nil {
-			o.refuse("option %d of %d is nil", i+1, len(opts))
-			continue
+		if o.hasOption(opt != nil, i, len(opts)) {
+			opt.configureServer(o)
 		}
-		opt(o)
 	}
-}
-
-// newClientOptions applies opts.
-func newClientOptions(opts []ClientOption) (clientOptions, error) {
-	o := defaultClientOptions()
-	o.apply(opts)
-	if o.err != nil {
-		return o, unrun(o.err)
-	}
-	return o, nil
 }
 
 func (o *clientOptions) apply(opts []ClientOption) {
 	for i, opt := range opts {
-		if opt == nil {
-			o.refuse("option %d of %d is nil", i+1, len(opts))
-			continue
+		if o.hasOption(opt != nil, i, len(opts)) {
+			opt.configureClient(o)
 		}
-		opt(o)
 	}
+}
+
+func (o *clientOptions) applyPool(opts []PoolOption) {
+	for i, opt := range opts {
+		if o.hasOption(opt != nil, i, len(opts)) {
+			opt.configurePool(o)
+		}
+	}
+}
+
+// hasOption refuses an option that is nil, the i-th of n.
+func (m *misuse) hasOption(ok bool, i, n int) bool {
+	if !ok {
+		m.refuse("option %d of %d is nil", i+1, n)
+	}
+	return ok
 }

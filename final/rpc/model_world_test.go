@@ -101,10 +101,10 @@ func (w *modelWorld) serve(t *testing.T, addr string) *modelServer {
 		rpc.WithPanicHandler(func(context.Context, any, []byte) {}), rpc.WithErrorHandler(w.serverFailed),
 	}
 	if w.path == "tls" {
-		opts = append(opts, rpc.WithServerTLS(&tls.Config{Certificates: []tls.Certificate{modelCertificate()}}))
+		opts = append(opts, rpc.WithTLS(&tls.Config{Certificates: []tls.Certificate{modelCertificate()}}))
 	}
 	if w.compress {
-		opts = append(opts, rpc.WithServerCompression(64))
+		opts = append(opts, rpc.WithCompression(64))
 	}
 	if w.interceptors {
 		opts = append(opts, rpc.WithServerInterceptors(func(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler { return next }))
@@ -132,11 +132,8 @@ func (w *modelWorld) connect(t *testing.T) modelCaller {
 	if w.compress {
 		opts = append(opts, rpc.WithCompression(64))
 	}
-	if !w.eject {
-		opts = append(opts, rpc.WithEjection(0, 0, 0))
-	}
 	if w.interceptors {
-		opts = append(opts, rpc.WithInterceptors(func(next rpc.Caller) rpc.Caller { return next }))
+		opts = append(opts, rpc.WithClientInterceptors(func(next rpc.Caller) rpc.Caller { return next }))
 	}
 	switch w.caller {
 	case "Client":
@@ -144,6 +141,7 @@ func (w *modelWorld) connect(t *testing.T) modelCaller {
 		require.NoError(t, err)
 		return client
 	case "NewClient":
+		opts = opts[2:] // which are for connections that are still to be made
 		conn, err := w.dial(t.Context(), modelAddrOf(0))
 		require.NoError(t, err)
 		if w.path == "tls" {
@@ -151,7 +149,11 @@ func (w *modelWorld) connect(t *testing.T) modelCaller {
 		}
 		return rpc.NewClient(conn, opts...)
 	}
-	return rpc.NewPool(w, opts...)
+	ejection := rpc.WithPoolOptions()
+	if !w.eject {
+		ejection = rpc.WithEjection(0, 0, 0)
+	}
+	return rpc.NewPool(w, rpc.WithClientOptions(opts...), ejection)
 }
 
 // serverFailed is told why a server has closed a connection.
@@ -244,9 +246,9 @@ func (w *modelWorld) call(t *testing.T, op modelOp) *modelCall {
 		c.cancel = func() { cancel(); stop() }
 	}
 	token := modelToken(op.index)
-	ctx = rpc.WithMetadata(ctx, rpc.Metadata{"mark": modelMark(op.index)})
+	ctx = rpc.AddMetadata(ctx, rpc.Metadata{"mark": modelMark(op.index)})
 	if op.again {
-		ctx = rpc.WithIdempotent(ctx)
+		ctx = rpc.MarkIdempotent(ctx, "Model.Call", "Model.Fast")
 	}
 	method := "Model.Call"
 	if op.fast {

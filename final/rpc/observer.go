@@ -1,67 +1,128 @@
 package rpc
 
 import (
-	"fmt"
+	"context"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
-// ConnObserver counts connections and the bytes of their frames, without hellos
-// and TLS, for metrics. Its methods are called by many goroutines at once, and
-// must not wait.
-type ConnObserver interface {
-	ConnOpened()
-	ConnClosed()
-	BytesRead(n int)
-	BytesWritten(n int)
+// Observer is functions that are told what happens on connections, as those of
+// [net/http/httptrace.ClientTrace] are. Each may be nil. They are called by many
+// goroutines at once, and must not wait.
+type Observer struct {
+	ConnOpened func() // a connection is made; it may not have said hello yet
+	ConnClosed func() // one for each ConnOpened
+
+	// The bytes of frames, without hellos and TLS.
+	BytesRead    func(n int)
+	BytesWritten func(n int)
+
+	// AttemptDone is called by a Client and a Pool, on the goroutine of the call,
+	// when an attempt to make it has ended. ctx is the call's, with what
+	// interceptors have put into it. A Server never calls it.
+	AttemptDone func(ctx context.Context, a Attempt)
 }
 
-// observers is several observers, which are called in the order in which they
-// were given.
-type observers []ConnObserver
-
-// observeToo returns an observer for both. before may be nil.
-func observeToo(before, obs ConnObserver) ConnObserver {
-	all, _ := before.(observers)
-	return append(all[:len(all):len(all)], obs)
+// Attempt is one attempt to make a call on a connection. A call has several if
+// the ones before failed and it may be tried again: see [WithMaxAttempts].
+type Attempt struct {
+	Method string
+	Addr   string // the server's, as Dial or the Resolver gave it; "" for a Client of NewClient
+	Number int    // 1 for a call's first attempt
+	After  error  // why there is another attempt: what the one before failed with; nil for the first
+	Begun  time.Time
+	Ended  time.Time
+	Err    error // nil if it succeeded; see [NeverRan]
 }
 
-// ConnOpened implements ConnObserver.
-func (all observers) ConnOpened() { all.tell(func(obs ConnObserver) { obs.ConnOpened() }) }
+func (o *Observer) empty() bool {
+	return o.ConnOpened == nil && o.ConnClosed == nil && o.BytesRead == nil && o.BytesWritten == nil && o.AttemptDone == nil
+}
 
-// ConnClosed implements ConnObserver.
-func (all observers) ConnClosed() { all.tell(func(obs ConnObserver) { obs.ConnClosed() }) }
+// observers is the functions of all observers, in the order in which these were given.
+type observers struct {
+	opened, closed []func()
+	read, written  []func(n int)
+	attempted      []func(ctx context.Context, a Attempt)
+}
 
-// BytesRead implements ConnObserver.
-func (all observers) BytesRead(n int) { all.tell(func(obs ConnObserver) { obs.BytesRead(n) }) }
+// add adds obs. The slices are copied: two clients may share the start of them.
+func (all *observers) add(obs Observer) {
+	all.opened = addFunc(all.opened, obs.ConnOpened, obs.ConnOpened != nil)
+	all.closed = addFunc(all.closed, obs.ConnClosed, obs.ConnClosed != nil)
+	all.read = addFunc(all.read, obs.BytesRead, obs.BytesRead != nil)
+	all.written = addFunc(all.written, obs.BytesWritten, obs.BytesWritten != nil)
+	all.attempted = addFunc(all.attempted, obs.AttemptDone, obs.AttemptDone != nil)
+}
 
-// BytesWritten implements ConnObserver.
-func (all observers) BytesWritten(n int) { all.tell(func(obs ConnObserver) { obs.BytesWritten(n) }) }
+func addFunc[F any](before []F, f F, given bool) []F {
+	if !given {
+		return before
+	}
+	return append(slices.Clip(before), f)
+}
 
-func (all observers) tell(f func(ConnObserver)) {
-	for _, obs := range all {
-		guardObserver(obs, f)
+func (all *observers) bytesRead(n int) {
+	for _, f := range all.read {
+		guardHook("Observer.BytesRead", func() { f(n) })
 	}
 }
 
-// guardObserver keeps a panic of an observer from ending the process: it runs on
-// goroutines of ours, on both sides.
-func guardObserver(obs ConnObserver, f func(ConnObserver)) {
-	defer func() {
-		if p := recover(); p != nil {
-			printPanic(fmt.Sprintf("in the ConnObserver %T", obs), p, debug.Stack())
-		}
-	}()
-	f(obs)
+func (all *observers) bytesWritten(n int) {
+	for _, f := range all.written {
+		guardHook("Observer.BytesWritten", func() { f(n) })
+	}
 }
 
-// connEvents tells an observer that a connection was opened and, after that, that
-// it was closed. The connection, and the calls that it had, go on while the observer
-// is busy for long: it may have made a call, which needs this connection, or another.
+func (all *observers) connOpened() {
+	for _, f := range all.opened {
+		guardHook("Observer.ConnOpened", f)
+	}
+}
+
+func (all *observers) connClosed() {
+	for _, f := range all.closed {
+		guardHook("Observer.ConnClosed", f)
+	}
+}
+
+func (all *observers) attemptDone(ctx context.Context, a Attempt) {
+	for _, f := range all.attempted {
+		guardHook("Observer.AttemptDone", func() { f(ctx, a) })
+	}
+}
+
+// guardHook keeps a panic of a user's function from ending the process: it runs on
+// goroutines of ours, on both sides.
+func guardHook(name string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			printPanic("in "+name, p, debug.Stack())
+		}
+	}()
+	f()
+}
+
+// report tells the callbacks of a client's [WithErrorHandler].
+func (o *clientOptions) report(err error) {
+	if len(o.onError) == 0 {
+		return
+	}
+	tell(func() {
+		for _, f := range o.onError {
+			guardHook("a callback of WithErrorHandler", func() { f(err) })
+		}
+	})
+}
+
+// connEvents tells observers that a connection was opened and, after that, that it was
+// closed. The connection, and the calls that it had, go on while an observer is busy
+// for long: it may have made a call, which needs this connection, or another.
 type connEvents struct {
-	observer ConnObserver
-	state    atomic.Uint32
+	observers *observers
+	state     atomic.Uint32
 }
 
 const (
@@ -74,20 +135,20 @@ const (
 const observerGrace = 10 * time.Millisecond
 
 func (e *connEvents) opened() {
-	if e.observer == nil {
+	if len(e.observers.opened)+len(e.observers.closed) == 0 {
 		return
 	}
 	tell(func() {
-		e.observer.ConnOpened()
+		e.observers.connOpened()
 		if !e.state.CompareAndSwap(observerNotTold, toldOpened) {
-			e.observer.ConnClosed()
+			e.observers.connClosed()
 		}
 	})
 }
 
 func (e *connEvents) closed() {
-	if e.observer != nil && !e.state.CompareAndSwap(observerNotTold, closedMeanwhile) {
-		tell(e.observer.ConnClosed)
+	if len(e.observers.closed) > 0 && !e.state.CompareAndSwap(observerNotTold, closedMeanwhile) {
+		tell(e.observers.connClosed)
 	}
 }
 

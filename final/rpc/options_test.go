@@ -26,14 +26,6 @@ type namedCodec struct {
 
 func (c *namedCodec) Name() string { return c.name }
 
-// silentObserver hears nothing.
-type silentObserver struct{}
-
-func (*silentObserver) ConnOpened()      {}
-func (*silentObserver) ConnClosed()      {}
-func (*silentObserver) BytesRead(int)    {}
-func (*silentObserver) BytesWritten(int) {}
-
 // odd is an option with a value, and what its refusal says; "" if it is taken.
 type odd[Option any] struct {
 	name    string // of the option
@@ -43,25 +35,27 @@ type odd[Option any] struct {
 
 // sizes are the cases of an option that takes a number: 0 is taken, a negative
 // number and one above most are refused. A most of 0 is none.
-func sizes[Option any](name string, with func(int) Option, most int) []odd[Option] {
-	cases := []odd[Option]{
+func sizes[Side any, Option any](name string, option func(int) Option, most int) []odd[Side] {
+	with := func(n int) Side { return any(option(n)).(Side) }
+	cases := []odd[Side]{
 		{name, with(0), ""},
 		{name, with(1), ""},
 		{name, with(-1), name + "(-1)"},
 		{name, with(math.MinInt), fmt.Sprintf("%s(%d)", name, math.MinInt)},
 	}
 	if most == 0 {
-		return append(cases, odd[Option]{name, with(math.MaxInt), ""})
+		return append(cases, odd[Side]{name, with(math.MaxInt), ""})
 	}
 	return append(cases,
-		odd[Option]{name, with(most), ""},
-		odd[Option]{name, with(most + 1), fmt.Sprintf("%s(%d): want 0 to %d", name, most+1, most)},
-		odd[Option]{name, with(math.MaxInt), fmt.Sprintf("%s(%d)", name, math.MaxInt)})
+		odd[Side]{name, with(most), ""},
+		odd[Side]{name, with(most + 1), fmt.Sprintf("%s(%d): want 0 to %d", name, most+1, most)},
+		odd[Side]{name, with(math.MaxInt), fmt.Sprintf("%s(%d)", name, math.MaxInt)})
 }
 
 // times are the cases of an option that takes a duration.
-func times[Option any](name string, with func(time.Duration) Option) []odd[Option] {
-	return []odd[Option]{
+func times[Side any, Option any](name string, option func(time.Duration) Option) []odd[Side] {
+	with := func(d time.Duration) Side { return any(option(d)).(Side) }
+	return []odd[Side]{
 		{name, with(0), ""},
 		{name, with(time.Nanosecond), ""},
 		{name, with(math.MaxInt64), ""},
@@ -71,7 +65,6 @@ func times[Option any](name string, with func(time.Duration) Option) []odd[Optio
 }
 
 func oddServerOptions() []odd[ServerOption] {
-	var observer *silentObserver
 	var codec *namedCodec
 	certificate := &tls.Config{Certificates: []tls.Certificate{{}}}
 	cases := []odd[ServerOption]{
@@ -84,50 +77,47 @@ func oddServerOptions() []odd[ServerOption] {
 		{"WithCodecs", WithCodecs(&namedCodec{JSON, ""}), `WithCodecs: the codec's name is ""`},
 		{"WithCodecs", WithCodecs(&namedCodec{JSON, "J son"}), `WithCodecs: the codec's name is "J son"`},
 		{"WithCodecs", WithCodecs(&namedCodec{JSON, strings.Repeat("x", 33)}), "WithCodecs: the codec's name is"},
-		{"WithServerTLS", WithServerTLS(certificate), ""},
-		{"WithServerTLS", WithServerTLS(nil), "WithServerTLS: the configuration is nil"},
-		{"WithServerTLS", WithServerTLS(new(tls.Config)), "WithServerTLS: the configuration has no Certificates"},
-		{"WithServerTLS", WithServerOptions(WithServerTLS(certificate), WithServerTLS(certificate)), "WithServerTLS: given twice"},
+		{"WithTLS", WithTLS(certificate), ""},
+		{"WithTLS", WithTLS(nil), "WithTLS: the configuration is nil"},
+		{"WithTLS", WithTLS(new(tls.Config)), "WithTLS: a server needs Certificates"},
+		{"WithTLS", WithServerOptions(WithTLS(certificate), WithTLS(certificate)), "WithTLS: given twice"},
 		{"WithAuthorize", WithAuthorize(nil), "WithAuthorize: the hook is nil"},
 		{"WithServerInterceptors", WithServerInterceptors(), ""},
 		{"WithServerInterceptors", WithServerInterceptors(nil), "WithServerInterceptors: the interceptor is nil"},
-		{"WithServerObserver", WithServerObserver(nil), "WithServerObserver: the observer is nil"},
-		{"WithServerObserver", WithServerObserver(observer), "WithServerObserver: the observer is nil: (*rpc.silentObserver)(nil)"},
+		{"WithObserver", WithObserver(Observer{}), "WithObserver: the observer has no function"},
+		{"WithObserver", WithObserver(Observer{ConnClosed: func() {}}), ""},
 		{"WithPanicHandler", WithPanicHandler(nil), "WithPanicHandler: the callback is nil"},
 		{"WithErrorHandler", WithErrorHandler(nil), "WithErrorHandler: the callback is nil"},
 		{"WithCallErrorHandler", WithCallErrorHandler(nil), "WithCallErrorHandler: the callback is nil"},
 	}
-	cases = append(cases, sizes("WithMaxMessage", WithMaxMessage, maxLength)...)
-	cases = append(cases, sizes("WithMaxInFlight", WithMaxInFlight, maxCount)...)
-	cases = append(cases, sizes("WithMaxHandlers", WithMaxHandlers, 0)...)
-	cases = append(cases, sizes("WithMaxConns", WithMaxConns, 0)...)
-	cases = append(cases, sizes("WithMaxMetadata", WithMaxMetadata, 65535)...)
-	cases = append(cases, sizes("WithMaxMethodName", WithMaxMethodName, 65535)...)
-	cases = append(cases, sizes("WithServerCompression", WithServerCompression, 0)...)
-	cases = append(cases, times("WithHandshakeTimeout", WithHandshakeTimeout)...)
-	cases = append(cases, times("WithReadFrameTimeout", WithReadFrameTimeout)...)
-	cases = append(cases, times("WithIdleTimeout", WithIdleTimeout)...)
-	cases = append(cases, times("WithWriteTimeout", WithWriteTimeout)...)
-	return append(cases, times("WithHandlerTimeout", WithHandlerTimeout)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxMessage", WithMaxMessage, maxLength)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxInFlight", WithMaxInFlight, maxCount)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxHandlers", WithMaxHandlers, 0)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxConns", WithMaxConns, 0)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxMetadata", WithMaxMetadata, 65535)...)
+	cases = append(cases, sizes[ServerOption]("WithMaxMethodName", WithMaxMethodName, 65535)...)
+	cases = append(cases, sizes[ServerOption]("WithCompression", WithCompression, 0)...)
+	cases = append(cases, times[ServerOption]("WithHandshakeTimeout", WithHandshakeTimeout)...)
+	cases = append(cases, times[ServerOption]("WithReadFrameTimeout", WithReadFrameTimeout)...)
+	cases = append(cases, times[ServerOption]("WithIdleTimeout", WithIdleTimeout)...)
+	cases = append(cases, times[ServerOption]("WithWriteTimeout", WithWriteTimeout)...)
+	return append(cases, times[ServerOption]("WithHandlerTimeout", WithHandlerTimeout)...)
 }
 
 func oddClientOptions() []odd[ClientOption] {
-	var observer *silentObserver
 	var codec *namedCodec
 	cases := []odd[ClientOption]{
 		{"WithClientOptions", WithClientOptions(), ""},
 		{"WithClientOptions", WithClientOptions(nil), "option 1 of 1 is nil"},
-		{"WithClientOptions", WithClientOptions(WithMaxReply(1), WithMaxReply(-3)), "WithMaxReply(-3)"},
+		{"WithClientOptions", WithClientOptions(WithMaxMessage(1), WithMaxMessage(-3)), "WithMaxMessage(-3)"},
 		{"WithCodec", WithCodec(nil), "WithCodec: the codec is nil"},
 		{"WithCodec", WithCodec(codec), "WithCodec: the codec is nil: (*rpc.namedCodec)(nil)"},
 		{"WithCodec", WithCodec(&namedCodec{JSON, strings.Repeat("x", 256)}), "WithCodec: the codec's name is"},
 		{"WithTLS", WithTLS(nil), "WithTLS: the configuration is nil"},
 		{"WithTLS", WithClientOptions(WithTLS(new(tls.Config)), WithTLS(new(tls.Config))), "WithTLS: given twice"},
 		{"WithDialer", WithDialer(nil), "WithDialer: the dialer is nil"},
+		{"WithErrorHandler", WithErrorHandler(nil), "WithErrorHandler: the callback is nil"},
 		{"WithHelloMetadata", WithHelloMetadata(nil), ""},
-		{"WithBalancing", WithBalancing(0), ""},
-		{"WithBalancing", WithBalancing(RoundRobin + 1), "WithBalancing(3)"},
-		{"WithBalancing", WithBalancing(255), "WithBalancing(255)"},
 		{"WithBackoff", WithBackoff(0, 0), ""},
 		{"WithBackoff", WithBackoff(time.Hour, 0), ""},
 		{"WithBackoff", WithBackoff(0, time.Millisecond), ""},
@@ -135,27 +125,39 @@ func oddClientOptions() []odd[ClientOption] {
 		{"WithBackoff", WithBackoff(0, -1), "WithBackoff: longest(-1ns)"},
 		{"WithBackoff", WithBackoff(2, 1), "WithBackoff: the longest pause, 1ns, is shorter than the least, 2ns"},
 		{"WithBackoff", WithBackoff(math.MaxInt64, math.MaxInt64), ""},
+		{"WithClientInterceptors", WithClientInterceptors(), ""},
+		{"WithClientInterceptors", WithClientInterceptors(nil), "WithClientInterceptors: the interceptor is nil"},
+		{"WithObserver", WithObserver(Observer{}), "WithObserver: the observer has no function"},
+		{"WithObserver", WithObserver(Observer{ConnClosed: func() {}}), ""},
+	}
+	cases = append(cases, sizes[ClientOption]("WithCompression", WithCompression, 0)...)
+	cases = append(cases, sizes[ClientOption]("WithMaxMessage", WithMaxMessage, maxLength)...)
+	cases = append(cases, sizes[ClientOption]("WithMaxAttempts", WithMaxAttempts, 0)...)
+	cases = append(cases, sizes[ClientOption]("WithMaxWaiting", WithMaxWaiting, 0)...)
+	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
+	cases = append(cases, times[ClientOption]("WithHandshakeTimeout", WithHandshakeTimeout)...)
+	cases = append(cases, times[ClientOption]("WithDefaultTimeout", WithDefaultTimeout)...)
+	cases = append(cases, times[ClientOption]("WithWriteTimeout", WithWriteTimeout)...)
+	cases = append(cases, times[ClientOption]("WithKeepalive", WithKeepalive)...)
+	cases = append(cases, times[ClientOption]("WithMaxWait", WithMaxWait)...)
+	return append(cases, times[ClientOption]("WithMaxRetryAfter", WithMaxRetryAfter)...)
+}
+
+func oddPoolOptions() []odd[PoolOption] {
+	cases := []odd[PoolOption]{
+		{"WithPoolOptions", WithPoolOptions(), ""},
+		{"WithPoolOptions", WithPoolOptions(nil), "option 1 of 1 is nil"},
+		{"WithPoolOptions", WithPoolOptions(WithMaxAttempts(2), WithConnsPerAddr(-3)), "WithConnsPerAddr(-3)"},
+		{"WithBalancing", WithBalancing(0), ""},
+		{"WithBalancing", WithBalancing(RoundRobin + 1), "WithBalancing(3)"},
+		{"WithBalancing", WithBalancing(255), "WithBalancing(255)"},
 		{"WithEjection", WithEjection(1, 0, 0), ""},
 		{"WithEjection", WithEjection(1, -1, 0), "WithEjection: least(-1ns)"},
 		{"WithEjection", WithEjection(1, 2, 1), "WithEjection: the longest pause, 1ns, is shorter than the least, 2ns"},
-		{"WithInterceptors", WithInterceptors(), ""},
-		{"WithInterceptors", WithInterceptors(nil), "WithInterceptors: the interceptor is nil"},
-		{"WithObserver", WithObserver(nil), "WithObserver: the observer is nil"},
-		{"WithObserver", WithObserver(observer), "WithObserver: the observer is nil: (*rpc.silentObserver)(nil)"},
 	}
-	cases = append(cases, sizes("WithCompression", WithCompression, 0)...)
-	cases = append(cases, sizes("WithMaxReply", WithMaxReply, maxLength)...)
-	cases = append(cases, sizes("WithMaxAttempts", WithMaxAttempts, 0)...)
-	cases = append(cases, sizes("WithMaxWaiting", WithMaxWaiting, 0)...)
-	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
-	cases = append(cases, sizes("WithConnsPerAddr", WithConnsPerAddr, 65535)...)
-	cases = append(cases, sizes("WithEjection", func(n int) ClientOption { return WithEjection(n, 0, 0) }, math.MaxInt32)...)
-	cases = append(cases, times("WithClientHandshakeTimeout", WithClientHandshakeTimeout)...)
-	cases = append(cases, times("WithDefaultTimeout", WithDefaultTimeout)...)
-	cases = append(cases, times("WithClientWriteTimeout", WithClientWriteTimeout)...)
-	cases = append(cases, times("WithKeepalive", WithKeepalive)...)
-	cases = append(cases, times("WithMaxWait", WithMaxWait)...)
-	return append(cases, times("WithMaxRetryAfter", WithMaxRetryAfter)...)
+	cases = append(cases, sizes[PoolOption]("WithConnsPerAddr", WithConnsPerAddr, 65535)...)
+	cases = append(cases, sizes[PoolOption]("WithEjection", func(n int) PoolOption { return WithEjection(n, 0, 0) }, math.MaxInt32)...)
+	return cases
 }
 
 // panicText runs f and returns what it panics with, or "".
@@ -169,11 +171,18 @@ func panicText(f func()) (text string) {
 	return ""
 }
 
+// needsDialing are the options that NewClient, which has its connection, refuses.
+var needsDialing = map[string]bool{"WithDialer": true, "WithBackoff": true}
+
 func TestOptions_OddValuesAreRefusedByTheConstructor(t *testing.T) {
 	noLeaks(t)
 	for _, c := range oddServerOptions() {
 		refusal := panicText(func() { NewServer(c.opt).Close() })
 		checkRefusal(t, c.name, c.refusal, refusal, "rpc: NewServer: ")
+	}
+	for _, c := range oddPoolOptions() {
+		pool := panicText(func() { NewPool(StaticResolver{}, c.opt).Close() })
+		checkRefusal(t, c.name, c.refusal, pool, "rpc: NewPool: ")
 	}
 	for _, c := range oddClientOptions() {
 		pool := panicText(func() { NewPool(StaticResolver{}, c.opt).Close() })
@@ -183,7 +192,11 @@ func TestOptions_OddValuesAreRefusedByTheConstructor(t *testing.T) {
 		far.Close()
 		client := panicText(func() { NewClient(near, c.opt).Close() })
 		near.Close()
-		if c.name != "WithTLS" {
+		if c.refusal == "" && needsDialing[c.name] {
+			c.refusal = c.name + " has no effect: the connection is made already"
+			checkRefusal(t, c.name, c.refusal, client, "rpc: NewClient: ")
+			c.refusal = ""
+		} else if c.name != "WithTLS" {
 			checkRefusal(t, c.name, c.refusal, client, "rpc: NewClient: ")
 		}
 
@@ -220,14 +233,19 @@ func TestOptions_EachIsTriedWithOddValues(t *testing.T) {
 	for _, c := range oddClientOptions() {
 		tried[c.name] = true
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "options.go", nil, 0)
-	require.NoError(t, err)
+	for _, c := range oddPoolOptions() {
+		tried[c.name] = true
+	}
 	found := 0
-	for _, decl := range file.Decls {
-		f, ok := decl.(*ast.FuncDecl)
-		if ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "With") {
-			found++
-			assert.True(t, tried[f.Name.Name], "%s", f.Name.Name)
+	for _, name := range []string{"options.go", "server_options.go", "client_options.go", "pool_options.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "With") {
+				found++
+				assert.True(t, tried[f.Name.Name], "%s", f.Name.Name)
+			}
 		}
 	}
 	assert.Greater(t, found, 30)
@@ -262,10 +280,11 @@ func TestOptions_ZeroIsTheDefault(t *testing.T) {
 		WithMaxMessage(2048), WithMaxMessage(0), WithMaxInFlight(7), WithMaxInFlight(0), WithMaxHandlers(7), WithMaxHandlers(0),
 		WithMaxConns(7), WithMaxConns(0), WithMaxMethodName(7), WithMaxMethodName(0),
 	})
-	client.apply([]ClientOption{
-		WithMaxReply(2048), WithMaxReply(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
+	client.applyPool([]PoolOption{
+		WithMaxMessage(2048), WithMaxMessage(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
 		WithBackoff(1, 2), WithBackoff(0, 0), WithEjection(5, 1, 2), WithEjection(5, 0, 0),
 	})
+	client.forDialing = ""
 	assert.Equal(t, defaultServerOptions(), server)
 	assert.Equal(t, defaultClientOptions(), client)
 }

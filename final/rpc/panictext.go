@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // deepestText is how many groups and values of LogValues are printed within each
@@ -23,12 +25,26 @@ func textWithin(value any, deepest int) string {
 		return logText(v, deepest)
 	case slog.Attr:
 		return v.Key + "=" + logText(v.Value, deepest)
+	case error:
+		if causes.Endless(v) || causes.Any(v, hides) {
+			return hiddenText(value)
+		}
 	}
 	t := reflect.TypeOf(value)
-	if t == nil || !t.Implements(messageType) && hasText(value) || !mayHide(t, map[reflect.Type]bool{}) {
+	byField := !hasText(value)
+	if t == nil || !mayHide(t, byField, map[reflect.Type]bool{}) {
 		return fmt.Sprint(value) // which catches the panics of methods
 	}
+	return hiddenText(value)
+}
+
+func hiddenText(value any) string {
 	return fmt.Sprintf("a %T, which may hold what is not to be printed", value)
+}
+
+// hides reports whether err, or what it is made of, says itself what is shown of it.
+func hides(err error) bool {
+	return logValuer(err) != nil || mayHide(reflect.TypeOf(err), false, map[reflect.Type]bool{})
 }
 
 // logValuer returns v, or a pointer to a copy of it, if its LogValue decides what is shown.
@@ -76,28 +92,31 @@ func hasText(value any) bool {
 
 var logValuerType = reflect.TypeFor[slog.LogValuer]()
 
-// mayHide reports whether values of t may hold a LogValuer, a protobuf message, whose
-// fields may be marked with debug_redact, anything at all, or themselves, which has no
-// end. In seen, a type is true while it is searched, and false when nothing was found
-// in it.
-func mayHide(t reflect.Type, seen map[reflect.Type]bool) bool {
+// mayHide reports whether values of t may hold a LogValuer, or a protobuf message, whose
+// fields may be marked with debug_redact. For values that are printed field by field
+// it is also true if they may hold anything at all, or themselves, which has no end.
+// In seen, a type is true while it is searched, and false when nothing was found in it.
+func mayHide(t reflect.Type, byField bool, seen map[reflect.Type]bool) bool {
 	if within, ok := seen[t]; ok {
-		return within
+		return within && byField
 	}
 	pointer := reflect.PointerTo(t)
-	if t.Kind() == reflect.Interface || t == reflect.TypeFor[reflect.Value]() || pointer.Implements(logValuerType) || t.Implements(messageType) || pointer.Implements(messageType) {
+	if t.Kind() == reflect.Interface {
+		return byField
+	}
+	if t == reflect.TypeFor[reflect.Value]() || pointer.Implements(logValuerType) || t.Implements(messageType) || pointer.Implements(messageType) {
 		return true
 	}
 	seen[t] = true
 	found := false
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
-		found = mayHide(t.Elem(), seen)
+		found = mayHide(t.Elem(), byField, seen)
 	case reflect.Map:
-		found = mayHide(t.Key(), seen) || mayHide(t.Elem(), seen)
+		found = mayHide(t.Key(), byField, seen) || mayHide(t.Elem(), byField, seen)
 	case reflect.Struct:
 		for i := 0; i < t.NumField() && !found; i++ {
-			found = mayHide(t.Field(i).Type, seen)
+			found = mayHide(t.Field(i).Type, byField, seen)
 		}
 	}
 	seen[t] = false

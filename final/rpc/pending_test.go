@@ -112,7 +112,7 @@ func TestGo_SendsParamsAsTheyWere(t *testing.T) {
 					if chained {
 						chain = []ClientInterceptor{late, through}
 					}
-					client := pipe(t, srv, WithInterceptors(chain...))
+					client := pipe(t, srv, WithClientInterceptors(chain...))
 					odd := oddParams()[name]
 					want, err := encodeWith(JSON, nil, odd.params)
 					require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestGo_InterceptorsSeeTypesAndMayChangeParams(t *testing.T) {
 		defer srv.Close()
 		odd := oddParams()
 		hidden := odd["only marshals"].params
-		client := pipe(t, srv, WithInterceptors(func(next Caller) Caller {
+		client := pipe(t, srv, WithClientInterceptors(func(next Caller) Caller {
 			return CallerFunc(func(ctx context.Context, method string, params, reply any) error {
 				switch p := params.(type) {
 				case map[string]any:
@@ -175,7 +175,7 @@ func TestGo_GobKeepsItsTypes(t *testing.T) {
 		srv := NewServer(WithCodecs(Gob))
 		defer srv.Close()
 		require.NoError(t, srv.RegisterFunc("Test.Same", func(b box) box { return b }))
-		client := pipe(t, srv, WithCodec(Gob), WithInterceptors(through))
+		client := pipe(t, srv, WithCodec(Gob), WithClientInterceptors(through))
 		for _, v := range []any{int64(1 << 60), "a", []byte("b"), 1.5} {
 			var reply box
 			call := client.Go(t.Context(), "Test.Same", box{v}, &reply)
@@ -191,7 +191,7 @@ func TestGo_WhatEndsItsGoroutineIsAnError(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv, method, _ := recorder(t)
 				defer srv.Close()
-				client := pipe(t, srv, WithInterceptors(func(Caller) Caller {
+				client := pipe(t, srv, WithClientInterceptors(func(Caller) Caller {
 					return CallerFunc(func(context.Context, string, any, any) error { end(); return nil })
 				}))
 				assert.ErrorIs(t, client.Go(t.Context(), method, nil, nil).Wait(), Internal)

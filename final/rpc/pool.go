@@ -44,13 +44,14 @@ type Pool struct {
 
 // NewPool returns a pool over the addresses that resolver gives, without
 // waiting for them. It keeps asking resolver until Close. It panics if resolver
-// is nil or an option makes no sense: see [ClientOption].
-func NewPool(resolver Resolver, opts ...ClientOption) *Pool {
-	o, err := newClientOptions(opts)
+// is nil or an option makes no sense: see [PoolOption].
+func NewPool(resolver Resolver, opts ...PoolOption) *Pool {
+	o := defaultClientOptions()
+	o.applyPool(opts)
 	switch {
 	case isNil(resolver):
 		panic(fmt.Errorf("rpc: NewPool: the resolver is nil%s", typeOfNil(resolver)))
-	case err != nil:
+	case o.err != nil:
 		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
 	}
 	p := new(Pool)
@@ -77,6 +78,7 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 		p.resolveErr = err
 		p.mu.Unlock()
 		p.changed()
+		p.options.report(fmt.Errorf("rpc: the resolver: %w", err))
 		if time.Since(begun) > p.options.backoffMax {
 			pause = p.options.backoffMin
 		}

@@ -164,11 +164,11 @@ func TestPROTOCOL_RequestsAreCheckedInItsOrder(t *testing.T) {
 	require.Contains(t, text, "its frame, its ID, its metadata, its method, the calls in flight on the connection, "+
 		"authorisation, the calls on the whole server, its params.")
 	running := make(chan struct{})
-	srv := rpc.NewServer(rpc.WithMaxHandlers(1), rpc.WithMaxMetadata(32), rpc.WithAuthorize(func(_ context.Context, method string) (string, error) {
+	srv := rpc.NewServer(rpc.WithMaxHandlers(1), rpc.WithMaxMetadata(32), rpc.WithAuthorize(func(_ context.Context, method string) (rpc.Identity, error) {
 		if method == "Test.Denied" {
-			return "", rpc.PermissionDenied
+			return rpc.Identity{}, rpc.PermissionDenied
 		}
-		return "", nil
+		return rpc.Identity{}, nil
 	}))
 	defer srv.Close()
 	double := func(n int) int { return 2 * n }
@@ -188,7 +188,7 @@ func TestPROTOCOL_RequestsAreCheckedInItsOrder(t *testing.T) {
 	hung := client.Go(ctx, "Test.Hang", nil, nil)
 	<-running
 
-	long := rpc.WithMetadata(t.Context(), rpc.Metadata{"key": strings.Repeat("x", 32)})
+	long := rpc.AddMetadata(t.Context(), rpc.Metadata{"key": strings.Repeat("x", 32)})
 	for _, c := range []struct {
 		ctx    context.Context
 		method string

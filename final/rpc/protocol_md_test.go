@@ -145,7 +145,7 @@ func TestREADME_QuickStartIsTheExample(t *testing.T) {
 // The options in README.md are those that there are, and the other way round.
 func TestREADME_NamesEveryOption(t *testing.T) {
 	readme := readText(t, "..", "README.md")
-	code := readText(t, "options.go") + readText(t, "metadata.go")
+	code := readText(t, "options.go") + readText(t, "server_options.go") + readText(t, "client_options.go") + readText(t, "pool_options.go")
 	option := regexp.MustCompile(`func (With\w+)\(`)
 	for _, m := range option.FindAllStringSubmatch(code, -1) {
 		assert.Contains(t, readme, "`"+m[1]+"`")

@@ -46,7 +46,7 @@ func TestProtocolProse_WhatIsNoHelloIsRefusedAtOnce(t *testing.T) {
 func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
 	for own, want := range map[int]Code{wire.MaxPairs - 1: OK, wire.MaxPairs: ResourceExhausted} {
 		bubble(t, func(t *testing.T) {
-			srv := NewServer(WithServerCompression(1 << 10))
+			srv := NewServer(WithCompression(1 << 10))
 			defer srv.Close()
 			md := Metadata{compressionKey: gzipName}
 			for i := range own {

@@ -65,7 +65,7 @@ func TestCall_RepeatedCallThatMayHaveRunIsNotCalledUnrun(t *testing.T) {
 		require.NoError(t, err)
 		defer client.Close()
 		done := make(chan error, 1)
-		go func() { done <- client.Call(WithIdempotent(t.Context()), "Orders.Place", nil, nil) }()
+		go func() { done <- client.Call(MarkIdempotent(t.Context(), "Orders.Place"), "Orders.Place", nil, nil) }()
 		<-started
 		n.set("a", nil) // nobody can be dialled any more
 		client.conn.Load().conn.Close()

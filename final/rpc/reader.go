@@ -28,7 +28,7 @@ type frameReader struct {
 
 	frameTimeout time.Duration // from a frame's first byte to its last; 0: any
 	idleTimeout  time.Duration // without a byte between frames; 0: any
-	observer     ConnObserver  // may be nil
+	observers    *observers    // may be nil
 	shrunk       func()        // called when shrink has given back memory, for other memory; may be nil
 
 	begun time.Time // when reading the current frame began; zero between frames
@@ -84,8 +84,8 @@ func (r *frameReader) took(n int) {
 		r.last = time.Now()
 	}
 	r.reads.Add(1)
-	if r.observer != nil {
-		r.observer.BytesRead(n)
+	if r.observers != nil {
+		r.observers.bytesRead(n)
 	}
 	r.Took(n)
 }

@@ -59,17 +59,17 @@ func TestHooks_MayCallBackEachTime(t *testing.T) {
 					end(pool, client, srv)
 				}
 				n := newNetwork()
-				srv = newInventory().server(t, WithServerObserver(hook),
-					WithAuthorize(func(context.Context, string) (string, error) { hook.look(); return "", nil }),
+				srv = newInventory().server(t, WithObserver(observe(hook)),
+					WithAuthorize(func(context.Context, string) (Identity, error) { hook.look(); return Identity{}, nil }),
 					WithErrorHandler(func(error) { hook.look() }),
 					WithCallErrorHandler(func(context.Context, error) { hook.look() }),
 					WithPanicHandler(func(context.Context, any, []byte) { hook.look() }))
 				n.set("a", srv)
-				pool = NewPool(hook, WithObserver(hook), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+				pool = NewPool(hook, WithObserver(observe(hook)), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 					hook.look()
 					return n.dial(ctx, addr)
 				}))
-				client = pipe(t, srv, WithObserver(hook))
+				client = pipe(t, srv, WithObserver(observe(hook)))
 				close(ready)
 				ctx := timeout(t, time.Minute)
 				for _, item := range []string{"item1", "panic", "goexit", "none"} {

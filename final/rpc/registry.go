@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,13 +16,34 @@ import (
 // MethodInfo describes a registered method.
 type MethodInfo struct {
 	Name        string       // "Service.Method"
+	Kind        MethodKind   // [Unary]
 	Params      reflect.Type // what it takes, pointers taken off; nil if nothing
 	Reply       reflect.Type // what it returns, pointers taken off; nil if only an error
 	NonBlocking bool         // see [NonBlocking]
+	Idempotent  bool         // see [IdempotentMethod]
+}
+
+// MethodKind says how many messages a call of a method carries each way. There
+// is one kind; an interceptor that is made for it should leave others alone.
+type MethodKind uint8
+
+// Unary is the kind of a method with one message of params and one result.
+const Unary MethodKind = 0
+
+// String returns the kind's name: "unary".
+func (k MethodKind) String() string {
+	if k == Unary {
+		return "unary"
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
 // MethodOption changes how one method, or all methods of a receiver, are run.
-type MethodOption func(*method)
+type MethodOption interface{ configureMethod(*method) }
+
+type methodOption func(*method)
+
+func (f methodOption) configureMethod(m *method) { f(m) }
 
 // NonBlocking promises that a method returns within microseconds and waits for
 // nothing: no I/O, no calls, no lock held for long. The server may then run it
@@ -32,7 +52,7 @@ type MethodOption func(*method)
 // A method that breaks it delays its connection by a few milliseconds: then
 // another goroutine takes over the reading.
 func NonBlocking() MethodOption {
-	return func(m *method) { m.info.NonBlocking = true }
+	return methodOption(func(m *method) { m.info.NonBlocking = true })
 }
 
 // vitalHandlers is how many calls of vital methods may run beyond [WithMaxHandlers].
@@ -43,14 +63,14 @@ const vitalHandlers = 64
 // should be cheap and wait for nothing, because callers need it most when the
 // server is busy.
 func Vital() MethodOption {
-	return func(m *method) { m.vital = true }
+	return methodOption(func(m *method) { m.vital = true })
 }
 
 // SkipUnfit makes [Server.Register] leave out exported methods that take params
 // but cannot be called from outside, such as ServeHTTP. Without it, Register
 // refuses their receiver.
 func SkipUnfit() MethodOption {
-	return func(m *method) { m.skipUnfit = true }
+	return methodOption(func(m *method) { m.skipUnfit = true })
 }
 
 // method is one entry of the registry, checked and bound at registration.
@@ -68,7 +88,7 @@ func (m *method) apply(name string, opts []MethodOption) error {
 		if opt == nil {
 			return Errorf(InvalidArgument, "register %s: option %d of %d is nil", name, i+1, len(opts))
 		}
-		opt(m)
+		opt.configureMethod(m)
 	}
 	return nil
 }
@@ -165,13 +185,15 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 	if fails {
 		results--
 	}
-	if results > 1 || t.NumOut() == 0 {
+	switch {
+	case results > 1 || t.NumOut() == 0:
 		return nil, fmt.Errorf("rpc: register %s: %s: want a result, an error, or both", name, t)
-	}
-	for _, data := range [...]reflect.Type{params, first(t, results)} {
-		if data != nil && !isData(data) {
-			return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, data)
-		}
+	case results == 1 && !fails && t.Out(0).Implements(errorType):
+		return nil, fmt.Errorf("rpc: register %s: %s: a %s is an error, and would be sent as a result: want the type error", name, t, t.Out(0))
+	case params != nil && (!isData(params) || params.Kind() == reflect.Interface && params.NumMethod() > 0):
+		return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, params)
+	case results == 1 && (!isData(t.Out(0)) || t.Out(0) == errorType):
+		return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, t.Out(0))
 	}
 	if params != nil {
 		m.info.Params = withoutPointers(params)
@@ -182,14 +204,6 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 	}
 	m.handler = reflectHandler(fn, takesContext, params, results == 1, fails)
 	return m, nil
-}
-
-// first returns the type of a function's result, nil if it has none but an error.
-func first(t reflect.Type, results int) reflect.Type {
-	if results == 0 {
-		return nil
-	}
-	return t.Out(0)
 }
 
 // isData reports whether values of t can travel at all.
@@ -250,7 +264,7 @@ func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, re
 }
 
 // methodsOf binds the methods of a receiver that may be called from outside:
-// its own exported ones (not those of embedded fields) that take a context
+// its own exported ones (not those that embedded fields have) that take a context
 // and/or one value and return something. Close, String and TryLock take
 // nothing, so they are not published. Others that do not fit are refused, all at
 // once, or skipped.
@@ -263,7 +277,7 @@ func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) 
 	var found []*method
 	var unfit []error
 	for i := range t.NumMethod() {
-		if isPromoted(t, t.Method(i)) || v.Method(i).Type().NumIn() == 0 {
+		if isPromoted(t, t.Method(i).Name) || v.Method(i).Type().NumIn() == 0 {
 			continue
 		}
 		m, err := bind(service+"."+t.Method(i).Name, v.Method(i), false)
@@ -273,40 +287,45 @@ func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) 
 		}
 		found = append(found, m)
 	}
+	if t.Kind() != reflect.Pointer && !skipUnfit {
+		if missing := pointerMethods(service, t); missing != nil {
+			return nil, missing
+		}
+	}
 	if len(unfit) > 0 && !skipUnfit {
 		return nil, fmt.Errorf("%w (rpc.SkipUnfit() leaves such methods out)", errors.Join(unfit...))
 	}
 	if len(found) > 0 {
 		return found, nil
 	}
-	hint := ""
-	if t.Kind() != reflect.Pointer {
-		if _, err := methodsOf(service, reflect.New(t).Interface(), true); err == nil {
-			hint = fmt.Sprintf("; *%s has: register a pointer", t)
-		}
-	}
-	return nil, fmt.Errorf("rpc: register %s: %s has no method that takes a context and/or one value and returns something%s", service, t, hint)
+	return nil, fmt.Errorf("rpc: register %s: %s has no method of its own that takes a context and/or one value and returns something", service, t)
 }
 
-// isPromoted reports whether t has m only because a field is embedded in it.
-func isPromoted(t reflect.Type, m reflect.Method) bool {
-	s := withoutPointers(t)
-	if s.Kind() != reflect.Struct {
-		return false
+// pointerMethods returns an error if a pointer to t has methods to publish that t has not.
+func pointerMethods(service string, t reflect.Type) error {
+	all, _ := methodsOf(service, reflect.New(t).Interface(), true)
+	var missing []string
+	for _, m := range all {
+		name := strings.TrimPrefix(m.info.Name, service+".")
+		if _, ok := t.MethodByName(name); !ok {
+			missing = append(missing, name)
+		}
 	}
-	for i := range s.NumField() {
-		f := s.Field(i)
-		if !f.Anonymous || !hasMethod(f.Type, m.Name) {
-			continue
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("rpc: register %s: %s has no method %s; *%s has: register a pointer", service, t, strings.Join(missing, ", "), t)
+}
+
+// isPromoted reports whether t, or what t points to, is a struct with an embedded field
+// that has a method of that name. It may then have come from the field, for which it
+// was not meant to be published.
+func isPromoted(t reflect.Type, method string) bool {
+	s := withoutPointers(t)
+	for i := 0; s.Kind() == reflect.Struct && i < s.NumField(); i++ {
+		if f := s.Field(i); f.Anonymous && hasMethod(f.Type, method) {
+			return true
 		}
-		// The outer type may have its own method of that name, which hides the
-		// embedded one. The compiler writes the promoted kind itself.
-		if own, ok := s.MethodByName(m.Name); ok {
-			m = own // declared on the value, called through the pointer: look at the declaration
-		}
-		code := runtime.FuncForPC(m.Func.Pointer())
-		file, _ := code.FileLine(code.Entry())
-		return file == "<autogenerated>"
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"io"
 	"reflect"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ func (s *shelf) unexported(int) error                        { return nil }
 type shelf2 struct{ base }
 
 // A receiver with an embedded Mutex and a Close offers TryLock, Close and String
-// to a careless registry.
+// to a careless registry. What an embedded field has, too, is never published.
 func TestRegister_PublishesOnlyWhatIsMeantForCallers(t *testing.T) {
 	srv := NewServer()
 	s := &shelf{}
@@ -56,7 +57,7 @@ func TestRegister_PublishesOnlyWhatIsMeantForCallers(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"ByPointer.Value", "ByValue.Value",
-		"Shelf.Count", "Shelf.List", "Shelf.Overridden", "Shelf.OverriddenByPtr", "Shelf.Take",
+		"Shelf.Count", "Shelf.List", "Shelf.Take",
 	}, names)
 }
 
@@ -170,10 +171,20 @@ type (
 
 func (*clockwork) Tick(context.Context) error { return nil }
 
+// halfClock has one method, and its pointer another.
+type halfClock struct{}
+
+func (halfClock) Hour(context.Context) int    { return 1 }
+func (*halfClock) Tick(context.Context) error { return nil }
+
 func TestRegister_SaysWhatWouldBeRight(t *testing.T) {
 	srv := NewServer()
-	assert.EqualError(t, srv.Register("Clock", clockwork{}), "rpc: register Clock: rpc.clockwork has no method that takes a context "+
-		"and/or one value and returns something; *rpc.clockwork has: register a pointer")
+	assert.EqualError(t, srv.Register("Clock", clockwork{}), "rpc: register Clock: rpc.clockwork has no method Tick; *rpc.clockwork has: register a pointer")
+	assert.EqualError(t, srv.Register("Clock", halfClock{}), "rpc: register Clock: rpc.halfClock has no method Tick; *rpc.halfClock has: register a pointer")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Failure", func(int) *Error { return nil }), "a *rpc.Error is an error, and would be sent as a result: want the type error")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Code", func(int) Code { return OK }), "a rpc.Code is an error")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Errors", func(int) (error, error) { return nil, nil }), "a error cannot travel")
+	assert.ErrorContains(t, srv.RegisterFunc("T.Reader", func(io.Reader) error { return nil }), "a io.Reader cannot travel")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Nil", (func(int) int)(nil)), "func(int) int is nil or not a function")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Chan", func(chan int) error { return nil }), "a chan int cannot travel: want data")
 	assert.ErrorContains(t, srv.RegisterFunc("T.Ring", func(pointerRing) error { return nil }), "a rpc.pointerRing cannot travel: want data")

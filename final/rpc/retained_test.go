@@ -48,7 +48,7 @@ func TestConn_AQuietOneHoldsLittleMemory(t *testing.T) {
 							near, far = tls.Client(near, client), tls.Server(far, server)
 						}
 						go srv.ServeConn(far)
-						client := NewClient(near, WithCodec(c.codec), WithMaxReply(8<<20))
+						client := NewClient(near, WithCodec(c.codec), WithMaxMessage(8<<20))
 						t.Cleanup(func() { client.Close() })
 						echoAtOnce(t, client, callers, size)
 					}

@@ -19,12 +19,12 @@ import (
 func limited(t *testing.T, refusals int, after string) (srv *Server, came *[]time.Duration) {
 	t.Helper()
 	begun, came := time.Now(), new([]time.Duration)
-	srv = newInventory().server(t, WithAuthorize(func(context.Context, string) (string, error) {
+	srv = newInventory().server(t, WithAuthorize(func(context.Context, string) (Identity, error) {
 		*came = append(*came, time.Since(begun))
 		if len(*came) > refusals {
-			return "", nil
+			return Identity{}, nil
 		}
-		return "", askToWait(after)
+		return Identity{}, askToWait(after)
 	}))
 	t.Cleanup(func() { srv.Close() })
 	return srv, came
@@ -166,7 +166,7 @@ func TestClient_HandlersWishToWaitIsForIdempotentCalls(t *testing.T) {
 		assert.Equal(t, 1, runs, "it is not called again")
 
 		runs = 0
-		assert.NoError(t, client.Call(WithIdempotent(t.Context()), "Orders.Place", nil, nil))
+		assert.NoError(t, client.Call(MarkIdempotent(t.Context(), "Orders.Place"), "Orders.Place", nil, nil))
 		assert.Equal(t, 2, runs)
 	})
 }
@@ -174,11 +174,11 @@ func TestClient_HandlersWishToWaitIsForIdempotentCalls(t *testing.T) {
 func TestClient_PauseIsForWhatMayPass(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		calls := 0
-		srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (string, error) {
+		srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (Identity, error) {
 			calls++
 			e := askToWait("10")
 			e.Code = PermissionDenied
-			return "", e
+			return Identity{}, e
 		}))
 		defer srv.Close()
 		client := pipe(t, srv)
@@ -249,7 +249,7 @@ func TestPool_PauseIsBoundedByAttemptsAndContext(t *testing.T) {
 func TestOutgoingMetadata_IsWhatTheCallsCarry(t *testing.T) {
 	ctx := t.Context()
 	assert.Nil(t, OutgoingMetadata(ctx))
-	ctx = WithMetadata(ctx, Metadata{"user": "ann"})
-	ctx = WithMetadata(ctx, Metadata{"trace": "1"})
+	ctx = AddMetadata(ctx, Metadata{"user": "ann"})
+	ctx = AddMetadata(ctx, Metadata{"trace": "1"})
 	assert.Equal(t, Metadata{"user": "ann", "trace": "1"}, OutgoingMetadata(ctx))
 }

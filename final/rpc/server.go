@@ -72,10 +72,11 @@ var errNotMade = errors.New("rpc: a Server is made by NewServer")
 
 // Register publishes methods of receiver as "name.Method": its own exported
 // methods that take a context, one value, or both, and return a result, an
-// error, or both. It does not publish promoted methods, nor methods without
-// parameters such as Close: use [Server.RegisterFunc] for them. It refuses a
-// receiver that has an exported method with parameters and another signature,
-// unless opts contain [SkipUnfit]. Nothing is published if a method is refused,
+// error, or both. It does not publish methods that an embedded field has, too, nor
+// methods without parameters such as Close: use [Server.RegisterFunc] for them. It
+// refuses a receiver that has an exported method with parameters and another
+// signature, and a value whose pointer has more methods to publish, unless opts
+// contain [SkipUnfit]. Nothing is published if a method is refused,
 // a name is taken or no method fits.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
 	var wanted method
@@ -103,7 +104,15 @@ func (s *Server) RegisterFunc(name string, fn any, opts ...MethodOption) error {
 	return s.register(m, opts)
 }
 
+// register registers a method that is no receiver's.
 func (s *Server) register(m *method, opts []MethodOption) error {
+	var wanted method
+	if err := wanted.apply(m.info.Name, opts); err != nil {
+		return err
+	}
+	if wanted.skipUnfit {
+		return Errorf(InvalidArgument, "register %s: SkipUnfit has no effect: it is for Register", m.info.Name)
+	}
 	return s.registerAll([]*method{m}, opts)
 }
 
@@ -150,7 +159,7 @@ func (s *Server) ListenAndServe(addr string) error {
 // before it returns. After a failure to accept that may pass, it tries again
 // with backoff: no file descriptor left, a client that has already left, a
 // timeout. It returns any other error; open connections stay open. With
-// [WithServerTLS] it refuses a listener that has a method OwnTLS, as that of
+// [WithTLS] it refuses a listener that has a method OwnTLS, as that of
 // transport/http2 has.
 func (s *Server) Serve(ln net.Listener) error {
 	if isNil(ln) {
@@ -161,7 +170,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	case !s.made():
 		return errNotMade
 	case own && s.options.tls != nil:
-		return Errorf(InvalidArgument, "Serve: WithServerTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
+		return Errorf(InvalidArgument, "Serve: WithTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
 	}
 	if !s.addListener(&ln) {
 		return ErrServerClosed
@@ -296,10 +305,8 @@ func (s *Server) serveConn(c *serverConn) {
 		s.report(fmt.Errorf("rpc: %s: more than %d connections", c.peer.Addr, s.options.maxConns))
 		return
 	}
-	if obs := s.options.observer; obs != nil {
-		obs.ConnOpened()
-		defer obs.ConnClosed()
-	}
+	s.options.observers.connOpened()
+	defer s.options.observers.connClosed()
 	c.serve()
 }
 
@@ -355,8 +362,11 @@ func (s *Server) ask(ctx context.Context, call *serverCall, hook AuthorizeFunc, 
 		}
 	}()
 	identity, err := hook(ctx, name)
-	if identity != "" {
-		call.identity = identity
+	if identity.Name != "" {
+		call.identity.Name = identity.Name
+	}
+	if identity.Claims != nil {
+		call.identity.Claims = identity.Claims
 	}
 	return s.sound(ctx, err)
 }
@@ -439,32 +449,37 @@ func (s *Server) callFailed(ctx context.Context, err error) {
 	}
 }
 
-// Invoke runs a method without a connection, for gateways. Authorize,
-// interceptors and the limit of handlers apply. peer says who calls; nil means
-// that it is not known. body, and the result, are encoded by codec. The error
-// is an *[Error]; it is InvalidArgument if codec is nil. Shutdown waits for the
+// Invocation is a call that comes without a connection: see [Server.Invoke].
+type Invocation struct {
+	Method   string
+	Codec    Codec    // of Params and of the result; required
+	Params   []byte   // encoded; empty for a method that takes none
+	Peer     *Peer    // who calls; nil if that is not known
+	Metadata Metadata // may be nil
+}
+
+// Invoke runs a method without a connection, for gateways, and returns its encoded
+// result. Authorize, interceptors and the limit of handlers apply. The error is
+// an *[Error]; it is InvalidArgument if there is no codec. Shutdown waits for the
 // call; Close ends its context and waits for it.
-func (s *Server) Invoke(ctx context.Context, peer *Peer, name string, md Metadata, codec Codec, body []byte) ([]byte, error) {
-	if isNil(codec) {
-		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(codec)))
+func (s *Server) Invoke(ctx context.Context, in Invocation) ([]byte, error) {
+	if isNil(in.Codec) {
+		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(in.Codec)))
 	}
 	if !s.made() {
 		return nil, unrun(Errorf(Internal, "%w", errNotMade))
 	}
-	if peer == nil {
-		peer = new(Peer)
-	}
-	call := &serverCall{peer: peer, method: s.registry.find([]byte(name)), metadata: md}
+	call := &serverCall{peer: cmp.Or(in.Peer, new(Peer)), method: s.registry.find([]byte(in.Method)), metadata: in.Metadata}
 	ctx, leave := s.enter(ctx)
 	defer leave()
 	ctx = context.WithValue(ctx, callKey{}, call)
-	if err := s.admit(ctx, call, name); err != nil {
+	if err := s.admit(ctx, call, in.Method); err != nil {
 		refusal := unrun(toError(err).clone())
 		s.callFailed(ctx, refusal)
 		return nil, refusal
 	}
 	defer s.release()
-	return s.invoke(ctx, call.method, codec, body)
+	return s.invoke(ctx, call.method, in.Codec, in.Params)
 }
 
 // enter counts in a call without a connection, if the server still serves, and

@@ -41,7 +41,7 @@ func TestServer_PanicIsInternalWithoutTextOrStack(t *testing.T) {
 func TestServer_PanicInAuthorizeRefusesTheCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
-		srv := inv.server(t, WithAuthorize(func(context.Context, string) (string, error) { panic("secret") }))
+		srv := inv.server(t, WithAuthorize(func(context.Context, string) (Identity, error) { panic("secret") }))
 		defer srv.Close()
 		client := pipe(t, srv)
 		defer client.Close()
@@ -55,11 +55,11 @@ func TestServer_AuthorizeRunsBeforeParamsAreDecoded(t *testing.T) {
 	for _, codec := range codecs() {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := NewServer(WithCodecs(Gob), WithAuthorize(func(_ context.Context, method string) (string, error) {
+				srv := NewServer(WithCodecs(Gob), WithAuthorize(func(_ context.Context, method string) (Identity, error) {
 					if method == "Vault.Open" {
-						return "", Errorf(PermissionDenied, "not for you")
+						return Identity{}, Errorf(PermissionDenied, "not for you")
 					}
-					return "", nil
+					return Identity{}, nil
 				}))
 				defer srv.Close()
 				require.NoError(t, srv.RegisterFunc("Vault.Open", func(stockReply) error { return nil }))
@@ -84,9 +84,9 @@ func TestServer_MethodNamesMatchExactly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		var asked []string
-		srv := inv.server(t, WithAuthorize(func(_ context.Context, method string) (string, error) {
+		srv := inv.server(t, WithAuthorize(func(_ context.Context, method string) (Identity, error) {
 			asked = append(asked, method)
-			return "", nil
+			return Identity{}, nil
 		}))
 		defer srv.Close()
 		client := pipe(t, srv)
@@ -252,7 +252,7 @@ func TestServer_MessageSizesAreBoundedBothWays(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob), WithMaxMessage(2048))
 				defer srv.Close()
-				client := pipe(t, srv, WithCodec(codec), WithMaxReply(4096))
+				client := pipe(t, srv, WithCodec(codec), WithMaxMessage(4096))
 				defer client.Close()
 				big := stockRequest{Item: string(make([]byte, 3000))}
 				_, err := checkStock.Call(t.Context(), client, &big)
@@ -276,7 +276,7 @@ func TestServer_MetadataIsBounded(t *testing.T) {
 		defer srv.Close()
 		client := pipe(t, srv)
 		defer client.Close()
-		ctx := WithMetadata(t.Context(), Metadata{"k": string(make([]byte, 0, 1)) + longText(100)})
+		ctx := AddMetadata(t.Context(), Metadata{"k": string(make([]byte, 0, 1)) + longText(100)})
 		_, err := checkStock.Call(ctx, client, &stockRequest{Item: "item1"})
 		assert.EqualError(t, err, "resource_exhausted: metadata of 105 bytes: at most 100 are allowed")
 		assert.Zero(t, inv.runs("item1"))
@@ -671,21 +671,21 @@ func TestInvoke_RunsAMethodWithoutAConnection(t *testing.T) {
 	inv.saw = func(ctx context.Context) {
 		peer, _ := PeerFrom(ctx)
 		assert.Equal(t, "curl", peer.Identity)
-		assert.Equal(t, "curl", IdentityFrom(ctx))
+		assert.Equal(t, "curl", IdentityFrom(ctx).Name)
 		assert.Equal(t, Metadata{"k": "v"}, MetadataFrom(ctx))
 	}
 	srv := inv.server(t)
 	defer srv.Close()
 	peer := &Peer{Identity: "curl"}
-	out, err := srv.Invoke(t.Context(), peer, checkStock.Name(), Metadata{"k": "v"}, JSON, []byte(`{"Item":"item1"}`))
+	out, err := srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{"Item":"item1"}`), Peer: peer, Metadata: Metadata{"k": "v"}})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"Item":"item1","Count":100}`, string(out))
-	_, err = srv.Invoke(t.Context(), peer, "Inventory.Nope", nil, JSON, nil)
+	_, err = srv.Invoke(t.Context(), Invocation{Method: "Inventory.Nope", Codec: JSON, Peer: peer})
 	assert.ErrorIs(t, err, Unimplemented)
-	_, err = srv.Invoke(t.Context(), peer, checkStock.Name(), Metadata{"k": "v"}, JSON, []byte(`[`))
+	_, err = srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`[`), Peer: peer, Metadata: Metadata{"k": "v"}})
 	assert.ErrorIs(t, err, InvalidArgument)
 	srv.Close()
-	_, err = srv.Invoke(t.Context(), peer, checkStock.Name(), nil, JSON, nil)
+	_, err = srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Peer: peer})
 	assert.ErrorIs(t, err, Unavailable)
 }
 
@@ -703,8 +703,8 @@ func (o *countingObserver) BytesWritten(n int) { o.add(&o.out, n) }
 func TestObserver_CountsConnectionsAndBytes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var ours, theirs countingObserver
-		srv := newInventory().server(t, WithServerObserver(&theirs))
-		client := pipe(t, srv, WithObserver(&ours))
+		srv := newInventory().server(t, WithObserver(observe(&theirs)))
+		client := pipe(t, srv, WithObserver(observe(&ours)))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		synctest.Wait()

@@ -56,11 +56,11 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		calls:    map[uint64]*serverCall{},
 	}
 	c.in = frameReader{
-		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observer: o.observer,
+		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers,
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
 	}
 	c.in.shrunk = c.shrinkCalls
-	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observer: o.observer, owner: c}
+	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observers: &o.observers, owner: c}
 	c.changed = sync.NewCond(&c.mu)
 	return c
 }

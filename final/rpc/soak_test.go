@@ -277,7 +277,7 @@ func soakOne(t *testing.T, client Caller, id string, again bool, stats *soakStat
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	if again {
-		ctx = WithIdempotent(ctx)
+		ctx = MarkIdempotent(ctx, soakCall.Name(), soakFast.Name())
 	}
 	method := []Method[soakRequest, soakReply]{soakCall, soakFast}[rand.IntN(2)]
 	reply, err := method.Call(ctx, client, &req)

@@ -72,10 +72,10 @@ func TestTLS_IdentityReachesTheHandler(t *testing.T) {
 		peer, _ := PeerFrom(ctx)
 		mu.Lock()
 		defer mu.Unlock()
-		identity = IdentityFrom(ctx)
+		identity = IdentityFrom(ctx).Name
 		assert.NotNil(t, peer.TLS)
 	}
-	srv := inv.server(t, WithServerTLS(&tls.Config{
+	srv := inv.server(t, WithTLS(&tls.Config{
 		Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		ClientCAs:    ca.pool,
@@ -140,14 +140,14 @@ func TestIdentityOf_OnlyAURIIsAURI(t *testing.T) {
 func TestInvoke_WithoutPeerOrCodec(t *testing.T) {
 	inv := newInventory()
 	identity := "?"
-	inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx) }
+	inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx).Name }
 	srv := inv.server(t)
 	defer srv.Close()
-	_, err := srv.Invoke(t.Context(), nil, checkStock.Name(), nil, JSON, []byte(`{}`))
+	_, err := srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{}`)})
 	require.NoError(t, err)
 	assert.Empty(t, identity)
 	for _, codec := range []Codec{nil, (*namedCodec)(nil)} {
-		_, err = srv.Invoke(t.Context(), nil, checkStock.Name(), nil, codec, nil)
+		_, err = srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: codec})
 		assert.ErrorIs(t, err, InvalidArgument)
 		assert.ErrorContains(t, err, "Invoke: the codec is nil")
 	}
@@ -156,7 +156,7 @@ func TestInvoke_WithoutPeerOrCodec(t *testing.T) {
 func TestTLS_StrangersAreRefusedWithACause(t *testing.T) {
 	noLeaks(t)
 	ca, other := newAuthority(t), newAuthority(t)
-	srv := newInventory().server(t, WithServerTLS(&tls.Config{
+	srv := newInventory().server(t, WithTLS(&tls.Config{
 		Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		ClientCAs:    ca.pool,
@@ -174,7 +174,7 @@ func TestTLS_StrangersAreRefusedWithACause(t *testing.T) {
 func TestTLS_LargeMessagesAndShutdown(t *testing.T) {
 	noLeaks(t)
 	ca := newAuthority(t)
-	srv := newInventory().server(t, WithServerTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
+	srv := newInventory().server(t, WithTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
 	client := dial(t, listen(t, srv), WithTLS(&tls.Config{RootCAs: ca.pool}))
 	var wg sync.WaitGroup
 	for range 8 {

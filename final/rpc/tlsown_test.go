@@ -15,7 +15,7 @@ import (
 func TestTLS_TheConfigurationIsAsItWasGiven(t *testing.T) {
 	ca := newAuthority(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}
-	srv := NewServer(WithServerTLS(cfg))
+	srv := NewServer(WithTLS(cfg))
 	ln, err := Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	go srv.Serve(ln)
@@ -44,9 +44,9 @@ func TestServe_RefusesTLSWhereTheListenerHasItsOwn(t *testing.T) {
 	cfg := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}
 	ln, err := Listen("127.0.0.1:0")
 	require.NoError(t, err)
-	srv := NewServer(WithServerTLS(cfg))
+	srv := NewServer(WithTLS(cfg))
 	defer srv.Close()
 	err = srv.Serve(ownTLS{ln})
 	assert.ErrorIs(t, err, InvalidArgument)
-	assert.ErrorContains(t, err, "WithServerTLS, and a rpc.ownTLS")
+	assert.ErrorContains(t, err, "WithTLS, and a rpc.ownTLS")
 }

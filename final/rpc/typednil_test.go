@@ -83,13 +83,13 @@ func TestServer_RefusesInterceptorsThatReturnNil(t *testing.T) {
 }
 
 func TestClient_RefusesInterceptorsThatReturnNil(t *testing.T) {
-	const want = "WithInterceptors: interceptor 1 of 2 returned nil"
+	const want = "WithClientInterceptors: interceptor 1 of 2 returned nil"
 	for text, odd := range map[string]ClientInterceptor{
 		"":                        func(Caller) Caller { return nil },
 		": (rpc.CallerFunc)(nil)": func(Caller) Caller { return CallerFunc(nil) },
 		": (*rpc.Client)(nil)":    func(Caller) Caller { return (*Client)(nil) },
 	} {
-		with := WithInterceptors(odd, func(next Caller) Caller { return next })
+		with := WithClientInterceptors(odd, func(next Caller) Caller { return next })
 		_, err := Dial(t.Context(), "127.0.0.1:1", with)
 		assert.EqualError(t, err, "rpc: invalid_argument: "+want+text)
 		assert.True(t, NeverRan(err))
@@ -149,7 +149,7 @@ func TestVital_HasItsPlacesBeyondAnyLimit(t *testing.T) {
 	for _, limit := range []int{math.MaxInt, math.MaxInt - 63} {
 		srv := NewServer(WithMaxHandlers(limit))
 		require.NoError(t, srv.RegisterFunc("Test.Health", func() int { return 1 }, Vital()))
-		_, err := srv.Invoke(t.Context(), nil, "Test.Health", nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Health", Codec: JSON})
 		assert.NoError(t, err)
 		srv.Close()
 	}

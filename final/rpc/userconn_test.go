@@ -270,7 +270,7 @@ func TestClient_ItsCallsEndBeforeItsObserverReturns(t *testing.T) {
 			inv := newInventory()
 			srv := inv.server(t)
 			n.set("a", srv)
-			client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithObserver(hookObserver{a, "client"}))
+			client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithObserver(observe(hookObserver{a, "client"})))
 			require.NoError(t, err)
 			var held []*Pending
 			for range 3 {
@@ -376,7 +376,7 @@ func TestClient_APanicInCloseDuringTLSEndsNoMoreThanTheConnection(t *testing.T) 
 		near, far := net.Pipe()
 		defer far.Close()
 		go io.Copy(io.Discard, far)
-		_, err := Dial(t.Context(), "a:1", WithTLS(&tls.Config{ServerName: "a"}), WithClientHandshakeTimeout(time.Second),
+		_, err := Dial(t.Context(), "a:1", WithTLS(&tls.Config{ServerName: "a"}), WithHandshakeTimeout(time.Second),
 			WithDialer(func(context.Context, string) (net.Conn, error) { return closePanics{near}, nil }))
 		assert.ErrorIs(t, err, Unavailable)
 	})

@@ -88,8 +88,15 @@ var oddErrors = []struct {
 	{"a panic in Is, within an Error", Errorf(NotFound, "none: %w", panickyIs{errors.New("text")}), NotFound, "none: text"},
 	{"a panic in As, within an Error", Errorf(NotFound, "none: %w", panickyAs{errors.New("text")}), NotFound, "none: text"},
 	{"a panic in Unwrap, within an Error", Errorf(NotFound, "none: %w", panickyUnwrap{}), NotFound, "none: text"},
+	{"an Is that says yes to everything", isAll{errors.New("text")}, Unknown, "text"},
+	{"such an Is, within an Error", Errorf(NotFound, "none: %w", isAll{errors.New("text")}), NotFound, "none: text"},
 	{"an As that lies, within an Error", Errorf(NotFound, "none: %w", lyingAs{errors.New("text")}), NotFound, "none: text"},
 }
+
+// isAll is every error.
+type isAll struct{ error }
+
+func (isAll) Is(error) bool { return true }
 
 func TestErrors_OddOnesAreFailures(t *testing.T) {
 	for _, odd := range oddErrors {
@@ -148,7 +155,7 @@ func TestServer_OddErrorsAreAnsweredAsFailures(t *testing.T) {
 	for where, opts := range map[string]place{
 		"handler": func(error) []ServerOption { return nil },
 		"authorize": func(err error) []ServerOption {
-			return []ServerOption{WithAuthorize(func(context.Context, string) (string, error) { return "", err })}
+			return []ServerOption{WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{}, err })}
 		},
 		"interceptor": func(err error) []ServerOption {
 			return []ServerOption{WithServerInterceptors(func(MethodInfo, Handler) Handler {
@@ -183,7 +190,7 @@ func TestServer_OddErrorsAreAnsweredAsFailures(t *testing.T) {
 					for _, code := range seen {
 						assert.NotEqual(t, OK, code)
 					}
-					_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Odd", nil, JSON, []byte("1"))
+					_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Odd", Codec: JSON, Params: []byte("1"), Peer: &Peer{}})
 					assert.Equal(t, odd.code, CodeOf(err))
 				})
 			})
@@ -290,7 +297,7 @@ var _ gob.GobEncoder = gobBytes{}
 func TestServer_GoexitInUserCodeIsAnsweredAndLeaksNothing(t *testing.T) {
 	exit := func() { runtime.Goexit() }
 	for name, opts := range map[string][]ServerOption{
-		"authorize": {WithAuthorize(func(context.Context, string) (string, error) { exit(); return "", nil })},
+		"authorize": {WithAuthorize(func(context.Context, string) (Identity, error) { exit(); return Identity{}, nil })},
 		"interceptor": {WithServerInterceptors(func(MethodInfo, Handler) Handler {
 			return func(context.Context, any) (any, error) { exit(); return nil, nil }
 		})},
@@ -355,7 +362,7 @@ func TestServer_CloseEndsInvokeAndWaitsForIt(t *testing.T) {
 		}))
 		done := make(chan error, 1)
 		go func() {
-			_, err := srv.Invoke(context.Background(), &Peer{}, "Test.Wait", nil, JSON, nil)
+			_, err := srv.Invoke(context.Background(), Invocation{Method: "Test.Wait", Codec: JSON, Peer: &Peer{}})
 			done <- err
 		}()
 		<-running
@@ -371,7 +378,7 @@ func TestServer_CloseEndsInvokeAndWaitsForIt(t *testing.T) {
 		<-closed
 		assert.True(t, ended)
 		assert.ErrorIs(t, <-done, context.Canceled)
-		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Wait", nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Wait", Codec: JSON, Peer: &Peer{}})
 		assert.Equal(t, Unavailable, CodeOf(err))
 		assert.True(t, NeverRan(err))
 	})
@@ -384,7 +391,7 @@ func TestServer_ShutdownWaitsForInvoke(t *testing.T) {
 		require.NoError(t, srv.RegisterFunc("Test.Wait", func(ctx context.Context) error { close(running); <-release; return ctx.Err() }))
 		done := make(chan error, 1)
 		go func() {
-			_, err := srv.Invoke(context.Background(), &Peer{}, "Test.Wait", nil, JSON, nil)
+			_, err := srv.Invoke(context.Background(), Invocation{Method: "Test.Wait", Codec: JSON, Peer: &Peer{}})
 			done <- err
 		}()
 		<-running
@@ -427,7 +434,7 @@ func TestServer_APrintedPanicIsNoCommandForATerminal(t *testing.T) {
 		printed.Reset()
 		srv := NewServer()
 		require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(value) }))
-		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Panic", Codec: JSON, Peer: &Peer{}})
 		assert.Equal(t, Internal, CodeOf(err))
 		first, _, _ := strings.Cut(printed.String(), "\ngoroutine ")
 		assert.Contains(t, first, "[31m   2J  forged", "%T", value)
@@ -458,7 +465,7 @@ func TestServer_PrintsAPanicWithAValueThatContainsItself(t *testing.T) {
 	for name := range values {
 		printed.Reset()
 		value = values[name]
-		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Panic", Codec: JSON, Peer: &Peer{}})
 		assert.Equal(t, Internal, CodeOf(err), name)
 		assert.Contains(t, printed.String(), "rpc: panic in Test.Panic: ", name)
 	}
@@ -477,11 +484,13 @@ func TestHooks_ThatPanicEndNothing(t *testing.T) {
 	log.SetOutput(&printed)
 	defer log.SetOutput(os.Stderr)
 	synctest.Test(t, func(t *testing.T) {
-		srv := newInventory().server(t, WithServerObserver(loudObserver{}),
+		srv := newInventory().server(t, WithObserver(observe(loudObserver{})),
 			WithPanicHandler(func(context.Context, any, []byte) { panic("in the panic handler") }),
 			WithErrorHandler(func(error) { panic("in the error handler") }),
 			WithCallErrorHandler(func(context.Context, error) { panic("in the call error handler") }))
-		client := pipe(t, srv, WithObserver(loudObserver{}))
+		client := pipe(t, srv, WithObserver(observe(loudObserver{})),
+			WithObserver(Observer{AttemptDone: func(context.Context, Attempt) { panic("attempted") }}),
+			WithErrorHandler(func(error) { panic("in the client's error handler") }))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "panic"})
 		assert.Equal(t, Internal, CodeOf(err))
 		assert.Equal(t, Unimplemented, CodeOf(client.Call(t.Context(), "No.Such", nil, nil)))
@@ -491,10 +500,13 @@ func TestHooks_ThatPanicEndNothing(t *testing.T) {
 		near.Close()
 		_, err = checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err)
-		client.Close()
 		require.NoError(t, srv.Close())
+		<-time.After(time.Second) // the client notices
+		client.Close()
 	})
 	assert.Contains(t, printed.String(), "in a panic handler")
+	assert.Contains(t, printed.String(), "in Observer.AttemptDone: attempted")
+	assert.Contains(t, printed.String(), "in the client's error handler")
 }
 
 func TestClient_KeepsAnErrorsTextWithinItsBound(t *testing.T) {
@@ -572,7 +584,7 @@ func TestServer_APrintedPanicShowsNoMoreThanALog(t *testing.T) {
 		printed.Reset()
 		srv := NewServer()
 		require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(c.value) }))
-		_, err := srv.Invoke(t.Context(), &Peer{}, "Test.Panic", nil, JSON, nil)
+		_, err := srv.Invoke(t.Context(), Invocation{Method: "Test.Panic", Codec: JSON, Peer: &Peer{}})
 		assert.Equal(t, Internal, CodeOf(err))
 		text, _, _ := strings.Cut(printed.String(), "\n")
 		assert.Contains(t, text, "rpc: panic in Test.Panic: "+c.want, "%T", c.value)
@@ -588,7 +600,7 @@ func TestGo_APanicOfAnInterceptorShowsNoMoreThanALog(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := newInventory().server(t)
 			defer srv.Close()
-			client := pipe(t, srv, WithInterceptors(func(Caller) Caller {
+			client := pipe(t, srv, WithClientInterceptors(func(Caller) Caller {
 				return CallerFunc(func(context.Context, string, any, any) error { panic(value) })
 			}))
 			err := client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil).Wait()

@@ -197,7 +197,7 @@ func TestPool_CloseIsNotEndedByAConnection(t *testing.T) {
 						f()
 					}
 				}, done: make(chan struct{})}
-				pool := NewPool(StaticResolver{"a", "b", "c"}, WithDialer(dial), WithObserver(hookObserver{a, "client"}))
+				pool := NewPool(StaticResolver{"a", "b", "c"}, WithDialer(dial), WithObserver(observe(hookObserver{a, "client"})))
 				for range 3 {
 					go pool.Call(t.Context(), checkStock.Name(), &stockRequest{Item: "held"}, nil)
 					synctest.Wait()
@@ -236,7 +236,7 @@ func TestClient_AConnectionThatMisbehavesIsReplaced(t *testing.T) {
 				}
 				pool := NewPool(StaticResolver{"a"}, WithDialer(dial))
 				defer pool.Close()
-				ctx := WithIdempotent(timeout(t, time.Minute))
+				ctx := MarkIdempotent(timeout(t, time.Minute), checkStock.Name())
 				apart(func() {
 					assert.NoError(t, pool.Call(ctx, checkStock.Name(), &stockRequest{Item: "item1"}, nil), "%s in %s", how, in)
 				})

@@ -33,7 +33,7 @@ func TestVital_RunsOnAFullServer(t *testing.T) {
 		err := fill("Health.Check", 1)[0].Wait()
 		assert.ErrorIs(t, err, ResourceExhausted)
 		assert.True(t, NeverRan(err))
-		_, err = srv.Invoke(ctx, &Peer{}, "Health.Check", nil, JSON, nil)
+		_, err = srv.Invoke(ctx, Invocation{Method: "Health.Check", Codec: JSON, Peer: &Peer{}})
 		assert.ErrorIs(t, err, ResourceExhausted)
 		cancel()
 		synctest.Wait()
@@ -49,24 +49,24 @@ func TestAuthorize_IsAskedAboutUnknownMethods(t *testing.T) {
 	} {
 		bubble(t, func(t *testing.T) {
 			var asked []string
-			srv := newInventory().server(t, WithAuthorize(func(ctx context.Context, method string) (string, error) {
+			srv := newInventory().server(t, WithAuthorize(func(ctx context.Context, method string) (Identity, error) {
 				_, served := PeerFrom(ctx)
 				assert.True(t, served)
 				assert.Empty(t, MethodFrom(ctx))
 				assert.Equal(t, Metadata{"k": "v"}, MetadataFrom(ctx))
 				asked = append(asked, method)
 				if code == OK {
-					return "", nil
+					return Identity{}, nil
 				}
-				return "", Errorf(code, "as you wish")
+				return Identity{}, Errorf(code, "as you wish")
 			}))
 			defer srv.Close()
 			client := pipe(t, srv, WithMaxAttempts(1))
-			ctx := WithMetadata(t.Context(), Metadata{"k": "v"})
+			ctx := AddMetadata(t.Context(), Metadata{"k": "v"})
 			err := client.Call(ctx, "Inventory.Nope", nil, nil)
 			assert.Equal(t, want, CodeOf(err))
 			assert.True(t, NeverRan(err))
-			_, err = srv.Invoke(ctx, &Peer{}, "Inventory.Nope", Metadata{"k": "v"}, JSON, nil)
+			_, err = srv.Invoke(ctx, Invocation{Method: "Inventory.Nope", Codec: JSON, Peer: &Peer{}, Metadata: Metadata{"k": "v"}})
 			assert.Equal(t, want, CodeOf(err))
 			assert.ErrorIs(t, client.Call(ctx, "Inventory."+string(make([]byte, 200)), nil, nil), map[bool]Code{true: InvalidArgument, false: want}[want == Unimplemented])
 			assert.Equal(t, []string{"Inventory.Nope", "Inventory.Nope", ""}, asked)

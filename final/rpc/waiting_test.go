@@ -105,7 +105,7 @@ func TestPool_EjectsAServerThatNeverSaysHello(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["mute"], n.odd["dumb"] = mute, mute
-		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithEjection(5, time.Second, time.Second), WithClientHandshakeTimeout(time.Hour))
+		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
 		defer pool.Close()
 		for range 5 {
 			assert.Empty(t, ejectedOf(pool))
@@ -134,7 +134,7 @@ func TestPool_CountsADeadlineOnceForEachServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["mute"], n.odd["dumb"] = mute, mute
-		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithConnsPerAddr(4), WithEjection(5, time.Second, time.Second), WithClientHandshakeTimeout(time.Hour))
+		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithConnsPerAddr(4), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
 		defer pool.Close()
 		for range 5 {
 			assert.Empty(t, ejectedOf(pool))
@@ -159,7 +159,7 @@ func TestPool_DoesNotEjectAServerForOneConnectionOfTwo(t *testing.T) {
 				mute(conn)
 			}
 		}
-		pool := NewPool(StaticResolver{"half", "down", "away"}, WithDialer(n.dial), WithConnsPerAddr(2), WithEjection(1, time.Hour, time.Hour), WithClientHandshakeTimeout(time.Hour))
+		pool := NewPool(StaticResolver{"half", "down", "away"}, WithDialer(n.dial), WithConnsPerAddr(2), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
 		defer pool.Close()
 		held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
@@ -177,7 +177,7 @@ func TestPool_ADeadlineDoesNotShortenAnEjection(t *testing.T) {
 		ill, well := newMoody(t), newMoody(t)
 		n.set("ill", ill.Server)
 		n.set("well", well.Server)
-		pool := NewPool(StaticResolver{"ill", "well"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour), WithClientHandshakeTimeout(time.Hour))
+		pool := NewPool(StaticResolver{"ill", "well"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
 		defer pool.Close()
 		warm(t, pool)
 		ill.mood.Store("unavailable")
@@ -489,7 +489,7 @@ func TestPool_CallsThatWaitAreServedInTurn(t *testing.T) {
 func callers(n *network, opts ...ClientOption) map[string]func(t *testing.T) caller {
 	opts = append([]ClientOption{WithDialer(n.dial)}, opts...)
 	return map[string]func(t *testing.T) caller{
-		"pool": func(t *testing.T) caller { return NewPool(StaticResolver{"a"}, opts...) },
+		"pool": func(t *testing.T) caller { return NewPool(StaticResolver{"a"}, WithClientOptions(opts...)) },
 		"client": func(t *testing.T) caller {
 			client, err := Dial(t.Context(), "a", opts...)
 			require.NoError(t, err)
@@ -873,13 +873,13 @@ func (r brokenResolver) Resolve(_ context.Context, update func([]string)) error 
 func TestPool_CallerSeesTheResolversError(t *testing.T) {
 	for name, c := range map[string]struct {
 		resolver brokenResolver
-		opts     []ClientOption
+		opts     []PoolOption
 		deadline time.Duration
 		code     Code
 	}{
 		"a deadline":               {deadline: time.Second, code: DeadlineExceeded},
 		"no deadline":              {code: Unavailable},
-		"fail fast":                {opts: []ClientOption{WithFailFast()}, code: Unavailable},
+		"fail fast":                {opts: []PoolOption{WithFailFast()}, code: Unavailable},
 		"servers that are down":    {resolver: brokenResolver{"down"}, deadline: time.Second, code: DeadlineExceeded},
 		"down, without a deadline": {resolver: brokenResolver{"down"}, code: Unavailable},
 	} {
@@ -1055,7 +1055,7 @@ func TestPool_SurvivesATLSConfigurationThatPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
 			ca := newAuthority(t)
-			srv := newInventory().server(t, WithServerTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
+			srv := newInventory().server(t, WithTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(func(*x509.Certificate) {})}}))
 			var times atomic.Int32
 			pool := NewPool(StaticResolver{listen(t, srv)}, WithTLS(&tls.Config{RootCAs: ca.pool, VerifyConnection: func(s tls.ConnectionState) error {
 				if times.Add(1) == 1 {
@@ -1077,14 +1077,14 @@ func TestPool_ConnectsAnewToAServerThatACallHasNotTried(t *testing.T) {
 		var conns sync.Map // net.Conn by address
 		came := 0
 		for _, addr := range []string{"a", "b"} {
-			srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (string, error) {
+			srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (Identity, error) {
 				if came++; came != 2 {
-					return "", nil
+					return Identity{}, nil
 				}
 				other, _ := conns.Load(map[string]string{"a": "b", "b": "a"}[addr])
 				other.(net.Conn).Close()
 				<-time.After(time.Second) // the pool notices
-				return "", askToWait("6000")
+				return Identity{}, askToWait("6000")
 			}))
 			defer srv.Close()
 			n.set(addr, srv)

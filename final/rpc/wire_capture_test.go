@@ -470,7 +470,7 @@ func capturedServer(t testing.TB, packets []packet, codecs []rpc.Codec) *rpc.Ser
 	t.Helper()
 	opts := []rpc.ServerOption{rpc.WithCodecs(codecs...)}
 	if compresses(packets) {
-		opts = append(opts, rpc.WithServerCompression(capturedCompressFrom))
+		opts = append(opts, rpc.WithCompression(capturedCompressFrom))
 	}
 	for _, p := range packets {
 		if b := []byte(p.data); !p.fromClient && len(b) >= 16 && b[7] == 0 {
@@ -685,7 +685,7 @@ func replayClient(t *testing.T, s *section, codec rpc.Codec, same func(t *testin
 			md[k] = v
 		}
 		near, far := net.Pipe()
-		opts := []rpc.ClientOption{rpc.WithCodec(codec), rpc.WithKeepalive(0), rpc.WithMaxReply(int(binary.BigEndian.Uint32([]byte(rest))))}
+		opts := []rpc.ClientOption{rpc.WithCodec(codec), rpc.WithKeepalive(0), rpc.WithMaxMessage(int(binary.BigEndian.Uint32([]byte(rest))))}
 		if _, offered := md["rpc.compression"]; offered {
 			delete(md, "rpc.compression")
 			opts = append(opts, rpc.WithCompression(capturedCompressFrom))
@@ -746,7 +746,7 @@ func clientActs(t *testing.T, client *rpc.Client, codec rpc.Codec, data string, 
 		}
 		t.Cleanup(cancel)
 		if m.pairs != nil {
-			ctx = rpc.WithMetadata(ctx, m.pairs)
+			ctx = rpc.AddMetadata(ctx, m.pairs)
 		}
 		call := &capturedCall{cancel: cancel, done: make(chan error, 1)}
 		var args any

@@ -10,11 +10,11 @@ import (
 // flusher writes a connection's batches, one at a time. Its role belongs to one
 // goroutine at a time: see outbox.start.
 type flusher struct {
-	conn     net.Conn      // guarded: see guardConn
-	timeout  time.Duration // of one write
-	observer ConnObserver  // may be nil
-	inline   bool          // a write that ran into a deadline can go on later
-	owner    sender
+	conn      net.Conn      // guarded: see guardConn
+	timeout   time.Duration // of one write
+	observers *observers
+	inline    bool // a write that ran into a deadline can go on later
+	owner     sender
 
 	// These belong to the goroutine that has the role.
 	writing batch
@@ -104,8 +104,8 @@ func (f *flusher) write(timeout time.Duration) (more bool, err error) {
 	}
 	more = f.owner.wroteBatch(written, err)
 	needed = more || err != nil
-	if f.observer != nil && written > 0 {
-		f.observer.BytesWritten(written)
+	if len(f.observers.written) > 0 && written > 0 {
+		f.observers.bytesWritten(written)
 	}
 	needed = false
 	return more, err

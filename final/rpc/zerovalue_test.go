@@ -12,7 +12,7 @@ func TestZeroValues_SayHowTheyAreMade(t *testing.T) {
 	ln, err := Listen("127.0.0.1:0")
 	assert.NoError(t, err)
 	for _, srv := range []*Server{new(Server), nil} {
-		_, invoked := srv.Invoke(t.Context(), nil, "A.B", nil, JSON, nil)
+		_, invoked := srv.Invoke(t.Context(), Invocation{Method: "A.B", Codec: JSON})
 		for what, err := range map[string]error{
 			"Serve": srv.Serve(ln), "Register": srv.Register("Inventory", new(nilReceiver)), "Close": srv.Close(),
 			"RegisterFunc": srv.RegisterFunc("A.B", func(int) error { return nil }), "Shutdown": srv.Shutdown(t.Context()), "Invoke": invoked,

@@ -22,8 +22,8 @@ func BenchmarkCall(b *testing.B) {
 			}
 		})
 	}
-	bench("without", rpc.WithServerInterceptors(), rpc.WithInterceptors())
-	bench("no provider", rpc.WithServerInterceptors(tracing.Server()), rpc.WithInterceptors(tracing.Client()))
+	bench("without", rpc.WithServerInterceptors(), rpc.WithClientInterceptors())
+	bench("no provider", rpc.WithServerInterceptors(tracing.Server()), rpc.WithClientInterceptors(tracing.Client()))
 	never := newSpans(b, sdktrace.WithSampler(sdktrace.NeverSample()))
 	bench("not sampled", never.server(), never.client())
 	always := sdktrace.NewTracerProvider() // sampled, and exported to nowhere

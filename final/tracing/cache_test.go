@@ -23,7 +23,7 @@ func TestCache_HitsBehindTracing(t *testing.T) {
 	addr := serveFunc(t, func(context.Context) (int, error) { runs++; return runs, nil }, s.server())
 	answers, err := cache.New(cache.Method("Test.Method", time.Minute))
 	require.NoError(t, err)
-	client := dial(t, addr, rpc.WithInterceptors(tracing.Client(s.options()...), answers.Intercept))
+	client := dial(t, addr, rpc.WithClientInterceptors(tracing.Client(s.options()...), answers.Intercept))
 	call := func(ctx context.Context) (n int) {
 		require.NoError(t, client.Call(ctx, "Test.Method", nil, &n))
 		return n

@@ -3,6 +3,8 @@ package tracing
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -21,6 +23,27 @@ func Client(opts ...Option) rpc.ClientInterceptor {
 	}
 }
 
+// Attempts returns an observer that adds an event to a call's span for each attempt
+// to make the call: which server, which try, and how it ended. Give it to
+// [rpc.WithObserver], beside [Client].
+func Attempts() rpc.Observer {
+	return rpc.Observer{AttemptDone: func(ctx context.Context, a rpc.Attempt) {
+		span := trace.SpanFromContext(ctx)
+		if !span.IsRecording() {
+			return
+		}
+		attrs := []attribute.KeyValue{
+			attribute.Int("rpc.attempt", a.Number),
+			semconv.ServerAddress(a.Addr),
+			semconv.RPCResponseStatusCode(rpc.CodeOf(a.Err).String()),
+		}
+		if a.Err != nil {
+			attrs = append(attrs, attribute.String("rpc.attempt.error", description(a.Err)))
+		}
+		span.AddEvent("rpc.attempt", trace.WithTimestamp(a.Ended), trace.WithAttributes(attrs...))
+	}}
+}
+
 func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, params, reply any) error {
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), t.attributesOf(method))
 	err := error(errPanicked)
@@ -36,5 +59,5 @@ func (t *tracing) inject(ctx context.Context) context.Context {
 	if c.metadata == nil {
 		return ctx
 	}
-	return rpc.WithMetadata(ctx, c.metadata)
+	return rpc.AddMetadata(ctx, c.metadata)
 }

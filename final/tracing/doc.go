@@ -3,7 +3,7 @@
 // made, and theirs.
 //
 //	srv := rpc.NewServer(rpc.WithServerInterceptors(tracing.Server()))
-//	client, err := rpc.Dial(ctx, addr, rpc.WithInterceptors(tracing.Client()))
+//	client, err := rpc.Dial(ctx, addr, rpc.WithClientInterceptors(tracing.Client()))
 //
 // Spans go to OpenTelemetry's global tracer provider, and its global propagator
 // decides what travels, unless options name others. By default both do nothing,
@@ -35,7 +35,10 @@
 // unavailable and data_loss, as in gRPC's conventions.
 //
 // A client's span is one call, however often rpc tries it, because interceptors
-// are around the attempts. A server's span is one run of a handler. If
+// are around the attempts. With rpc.WithObserver(tracing.Attempts()), the span has
+// an event for each attempt, "rpc.attempt", with the attributes rpc.attempt (1 for
+// the first), server.address, rpc.response.status_code and rpc.attempt.error. A
+// server's span is one run of a handler. If
 // Authorize or a limit refuses a call before that, there is only the client's
 // span.
 package tracing

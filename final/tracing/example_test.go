@@ -37,7 +37,7 @@ func Example() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithInterceptors(tracing.Client(opts...)))
+	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithClientInterceptors(tracing.Client(opts...)))
 	if err != nil {
 		fmt.Println(err)
 		return

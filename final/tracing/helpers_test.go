@@ -43,7 +43,7 @@ func (s *spans) server(more ...tracing.Option) rpc.ServerOption {
 }
 
 func (s *spans) client(more ...tracing.Option) rpc.ClientOption {
-	return rpc.WithInterceptors(tracing.Client(s.options(more...)...))
+	return rpc.WithClientInterceptors(tracing.Client(s.options(more...)...))
 }
 
 // one returns the span of that name and kind; there must be exactly one.

@@ -57,7 +57,7 @@ func layers(t *testing.T, codec rpc.Codec) []layer {
 		{"tracing", s.server(), s.client()},
 		{"ratelimit", rpc.WithAuthorize(limits.Authorize), nil},
 		{"auth", rpc.WithAuthorize(guard.Authorize), auth.OverAnything(auth.Static(token))},
-		{"cache", nil, rpc.WithInterceptors(answers.Intercept)},
+		{"cache", nil, rpc.WithClientInterceptors(answers.Intercept)},
 	}
 }
 
@@ -139,7 +139,7 @@ func calls(t *testing.T, c rpc.Caller, began chan struct{}) map[string]ended {
 // transports serve a server and return how a client dials it.
 var transports = map[string]func(t *testing.T, srv *rpc.Server) (addr string, opt rpc.ClientOption){
 	"tcp": func(t *testing.T, srv *rpc.Server) (string, rpc.ClientOption) {
-		return serve(t, srv), rpc.WithInterceptors()
+		return serve(t, srv), rpc.WithClientInterceptors()
 	},
 	"http2": func(t *testing.T, srv *rpc.Server) (string, rpc.ClientOption) {
 		inner := http2.NewListener()

@@ -33,7 +33,7 @@ func TestTracing_SpeaksWithWhoeverWritesTheHeaders(t *testing.T) {
 	}, s.server()))
 
 	var got rpc.Metadata
-	ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{
+	ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{
 		"traceparent": traceparent, "tracestate": "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", "baggage": "customer=ann,shop=7",
 	})
 	require.NoError(t, client.Call(ctx, "Test.Method", nil, &got))
@@ -72,7 +72,7 @@ func TestServer_MadeUpHeaders(t *testing.T) {
 			s := newSpans(t)
 			client := dial(t, serveFunc(t, func(ctx context.Context) int { return baggage.FromContext(ctx).Len() }, s.server()))
 			var members int
-			require.NoError(t, client.Call(rpc.WithMetadata(t.Context(), md), "Test.Method", nil, &members))
+			require.NoError(t, client.Call(rpc.AddMetadata(t.Context(), md), "Test.Method", nil, &members))
 			assert.LessOrEqual(t, members, 64)
 			span := s.one(t, "Test.Method", trace.SpanKindServer)
 			assert.False(t, span.Parent.IsValid())
@@ -88,7 +88,7 @@ func TestServer_ABrokenStateIsDropped(t *testing.T) {
 	for _, state := range []string{"=", "a=1,a=2", strings.TrimSuffix(strings.Repeat("a=1,", 33), ",")} {
 		s := newSpans(t)
 		client := dial(t, serveFunc(t, func() error { return nil }, s.server()))
-		ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{"traceparent": traceparent, "tracestate": state})
+		ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"traceparent": traceparent, "tracestate": state})
 		require.NoError(t, client.Call(ctx, "Test.Method", nil, nil))
 		span := s.one(t, "Test.Method", trace.SpanKindServer)
 		assert.Equal(t, traceID, span.SpanContext.TraceID().String())
@@ -100,7 +100,7 @@ func TestServer_ABrokenStateIsDropped(t *testing.T) {
 func TestServer_PublicEndpoint(t *testing.T) {
 	s := newSpans(t)
 	client := dial(t, serveFunc(t, func(ctx context.Context) int { return baggage.FromContext(ctx).Len() }, s.server(tracing.WithPublicEndpoint())))
-	ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{"traceparent": traceparent, "baggage": "admin=true"})
+	ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"traceparent": traceparent, "baggage": "admin=true"})
 	var members int
 	require.NoError(t, client.Call(ctx, "Test.Method", nil, &members))
 	assert.Zero(t, members)
@@ -125,7 +125,7 @@ func TestClient_LargeBaggageStaysBehind(t *testing.T) {
 	require.NoError(t, err)
 	bag, err := baggage.New(member)
 	require.NoError(t, err)
-	ctx := rpc.WithMetadata(baggage.ContextWithBaggage(t.Context(), bag), rpc.Metadata{"user": strings.Repeat("u", 6000)})
+	ctx := rpc.AddMetadata(baggage.ContextWithBaggage(t.Context(), bag), rpc.Metadata{"user": strings.Repeat("u", 6000)})
 	var got rpc.Metadata
 	require.NoError(t, client.Call(ctx, "Test.Method", nil, &got))
 	assert.NotEmpty(t, got["traceparent"])
@@ -148,7 +148,7 @@ func TestClient_NoCallFailsForItsTrace(t *testing.T) {
 		client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client())
 		ctx := trace.ContextWithSpanContext(baggage.ContextWithBaggage(t.Context(), bag), parent)
 		if own > 0 {
-			ctx = rpc.WithMetadata(ctx, rpc.Metadata{"user": strings.Repeat("u", own)})
+			ctx = rpc.AddMetadata(ctx, rpc.Metadata{"user": strings.Repeat("u", own)})
 		}
 		var got rpc.Metadata
 		require.NoError(t, client.Call(ctx, "Test.Method", nil, &got), "%d bytes", own)
@@ -165,7 +165,7 @@ func TestClient_NoCallFailsForItsTrace(t *testing.T) {
 	// The trace that the metadata have already is replaced, so it takes no room.
 	s := newSpans(t)
 	client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client())
-	ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{"traceparent": strings.Repeat("x", 8000)})
+	ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"traceparent": strings.Repeat("x", 8000)})
 	var got rpc.Metadata
 	require.NoError(t, client.Call(ctx, "Test.Method", nil, &got))
 	assert.Len(t, got["traceparent"], 55)
@@ -200,7 +200,7 @@ func (odd) Fields() []string                                                    
 // OpenTelemetry's own defaults: nothing is recorded and nothing travels.
 func TestTracing_WithoutAProvider(t *testing.T) {
 	client := dial(t, serveFunc(t, func(ctx context.Context) int { return len(rpc.MetadataFrom(ctx)) },
-		rpc.WithServerInterceptors(tracing.Server())), rpc.WithInterceptors(tracing.Client()))
+		rpc.WithServerInterceptors(tracing.Server())), rpc.WithClientInterceptors(tracing.Client()))
 	pairs := -1
 	require.NoError(t, client.Call(t.Context(), "Test.Method", nil, &pairs))
 	assert.Zero(t, pairs)

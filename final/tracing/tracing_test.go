@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -199,16 +200,40 @@ func TestTracing_ACallThatIsTriedAgainIsOneSpan(t *testing.T) {
 	s := newSpans(t)
 	var refuse sync.Once
 	client := dial(t, serveFunc(t, func(context.Context) error { return nil }, s.server(),
-		rpc.WithAuthorize(func(context.Context, string) (id string, err error) {
+		rpc.WithAuthorize(func(context.Context, string) (id rpc.Identity, err error) {
 			refuse.Do(func() {
 				err = &rpc.Error{Code: rpc.Unavailable, Message: "not yet", Details: map[string]string{rpc.RetryAfterDetail: "1"}}
 			})
-			return "", err
+			return rpc.Identity{}, err
 		})), s.client())
 	require.NoError(t, client.Call(t.Context(), "Test.Method", nil, nil))
 	assert.Len(t, s.GetSpans(), 2)
 	assert.Equal(t, codes.Unset, s.one(t, "Test.Method", trace.SpanKindClient).Status.Code)
 	s.one(t, "Test.Method", trace.SpanKindServer)
+}
+
+func TestAttempts_AreEventsOfTheCallsSpan(t *testing.T) {
+	s := newSpans(t)
+	var refuse sync.Once
+	addr := serveFunc(t, func(context.Context) error { return nil },
+		rpc.WithAuthorize(func(context.Context, string) (id rpc.Identity, err error) {
+			refuse.Do(func() { err = rpc.Errorf(rpc.Unavailable, "not yet").WithDetail(rpc.RetryAfterDetail, "1") })
+			return rpc.Identity{}, err
+		}))
+	client := dial(t, addr, s.client(), rpc.WithObserver(tracing.Attempts()))
+	require.NoError(t, client.Call(t.Context(), "Test.Method", nil, nil))
+	events := s.one(t, "Test.Method", trace.SpanKindClient).Events
+	require.Len(t, events, 2)
+	for i, want := range []map[attribute.Key]string{
+		{"rpc.attempt": "1", "rpc.response.status_code": "unavailable", "rpc.attempt.error": "not yet", "server.address": addr},
+		{"rpc.attempt": "2", "rpc.response.status_code": "ok", "server.address": addr},
+	} {
+		assert.Equal(t, "rpc.attempt", events[i].Name)
+		assert.Equal(t, want, attributes(tracetest.SpanStub{Attributes: events[i].Attributes}))
+	}
+	// A call without a span, or one that is not sampled, has nowhere to put them.
+	plain := dial(t, addr, rpc.WithObserver(tracing.Attempts()))
+	assert.NoError(t, plain.Call(t.Context(), "Test.Method", nil, nil))
 }
 
 // A call without a server has the client's span only.

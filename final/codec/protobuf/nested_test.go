@@ -99,7 +99,7 @@ func TestServer_SurvivesAMessageThatContainsItself(t *testing.T) {
 		return m, nil
 	}))
 	for _, codec := range []rpc.Codec{Codec, rpc.JSON} {
-		_, err := srv.Invoke(t.Context(), nil, "Test.Circle", nil, codec, nil)
+		_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Circle", Codec: codec})
 		assert.ErrorIs(t, err, rpc.Internal)
 		assert.ErrorContains(t, err, "contains itself")
 	}

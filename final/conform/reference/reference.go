@@ -47,7 +47,7 @@ func Main() {
 // Serve serves the methods that conform calls, until ctx ends. Then it shuts
 // down, for at most five seconds.
 func Serve(ctx context.Context, ln net.Listener) error {
-	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec), rpc.WithServerCompression(0))
+	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec), rpc.WithCompression(0))
 	if err := register(srv); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *shop) customers() {
 	for range 4 {
 		all.Go(func() {
 			for item := "item1"; ctx.Err() == nil; {
-				call, done := context.WithTimeout(rpc.WithIdempotent(context.Background()), patience)
+				call, done := context.WithTimeout(rpc.MarkIdempotent(context.Background(), checkStock.Name()), patience)
 				count, err := checkStock.Call(call, s.pool, &item)
 				done()
 				if err != nil || *count != 100 {

@@ -61,6 +61,13 @@ func MustAs[T any](err error, target *T) bool {
 	})
 }
 
+// Any reports whether f is true of an error in err. It does not ask their Is and As,
+// and finds nothing where an Unwrap panics.
+func Any(err error, f func(error) bool) (ok bool) {
+	defer orFalse(&ok)
+	return find(err, f)
+}
+
 // Find is As without a variable.
 func Find[T any](err error) (found T, ok bool) {
 	ok = As(err, &found)

@@ -37,7 +37,7 @@ func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(ans
 	for _, p := range servers {
 		addrs = append(addrs, p.addr)
 	}
-	c.pool = orders.Connect(&c.retries, addrs, rpc.WithCodec(codec), rpc.WithObserver(&c.conns))
+	c.pool = orders.Connect(&c.retries, addrs, rpc.WithCodec(codec), rpc.WithObserver(c.conns.Observer()))
 	return c
 }
 
@@ -81,7 +81,7 @@ func feed(ctx context.Context, queue chan<- wish, list []wish) {
 // place places one order and enters the answer in the books. An error is not an
 // answer: the order's outcome is unknown.
 func (c *customers) place(ctx context.Context, w wish) error {
-	ctx, cancel := context.WithTimeout(rpc.WithIdempotent(ctx), answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	begun := time.Now()
 	receipt, err := c.tryOnce(ctx, w)

@@ -41,7 +41,7 @@ func newWindow(resolver rpc.Resolver, codec rpc.Codec) (*window, error) {
 	}
 	return &window{
 		answers: answers,
-		shown:   rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithInterceptors(answers.Intercept)),
+		shown:   rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithClientInterceptors(answers.Intercept)),
 		behind:  rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithMaxRetryAfter(0)), // who copies does not wait
 	}, nil
 }

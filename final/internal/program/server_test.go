@@ -20,7 +20,7 @@ func TestLogTo_APeersWordsAreText(t *testing.T) {
 	require.NoError(t, srv.RegisterFunc("Test.Error", func(_ context.Context, text string) error { panic(errors.New(text)) }))
 	for _, method := range []string{"Test.Panic", "Test.Error"} {
 		out.Reset()
-		_, err := srv.Invoke(t.Context(), &rpc.Peer{}, method, nil, rpc.JSON, []byte(`"a\u202e\u009b2J\u007f"`))
+		_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: method, Codec: rpc.JSON, Params: []byte(`"a\u202e\u009b2J\u007f"`), Peer: &rpc.Peer{}})
 		require.Error(t, err)
 		assert.Contains(t, out.String(), `shop: panic: a\u202e\u009b2J\u007f`+"\ngoroutine ")
 	}

@@ -52,7 +52,7 @@ func printServices(w io.Writer, services []*introspect.Service) error {
 	return nil
 }
 
-// signature reads as in Go: Inventory.CheckStock(shop.CheckStockRequest) shop.CheckStockReply.
+// signature reads as in Go: Inventory.CheckStock(inventory.CheckStockRequest) inventory.CheckStockReply.
 func signature(m *introspect.Method) string {
 	return strings.TrimRight(fmt.Sprintf("%s(%s) %s", m.GetName(), m.GetParams(), m.GetReply()), " ")
 }

@@ -69,7 +69,7 @@ func (o *options) clientOptions(ctx context.Context, t target) ([]rpc.ClientOpti
 		rpc.WithCodec(codec),
 		rpc.WithMaxAttempts(1), // the user tries again, not we
 		rpc.WithFailFast(),
-		rpc.WithClientHandshakeTimeout(0), // -timeout bounds it
+		rpc.WithHandshakeTimeout(0), // -timeout bounds it
 	}
 	cfg, err := o.tls.config()
 	if err != nil {
@@ -126,7 +126,7 @@ func (o *options) callContext(ctx context.Context) (context.Context, error) {
 		md[key] = value
 	}
 	if len(md) > 0 {
-		ctx = rpc.WithMetadata(ctx, md)
+		ctx = rpc.AddMetadata(ctx, md)
 	}
 	return ctx, nil
 }

@@ -81,7 +81,7 @@ func registerShop(srv *rpc.Server) error {
 		srv.RegisterFunc("Test.Hang", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
 		srv.RegisterFunc("Test.InnerTimeout", func() error { return rpc.Errorf(rpc.DeadlineExceeded, "call Database.Get") }),
 		srv.RegisterFunc("Test.Who", func(ctx context.Context) string {
-			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx)
+			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx).Name
 		}),
 		srv.RegisterFunc("Test.Authorization", func(ctx context.Context) string { return rpc.MetadataFrom(ctx)[auth.MetadataKey] }),
 		srv.RegisterFunc("Text.Greet", func(s *wrapperspb.StringValue) *wrapperspb.StringValue {
@@ -131,7 +131,7 @@ func serveShop(bare, draining, secure, mutual, messages bool, path string) error
 		if path != "" {
 			httpTLS = cfg
 		} else {
-			opts = append(opts, rpc.WithServerTLS(cfg))
+			opts = append(opts, rpc.WithTLS(cfg))
 		}
 	}
 	srv := rpc.NewServer(opts...)

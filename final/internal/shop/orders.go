@@ -35,7 +35,7 @@ func RunOrders(args []string, discover program.Discover) (saw Seen, err error) {
 	var calls counter
 	var retries orders.Retries
 	var conns Connections
-	inventory := orders.Connect(&retries, program.Resolver(discovery, InventoryService, *addr), rpc.WithCodec(*codec), rpc.WithObserver(&conns))
+	inventory := orders.Connect(&retries, program.Resolver(discovery, InventoryService, *addr), rpc.WithCodec(*codec), rpc.WithObserver(conns.Observer()))
 	defer inventory.Close()
 	srv, err := program.NewServer("orders", flags.Codecs(), rpc.WithServerInterceptors(calls.count))
 	if err == nil {

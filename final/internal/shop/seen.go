@@ -28,13 +28,13 @@ func (c *counter) count(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	}
 }
 
-// Connections counts the connections that a client makes. It is an [rpc.ConnObserver].
+// Connections counts the connections that a client makes.
 type Connections struct{ opened atomic.Int64 }
 
 // Again returns how many were made beyond the first to each of n servers.
 func (c *Connections) Again(n int) int64 { return max(0, c.opened.Load()-int64(n)) }
 
-func (c *Connections) ConnOpened()    { c.opened.Add(1) }
-func (*Connections) ConnClosed()      {}
-func (*Connections) BytesRead(int)    {}
-func (*Connections) BytesWritten(int) {}
+// Observer returns what counts them.
+func (c *Connections) Observer() rpc.Observer {
+	return rpc.Observer{ConnOpened: func() { c.opened.Add(1) }}
+}

@@ -13,7 +13,7 @@ import (
 )
 
 // Certified allows every caller that has a client certificate which the server
-// has verified: see rpc.WithServerTLS. It needs no token.
+// has verified: see rpc.WithTLS. It needs no token.
 func Certified() Rule { return Rule{who: certified} }
 
 // Certificate allows callers that have a verified client certificate with one
@@ -38,7 +38,7 @@ func All(rules ...Rule) Rule { return Rule{who: allOf, rules: slices.Clone(rules
 
 // NoTokens is the [Verify] of a server that knows its callers by certificates only:
 // no token is valid.
-func NoTokens(context.Context, string) (identity string, ok bool) { return "", false }
+func NoTokens(context.Context, string) (rpc.Identity, bool) { return rpc.Identity{}, false }
 
 // certificateOf returns the verified client certificate of a call; nil if there is none.
 func certificateOf(ctx context.Context) *x509.Certificate {

@@ -88,9 +88,9 @@ func (a *authority) mutual() *tls.Config {
 // guardedOverTLS serves one method for each rule and returns the address.
 func guardedOverTLS(t *testing.T, cfg *tls.Config, rules Rules) string {
 	t.Helper()
-	srv := rpc.NewServer(rpc.WithServerTLS(cfg), rpc.WithAuthorize(newGuard(t, Nobody(), rules).Authorize))
+	srv := rpc.NewServer(rpc.WithTLS(cfg), rpc.WithAuthorize(newGuard(t, Nobody(), rules).Authorize))
 	for method := range rules {
-		require.NoError(t, srv.RegisterFunc(method, func(ctx context.Context) string { return rpc.IdentityFrom(ctx) }))
+		require.NoError(t, srv.RegisterFunc(method, func(ctx context.Context) string { return rpc.IdentityFrom(ctx).Name }))
 	}
 	ln, err := rpc.Listen("127.0.0.1:0")
 	return serve(t, srv, ln, err)
@@ -138,7 +138,7 @@ func TestCertificate_EachRuleForEachCaller(t *testing.T) {
 		client := dial(t, addr, rpc.WithTLS(cfg))
 		ctx := t.Context()
 		if c.token != "" {
-			ctx = rpc.WithMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + c.token})
+			ctx = rpc.AddMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + c.token})
 		}
 		for i, method := range methods {
 			var identity string
@@ -179,7 +179,7 @@ func TestCertificate_RefusalsSayWhatIsMissing(t *testing.T) {
 	})
 	stranger := dial(t, addr, rpc.WithTLS(&tls.Config{RootCAs: ca.roots()}))
 	other := dial(t, addr, rpc.WithTLS(&tls.Config{RootCAs: ca.roots(), Certificates: []tls.Certificate{ca.issue("", []string{"other.shop"})}}))
-	wrong := rpc.WithMetadata(t.Context(), rpc.Metadata{MetadataKey: "Bearer wrong-but-long-enough"})
+	wrong := rpc.AddMetadata(t.Context(), rpc.Metadata{MetadataKey: "Bearer wrong-but-long-enough"})
 	for want, err := range map[string]error{
 		"unauthenticated: no token, and no verified client certificate":            stranger.Call(t.Context(), "A.Either", nil, nil),
 		"unauthenticated: no verified client certificate":                          stranger.Call(wrong, "A.DNS", nil, nil),

@@ -29,7 +29,7 @@ func Static(token string) Source {
 // twice. [rpc.WithDialer] may be given, since TLS is spoken over its
 // connections. OverTLS panics if source is nil.
 //
-// A call that has an authorization of its own, by rpc.WithMetadata, keeps it.
+// A call that has an authorization of its own, by rpc.AddMetadata, keeps it.
 func OverTLS(cfg *tls.Config, source Source) rpc.ClientOption {
 	if cfg == nil {
 		cfg = new(tls.Config)
@@ -57,7 +57,7 @@ func send(option string, source Source) rpc.ClientOption {
 	if source == nil {
 		panic(fmt.Errorf("auth: %s: the source is nil", option))
 	}
-	return rpc.WithInterceptors(func(next rpc.Caller) rpc.Caller {
+	return rpc.WithClientInterceptors(func(next rpc.Caller) rpc.Caller {
 		return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
 			if _, own := rpc.OutgoingMetadata(ctx)[MetadataKey]; own {
 				return next.Call(ctx, method, params, reply)
@@ -71,7 +71,7 @@ func send(option string, source Source) rpc.ClientOption {
 			case !isToken(token):
 				return rpc.Errorf(rpc.Unauthenticated, "auth: the token is empty or has characters that none may have")
 			}
-			ctx = rpc.WithMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + token})
+			ctx = rpc.AddMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + token})
 			return next.Call(ctx, method, params, reply)
 		})
 	})

@@ -98,7 +98,7 @@ func TestClient_CallKeepsTheAuthorizationThatItBrings(t *testing.T) {
 	srv, _ := guarded(t, newGuard(t, Nobody(), rules), "Inventory.WhoAmI")
 	ln, err := rpc.Listen("127.0.0.1:0")
 	client := dial(t, serve(t, srv, ln, err), OverLoopback(Static(annsToken)))
-	ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{MetadataKey: "Bearer " + bobsToken})
+	ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{MetadataKey: "Bearer " + bobsToken})
 	var who string
 	require.NoError(t, client.Call(ctx, "Inventory.WhoAmI", nil, &who))
 	assert.Equal(t, "bob", who)
@@ -135,8 +135,8 @@ func TestOverTLS_SendsNothingToAStranger(t *testing.T) {
 	roots.AddCert(made.Certificate())
 	made.Close()
 	g := newGuard(t, Nobody(), rules)
-	srv := rpc.NewServer(rpc.WithServerTLS(cfg), rpc.WithAuthorize(g.Authorize))
-	require.NoError(t, srv.RegisterFunc("Inventory.WhoAmI", func(ctx context.Context) string { return rpc.IdentityFrom(ctx) }))
+	srv := rpc.NewServer(rpc.WithTLS(cfg), rpc.WithAuthorize(g.Authorize))
+	require.NoError(t, srv.RegisterFunc("Inventory.WhoAmI", func(ctx context.Context) string { return rpc.IdentityFrom(ctx).Name }))
 	ln, err := rpc.Listen("127.0.0.1:0")
 	addr := serve(t, srv, ln, err)
 

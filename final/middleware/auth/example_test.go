@@ -37,7 +37,7 @@ func Example() {
 	srv := rpc.NewServer(rpc.WithAuthorize(guard.Authorize))
 	defer srv.Close()
 	err = srv.RegisterFunc("Inventory.SetStock", func(ctx context.Context, count int) (string, error) {
-		return fmt.Sprintf("%d, says %s", count, rpc.IdentityFrom(ctx)), nil
+		return fmt.Sprintf("%d, says %s", count, rpc.IdentityFrom(ctx).Name), nil
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -95,7 +95,7 @@ func ExampleCertificate() {
 		return
 	}
 	srv := rpc.NewServer(
-		rpc.WithServerTLS(&tls.Config{
+		rpc.WithTLS(&tls.Config{
 			Certificates: []tls.Certificate{serverCert},
 			ClientAuth:   tls.RequireAndVerifyClientCert,
 			ClientCAs:    roots,
@@ -103,7 +103,7 @@ func ExampleCertificate() {
 		rpc.WithAuthorize(guard.Authorize))
 	defer srv.Close()
 	for _, method := range []string{"Inventory.CheckStock", "Inventory.SetStock"} {
-		err := srv.RegisterFunc(method, func(ctx context.Context) string { return "hello, " + rpc.IdentityFrom(ctx) })
+		err := srv.RegisterFunc(method, func(ctx context.Context) string { return "hello, " + rpc.IdentityFrom(ctx).Name })
 		if err != nil {
 			fmt.Println(err)
 			return

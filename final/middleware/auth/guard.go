@@ -41,9 +41,9 @@ func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
 }
 
 // Authorize is an [rpc.AuthorizeFunc]. It returns the identity of a valid
-// token, else "", and rpc.IdentityFrom then returns the certificate's. It does
+// token, else none, and rpc.IdentityFrom then returns the certificate's. It does
 // not refuse calls of methods that do not exist: the server does that.
-func (g *Guard) Authorize(ctx context.Context, method string) (identity string, err error) {
+func (g *Guard) Authorize(ctx context.Context, method string) (identity rpc.Identity, err error) {
 	rule := g.rule(method)
 	if _, served := rpc.PeerFrom(ctx); served && rpc.MethodFrom(ctx) == "" {
 		rule = Public()
@@ -52,15 +52,15 @@ func (g *Guard) Authorize(ctx context.Context, method string) (identity string, 
 	if found && len(token) <= maxToken {
 		var ok bool
 		if identity, ok = g.verify(ctx, token); !ok {
-			identity = "" // whatever verify has said besides
+			identity = rpc.Identity{} // whatever verify has said besides
 		}
 	}
-	c := caller{identity: identity, cert: certificateOf(ctx)}
+	c := caller{identity: identity.Name, cert: certificateOf(ctx)}
 	switch rule.judge(&c) {
 	case unknown:
-		return "", rpc.Errorf(rpc.Unauthenticated, "%s", whatIsMissing(rule, found))
+		return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "%s", whatIsMissing(rule, found))
 	case denied:
-		return "", rpc.Errorf(rpc.PermissionDenied, "%s may not call %s", c.name(ctx), method)
+		return rpc.Identity{}, rpc.Errorf(rpc.PermissionDenied, "%s may not call %s", c.name(ctx), method)
 	}
 	return identity, nil
 }

@@ -24,7 +24,7 @@ func guarded(t *testing.T, g *Guard, methods ...string) (*rpc.Server, *atomic.In
 	for _, m := range methods {
 		require.NoError(t, srv.RegisterFunc(m, func(ctx context.Context, _ item) string {
 			runs.Add(1)
-			return rpc.IdentityFrom(ctx)
+			return rpc.IdentityFrom(ctx).Name
 		}))
 	}
 	t.Cleanup(func() { srv.Close() })
@@ -78,7 +78,7 @@ func TestGuard_FallbackIsForMethodsWithoutARule(t *testing.T) {
 		g := newGuard(t, fallback, rules)
 		srv, _ := guarded(t, g, "Orders.Place", "Inventory.SetStock")
 		invoke := func(method, token string) error {
-			_, err := srv.Invoke(t.Context(), &rpc.Peer{}, method, rpc.Metadata{MetadataKey: "Bearer " + token}, rpc.JSON, nil)
+			_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: method, Codec: rpc.JSON, Peer: &rpc.Peer{}, Metadata: rpc.Metadata{MetadataKey: "Bearer " + token}})
 			return err
 		}
 		assert.NoError(t, invoke("Orders.Place", bobsToken))
@@ -92,7 +92,7 @@ func TestGuard_ServicesAreExact(t *testing.T) {
 	methods := []string{"Inventory.CheckStock", "Inventory.Admin.Reset", "Inventory2.Reset", "inventory.Reset", "Inventory..Reset", "My.Inventory.Reset", "Inventory.*"}
 	srv, _ := guarded(t, newGuard(t, Nobody(), rules), methods...)
 	for i, m := range methods {
-		_, err := srv.Invoke(t.Context(), &rpc.Peer{}, m, rpc.Metadata{MetadataKey: "Bearer " + bobsToken}, rpc.JSON, nil)
+		_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: m, Codec: rpc.JSON, Peer: &rpc.Peer{}, Metadata: rpc.Metadata{MetadataKey: "Bearer " + bobsToken}})
 		if want := i == 0 || m == "Inventory.*"; want {
 			assert.NoError(t, err, m)
 		} else {
@@ -196,18 +196,18 @@ func TestGuard_UnknownMethodsAreUnknownToEveryone(t *testing.T) {
 
 func TestGuard_VerifierWithoutAnIdentityVerifiesNobody(t *testing.T) {
 	for name, verify := range map[string]Verify{
-		"ok, and nobody":   func(context.Context, string) (string, bool) { return "", true },
-		"ann, and not ok":  func(context.Context, string) (string, bool) { return "ann", false },
-		"a verifier fails": func(context.Context, string) (string, bool) { panic("verify") },
+		"ok, and nobody":   func(context.Context, string) (rpc.Identity, bool) { return rpc.Identity{}, true },
+		"ann, and not ok":  func(context.Context, string) (rpc.Identity, bool) { return rpc.Identity{Name: "ann"}, false },
+		"a verifier fails": func(context.Context, string) (rpc.Identity, bool) { panic("verify") },
 	} {
 		g, err := New(verify, Known(), Rules{"A.Public": Public()})
 		require.NoError(t, err)
 		srv, runs := guarded(t, g, "A.B", "A.Public")
 		md := rpc.Metadata{MetadataKey: "Bearer " + annsToken}
-		_, err = srv.Invoke(t.Context(), &rpc.Peer{}, "A.B", md, rpc.JSON, nil)
+		_, err = srv.Invoke(t.Context(), rpc.Invocation{Method: "A.B", Codec: rpc.JSON, Peer: &rpc.Peer{}, Metadata: md})
 		assert.Contains(t, []rpc.Code{rpc.Unauthenticated, rpc.Internal}, rpc.CodeOf(err), name)
 		assert.Zero(t, runs.Load(), name)
-		if out, err := srv.Invoke(t.Context(), &rpc.Peer{}, "A.Public", md, rpc.JSON, nil); err == nil {
+		if out, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "A.Public", Codec: rpc.JSON, Peer: &rpc.Peer{}, Metadata: md}); err == nil {
 			assert.Equal(t, `""`, string(out), name)
 		}
 	}
@@ -215,14 +215,14 @@ func TestGuard_VerifierWithoutAnIdentityVerifiesNobody(t *testing.T) {
 
 func TestGuard_HugeTokensAreNotLookedAt(t *testing.T) {
 	longest := 0
-	g, err := New(func(_ context.Context, token string) (string, bool) {
+	g, err := New(func(_ context.Context, token string) (rpc.Identity, bool) {
 		longest = max(longest, len(token))
-		return "ann", true
+		return rpc.Identity{Name: "ann"}, true
 	}, Known(), nil)
 	require.NoError(t, err)
 	srv, _ := guarded(t, g, "A.B")
 	for size, want := range map[int]rpc.Code{4096: rpc.OK, 4097: rpc.Unauthenticated, 60_000: rpc.Unauthenticated} {
-		_, err := srv.Invoke(t.Context(), &rpc.Peer{}, "A.B", rpc.Metadata{MetadataKey: "Bearer " + strings.Repeat("A", size)}, rpc.JSON, nil)
+		_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "A.B", Codec: rpc.JSON, Peer: &rpc.Peer{}, Metadata: rpc.Metadata{MetadataKey: "Bearer " + strings.Repeat("A", size)}})
 		assert.Equal(t, want, rpc.CodeOf(err), "%d bytes", size)
 	}
 	assert.Equal(t, 4096, longest)

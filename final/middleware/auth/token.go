@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"unicode"
+
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // MetadataKey is the key of the metadata in which a token travels, after
@@ -25,10 +27,10 @@ const (
 )
 
 // Verify returns the identity of a token's owner, or false if the token is not
-// valid. It gets no tokens of more than 4096 bytes. It runs on the goroutine
+// valid. What a token claims besides its owner's name can go into Claims. It gets no tokens of more than 4096 bytes. It runs on the goroutine
 // that reads a connection, for many connections at once, and must not wait. ctx
 // is the hook's.
-type Verify func(ctx context.Context, token string) (identity string, ok bool)
+type Verify func(ctx context.Context, token string) (identity rpc.Identity, ok bool)
 
 // Tokens holds the valid tokens and their owners. Its methods may be called by
 // many goroutines at once. The zero value has no tokens.
@@ -103,17 +105,17 @@ func isToken(s string) bool {
 
 // Verify returns the identity of the token's owner, or false if the token is
 // not valid: see [Verify].
-func (t *Tokens) Verify(_ context.Context, token string) (identity string, ok bool) {
+func (t *Tokens) Verify(_ context.Context, token string) (identity rpc.Identity, ok bool) {
 	known := t.table.Load()
 	if known == nil {
-		return "", false
+		return rpc.Identity{}, false
 	}
 	digest := known.digest(token)
 	e := known.entries[placeOf(digest)] // a digest of zeros if there is none
 	if subtle.ConstantTimeCompare(digest[:], e.digest[:]) != 1 {
-		return "", false
+		return rpc.Identity{}, false
 	}
-	return e.identity, true
+	return rpc.Identity{Name: e.identity}, true
 }
 
 func (t *table) digest(token string) (d [sha256.Size]byte) {

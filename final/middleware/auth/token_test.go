@@ -15,7 +15,7 @@ func TestTokens_KnowTheirOwners(t *testing.T) {
 	tokens := newTokens(t)
 	for token, want := range map[string]string{annsToken: "ann", bobsToken: "bob", "": "", "ann": "", annsToken[1:]: "", annsToken + "=": ""} {
 		got, ok := tokens.Verify(t.Context(), token)
-		assert.Equal(t, want, got, "%q", token)
+		assert.Equal(t, want, got.Name, "%q", token)
 		assert.Equal(t, want != "", ok, "%q", token)
 	}
 	got, ok := new(Tokens).Verify(t.Context(), annsToken)
@@ -43,12 +43,12 @@ func TestTokens_ReplaceTakesEffectAsAWhole(t *testing.T) {
 	tokens := newTokens(t)
 	assert.Error(t, tokens.Replace(map[string]string{bobsToken: "eve", "short": "eve"}))
 	got, _ := tokens.Verify(t.Context(), bobsToken)
-	assert.Equal(t, "bob", got, "nothing has changed")
+	assert.Equal(t, "bob", got.Name, "nothing has changed")
 	require.NoError(t, tokens.Replace(map[string]string{bobsToken: "bobby"}))
 	_, ok := tokens.Verify(t.Context(), annsToken)
 	assert.False(t, ok)
 	got, _ = tokens.Verify(t.Context(), bobsToken)
-	assert.Equal(t, "bobby", got)
+	assert.Equal(t, "bobby", got.Name)
 }
 
 func TestTokens_ReplacedWhileInUse(t *testing.T) {
@@ -62,7 +62,7 @@ func TestTokens_ReplacedWhileInUse(t *testing.T) {
 				}
 				got, ok := tokens.Verify(context.Background(), annsToken)
 				assert.True(t, ok)
-				assert.Equal(t, "ann", got, "in the old ones and in the new ones")
+				assert.Equal(t, "ann", got.Name, "in the old ones and in the new ones")
 			}
 		})
 	}

@@ -74,7 +74,7 @@ func New(opts ...Option) (*Cache, error) {
 	return c, err
 }
 
-// Intercept is the interceptor of one Client or Pool, for rpc.WithInterceptors.
+// Intercept is the interceptor of one Client or Pool, for rpc.WithClientInterceptors.
 // All calls of a second Client or Pool with the same cache fail with
 // FailedPrecondition: it may act for another user, who must not see these
 // replies.

@@ -99,7 +99,7 @@ func TestCache_MetadataTellsCallsApart(t *testing.T) {
 	for want := 1; want <= len(answers); want++ {
 		for range 2 {
 			for _, md := range answers[want] {
-				assert.Equal(t, want, mustAsk(t, rpc.WithMetadata(t.Context(), md), caller, "item1"), "%v", md)
+				assert.Equal(t, want, mustAsk(t, rpc.AddMetadata(t.Context(), md), caller, "item1"), "%v", md)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func TestCache_BaggageAndTokensTellCallsApart(t *testing.T) {
 		s := new(server)
 		caller := newCache(t, Method(method, time.Hour)).Intercept(s)
 		for want, value := range []string{"ann", "bob"} {
-			ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{key: value})
+			ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{key: value})
 			assert.Equal(t, want+1, mustAsk(t, ctx, caller, "item1"), key)
 			assert.Equal(t, want+1, mustAsk(t, ctx, caller, "item1"), key)
 		}
@@ -214,7 +214,7 @@ func TestCache_WhatNamesACallDoesNotTellItApart(t *testing.T) {
 		"trace-id", "x-trace-id", "x-amzn-requestid", "x-client-trace-id",
 		"request-id", "x-request-id", "correlation-id", "x-correlation-id", "idempotency-key",
 	} {
-		ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{key: strconv.Itoa(i)})
+		ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{key: strconv.Itoa(i)})
 		assert.Equal(t, 1, mustAsk(t, ctx, caller, "item1"), key)
 	}
 }
@@ -232,7 +232,7 @@ func TestCache_VaryByNamesWhatTellsCallsApart(t *testing.T) {
 		{{"authorization": "Bearer 2"}},
 	} {
 		for _, md := range answers {
-			assert.Equal(t, want+1, mustAsk(t, rpc.WithMetadata(t.Context(), md), caller, "item1"), "%v", md)
+			assert.Equal(t, want+1, mustAsk(t, rpc.AddMetadata(t.Context(), md), caller, "item1"), "%v", md)
 		}
 	}
 }
@@ -288,7 +288,7 @@ func TestCache_ForgetsWhatItIsToldTo(t *testing.T) {
 	const other = "Inventory.List"
 	s, c := new(server), newCache(t, Method(method, time.Hour), Method(other, time.Hour))
 	caller := c.Intercept(s)
-	ann := rpc.WithMetadata(t.Context(), rpc.Metadata{"user": "ann"})
+	ann := rpc.AddMetadata(t.Context(), rpc.Metadata{"user": "ann"})
 	fill := func() (counts [4]int) {
 		counts[0] = mustAsk(t, t.Context(), caller, "item1")
 		counts[1] = mustAsk(t, ann, caller, "item1")

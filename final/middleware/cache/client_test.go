@@ -40,7 +40,7 @@ func TestClient_EveryCodec(t *testing.T) {
 					return wrapperspb.Int64(int64(100 + runs)), nil
 				}))
 				c := newCache(t, Method(method, time.Minute), NotFound(method, time.Second), Codec(codec))
-				pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, pipes(srv), rpc.WithCodec(codec), rpc.WithInterceptors(c.Intercept))
+				pool := rpc.NewPool(rpc.StaticResolver{"a", "b"}, pipes(srv), rpc.WithCodec(codec), rpc.WithClientInterceptors(c.Intercept))
 				defer pool.Close()
 				for range 5 {
 					count, err := checkStock.Call(t.Context(), pool, wrapperspb.String("item1"))
@@ -75,7 +75,7 @@ func TestClient_CancelReachesTheServerWithTheLastCaller(t *testing.T) {
 			cancelled.Add(1)
 			return 0, ctx.Err()
 		}))
-		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
 		require.NoError(t, err)
 		defer client.Close()
 		call := func() (leave func(), done chan error) {
@@ -104,7 +104,7 @@ func TestClient_ClosedWhileCallersWait(t *testing.T) {
 		srv := rpc.NewServer()
 		defer srv.Close()
 		require.NoError(t, srv.RegisterFunc(method, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }))
-		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
 		require.NoError(t, err)
 		var calls []*rpc.Pending
 		for range 3 {

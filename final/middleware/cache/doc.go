@@ -3,12 +3,12 @@
 // Callers that make the same call at the same time share one call.
 //
 //	answers, err := cache.New(cache.Method("Inventory.CheckStock", time.Second))
-//	client, err := rpc.Dial(ctx, addr, rpc.WithInterceptors(answers.Intercept))
+//	client, err := rpc.Dial(ctx, addr, rpc.WithClientInterceptors(answers.Intercept))
 //
 // # What is the same
 //
 // Two calls are the same if their method, their params as the codec encodes
-// them, and their metadata (rpc.WithMetadata) are the same. Some keys of
+// them, and their metadata (rpc.AddMetadata) are the same. Some keys of
 // metadata do not count, because they name the call and not what it asks:
 // traces (traceparent, tracestate, and the headers of B3, Jaeger, AWS, Google,
 // Datadog, Sentry, Elastic, New Relic, SkyWalking and OpenTracing), trace-id,

@@ -35,7 +35,7 @@ func Example() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithInterceptors(answers.Intercept))
+	client, err := rpc.Dial(ctx, ln.Addr().String(), rpc.WithClientInterceptors(answers.Intercept))
 	if err != nil {
 		fmt.Println(err)
 		return

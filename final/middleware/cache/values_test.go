@@ -92,7 +92,7 @@ func TestValues_WorkAsWithoutACache(t *testing.T) {
 				srv, runs := echo(t)
 				defer srv.Close()
 				c := newCache(t, Method(method, time.Minute))
-				client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(c.Intercept))
+				client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(c.Intercept))
 				require.NoError(t, err)
 				defer client.Close()
 				for range 3 {
@@ -119,7 +119,7 @@ func TestValues_APreparedReplyIsFilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, runs := echo(t)
 		defer srv.Close()
-		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(newCache(t, Method(method, time.Minute)).Intercept))
 		require.NoError(t, err)
 		defer client.Close()
 		for range 2 {
@@ -206,7 +206,7 @@ func TestValues_DynamicMessagesKeepTheirTypes(t *testing.T) {
 		runs := 0
 		require.NoError(t, srv.RegisterFunc(method, func(v *wrapperspb.StringValue) *wrapperspb.StringValue { runs++; return v }))
 		c := newCache(t, Method(method, time.Minute), Codec(protobuf.Codec))
-		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithCodec(protobuf.Codec), rpc.WithInterceptors(c.Intercept))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithCodec(protobuf.Codec), rpc.WithClientInterceptors(c.Intercept))
 		require.NoError(t, err)
 		defer client.Close()
 		for _, desc := range []*dynamicpb.Message{dynamicpb.NewMessage(text), dynamicpb.NewMessage(text), dynamicpb.NewMessage(bytes), dynamicpb.NewMessage(bytes)} {

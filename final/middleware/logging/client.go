@@ -9,7 +9,7 @@ import (
 // ClientOptions makes a client or a pool log its calls, in [rpc.Dial],
 // [rpc.NewClient] and [rpc.NewPool]. The lines do not say which server was
 // called; slog's With can add the address that was dialled.
-func (l *Logger) ClientOptions() rpc.ClientOption { return rpc.WithInterceptors(l.call) }
+func (l *Logger) ClientOptions() rpc.ClientOption { return rpc.WithClientInterceptors(l.call) }
 
 func (l *Logger) call(next rpc.Caller) rpc.Caller {
 	return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {

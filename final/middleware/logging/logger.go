@@ -136,7 +136,7 @@ func appendPeer(attrs []slog.Attr, ctx context.Context) []slog.Attr {
 	if peer.Addr != nil {
 		attrs = appendText(attrs, "peer", clean(peer.Addr.String(), maxName))
 	}
-	return appendText(attrs, "identity", clean(rpc.IdentityFrom(ctx), maxName))
+	return appendText(attrs, "identity", clean(rpc.IdentityFrom(ctx).Name, maxName))
 }
 
 func appendText(attrs []slog.Attr, key, text string) []slog.Attr {

@@ -115,8 +115,8 @@ func bubble(t *testing.T, server rpc.ServerOption, client rpc.ClientOption, stor
 }
 
 // some returns an option, unless it is nil, as a constructor wants it.
-func some[T rpc.ServerOption | rpc.ClientOption](option T) []T {
-	if option == nil {
+func some[T any](option T) []T {
+	if any(option) == nil {
 		return nil
 	}
 	return []T{option}
@@ -124,7 +124,7 @@ func some[T rpc.ServerOption | rpc.ClientOption](option T) []T {
 
 func TestServer_LogsALineACall(t *testing.T) {
 	var log lines
-	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(context.Context, string) (string, error) { return "ann", nil }))
+	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) { return rpc.Identity{Name: "ann"}, nil }))
 	bubble(t, opts, nil, func(t *testing.T, c *rpc.Client) {
 		for _, what := range []string{"work", "missing", "plain", "wrapped"} {
 			do.Call(t.Context(), c, &request{Do: what, Wait: 1500 * time.Millisecond})
@@ -223,7 +223,7 @@ func TestServer_GoexitIsLogged(t *testing.T) {
 
 func TestClient_PanicOfAnInterceptorIsLoggedAndGoesOn(t *testing.T) {
 	var log lines
-	opts := rpc.WithClientOptions(log.logger().ClientOptions(), rpc.WithInterceptors(func(rpc.Caller) rpc.Caller {
+	opts := rpc.WithClientOptions(log.logger().ClientOptions(), rpc.WithClientInterceptors(func(rpc.Caller) rpc.Caller {
 		return rpc.CallerFunc(func(context.Context, string, any, any) error { panic("mine") })
 	}))
 	bubble(t, nil, opts, func(t *testing.T, c *rpc.Client) {
@@ -234,11 +234,11 @@ func TestClient_PanicOfAnInterceptorIsLoggedAndGoesOn(t *testing.T) {
 
 func TestServer_LogsRefusedCallsAndRepliesThatWereNotSent(t *testing.T) {
 	var log lines
-	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(ctx context.Context, _ string) (string, error) {
-		return "", map[string]error{"bad": rpc.Errorf(rpc.Unauthenticated, "bad\x07token")}[rpc.MetadataFrom(ctx)["token"]]
+	opts := rpc.WithServerOptions(log.logger().ServerOptions(), rpc.WithAuthorize(func(ctx context.Context, _ string) (rpc.Identity, error) {
+		return rpc.Identity{}, map[string]error{"bad": rpc.Errorf(rpc.Unauthenticated, "bad\x07token")}[rpc.MetadataFrom(ctx)["token"]]
 	}))
-	bubble(t, opts, rpc.WithMaxReply(4096), func(t *testing.T, c *rpc.Client) {
-		bad := rpc.WithMetadata(t.Context(), rpc.Metadata{"token": "bad"})
+	bubble(t, opts, rpc.WithMaxMessage(4096), func(t *testing.T, c *rpc.Client) {
+		bad := rpc.AddMetadata(t.Context(), rpc.Metadata{"token": "bad"})
 		do.Call(bad, c, &request{})
 		c.Call(t.Context(), "Test.No\npe", nil, nil)
 		c.Call(t.Context(), "Test.Do", "no object", nil)
@@ -299,7 +299,7 @@ func TestText_WhatAPeerSaysIsNoCommandForATerminal(t *testing.T) {
 			var log lines
 			l := logging.New(slog.New(handler(&log)), logging.WithPayloads(1<<10))
 			srv := rpc.NewServer(l.ServerOptions(), rpc.WithPanicHandler(func(context.Context, any, []byte) {}),
-				rpc.WithAuthorize(func(context.Context, string) (string, error) { return hostile, nil }))
+				rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) { return rpc.Identity{Name: hostile}, nil }))
 			defer srv.Close()
 			require.NoError(t, srv.RegisterFunc("Test.Echo", func(text string) map[string]string { return map[string]string{text: text} }))
 			require.NoError(t, srv.RegisterFunc("Test.Fail", func(text string) error { return errors.New(text) }))
@@ -406,9 +406,9 @@ func TestPayloads_TypesSayWhatIsShownOfThem(t *testing.T) {
 	sprung := true
 	require.NoError(t, srv.RegisterFunc("Test.Login", func(*login) (trap, error) { return trap{&sprung}, nil }))
 	require.NoError(t, srv.RegisterFunc("Test.Odd", func() any { return func() {} }))
-	_, err := srv.Invoke(t.Context(), &rpc.Peer{}, "Test.Login", nil, rpc.JSON, []byte(`{"User":"ann","Password":"secret"}`))
+	_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Login", Codec: rpc.JSON, Params: []byte(`{"User":"ann","Password":"secret"}`), Peer: &rpc.Peer{}})
 	assert.Equal(t, rpc.Internal, rpc.CodeOf(err), "it panics for the codec too")
-	srv.Invoke(t.Context(), nil, "Test.Odd", nil, rpc.JSON, nil)
+	srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Odd", Codec: rpc.JSON})
 	all := log.all(t)
 	require.Len(t, all, 4)
 	assert.Equal(t, "[user=ann]", all[0]["params"])
@@ -497,7 +497,7 @@ func TestAttrs_ComeFromTheCallsContext(t *testing.T) {
 	})
 	l := log.logger(attrs)
 	bubble(t, l.ServerOptions(), l.ClientOptions(), func(t *testing.T, c *rpc.Client) {
-		ctx := rpc.WithMetadata(context.WithValue(t.Context(), traceKey{}, "sent"), rpc.Metadata{"trace": "came"})
+		ctx := rpc.AddMetadata(context.WithValue(t.Context(), traceKey{}, "sent"), rpc.Metadata{"trace": "came"})
 		do.Call(ctx, c, &request{Do: "work"})
 		all := log.all(t)
 		require.Len(t, all, 2)
@@ -556,7 +556,7 @@ func BenchmarkServe(b *testing.B) {
 			require.NoError(b, srv.RegisterFunc("Test.Nop", func() error { return nil }))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := srv.Invoke(b.Context(), &rpc.Peer{}, "Test.Nop", nil, rpc.JSON, nil); err != nil {
+				if _, err := srv.Invoke(b.Context(), rpc.Invocation{Method: "Test.Nop", Codec: rpc.JSON, Peer: &rpc.Peer{}}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -134,7 +134,7 @@ func shown(t *testing.T, v any, limit int) string {
 	srv := rpc.NewServer(log.logger(logging.WithPayloads(limit)).ServerOptions())
 	defer srv.Close()
 	require.NoError(t, srv.RegisterFunc("Test.Show", func() any { return v }))
-	srv.Invoke(t.Context(), nil, "Test.Show", nil, rpc.JSON, nil)
+	srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Show", Codec: rpc.JSON})
 	for _, line := range log.all(t) {
 		if line["msg"] == "call served" {
 			text, _ := line["result"].(string)
@@ -403,7 +403,7 @@ func TestAttrs_ValuesThatContainThemselvesAreTexts(t *testing.T) {
 		var log lines
 		srv := rpc.NewServer(logging.New(slog.New(handler(&log)), attrs).ServerOptions())
 		require.NoError(t, srv.RegisterFunc("Test.Do", func() error { return nil }))
-		_, err := srv.Invoke(t.Context(), nil, "Test.Do", nil, rpc.JSON, nil)
+		_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Do", Codec: rpc.JSON})
 		assert.NoError(t, err)
 		assert.Contains(t, log.text(), "list's value")
 		srv.Close()
@@ -423,7 +423,7 @@ func TestError_ThatHidesItselfIsHidden(t *testing.T) {
 		var log lines
 		srv := rpc.NewServer(log.logger().ServerOptions())
 		require.NoError(t, srv.RegisterFunc("Test.Fail", func() error { return err }))
-		srv.Invoke(t.Context(), nil, "Test.Fail", nil, rpc.JSON, nil)
+		srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Fail", Codec: rpc.JSON})
 		srv.Close()
 		assert.Equal(t, want, log.all(t)[0]["error"])
 	}
@@ -436,7 +436,7 @@ func panicked(t *testing.T, value any) string {
 	srv := rpc.NewServer(log.logger().ServerOptions())
 	defer srv.Close()
 	require.NoError(t, srv.RegisterFunc("Test.Panic", func() error { panic(value) }))
-	_, err := srv.Invoke(t.Context(), nil, "Test.Panic", nil, rpc.JSON, nil)
+	_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Panic", Codec: rpc.JSON})
 	assert.ErrorIs(t, err, rpc.Internal)
 	return fmt.Sprint(log.all(t)[0]["error"])
 }

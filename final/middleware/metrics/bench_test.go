@@ -68,7 +68,7 @@ func BenchmarkHandler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.Invoke(b.Context(), &rpc.Peer{}, "Test.Nop", nil, rpc.JSON, nil); err != nil {
+				if _, err := s.Invoke(b.Context(), rpc.Invocation{Method: "Test.Nop", Codec: rpc.JSON, Peer: &rpc.Peer{}}); err != nil {
 					b.Fatal(err)
 				}
 			}

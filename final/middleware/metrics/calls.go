@@ -10,8 +10,8 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// side is what both a Server and a Client measure. It is a [rpc.ConnObserver]
-// and a [prometheus.Collector].
+// side is what both a Server and a Client measure. It is a
+// [prometheus.Collector].
 type side struct {
 	started, finished *prometheus.CounterVec
 	inFlight          *prometheus.GaugeVec
@@ -68,20 +68,18 @@ func (s *side) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// ConnOpened implements [rpc.ConnObserver].
-func (s *side) ConnOpened() {
-	s.opened.Inc()
-	s.open.Inc()
+// observer counts connections and bytes.
+func (s *side) observer() rpc.Observer {
+	return rpc.Observer{
+		ConnOpened: func() {
+			s.opened.Inc()
+			s.open.Inc()
+		},
+		ConnClosed:   s.open.Dec,
+		BytesRead:    func(n int) { s.read.Add(float64(n)) },
+		BytesWritten: func(n int) { s.written.Add(float64(n)) },
+	}
 }
-
-// ConnClosed implements [rpc.ConnObserver].
-func (s *side) ConnClosed() { s.open.Dec() }
-
-// BytesRead implements [rpc.ConnObserver].
-func (s *side) BytesRead(n int) { s.read.Add(float64(n)) }
-
-// BytesWritten implements [rpc.ConnObserver].
-func (s *side) BytesWritten(n int) { s.written.Add(float64(n)) }
 
 // method holds one method's metrics, so that a call does not look for them.
 type method struct {

@@ -13,11 +13,12 @@ import (
 // 128 bytes, never have one.
 const Other = "(other)"
 
-// Client measures rpc.Clients and rpc.Pools. It is a [prometheus.Collector] and a
-// [rpc.ConnObserver], and may be used by many goroutines.
+// Client measures rpc.Clients and rpc.Pools. It is a
+// [prometheus.Collector], and may be used by many goroutines.
 type Client struct {
 	*side
-	methods *methods
+	methods  *methods
+	attempts *prometheus.CounterVec
 }
 
 // NewClient registers the metrics of a client with reg, as [NewServer] does for
@@ -29,6 +30,11 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{side: newSide("rpc_client_", o)}
+	c.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rpc_client_attempts_total",
+		Help: "Attempts to make calls, by the code with which they ended. A call that is tried again has several.",
+	}, []string{"method", "code"})
+	c.all = append(c.all, c.attempts)
 	c.methods = newMethods(c.side, o.maxMethods, Other)
 	for _, name := range o.methods {
 		c.methods.find(name)
@@ -41,7 +47,13 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 // before it are not part of a call's duration, and calls that they answer are
 // not counted.
 func (c *Client) Options() rpc.ClientOption {
-	return rpc.WithClientOptions(rpc.WithInterceptors(c.intercept), rpc.WithObserver(c))
+	obs := c.observer()
+	obs.AttemptDone = c.attempted
+	return rpc.WithClientOptions(rpc.WithClientInterceptors(c.intercept), rpc.WithObserver(obs))
+}
+
+func (c *Client) attempted(_ context.Context, a rpc.Attempt) {
+	c.attempts.WithLabelValues(c.methods.find(a.Method).name, codeLabel(rpc.CodeOf(a.Err))).Inc()
 }
 
 func (c *Client) intercept(next rpc.Caller) rpc.Caller {

@@ -13,7 +13,7 @@
 //	err = prometheus.Register(metrics.NewPool("inventory", pool))
 //
 // The metrics of a server follow. A client has the same under rpc_client_, but
-// no failed replies:
+// no failed replies, and its attempts, rpc_client_attempts_total{method,code}:
 //
 //	rpc_server_calls_started_total{method}        calls that arrived, refused ones too
 //	rpc_server_calls_finished_total{method,code}  calls that ended, refused ones too
@@ -39,5 +39,6 @@
 // 100 have a label of their own, see [WithMaxMethods].
 //
 // A client counts calls as its program made them: however often one is tried, it
-// is one call, and its duration includes all attempts and the pauses between.
+// is one call, and its duration includes all attempts and the pauses between. Its
+// attempts are counted apart.
 package metrics

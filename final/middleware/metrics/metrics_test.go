@@ -35,6 +35,20 @@ func TestBothSides_CountCallsByMethodAndCode(t *testing.T) {
 	}
 }
 
+func TestClient_CountsAttempts(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	var refuse sync.Once
+	addr := serve(t, nil, rpc.WithAuthorize(func(context.Context, string) (id rpc.Identity, err error) {
+		refuse.Do(func() { err = rpc.Errorf(rpc.Unavailable, "not yet").WithDetail(rpc.RetryAfterDetail, "1") })
+		return rpc.Identity{}, err
+	}))
+	client := dial(t, addr, newClient(t, reg).Options())
+	require.NoError(t, client.Call(t.Context(), "Test.Echo", "a", nil))
+	assert.Equal(t, 1.0, value(t, reg, "rpc_client_calls_finished_total", "method", "Test.Echo", "code", "ok"))
+	assert.Equal(t, 1.0, value(t, reg, "rpc_client_attempts_total", "method", "Test.Echo", "code", "ok"))
+	assert.Equal(t, 1.0, value(t, reg, "rpc_client_attempts_total", "method", "Test.Echo", "code", "unavailable"))
+}
+
 func TestBothSides_TellWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
@@ -76,14 +90,14 @@ func TestBothSides_TellWhatIsInFlight(t *testing.T) {
 
 func TestServer_CountsRefusedCalls(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	opts := rpc.WithServerOptions(newServer(t, reg).Options(), rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
+	opts := rpc.WithServerOptions(newServer(t, reg).Options(), rpc.WithAuthorize(func(ctx context.Context, method string) (rpc.Identity, error) {
 		if rpc.MetadataFrom(ctx)["token"] == "" {
-			return "", rpc.Unauthenticated
+			return rpc.Identity{}, rpc.Unauthenticated
 		}
-		return "", nil
+		return rpc.Identity{}, nil
 	}))
 	client := dial(t, serve(t, nil, opts))
-	known := rpc.WithMetadata(t.Context(), rpc.Metadata{"token": "secret"})
+	known := rpc.AddMetadata(t.Context(), rpc.Metadata{"token": "secret"})
 
 	assert.ErrorIs(t, client.Call(t.Context(), "Test.Echo", "a", nil), rpc.Unauthenticated)
 	assert.ErrorIs(t, client.Call(known, "Test.Nope", "a", nil), rpc.Unimplemented)
@@ -109,7 +123,7 @@ func TestServer_CountsResultsThatCannotBeSent(t *testing.T) {
 		defer srv.Close()
 		require.NoError(t, echo.Handle(srv, handle(nil)))
 		conn, _ := network{"a": srv}.dial(t.Context(), "a")
-		client := rpc.NewClient(conn, rpc.WithClientOptions(newClient(t, reg).Options(), rpc.WithMaxReply(4096)))
+		client := rpc.NewClient(conn, rpc.WithClientOptions(newClient(t, reg).Options(), rpc.WithMaxMessage(4096)))
 		defer client.Close()
 		assert.ErrorIs(t, client.Call(t.Context(), "Test.Echo", "huge", nil), rpc.ResourceExhausted)
 		synctest.Wait()

@@ -27,7 +27,7 @@ func exported(t *testing.T) (url string) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
 	addr := serve(t, nil, newServer(t, reg).Options())
-	pool := rpc.NewPool(rpc.StaticResolver{addr}, newClient(t, reg).Options(), rpc.WithMaxReply(4096))
+	pool := rpc.NewPool(rpc.StaticResolver{addr}, newClient(t, reg).Options(), rpc.WithMaxMessage(4096))
 	t.Cleanup(func() { pool.Close() })
 	require.NoError(t, reg.Register(metrics.NewPool("shop", pool)))
 	for _, text := range []string{"a", "b", "missing", "huge"} {
@@ -103,16 +103,10 @@ func TestScrape_PromtoolHasNothingToSay(t *testing.T) {
 
 func TestOptions_AnObserverOfYoursIsToldToo(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	own := &observer{}
-	client := dial(t, serve(t, nil, newServer(t, reg).Options(), rpc.WithServerObserver(own)))
+	var opened atomic.Int32
+	own := rpc.Observer{ConnOpened: func() { opened.Add(1) }}
+	client := dial(t, serve(t, nil, newServer(t, reg).Options(), rpc.WithObserver(own)))
 	require.NoError(t, client.Call(context.Background(), "Test.Echo", "a", nil))
 	assert.Equal(t, 1.0, value(t, reg, "rpc_server_open_connections"))
-	assert.EqualValues(t, 1, own.opened.Load())
+	assert.EqualValues(t, 1, opened.Load())
 }
-
-type observer struct{ opened atomic.Int32 }
-
-func (o *observer) ConnOpened()    { o.opened.Add(1) }
-func (*observer) ConnClosed()      {}
-func (*observer) BytesRead(int)    {}
-func (*observer) BytesWritten(int) {}

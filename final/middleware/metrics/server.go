@@ -13,8 +13,8 @@ import (
 // The caller made up their names.
 const Unknown = "(unknown)"
 
-// Server measures rpc.Servers. It is a [prometheus.Collector] and a
-// [rpc.ConnObserver], and may be used by many goroutines.
+// Server measures rpc.Servers. It is a [prometheus.Collector], and
+// may be used by many goroutines.
 type Server struct {
 	*side
 	methods *methods
@@ -48,7 +48,7 @@ func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 func (s *Server) Options() rpc.ServerOption {
 	return rpc.WithServerOptions(
 		rpc.WithServerInterceptors(s.intercept),
-		rpc.WithServerObserver(s),
+		rpc.WithObserver(s.observer()),
 		rpc.WithCallErrorHandler(s.callFailed))
 }
 

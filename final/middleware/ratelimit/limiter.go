@@ -67,8 +67,8 @@ func New(limits ...Option) (*Limiter, error) {
 
 // Authorize refuses calls over a limit and lets through everything else. It is
 // an [rpc.AuthorizeFunc]. Calls of methods that do not exist count as others do.
-func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) {
-	return "", l.allow(ctx, method, "")
+func (l *Limiter) Authorize(ctx context.Context, method string) (rpc.Identity, error) {
+	return rpc.Identity{}, l.allow(ctx, method, "")
 }
 
 // Before asks the limits and then next, so calls that next refuses count, too.
@@ -77,9 +77,9 @@ func (l *Limiter) Authorize(ctx context.Context, method string) (string, error) 
 // certificate only. It panics if next is nil.
 func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	misuse.NotNil("ratelimit: Before", "hook", next)
-	return func(ctx context.Context, method string) (string, error) {
+	return func(ctx context.Context, method string) (rpc.Identity, error) {
 		if err := l.allow(ctx, method, ""); err != nil {
-			return "", err
+			return rpc.Identity{}, err
 		}
 		return next(ctx, method)
 	}
@@ -90,12 +90,12 @@ func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 // not exist. It panics if next is nil.
 func (l *Limiter) After(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	misuse.NotNil("ratelimit: After", "hook", next)
-	return func(ctx context.Context, method string) (string, error) {
+	return func(ctx context.Context, method string) (rpc.Identity, error) {
 		identity, err := next(ctx, method)
 		if err != nil && !unknown(ctx) {
-			return "", err
+			return rpc.Identity{}, err
 		}
-		if over := l.allow(ctx, method, identity); over != nil {
+		if over := l.allow(ctx, method, identity.Name); over != nil {
 			return identity, over
 		}
 		return identity, err
@@ -172,7 +172,7 @@ func (l *Limiter) take(own, all []shared, hashes []uint64) error {
 // hashes appends the hashed key of each limit per peer.
 func (l *Limiter) hashes(ctx context.Context, identity string, dst []uint64) []uint64 {
 	if len(l.peers) > 0 && identity == "" {
-		identity = rpc.IdentityFrom(ctx)
+		identity = rpc.IdentityFrom(ctx).Name
 	}
 	for _, p := range l.peers {
 		dst = append(dst, p.hash(p.key(ctx, identity)))

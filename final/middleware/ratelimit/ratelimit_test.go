@@ -245,11 +245,11 @@ func TestLimiter_CountsExactlyUnderManyCallers(t *testing.T) {
 
 func TestBeforeAndAfter_WhoseCallsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hook := func(ctx context.Context, _ string) (string, error) {
+		hook := func(ctx context.Context, _ string) (rpc.Identity, error) {
 			if name := by(ctx, ""); name != "stranger" {
-				return name, nil
+				return rpc.Identity{Name: name}, nil
 			}
-			return "", rpc.Unauthenticated
+			return rpc.Identity{}, rpc.Unauthenticated
 		}
 		after := newLimiter(t, Server(1, 3), Peer(Identity, 1, 2))
 		authorize := after.After(hook)
@@ -260,7 +260,7 @@ func TestBeforeAndAfter_WhoseCallsCount(t *testing.T) {
 		for i, name := range []string{"ann", "ann", "bob"} {
 			identity, err := authorize(as(t, name), "A.B")
 			assert.NoError(t, err, "%d", i)
-			assert.Equal(t, name, identity)
+			assert.Equal(t, name, identity.Name)
 		}
 		_, err := authorize(as(t, "bob"), "A.B")
 		assert.ErrorIs(t, err, rpc.ResourceExhausted, "the server's 3 are used up")
@@ -277,12 +277,12 @@ func TestBeforeAndAfter_WhoseCallsCount(t *testing.T) {
 // hostOf returns what Host says of a peer with that address.
 func hostOf(t *testing.T, addr net.Addr) (host string) {
 	t.Helper()
-	srv := rpc.NewServer(rpc.WithAuthorize(func(ctx context.Context, _ string) (string, error) {
+	srv := rpc.NewServer(rpc.WithAuthorize(func(ctx context.Context, _ string) (rpc.Identity, error) {
 		host = Host(ctx, "")
-		return "", nil
+		return rpc.Identity{}, nil
 	}))
 	require.NoError(t, srv.RegisterFunc("A.B", func() error { return nil }))
-	_, err := srv.Invoke(t.Context(), &rpc.Peer{Addr: addr}, "A.B", nil, rpc.JSON, nil)
+	_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: "A.B", Codec: rpc.JSON, Peer: &rpc.Peer{Addr: addr}})
 	require.NoError(t, err)
 	return host
 }

@@ -165,12 +165,12 @@ func TestServer_WithAuthBeforeOrAfter(t *testing.T) {
 		guesses := newLimiter(t, Peer(Host, 1, 20))
 		srv := rpc.NewServer(rpc.WithAuthorize(guesses.Before(limits.After(guard.Authorize))))
 		defer srv.Close()
-		require.NoError(t, srv.RegisterFunc("Who.AmI", rpc.IdentityFrom))
+		require.NoError(t, srv.RegisterFunc("Who.AmI", func(ctx context.Context) string { return rpc.IdentityFrom(ctx).Name }))
 		client, err := rpc.Dial(t.Context(), "a", pipes(map[string]*rpc.Server{"a": srv}), rpc.WithMaxAttempts(1))
 		require.NoError(t, err)
 		defer client.Close()
 		as := func(token string) (who string, code rpc.Code) {
-			ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{auth.MetadataKey: "Bearer " + token})
+			ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{auth.MetadataKey: "Bearer " + token})
 			code = rpc.CodeOf(client.Call(ctx, "Who.AmI", nil, &who))
 			return who, code
 		}
@@ -257,7 +257,9 @@ func TestServer_AnswersHealthChecksUnderLoad(t *testing.T) {
 
 // Looking up methods that do not exist is work, too.
 func TestServer_LimitsCallsOfUnknownMethods(t *testing.T) {
-	deny := func(context.Context, string) (string, error) { return "", rpc.Errorf(rpc.PermissionDenied, "no") }
+	deny := func(context.Context, string) (rpc.Identity, error) {
+		return rpc.Identity{}, rpc.Errorf(rpc.PermissionDenied, "no")
+	}
 	names := map[string]string{
 		"unknown": "No.Such", "health that is not registered": health.Check.Name(), "too long": "A." + string(make([]byte, 300)),
 		"no text": "A.\xff", "nothing": "",
@@ -287,10 +289,10 @@ func TestServer_LimitsCallsOfUnknownMethods(t *testing.T) {
 						client.Close()
 						<-time.After(time.Minute)
 					}
-					_, err := srv.Invoke(t.Context(), &rpc.Peer{}, method, nil, rpc.JSON, nil)
+					_, err := srv.Invoke(t.Context(), rpc.Invocation{Method: method, Codec: rpc.JSON, Peer: &rpc.Peer{}})
 					for range 3 {
 						assert.NotErrorIs(t, err, rpc.ResourceExhausted)
-						_, err = srv.Invoke(t.Context(), &rpc.Peer{}, method, nil, rpc.JSON, nil)
+						_, err = srv.Invoke(t.Context(), rpc.Invocation{Method: method, Codec: rpc.JSON, Peer: &rpc.Peer{}})
 					}
 					assert.ErrorIs(t, err, rpc.ResourceExhausted)
 				})

@@ -47,9 +47,15 @@ func NewFake(t testing.TB) *Fake {
 	return f
 }
 
+// Declared is a method that is declared for both sides: a [rpc.Method] or a
+// [rpc.IdempotentMethod].
+type Declared[Req, Reply any] interface {
+	Handle(s *rpc.Server, fn func(context.Context, *Req) (*Reply, error), opts ...rpc.MethodOption) error
+}
+
 // Stub makes fn answer the calls of method. It ends the test if method has a stub
 // already, or if it could not be registered on a server: see [rpc.Method.Handle].
-func Stub[Req, Reply any](f *Fake, method rpc.Method[Req, Reply], fn func(ctx context.Context, req *Req) (*Reply, error)) {
+func Stub[Req, Reply any](f *Fake, method Declared[Req, Reply], fn func(ctx context.Context, req *Req) (*Reply, error)) {
 	f.t.Helper()
 	if err := method.Handle(f.srv, fn); err != nil {
 		f.t.Fatal(err)

@@ -104,7 +104,7 @@ func TestFake_IsACallerAsAnyOther(t *testing.T) {
 		fake.StubFunc("Text.Exit", func() error { runtime.Goexit(); return nil })
 
 		var text string
-		ctx := rpc.WithMetadata(t.Context(), rpc.Metadata{"tenant": "t1"})
+		ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"tenant": "t1"})
 		require.NoError(t, fake.Call(ctx, "Text.Upper", "a", &text))
 		assert.Equal(t, "A", text)
 

@@ -159,7 +159,7 @@ func (g *Gateway) run(ctx context.Context, peer *rpc.Peer, c *call) ([]byte, err
 			g.inFlight.Add(-1)
 			done <- out
 		}()
-		out.result, out.err = g.server.Invoke(ctx, peer, c.method, c.metadata, rpc.JSON, c.body)
+		out.result, out.err = g.server.Invoke(ctx, rpc.Invocation{Method: c.method, Codec: rpc.JSON, Params: c.body, Peer: peer, Metadata: c.metadata})
 	}()
 	select {
 	case out := <-done:

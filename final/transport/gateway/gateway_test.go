@@ -193,16 +193,16 @@ func TestCall_MetadataAndPeerReachHookInterceptorAndHandler(t *testing.T) {
 	inv := newInventory()
 	inv.saw = func(ctx context.Context) {
 		check("handler", ctx)
-		assert.Equal(t, "ann", rpc.IdentityFrom(ctx))
+		assert.Equal(t, "ann", rpc.IdentityFrom(ctx).Name)
 	}
 	_, url := serve(t, inv, []rpc.ServerOption{
-		rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
+		rpc.WithAuthorize(func(ctx context.Context, method string) (rpc.Identity, error) {
 			if rpc.MetadataFrom(ctx)["authorization"] == "" {
-				return "", rpc.Errorf(rpc.Unauthenticated, "no token")
+				return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "no token")
 			}
 			check("authorize", ctx)
 			assert.Equal(t, "Inventory.CheckStock", method)
-			return "ann", nil
+			return rpc.Identity{Name: "ann"}, nil
 		}),
 		rpc.WithServerInterceptors(func(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 			return func(ctx context.Context, params any) (any, error) {
@@ -409,12 +409,12 @@ func TestCall_CertificateNamesTheCaller(t *testing.T) {
 
 			names := make(chan string, 2)
 			inv := newInventory()
-			inv.saw = func(ctx context.Context) { names <- rpc.IdentityFrom(ctx) }
+			inv.saw = func(ctx context.Context) { names <- rpc.IdentityFrom(ctx).Name }
 			hs := httptest.NewUnstartedServer(nil)
 			hs.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 			hs.StartTLS()
 			defer hs.Close()
-			srv := rpc.NewServer(rpc.WithServerTLS(hs.TLS))
+			srv := rpc.NewServer(rpc.WithTLS(hs.TLS))
 			require.NoError(t, checkStock.Handle(srv, inv.check))
 			hs.Config.Handler = New(srv)
 

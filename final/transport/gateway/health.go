@@ -53,7 +53,7 @@ func (g *Gateway) health(r *http.Request) (health.Status, error) {
 	if err != nil {
 		return "", err
 	}
-	result, err := g.server.Invoke(r.Context(), peerOf(r), health.Check.Name(), md, rpc.JSON, params)
+	result, err := g.server.Invoke(r.Context(), rpc.Invocation{Method: health.Check.Name(), Codec: rpc.JSON, Params: params, Peer: peerOf(r), Metadata: md})
 	if err != nil {
 		return "", err
 	}

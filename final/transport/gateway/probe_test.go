@@ -45,8 +45,8 @@ func TestHealth_AnswersAProbe(t *testing.T) {
 
 func TestHealth_WithoutAHealthCheckIsTheServersState(t *testing.T) {
 	noLeaks(t)
-	srv, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(context.Context, string) (string, error) {
-		return "", rpc.Errorf(rpc.Unauthenticated, "no token")
+	srv, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) {
+		return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "no token")
 	})}, WithPage(nil))
 	assert.Equal(t, "serving\n", do(t, "GET", url+"/rpc/healthz", "").text)
 	require.NoError(t, srv.Shutdown(t.Context()))
@@ -56,11 +56,11 @@ func TestHealth_WithoutAHealthCheckIsTheServersState(t *testing.T) {
 // A probe is a call: it passes what calls pass.
 func TestHealth_IsAuthorized(t *testing.T) {
 	noLeaks(t)
-	srv, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(ctx context.Context, method string) (string, error) {
+	srv, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(ctx context.Context, method string) (rpc.Identity, error) {
 		if rpc.MetadataFrom(ctx)["authorization"] != "Bearer t" {
-			return "", rpc.Errorf(rpc.Unauthenticated, "no token")
+			return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "no token")
 		}
-		return "probe", nil
+		return rpc.Identity{Name: "probe"}, nil
 	})})
 	_, err := health.Register(srv)
 	require.NoError(t, err)

@@ -67,7 +67,7 @@ func (s *service) server(t testing.TB, opts ...rpc.ServerOption) *rpc.Server {
 func (s *service) echo(ctx context.Context, req *echoRequest) (*echoReply, error) {
 	peer, _ := rpc.PeerFrom(ctx)
 	s.saw.Store(peer)
-	s.who.Store(rpc.IdentityFrom(ctx))
+	s.who.Store(rpc.IdentityFrom(ctx).Name)
 	if req.Size > 0 {
 		return &echoReply{Text: strings.Repeat("x", req.Size)}, nil
 	}

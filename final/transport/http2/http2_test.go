@@ -333,9 +333,9 @@ func TestListener_DoesNotGoWithTLSOfTheServer(t *testing.T) {
 	hs := httptest.NewUnstartedServer(nil)
 	hs.StartTLS()
 	defer hs.Close()
-	srv := rpc.NewServer(rpc.WithServerTLS(hs.TLS))
+	srv := rpc.NewServer(rpc.WithTLS(hs.TLS))
 	defer srv.Close()
 	err := srv.Serve(NewListener())
 	assert.ErrorIs(t, err, rpc.InvalidArgument)
-	assert.ErrorContains(t, err, "WithServerTLS")
+	assert.ErrorContains(t, err, "WithTLS")
 }

@@ -43,7 +43,7 @@ func (l *Listener) Close() error {
 }
 
 // OwnTLS tells rpc.Server.Serve that TLS is the http.Server's, so that it refuses
-// rpc.WithServerTLS.
+// rpc.WithTLS.
 func (l *Listener) OwnTLS() {}
 
 // Addr implements net.Listener. It says little: addresses are the http.Server's.

@@ -31,10 +31,6 @@ var (
 	checkpointWords = [2]int{450, 1800}
 )
 
-// tooLong are the checkpoints whose pages have yet to be split, and how many words
-// each may have until then.
-var tooLong = map[string]int{"5a": 1980}
-
 // mostArrows is how many a reader can follow in one diagram.
 const mostArrows = 8
 
@@ -135,7 +131,6 @@ func checkWords(p *Page, f *Findings) {
 	bounds := lessonWords
 	if p.Station.Entrance() != "" {
 		bounds = checkpointWords
-		bounds[1] = max(bounds[1], tooLong[p.Station.Name])
 	}
 	checkBounds(p, 0, words, bounds, f)
 }

@@ -58,13 +58,53 @@ func TestServer_AcceptsCarriageReturnsAndEmptyLines(t *testing.T) {
 	})
 }
 
+func TestServer_PassesOverFieldsThatItDoesNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		line := strings.TrimSuffix(request("hello"), "}\n") + `,"trace":{"on":true}}` + "\n" // of another version
+		assert.Equal(t, answer("hello"), exchange(t, conn, line))
+	})
+}
+
+func TestServer_EchoesWhatHasToBeEscaped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newEchoServer(t).connect(t)
+		const word = `say \"hi\" \\o/`
+		assert.JSONEq(t, answer(word), exchange(t, conn, request(word)))
+	})
+}
+
+// A writesConn keeps what each Write was given.
+type writesConn struct {
+	net.Conn
+	writes chan string
+}
+
+func (c writesConn) Write(p []byte) (int, error) {
+	c.writes <- string(p)
+	return c.Conn.Write(p)
+}
+
+func TestServer_WritesAnAnswerAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		writes := make(chan string, 10)
+		newEchoServer(t).accept(t, writesConn{server, writes})
+		got := exchange(t, client, request("hello"))
+		require.Equal(t, answer("hello"), got)
+		assert.Equal(t, got, <-writes, "the first Write has to hold the whole answer")
+	})
+}
+
 func TestServer_SaysThatALineIsTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newEchoServer(t).connect(t)
 		line, _ := lineOf(maxLine + 1)
 		go io.WriteString(conn, line+request("never served"))
+		conn.SetReadDeadline(time.Now().Add(patience))
 		got, err := io.ReadAll(conn)
-		require.NoError(t, err)
+		require.NoError(t, err, "the server has to close the connection")
 		errorIn(t, string(got)) // which is one response, and no second
 	})
 }

@@ -69,6 +69,12 @@ func TestReadLine_StopsAtTheLimit(t *testing.T) {
 	assert.LessOrEqual(t, endless.n, 2*maxLine, "bytes read of a line without an end")
 }
 
+func TestReadLine_HasRoomForAMebibyte(t *testing.T) {
+	line, err := readLine(bufio.NewReader(strings.NewReader(strings.Repeat("x", 1<<20) + "\n")))
+	require.NoError(t, err)
+	assert.Equal(t, 1<<20, len(line))
+}
+
 func TestReadRequest_ReadsOneRequestAtATime(t *testing.T) {
 	r := bufio.NewReader(strings.NewReader(`{"method":"A","params":"item1"}` + "\n\r\n" + `{"method":"B"}` + "\n"))
 	req, err := readRequest(r)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,8 +57,9 @@ func TestServer_EndsOnlyTheConnectionWhoseLineIsTooLong(t *testing.T) {
 		bad, good := srv.connect(t), srv.connect(t)
 		line, want := lineOf(maxLine + 1)
 		go io.WriteString(bad, line)
+		bad.SetReadDeadline(time.Now().Add(patience))
 		got, err := io.ReadAll(bad)
-		require.NoError(t, err, "the server ends the connection")
+		require.NoError(t, err, "the server has to close the connection")
 		assert.NotContains(t, string(got), want)
 		assert.Equal(t, answer("hello"), exchange(t, good, request("hello")))
 	})
@@ -116,13 +118,13 @@ func TestServer_CloseEndsConnectionsAndServe(t *testing.T) {
 	})
 }
 
-// A lateConn is slow to notice that it has been closed.
+// A lateConn takes an hour to notice that it has been closed.
 type lateConn struct{ net.Conn }
 
 func (c lateConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
-		<-time.After(time.Second) // of the bubble's clock
+		<-time.After(time.Hour) // of the bubble's clock
 	}
 	return n, err
 }
@@ -138,8 +140,77 @@ func TestServer_CloseWaitsForItsGoroutines(t *testing.T) {
 		go srv.Close()
 		synctest.Wait() // the first Close waits, and the second one has to wait, too
 		require.NoError(t, srv.Close())
-		assert.GreaterOrEqual(t, time.Since(start), time.Second, "Close returned while a goroutine was still busy")
-		<-time.After(time.Minute) // what is left over ends now, and only this test is red
+		assert.GreaterOrEqual(t, time.Since(start), time.Hour, "Close returned while a goroutine was still busy")
+		<-time.After(patience) // what is left over ends now, and only this test is red
+	})
+}
+
+// A busyListener accepts one connection. When Serve asks for the next, that one's
+// goroutine has been started, and most likely has not run yet: this is when closing
+// is called.
+type busyListener struct {
+	*pipeListener
+	closing func()
+}
+
+func (l *busyListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	default:
+	}
+	go l.closing()
+	return l.pipeListener.Accept()
+}
+
+// A usedConn counts the calls of Read that begin once its server has been closed.
+type usedConn struct {
+	net.Conn
+	closed, used *atomic.Int32
+}
+
+func (c usedConn) Read(p []byte) (int, error) {
+	c.used.Add(c.closed.Load())
+	return c.Conn.Read(p)
+}
+
+func TestServer_CloseWaitsForAGoroutineThatHasNotBegun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a second processor would run the goroutine at once
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		var closed, used atomic.Int32
+		srv := &Server{}
+		ln := &busyListener{newPipeListener(), func() {
+			srv.Close()
+			closed.Store(1)
+		}}
+		ln.conns = make(chan net.Conn, 1)
+		ln.conns <- usedConn{server, &closed, &used}
+		require.ErrorIs(t, srv.Serve(ln), ErrServerClosed)
+		synctest.Wait()
+		require.Equal(t, int32(1), closed.Load(), "Close does not return")
+		assert.Zero(t, used.Load(), "Close returned before a goroutine of the server had begun: count it before you start it")
+	})
+}
+
+// A failingListener fails after an hour. Close does not reach it, so Serve learns
+// nothing of Close from the listener.
+type failingListener struct{ *pipeListener }
+
+func (failingListener) Accept() (net.Conn, error) {
+	<-time.After(time.Hour) // of the bubble's clock
+	return nil, net.ErrClosed
+}
+
+func TestServer_AcceptFailsAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newEchoServer(t)
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(failingListener{newPipeListener()}) }()
+		<-time.After(time.Minute)
+		require.NoError(t, srv.Close())
+		assert.ErrorIs(t, <-served, ErrServerClosed)
 	})
 }
 
@@ -210,6 +281,14 @@ func TestServer_ServesSeveralListeners(t *testing.T) {
 func TestServer_SaysWhyItCannotListen(t *testing.T) {
 	err := new(Server).ListenAndServe("127.0.0.1:no-such-port")
 	assert.ErrorContains(t, err, "no-such-port")
+}
+
+func TestServer_ListenAndServeReturnsAfterClose(t *testing.T) {
+	srv := &Server{}
+	served := make(chan error, 1)
+	go func() { served <- srv.ListenAndServe("127.0.0.1:0") }()
+	require.NoError(t, srv.Close()) // before or after it listens
+	assert.ErrorIs(t, <-served, ErrServerClosed)
 }
 
 func TestServer_ServeReturnsWhatAcceptFailedWith(t *testing.T) {
