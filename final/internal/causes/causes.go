@@ -93,19 +93,29 @@ func Endless(err error) (endless bool) {
 			endless = true
 		}
 	}()
-	s := search{left: most, found: func(error) bool { return false }}
+	return Each(err, func(error, int) {})
+}
+
+// Each calls visit for err and for every error in it, in the order of package errors,
+// with how deep it is wrapped. It reports whether there are more errors than it
+// looks at. It does not recover from a panic of visit or of an Unwrap.
+func Each(err error, visit func(err error, depth int)) (cut bool) {
+	s := search{left: most, found: func(err error, depth int) bool {
+		visit(err, depth)
+		return false
+	}}
 	s.in(err, 0)
 	return s.cut
 }
 
 func find(err error, found func(error) bool) bool {
-	s := search{left: most, found: found}
+	s := search{left: most, found: func(err error, _ int) bool { return found(err) }}
 	return s.in(err, 0)
 }
 
 // search looks for an error in another one, in the order of package errors.
 type search struct {
-	found func(error) bool
+	found func(err error, depth int) bool
 	left  int  // errors that may still be looked at
 	cut   bool // there were more
 }
@@ -117,7 +127,7 @@ func (s *search) in(err error, depth int) bool {
 			return false
 		}
 		s.left--
-		if s.found(err) {
+		if s.found(err, depth) {
 			return true
 		}
 		switch e := err.(type) {

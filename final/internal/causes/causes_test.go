@@ -120,3 +120,25 @@ func TestSearch_OddErrorsAreNothing(t *testing.T) {
 	_, found := Find[*fs.PathError](fmt.Errorf("wrapped: %w", (*fs.PathError)(nil)))
 	assert.False(t, found, "a nil pointer")
 }
+
+func TestEach_VisitsEveryErrorWithItsDepth(t *testing.T) {
+	var seen []string
+	see := func(err error, depth int) { seen = append(seen, fmt.Sprintf("%d %v", depth, err)) }
+	inner := errors.Join(io.EOF, fmt.Errorf("b: %w", io.ErrNoProgress))
+	assert.False(t, Each(fmt.Errorf("a: %w, %w", inner, io.ErrClosedPipe), see))
+	assert.Equal(t, []string{
+		fmt.Sprintf("0 a: %v, %v", inner, io.ErrClosedPipe), fmt.Sprintf("1 %v", inner), "2 EOF",
+		fmt.Sprintf("2 b: %v", io.ErrNoProgress), fmt.Sprintf("3 %v", io.ErrNoProgress), fmt.Sprintf("1 %v", io.ErrClosedPipe),
+	}, seen)
+	for _, err := range append(endless(), deep(io.EOF, 1000), crowdOf(10_000)) {
+		n := 0
+		assert.True(t, Each(err, func(error, int) { n++ }))
+		assert.LessOrEqual(t, n, 10_000)
+	}
+	assert.False(t, Each(nil, see))
+	assert.False(t, Each(deep(io.EOF, 999), func(error, int) {}))
+	assert.False(t, Each(crowdOf(9998), func(error, int) {}))
+}
+
+// crowdOf is n errors in one.
+func crowdOf(n int) error { return errors.Join(manyOf(io.EOF, n)...) }
