@@ -18,7 +18,8 @@
 // A panic in a handler is logged in its call's line, with its value and stack, and
 // goes on to the server's [rpc.WithPanicHandler], as if there were no logging. A
 // [slog.LogValuer] in the value, or among the errors that a call's error wraps,
-// decides what the line shows of it.
+// decides what the line shows of it. The text of an error is not shown if it may
+// repeat in other words what an error in it hides, or if too many errors are in it.
 //
 // Calls that do not reach an interceptor are logged as "call refused". Results
 // that cannot be encoded, or are too large for the client, are logged as "reply

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"math/big"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -427,6 +428,126 @@ func TestError_ThatHidesItselfIsHidden(t *testing.T) {
 		srv.Close()
 		assert.Equal(t, want, log.all(t)[0]["error"])
 	}
+}
+
+// Package rpc cleans and cuts the text of an error before it is logged. That must not
+// keep the text of one in it from being found.
+func TestError_ThatHidesItselfIsHiddenInATextThatRPCHasChanged(t *testing.T) {
+	for name, text := range map[string]string{
+		"newline": "secret\nmore", "tab": "secret\t1", "terminal": "secret\x1b[31m", "bidi": "secret\u202e", "separator": "secret\u2028x",
+		"not UTF-8": "secret\xff", "half a rune": "secret\xe2\x80", "no rune at first": "\x80secret", "cut": "secret" + strings.Repeat("x", 5000),
+		"cut soon": strings.Repeat("\xff", 4080) + "secret" + strings.Repeat("\xff", 4080), "quotes": `secret"`, "no text": "",
+	} {
+		for how, err := range map[string]error{
+			"wrapped":     fmt.Errorf("ann: %w", badLogin{text}),
+			"around":      fmt.Errorf("%w\x80\xa8 after", badLogin{text}),
+			"by Errorf":   rpc.Errorf(rpc.NotFound, "ann: %w", badLogin{text}),
+			"joined":      errors.Join(badLogin{text}, errors.New("ann"), badLogin{text}),
+			"twice":       rpc.Errorf(rpc.NotFound, "ann: %w, %w", badLogin{text}, badLogin{text}),
+			"in JSON":     marshalError(badLogin{text}),
+			"quoted":      &otherWords{fmt.Sprintf("%q", badLogin{text}.Error()), badLogin{text}},
+			"in capitals": &otherWords{strings.ToUpper(badLogin{text}.Error()), badLogin{text}},
+		} {
+			for side, line := range map[string]map[string]any{"server": servedWith(t, err), "client": calledWith(t, err)} {
+				assert.NotContains(t, strings.ToLower(fmt.Sprint(line["error"])), "secret", "%s, %s, %s", name, how, side)
+				assert.Contains(t, line["error"], "***", "%s, %s, %s", name, how, side)
+			}
+		}
+	}
+}
+
+func TestError_OneThatHidesSpeaksForThoseInIt(t *testing.T) {
+	inner := badLogin{"secret"}
+	for want, err := range map[string]error{
+		"for ann: ***":           fmt.Errorf("for ann: %w", quiet{inner}),
+		"for ann: *** (***)":     fmt.Errorf("for ann: %w (%s)", quiet{inner}, inner),
+		"for ann: *** then ***":  fmt.Errorf("for ann: %w then %w", quiet{inner}, inner),
+		"*** and the end secre":  fmt.Errorf("%w and the end secre", inner),
+		"*** and again: ***":     fmt.Errorf("%w and again: login with s", inner),
+		"the text *** has *** x": fmt.Errorf("the text %w has %w x", inner, badLogin{"secret 2"}),
+	} {
+		assert.Equal(t, want, servedWith(t, err)["error"])
+	}
+}
+
+// However many errors there are in one, those that hide are found, or nothing is shown.
+func TestError_ThatHidesItselfIsFoundAmongMany(t *testing.T) {
+	for _, n := range []int{150, 9000, 20_000} {
+		var many []error
+		deep := error(badLogin{"secret"})
+		for range n {
+			many = append(many, errors.New("e"))
+			deep = fmt.Errorf("%w", deep)
+		}
+		for name, err := range map[string]error{
+			"first": errors.Join(append([]error{badLogin{"secret"}}, many...)...),
+			"last":  errors.Join(append(many, badLogin{"secret"})...),
+			"deep":  deep,
+		} {
+			assert.NotContains(t, shown(t, []any{err}, 100_000), "secret", "%s of %d, in a payload", name, n)
+			assert.NotContains(t, panicked(t, err), "secret", "%s of %d, in a panic", name, n)
+			if n < 1000 {
+				assert.NotContains(t, servedWith(t, err)["error"], "secret", "%s of %d", name, n)
+			}
+		}
+	}
+	var hiding []error
+	for i := range 101 {
+		hiding = append(hiding, badLogin{fmt.Sprint("secret ", i)})
+	}
+	assert.Equal(t, 100, strings.Count(shown(t, []any{errors.Join(hiding[:100]...)}, 5000), "***"))
+	assert.NotContains(t, servedWith(t, errors.Join(hiding...))["error"], "secret")
+}
+
+// otherWords is an error that says in its own words what another one says.
+type otherWords struct {
+	text string
+	err  error
+}
+
+func (o *otherWords) Error() string { return o.text }
+func (o *otherWords) Unwrap() error { return o.err }
+
+// quiet hides itself, and does not repeat the error in it.
+type quiet struct{ error }
+
+func (quiet) Error() string        { return "quiet" }
+func (q quiet) Unwrap() error      { return q.error }
+func (quiet) LogValue() slog.Value { return slog.StringValue("***") }
+
+// unencodable fails with an error of a user's.
+type unencodable struct{ err error }
+
+func (u unencodable) MarshalJSON() ([]byte, error) { return nil, u.err }
+
+func marshalError(err error) error {
+	_, err = json.Marshal(unencodable{err})
+	return err
+}
+
+// servedWith returns the line of a call whose handler returns err.
+func servedWith(t *testing.T, err error) map[string]any {
+	t.Helper()
+	var log lines
+	srv := rpc.NewServer(log.logger().ServerOptions())
+	defer srv.Close()
+	require.NoError(t, srv.RegisterFunc("Test.Fail", func() error { return err }))
+	srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Fail", Codec: rpc.JSON})
+	return log.all(t)[0]
+}
+
+// calledWith returns the line of a client's call whose params fail with err.
+func calledWith(t *testing.T, err error) map[string]any {
+	t.Helper()
+	var log lines
+	near, far := net.Pipe()
+	defer far.Close()
+	c := rpc.NewClient(near, log.logger().ClientOptions(), rpc.WithClientInterceptors(func(rpc.Caller) rpc.Caller {
+		return rpc.CallerFunc(func(context.Context, string, any, any) error { return err })
+	}))
+	defer c.Close()
+	c.Call(t.Context(), "Test.Fail", nil, nil)
+	return log.all(t)[0]
 }
 
 // panicked returns what a line says of a handler that panicked with value.
