@@ -18,7 +18,9 @@
 // that it is asked about.
 //
 // Health checks (Health.Check) are not limited unless [LimitHealth] or a [Method]
-// limit says so. Calls of methods that do not exist are limited as others are.
+// limit says so. But one that the hook beside [Limiter.Before] refuses does count,
+// so that nobody can try out tokens there. Calls of methods that do not exist are
+// limited as others are.
 //
 // # Limits
 //

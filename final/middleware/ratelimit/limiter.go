@@ -75,14 +75,45 @@ func (l *Limiter) Authorize(ctx context.Context, method string) (rpc.Identity, e
 // An attacker can then not try out tokens faster than the limits allow, but
 // strangers use up the server's limit. The identity is that of a client's
 // certificate only. It panics if next is nil.
+//
+// A call of an exempt method counts only if next refuses it with Unauthenticated or
+// PermissionDenied. It then takes from all limits like any other call. A peer with
+// as many refused calls as a limit of [Peer] allows may not call exempt methods
+// either until the limit allows one more: else the one call that succeeds would tell
+// which token is right. There is no such pause without a limit per peer, because
+// anyone could then keep the probes of all others from being answered.
 func (l *Limiter) Before(next rpc.AuthorizeFunc) rpc.AuthorizeFunc {
 	misuse.NotNil("ratelimit: Before", "hook", next)
 	return func(ctx context.Context, method string) (rpc.Identity, error) {
 		if err := l.allow(ctx, method, ""); err != nil {
 			return rpc.Identity{}, err
 		}
+		if l.isExempt(ctx, method) {
+			return l.beforeExempt(ctx, method, next)
+		}
 		return next(ctx, method)
 	}
+}
+
+// beforeExempt asks next, and counts the call if next refuses who calls.
+func (l *Limiter) beforeExempt(ctx context.Context, method string, next rpc.AuthorizeFunc) (rpc.Identity, error) {
+	var room [2]uint64
+	guesses := l.hashes(ctx, "", guessing, room[:0])
+	if err := l.guess(guesses, false); err != nil {
+		return rpc.Identity{}, err
+	}
+	identity, err := next(ctx, method)
+	if code := rpc.CodeOf(err); code != rpc.Unauthenticated && code != rpc.PermissionDenied {
+		return identity, err
+	}
+	// In this order, and one by one: a server under load must not make guesses free.
+	if over := l.guess(guesses, true); over != nil {
+		return rpc.Identity{}, over
+	}
+	if over := l.take(nil, l.all, l.hashes(ctx, "", calling, nil)); over != nil {
+		return rpc.Identity{}, over
+	}
+	return identity, err
 }
 
 // After asks next, and then the limits about the calls that next allows, with
@@ -123,15 +154,20 @@ func unknown(ctx context.Context) bool {
 // refuses the call.
 func (l *Limiter) allow(ctx context.Context, method, identity string) error {
 	own := l.methods[method]
-	if l.exempt[method] && !unknown(ctx) {
+	if l.isExempt(ctx, method) {
 		if len(own) == 0 {
 			return nil
 		}
 		return l.take(own, nil, nil)
 	}
 	var room [2]uint64
-	hashes := l.hashes(ctx, identity, room[:0]) // outside of the lock: keys are a user's code
+	hashes := l.hashes(ctx, identity, calling, room[:0]) // outside of the lock: keys are a user's code
 	return l.take(own, l.all, hashes)
+}
+
+// isExempt reports whether only limits of [Method] apply to a call.
+func (l *Limiter) isExempt(ctx context.Context, method string) bool {
+	return l.exempt[method] && !unknown(ctx)
 }
 
 // take asks the buckets given, and those of the peers' limits that there are hashes for.
@@ -146,11 +182,8 @@ func (l *Limiter) take(own, all []shared, hashes []uint64) error {
 		t.ask(b.bucket, b.whose)
 	}
 	var kept [2]*peer
-	found := kept[:0]
-	for i, hash := range hashes {
-		peer, bucket := l.peers[i].find(hash, t.now)
-		found = append(found, peer)
-		t.ask(bucket, "each peer")
+	found := l.askPeers(&t, hashes, kept[:0])
+	for _, peer := range found {
 		if peer == nil {
 			l.stats.Crowded++
 		}
@@ -160,22 +193,56 @@ func (l *Limiter) take(own, all []shared, hashes []uint64) error {
 		return t.refusal()
 	}
 	l.stats.Allowed++
+	l.use(&t, found)
+	return nil
+}
+
+// guess asks the buckets that count a peer's refused calls of exempt methods, and
+// takes from them if it is to count one.
+func (l *Limiter) guess(hashes []uint64, count bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := take{now: time.Now()}
+	var kept [2]*peer
+	found := l.askPeers(&t, hashes, kept[:0])
+	if t.pause > 0 {
+		l.stats.Refused++
+		return t.refusal()
+	}
+	if count {
+		l.use(&t, found)
+	}
+	return nil
+}
+
+// askPeers asks the peers' buckets, and appends those that have a place.
+func (l *Limiter) askPeers(t *take, hashes []uint64, found []*peer) []*peer {
+	for i, hash := range hashes {
+		peer, bucket := l.peers[i].find(hash, t.now)
+		found = append(found, peer)
+		t.ask(bucket, "each peer")
+	}
+	return found
+}
+
+// use takes a token from each bucket that was asked.
+func (l *Limiter) use(t *take, found []*peer) {
 	t.takeAll()
 	for i, peer := range found {
 		if peer != nil {
 			l.peers[i].took(peer, t.now)
 		}
 	}
-	return nil
 }
 
-// hashes appends the hashed key of each limit per peer.
-func (l *Limiter) hashes(ctx context.Context, identity string, dst []uint64) []uint64 {
+// hashes appends the hashed key of each limit per peer, of one of the two buckets
+// that a peer has.
+func (l *Limiter) hashes(ctx context.Context, identity string, use use, dst []uint64) []uint64 {
 	if len(l.peers) > 0 && identity == "" {
 		identity = rpc.IdentityFrom(ctx).Name
 	}
 	for _, p := range l.peers {
-		dst = append(dst, p.hash(p.key(ctx, identity)))
+		dst = append(dst, p.hash(use, p.key(ctx, identity)))
 	}
 	return dst
 }

@@ -18,11 +18,19 @@ type peers struct {
 	size   int
 	rate   rate.Limit
 	burst  int
-	seed   maphash.Seed
+	seeds  [2]maphash.Seed // by use
 	known  map[uint64]*peer
 	byFull byFull        // the same, the one that is full soonest first
 	others *rate.Limiter // for peers that there is no place for
 }
+
+// use is what a peer's bucket is for.
+type use int
+
+const (
+	calling  use = iota
+	guessing     // refused calls of exempt methods: see [Limiter.Before]
+)
 
 // peer is the bucket of one peer.
 type peer struct {
@@ -35,12 +43,12 @@ type peer struct {
 func newPeers(size int, key Key, limit rate.Limit, burst int) *peers {
 	return &peers{
 		key: key, size: size, rate: limit, burst: burst,
-		seed: maphash.MakeSeed(), known: map[uint64]*peer{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, known: map[uint64]*peer{},
 		others: rate.NewLimiter(limit, burst),
 	}
 }
 
-func (p *peers) hash(key string) uint64 { return maphash.String(p.seed, key) }
+func (p *peers) hash(use use, key string) uint64 { return maphash.String(p.seeds[use], key) }
 
 // find returns the bucket for a key, which may be a new one that is not kept yet.
 // One of a nil peer is the bucket of those that there is no place for.

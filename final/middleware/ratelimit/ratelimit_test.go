@@ -211,8 +211,8 @@ func TestPeers_FullBucketsMakeRoom(t *testing.T) {
 		<-time.After(1500 * time.Millisecond)
 		assert.Equal(t, 4, allowed(as(t, "d"), l, "A.B", 9), "in the place of c")
 		assert.Zero(t, l.Stats().Crowded)
-		assert.NotNil(t, l.peers[0].known[l.peers[0].hash("a")])
-		assert.Nil(t, l.peers[0].known[l.peers[0].hash("c")])
+		assert.NotNil(t, l.peers[0].known[l.peers[0].hash(calling, "a")])
+		assert.Nil(t, l.peers[0].known[l.peers[0].hash(calling, "c")])
 		assert.Equal(t, 2, allowed(as(t, "a"), l, "A.B", 9), "1 was left, and 1.5 have been added")
 	})
 }
@@ -271,6 +271,72 @@ func TestBeforeAndAfter_WhoseCallsCount(t *testing.T) {
 			_, err := authorize(as(t, name), "A.B")
 			assert.Equal(t, want, rpc.CodeOf(err), "%d", i)
 		}
+	})
+}
+
+// An exempt method must not be where tokens are tried out.
+func TestBefore_LimitsTheGuessesAtExemptMethods(t *testing.T) {
+	hook := func(ctx context.Context, _ string) (rpc.Identity, error) {
+		switch ctx.Value(caller{}) {
+		case "wrong":
+			return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "no such token")
+		case "poor":
+			return rpc.Identity{}, rpc.PermissionDenied
+		case "broken":
+			return rpc.Identity{}, rpc.Unavailable
+		}
+		return rpc.Identity{Name: "ann"}, nil
+	}
+	// Each story is calls of an exempt method by one peer, then what the peer may still do.
+	for name, c := range map[string]struct {
+		limits []Option
+		calls  []string
+		want   []rpc.Code
+		other  int // calls of another method that are let through afterwards
+	}{
+		"right ones are free":        {[]Option{Server(1, 2), Peer(Host, 1, 2)}, []string{"ann", "ann", "ann", "ann"}, []rpc.Code{0, 0, 0, 0}, 2},
+		"wrong ones take":            {[]Option{Server(1, 3)}, []string{"wrong", "poor"}, []rpc.Code{rpc.Unauthenticated, rpc.PermissionDenied}, 1},
+		"other failures do not":      {[]Option{Server(1, 3)}, []string{"broken", "broken"}, []rpc.Code{rpc.Unavailable, rpc.Unavailable}, 3},
+		"of the server":              {[]Option{Server(1, 1)}, []string{"wrong", "wrong", "ann"}, []rpc.Code{rpc.Unauthenticated, rpc.ResourceExhausted, 0}, 0},
+		"the right one tells no one": {[]Option{Peer(Host, 1, 2)}, []string{"wrong", "wrong", "wrong", "ann"}, []rpc.Code{rpc.Unauthenticated, rpc.Unauthenticated, rpc.ResourceExhausted, rpc.ResourceExhausted}, 0},
+		"nor under load":             {[]Option{Server(1, 1), Peer(Host, 1, 2)}, []string{"wrong", "wrong", "ann"}, []rpc.Code{rpc.Unauthenticated, rpc.ResourceExhausted, rpc.ResourceExhausted}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimiter(t, append(c.limits, Exempt("A.Free"))...)
+				authorize := l.Before(hook)
+				for i, by := range c.calls {
+					_, err := authorize(as(t, by), "A.Free")
+					assert.Equal(t, c.want[i], rpc.CodeOf(err), "call %d, by %s", i, by)
+				}
+				assert.Equal(t, c.other, allowed(as(t, "ann"), l, "A.B", 9))
+				<-time.After(time.Hour)
+				_, err := authorize(as(t, "ann"), "A.Free")
+				assert.NoError(t, err)
+			})
+		})
+	}
+}
+
+// A peer under load is not one that guesses: its probes go on.
+func TestBefore_ExemptCallsOfABusyPeerAreFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, Server(1, 5), Peer(by, 1, 2))
+		authorize := l.Before(func(ctx context.Context, method string) (rpc.Identity, error) {
+			if by(ctx, "") == "eve" {
+				return rpc.Identity{}, rpc.Unauthenticated
+			}
+			return rpc.Identity{}, nil
+		})
+		for range 20 {
+			authorize(as(t, "ann"), "A.B")
+			authorize(as(t, "eve"), "Health.Check")
+			_, err := authorize(as(t, "ann"), "Health.Check")
+			assert.NoError(t, err)
+		}
+		stats := l.Stats()
+		assert.EqualValues(t, 4, stats.Allowed, "ann's two, and two guesses of eve")
+		assert.EqualValues(t, 18+18, stats.Refused)
 	})
 }
 
