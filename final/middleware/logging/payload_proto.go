@@ -16,12 +16,22 @@ import (
 // redacted stands for the fields that their .proto file marks with debug_redact.
 const redacted = "[redacted]"
 
+// plainTypes are the messages that JSON has a form of its own for, and in which there
+// is nothing to redact: they hold no messages but one another.
+var plainTypes = []protoreflect.FullName{
+	"google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask", "google.protobuf.Empty",
+	"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue",
+	"google.protobuf.BoolValue", "google.protobuf.StringValue", "google.protobuf.BytesValue",
+	"google.protobuf.FloatValue", "google.protobuf.DoubleValue",
+	"google.protobuf.Int32Value", "google.protobuf.Int64Value", "google.protobuf.UInt32Value", "google.protobuf.UInt64Value",
+}
+
 // message writes a message in protobuf's JSON.
 func (p *painter) message(m protoreflect.Message) {
 	switch name := m.Descriptor().FullName(); {
 	case name == "google.protobuf.Any":
 		p.any(m)
-	case name.Parent() == "google.protobuf": // a form of its own, and nothing to redact
+	case slices.Contains(plainTypes, name):
 		message := m.Interface()
 		p.json(reflect.ValueOf(message), func() ([]byte, error) {
 			if err := protonest.Check(message); err != nil {

@@ -24,8 +24,14 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/apipb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/typepb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"example.com/rpc-from-scratch/final/middleware/logging"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -328,6 +334,55 @@ func TestPayloads_ProtobufSaysWhatIsNotForLogs(t *testing.T) {
 	known, err := anypb.New(durationpb.New(time.Second))
 	require.NoError(t, err)
 	assert.Equal(t, `{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1s"}`, shown(t, known, 1000))
+}
+
+// Types of google.protobuf may hold others, most of them in an Any.
+func TestPayloads_RedactedFieldsAreSoInMessagesOfGooglesPackage(t *testing.T) {
+	file := &descriptorpb.FileDescriptorProto{}
+	require.NoError(t, prototext.Unmarshal([]byte(`
+		name: "marked.proto" package: "markedtest" syntax: "proto3"
+		message_type { name: "Marked"
+			field { name: "text" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL json_name: "text" options { debug_redact: true } }
+		}
+	`), file))
+	desc, err := protodesc.NewFile(file, protoregistry.GlobalFiles)
+	require.NoError(t, err)
+	marked := dynamicpb.NewMessageType(desc.Messages().Get(0))
+	if _, err := protoregistry.GlobalTypes.FindMessageByName("markedtest.Marked"); err != nil { // with -count it is there
+		require.NoError(t, protoregistry.GlobalTypes.RegisterMessage(marked))
+	}
+	m := marked.New().Interface()
+	require.NoError(t, prototext.Unmarshal([]byte(`text: "secret"`), m))
+	held, err := anypb.New(m)
+	require.NoError(t, err)
+	option := &typepb.Option{Name: "x", Value: held}
+	again, err := anypb.New(option)
+	require.NoError(t, err)
+	for name, v := range map[string]proto.Message{
+		"any": held, "option": option, "any of an option": again, "method": &apipb.Method{Options: []*typepb.Option{option}}, "type": &typepb.Type{Options: []*typepb.Option{option}},
+		"enum": &typepb.Enum{Enumvalue: []*typepb.EnumValue{{Options: []*typepb.Option{option}}}}, "field": &typepb.Field{Options: []*typepb.Option{option}},
+		"api": &apipb.Api{Methods: []*apipb.Method{{Options: []*typepb.Option{option}}}},
+	} {
+		for _, text := range []string{shown(t, v, 5000), panicked(t, v), shown(t, deepGroup{v}, 5000)} {
+			assert.Contains(t, text, `"[redacted]"`, name)
+			assert.NotContains(t, text, "secret", name)
+			assert.NotContains(t, text, "c2VjcmV0", name)
+		}
+	}
+}
+
+func TestPayloads_WellKnownTypesHaveTheirOwnForm(t *testing.T) {
+	at := timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	fields, err := structpb.NewStruct(map[string]any{"a": []any{1.5, "x", nil, true}})
+	require.NoError(t, err)
+	for want, m := range map[string]proto.Message{
+		`"2026-01-02T03:04:05Z"`: at, `"1.500s"`: durationpb.New(1500 * time.Millisecond), `"a,b"`: &fieldmaskpb.FieldMask{Paths: []string{"a", "b"}}, `{}`: &emptypb.Empty{},
+		`true`: wrapperspb.Bool(true), `"12"`: wrapperspb.Int64(12), `12`: wrapperspb.Int32(12), `"13"`: wrapperspb.UInt64(13), `13`: wrapperspb.UInt32(13),
+		`1.5`: wrapperspb.Double(1.5), `2.5`: wrapperspb.Float(2.5), `"s"`: wrapperspb.String("s"), `"AQ=="`: wrapperspb.Bytes([]byte{1}),
+		`{"a":[1.5,"x",null,true]}`: fields, `[null]`: &structpb.ListValue{Values: []*structpb.Value{structpb.NewNullValue()}}, `"v"`: structpb.NewStringValue("v"),
+	} {
+		assert.Equal(t, want, shown(t, m, 1000))
+	}
 }
 
 func TestPanic_ValueThatHidesItselfIsHidden(t *testing.T) {
