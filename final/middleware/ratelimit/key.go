@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -20,7 +21,7 @@ type Key func(ctx context.Context, identity string) string
 // peer together.
 func Identity(_ context.Context, identity string) string { return identity }
 
-// Host tells peers apart by the address of their host, whatever the port. Only
+// Host tells peers apart by the address of their host, with any port or none. Only
 // the first 64 bits of an IPv6 address count, because a network gives at least
 // those 2⁶⁴ addresses to one host. Unix sockets and pipes have no address: all
 // peers on Unix sockets are one peer, and all on pipes another.
@@ -33,8 +34,16 @@ func Host(ctx context.Context, _ string) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		return hostKey(tcp.AddrPort().Addr())
 	}
-	if at, err := netip.ParseAddrPort(addr.String()); err == nil {
+	text := addr.String()
+	if at, err := netip.ParseAddrPort(text); err == nil {
 		return hostKey(at.Addr())
+	}
+	// A proxy's middleware for net/http may set a RemoteAddr without a port.
+	if inner, found := strings.CutPrefix(text, "["); found && strings.HasSuffix(inner, "]") {
+		text = strings.TrimSuffix(inner, "]")
+	}
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return hostKey(ip)
 	}
 	return addr.Network()
 }

@@ -365,12 +365,13 @@ func TestHost_IsTheAddressWithoutPort(t *testing.T) {
 		return a
 	}
 	for want, addrs := range map[string][]net.Addr{
-		"192.0.2.1":         {tcp("192.0.2.1:1"), tcp("192.0.2.1:2"), tcp("[::ffff:192.0.2.1]:3"), textAddr("192.0.2.1:4"), textAddr("[::ffff:192.0.2.1]:5")},
-		"2001:db8:1:2::/64": {tcp("[2001:db8:1:2::1]:1"), tcp("[2001:db8:1:2:ffff::9]:1"), textAddr("[2001:db8:1:2::3]:4")},
+		"192.0.2.1":         {tcp("192.0.2.1:1"), tcp("192.0.2.1:2"), tcp("[::ffff:192.0.2.1]:3"), textAddr("192.0.2.1:4"), textAddr("[::ffff:192.0.2.1]:5"), textAddr("192.0.2.1"), textAddr("::ffff:192.0.2.1"), textAddr("[192.0.2.1]")},
+		"192.0.2.2":         {textAddr("192.0.2.2"), &net.IPAddr{IP: net.IPv4(192, 0, 2, 2)}, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 4}},
+		"2001:db8:1:2::/64": {tcp("[2001:db8:1:2::1]:1"), tcp("[2001:db8:1:2:ffff::9]:1"), textAddr("[2001:db8:1:2::3]:4"), textAddr("2001:db8:1:2::3"), textAddr("[2001:db8:1:2::3]")},
 		"2001:db8:1:3::/64": {tcp("[2001:db8:1:3::1]:1")},
-		"fe80::/64":         {tcp("[fe80::1%lo]:1"), tcp("[fe80::1%eth0]:1")},
+		"fe80::/64":         {tcp("[fe80::1%lo]:1"), tcp("[fe80::1%eth0]:1"), textAddr("fe80::1%eth0"), textAddr("[fe80::1%lo]"), &net.IPAddr{IP: net.ParseIP("fe80::1"), Zone: "lo"}},
 		"unix":              {&net.UnixAddr{Net: "unix"}, &net.UnixAddr{Net: "unix", Name: "@"}},
-		"text":              {textAddr("somewhere")},
+		"text":              {textAddr("somewhere"), textAddr("[192.0.2.1"), textAddr("192.0.2.1]"), textAddr("[]"), textAddr(""), textAddr("192.0.2.1:99999"), textAddr("[192.0.2.1]]")},
 		"":                  {nil},
 	} {
 		for _, addr := range addrs {
