@@ -10,7 +10,9 @@ import (
 
 // Bounds of what is added to a call's metadata, in bytes. A server reads 8 KiB in
 // all unless it is set otherwise, and an interceptor after this one may add a token.
+// Package rpc allows 128 pairs.
 const (
+	mostPairs   = 124
 	maxValue    = 2 << 10 // the large ones are baggage and tracestate
 	maxMetadata = 7 << 10 // with what the call carries already
 	small       = 256     // pairs up to here have as much room more: a traceparent is set after its state
@@ -51,6 +53,9 @@ func (c *carrier) Set(key, value string) {
 	}
 	size := sizeOf(key, value)
 	room -= size
+	if c.isFull(key) {
+		return
+	}
 	if room < 0 && (size > small || room < -small) {
 		return
 	}
@@ -59,6 +64,32 @@ func (c *carrier) Set(key, value string) {
 		c.metadata = make(rpc.Metadata, 2)
 	}
 	c.metadata[key] = value
+}
+
+// isFull reports whether a pair more would be one too many. A place is kept for the
+// traceparent, since what comes with it says nothing alone.
+func (c *carrier) isFull(key string) bool {
+	const parent = "traceparent"
+	pairs := len(c.carried)
+	for added := range c.metadata {
+		if _, replaced := c.carried[added]; !replaced {
+			pairs++
+		}
+	}
+	if c.has(key) {
+		return false
+	}
+	if key != parent && !c.has(parent) {
+		pairs++
+	}
+	return pairs >= mostPairs
+}
+
+// has reports whether the call carries a pair with key already.
+func (c *carrier) has(key string) bool {
+	_, added := c.metadata[key]
+	_, carried := c.carried[key]
+	return added || carried
 }
 
 // sizeOf is what a pair takes on the wire.

@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -168,6 +169,48 @@ func TestClient_NoCallFailsForItsTrace(t *testing.T) {
 	ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"traceparent": strings.Repeat("x", 8000)})
 	var got rpc.Metadata
 	require.NoError(t, client.Call(ctx, "Test.Method", nil, &got))
+	assert.Len(t, got["traceparent"], 55)
+}
+
+// Metadata has a number of pairs, too, and an interceptor after this one may add some.
+func TestClient_NoCallWithManyPairsFailsForItsTrace(t *testing.T) {
+	member, err := baggage.NewMember("k", "v")
+	require.NoError(t, err)
+	bag, err := baggage.New(member)
+	require.NoError(t, err)
+	state, err := trace.ParseTraceState("a=b")
+	require.NoError(t, err)
+	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, TraceState: state})
+	for own := 115; own <= 127; own++ {
+		s := newSpans(t)
+		token := rpc.WithClientInterceptors(func(next rpc.Caller) rpc.Caller {
+			return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
+				return next.Call(rpc.AddMetadata(ctx, rpc.Metadata{"token": "t"}), method, params, reply)
+			})
+		})
+		client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client(), token)
+		md := rpc.Metadata{}
+		for i := range own {
+			md[fmt.Sprint("k", i)] = "v"
+		}
+		ctx := trace.ContextWithSpanContext(baggage.ContextWithBaggage(t.Context(), bag), parent)
+		var got rpc.Metadata
+		require.NoError(t, client.Call(rpc.AddMetadata(ctx, md), "Test.Method", nil, &got), "%d pairs", own)
+		assert.Equal(t, "v", got[fmt.Sprint("k", own-1)])
+		assert.Equal(t, own < 124, got["traceparent"] != "", "%d pairs", own)
+		assert.Equal(t, own < 123, got["tracestate"] != "", "%d pairs: a state is worth nothing without its parent", own)
+		assert.Equal(t, own < 122, got["baggage"] != "", "%d pairs", own)
+	}
+
+	// A trace that the metadata have already is replaced, whatever else there is.
+	s := newSpans(t)
+	client := dial(t, serveFunc(t, func(ctx context.Context) rpc.Metadata { return rpc.MetadataFrom(ctx) }), s.client())
+	md := rpc.Metadata{"traceparent": "old"}
+	for i := range 127 {
+		md[fmt.Sprint("k", i)] = "v"
+	}
+	var got rpc.Metadata
+	require.NoError(t, client.Call(rpc.AddMetadata(t.Context(), md), "Test.Method", nil, &got))
 	assert.Len(t, got["traceparent"], 55)
 }
 

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"example.com/rpc-from-scratch/final/internal/wire"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -42,6 +43,12 @@ func metadataOf(h http.Header, limit int) (md rpc.Metadata, status int, err erro
 			return nil, http.StatusRequestHeaderFieldsTooLarge, rpc.Errorf(rpc.ResourceExhausted, "metadata of more than %d bytes", limit)
 		}
 		md[key] = values[0]
+	}
+	// No call fails because of its trace, and a state is worth nothing without its parent.
+	for _, key := range []string{baggage, tracestate, traceparent} {
+		if len(md) > wire.MaxPairs {
+			delete(md, key)
+		}
 	}
 	if len(md) == 0 {
 		return nil, 0, nil

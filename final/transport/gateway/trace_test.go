@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,5 +54,35 @@ func TestCall_TracesFailNoCall(t *testing.T) {
 			assert.Equal(t, http.StatusOK, a.StatusCode, a.text)
 			assert.Equal(t, c.want, got)
 		})
+	}
+}
+
+// Metadata has a number of pairs, too. What of a trace exceeds it is left out.
+func TestCall_TracesFailNoCallThatHasManyPairs(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for pairs, want := range map[int][]string{
+		125: {"baggage", "traceparent", "tracestate"},
+		126: {"traceparent", "tracestate"},
+		127: {"traceparent"},
+		128: nil,
+	} {
+		var got rpc.Metadata
+		inv := newInventory()
+		inv.saw = func(ctx context.Context) { got = rpc.MetadataFrom(ctx) }
+		_, url := serve(t, inv, nil)
+		headers := []string{"Traceparent: " + parent, "Tracestate: a=1", "Baggage: b=2"}
+		for i := range pairs {
+			headers = append(headers, fmt.Sprintf("Rpc-Meta-K%d: v", i))
+		}
+		a := post(t, url+method, `{}`, headers...)
+		assert.Equal(t, http.StatusOK, a.StatusCode, a.text)
+		var trace []string
+		for _, key := range []string{"baggage", "traceparent", "tracestate"} {
+			if got[key] != "" {
+				trace = append(trace, key)
+			}
+		}
+		assert.Equal(t, want, trace, "%d pairs", pairs)
+		assert.Len(t, got, pairs+len(want))
 	}
 }
