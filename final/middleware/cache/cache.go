@@ -35,7 +35,7 @@ type Stats struct {
 	Hits    int64 // answered from the cache
 	Misses  int64 // went to the server, to be kept
 	Shared  int64 // waited for a call that was under way
-	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode, another type
+	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode or perhaps not twice, another type
 	Evicted int64 // replies dropped to make room for others
 	Entries int   // replies kept now, expired ones among them
 	Bytes   int   // the memory that they take, about
@@ -116,7 +116,7 @@ func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params
 	if e != nil {
 		return e.give(c.codec, method, reply)
 	}
-	own, exact := c.copyParams(params, body)
+	own, params, exact := c.copyParams(params, body)
 	if !exact {
 		return c.alone(ctx, &q, next, params, reply)
 	}

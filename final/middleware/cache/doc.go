@@ -55,6 +55,11 @@
 // caller that has left may change its own. If they cannot be copied, each
 // caller makes its own call.
 //
+// The cache encodes params to compare calls. Params that encode themselves, and only
+// once, as from a stream, are sent as JSON that was encoded for that. With another
+// codec, calls whose params hide what cannot be copied as memory do not use the
+// cache.
+//
 // If an interceptor panics in a shared call, or ends its goroutine, that
 // happens in the first caller, as without the cache. The others make calls of
 // their own.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -49,7 +50,11 @@ func (c *Cache) ask(ctx context.Context, method string, params, reply any) (q qu
 	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() || values.IsPrepared(reply) {
 		return q, nil, false
 	}
-	body, err := encode(c.codec, params)
+	source, exact := c.source(params)
+	if !exact && c.codec != rpc.JSON {
+		return q, nil, false // what can be encoded only once could not be sent
+	}
+	body, err := encode(c.codec, source)
 	if err != nil {
 		return q, nil, false // the client will say what is wrong
 	}
@@ -58,13 +63,40 @@ func (c *Cache) ask(ctx context.Context, method string, params, reply any) (q qu
 	return q, body, true
 }
 
-// copyParams copies params, which encode to body, because they are the caller's
-// again when it leaves, and a shared call may go on. It returns false if there is
-// no way to an exact copy.
-func (c *Cache) copyParams(params any, body []byte) (any, bool) {
+// source returns a copy of params to be encoded, because a marshaler may change its
+// value: one that reads from a stream finds nothing there the next time. If there is
+// no exact copy, it returns params, and false.
+func (c *Cache) source(params any) (any, bool) {
+	if messageIn(params) != nil {
+		return params, true // what encodes a message does not change it
+	}
 	if view, exact := values.Clone(params, cloneMessage); exact {
 		return view, true
 	}
+	return params, false
+}
+
+// copyParams copies params, which encode to body, because they are the caller's
+// again when it leaves, and a shared call may go on. It also returns what stands for
+// params in a call of the caller's own: they may have been encoded already, and that
+// may work only once. It returns false if there is no way to an exact copy.
+func (c *Cache) copyParams(params any, body []byte) (own, again any, exact bool) {
+	if view, exact := values.Clone(params, cloneMessage); exact {
+		return view, params, true
+	}
+	if view, ok := c.decodeAs(params, body); ok && c.encodesTo(view, body) {
+		own, _ = c.decodeAs(params, body)
+		again, _ = c.decodeAs(params, body)
+		return own, again, true
+	}
+	if c.encodesTo(params, body) {
+		return nil, params, false
+	}
+	return nil, json.RawMessage(body), false
+}
+
+// decodeAs decodes body into a value of params' type.
+func (c *Cache) decodeAs(params any, body []byte) (any, bool) {
 	view := params
 	pointer := reflect.TypeOf(params).Kind() == reflect.Pointer
 	if !pointer {
@@ -77,8 +109,12 @@ func (c *Cache) copyParams(params any, body []byte) (any, bool) {
 	if !pointer {
 		view = reflect.ValueOf(view).Elem().Interface()
 	}
-	again, err := encode(c.codec, view)
-	return view, err == nil && bytes.Equal(body, again)
+	return view, true
+}
+
+func (c *Cache) encodesTo(v any, body []byte) bool {
+	got, err := encode(c.codec, v)
+	return err == nil && bytes.Equal(got, body)
 }
 
 func (c *Cache) withMetadata(request digest, md rpc.Metadata) digest {

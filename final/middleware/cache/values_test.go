@@ -1,12 +1,15 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/big"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,6 +176,115 @@ func TestValues_WhoJoinedAReplyThatCannotBeSharedCallsAgain(t *testing.T) {
 			assert.Equal(t, hides{map[string]int{"a": 1}}, reply)
 		}
 		assert.EqualValues(t, 3, calls.Load())
+	})
+}
+
+// once can be encoded once: its text is read, or noted to be.
+type once struct{ r io.Reader }
+
+func (o *once) MarshalJSON() ([]byte, error) {
+	text, err := io.ReadAll(o.r)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(string(text))
+}
+
+func (o *once) GobEncode() ([]byte, error) { return io.ReadAll(o.r) }
+
+// onceBack is a once that can be decoded.
+type onceBack struct{ once }
+
+func (o *onceBack) UnmarshalJSON(data []byte) error {
+	var text string
+	err := json.Unmarshal(data, &text)
+	o.r = strings.NewReader(text)
+	return err
+}
+
+// spent can be copied, and changes itself when it is encoded.
+type spent struct{ Text string }
+
+func (s *spent) MarshalJSON() ([]byte, error) {
+	defer func() { s.Text = "" }()
+	return json.Marshal(s.Text)
+}
+
+func TestValues_ParamsThatCanBeEncodedOnlyOnceReachTheServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		params func(text string) any
+		runs   int // for three calls with the same text and one with another
+	}{
+		"from a stream":       {func(text string) any { return &once{strings.NewReader(text)} }, 2},
+		"in a struct":         {func(text string) any { return []any{&once{strings.NewReader(text)}} }, 2},
+		"that can be decoded": {func(text string) any { return &onceBack{once{strings.NewReader(text)}} }, 2},
+		"that can be copied":  {func(text string) any { return &spent{text} }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var runs atomic.Int64
+				srv := rpc.NewServer()
+				defer srv.Close()
+				require.NoError(t, srv.RegisterFunc(method, func(raw json.RawMessage) json.RawMessage {
+					runs.Add(1)
+					return raw
+				}))
+				cache := newCache(t, Method(method, time.Minute))
+				client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(cache.Intercept))
+				require.NoError(t, err)
+				defer client.Close()
+				for _, text := range []string{"abc", "abc", "abc", "d"} {
+					var reply any
+					require.NoError(t, client.Call(t.Context(), method, c.params(text), &reply))
+					if list, ok := reply.([]any); ok {
+						reply = list[0]
+					}
+					assert.Equal(t, text, reply)
+				}
+				assert.EqualValues(t, c.runs, runs.Load())
+
+				// A caller that joins another one's call, but wants another type, makes its own.
+				var wg sync.WaitGroup
+				for range 3 {
+					wg.Go(func() {
+						var reply any
+						assert.NoError(t, client.Call(t.Context(), method, c.params("new"), &reply))
+						assert.Contains(t, []any{"new", []any{"new"}}, reply)
+					})
+					wg.Go(func() {
+						var reply json.RawMessage
+						assert.NoError(t, client.Call(t.Context(), method, c.params("new"), &reply))
+						assert.Contains(t, string(reply), `"new"`)
+					})
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
+
+func TestValues_ParamsThatCanBeEncodedOnlyOnceReachTheServerByGob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		c := newCache(t, Method(method, time.Minute), Codec(rpc.Gob))
+		caller := c.Intercept(rpc.CallerFunc(func(_ context.Context, _ string, params, out any) error {
+			body, err := rpc.Gob.Append(nil, params)
+			if err != nil {
+				return err
+			}
+			text := "abc"
+			if !bytes.Contains(body, []byte(text)) {
+				text = "nothing"
+			}
+			got = append(got, text)
+			*out.(*int) = len(text)
+			return nil
+		}))
+		for range 2 {
+			var n int
+			require.NoError(t, caller.Call(t.Context(), method, &once{strings.NewReader("abc")}, &n))
+		}
+		assert.Equal(t, []string{"abc", "abc"}, got)
 	})
 }
 
