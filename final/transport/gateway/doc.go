@@ -70,7 +70,8 @@
 // and answers 404 if it does not exist. HEAD works, too. So does /healthz, if
 // the gateway gets that path: mux.Handle("/healthz", gw). A probe calls
 // Health.Check (package health), and passes the Authorize hook as any call
-// does. If that method is not registered, the answer is the server's state.
+// does. If that method is not registered, the answer is the server's state,
+// whatever service is asked about.
 // Neither WithMaxInFlight nor rpc.WithMaxHandlers limits probes.
 //
 // # Pages of other sites

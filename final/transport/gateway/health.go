@@ -42,7 +42,7 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 // not registered, and is all there is to know.
 func (g *Gateway) health(r *http.Request) (health.Status, error) {
 	service := r.URL.Query().Get("service")
-	if state := g.server.State(); state != rpc.Serving || service == "" && !g.has(health.Check.Name()) {
+	if state := g.server.State(); state != rpc.Serving || !g.has(health.Check.Name()) {
 		return health.Status(stateName(state)), nil
 	}
 	md, _, err := metadataOf(r.Header, g.options.maxMetadata)

@@ -48,9 +48,18 @@ func TestHealth_WithoutAHealthCheckIsTheServersState(t *testing.T) {
 	srv, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) {
 		return rpc.Identity{}, rpc.Errorf(rpc.Unauthenticated, "no token")
 	})}, WithPage(nil))
-	assert.Equal(t, "serving\n", do(t, "GET", url+"/rpc/healthz", "").text)
+	paths := []string{"/rpc/healthz", "/rpc/healthz?service=Inventory", "/rpc/healthz?service=Nope"}
+	for _, path := range paths {
+		a := do(t, "GET", url+path, "")
+		assert.Equal(t, 200, a.StatusCode, path)
+		assert.Equal(t, "serving\n", a.text, path)
+	}
 	require.NoError(t, srv.Shutdown(t.Context()))
-	assert.Equal(t, 503, do(t, "GET", url+"/rpc/healthz", "").StatusCode)
+	for _, path := range paths {
+		a := do(t, "GET", url+path, "")
+		assert.Equal(t, 503, a.StatusCode, path)
+		assert.Equal(t, "closed\n", a.text, path)
+	}
 }
 
 // A probe is a call: it passes what calls pass.
