@@ -1,10 +1,12 @@
 package introspect
 
 import (
+	"cmp"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/internal/jsontag"
 )
 
 // describeField tells all of a field but its type, and whether any codec sends
@@ -13,24 +15,23 @@ func describeField(f reflect.StructField) (*Field, bool) {
 	if !f.IsExported() && !inlined(f) {
 		return nil, false
 	}
-	name, options := jsonTag(f)
+	tag := jsontag.Of(f)
 	d := &Field{
-		Name:      name,
 		GoName:    f.Name,
 		Inline:    inlined(f),
-		Omitempty: slices.Contains(options, "omitempty") || slices.Contains(options, "omitzero"),
-		Quoted:    slices.Contains(options, "string"),
+		Omitempty: tag.OmitEmpty || tag.OmitZero,
+		Quoted:    tag.Quoted,
 		Number:    protobufNumber(f),
 	}
-	if d.Inline {
-		d.Name = ""
+	if !d.Inline && !tag.Skip {
+		d.Name = cmp.Or(tag.Name, f.Name)
 	}
 	return d, true
 }
 
 // inlined reports whether JSON takes f's fields for those of the outer struct.
 func inlined(f reflect.StructField) bool {
-	if !f.Anonymous || tagged(f) {
+	if tag := jsontag.Of(f); !f.Anonymous || tag.Skip || tag.Name != "" {
 		return false
 	}
 	t := f.Type
@@ -41,25 +42,6 @@ func inlined(f reflect.StructField) bool {
 		t = t.Elem()
 	}
 	return t.Kind() == reflect.Struct && jsonEncoding(t) == ""
-}
-
-// tagged reports whether the tag names f, be it "-".
-func tagged(f reflect.StructField) bool {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name != ""
-}
-
-// jsonTag returns f's name in JSON, "" if JSON leaves it out, and the tag's options.
-func jsonTag(f reflect.StructField) (name string, options []string) {
-	tag := f.Tag.Get("json")
-	if tag == "-" {
-		return "", nil
-	}
-	name, rest, _ := strings.Cut(tag, ",")
-	if name == "" {
-		name = f.Name
-	}
-	return name, strings.Split(rest, ",")
 }
 
 // protobufNumber reads the tag of generated code: "bytes,1,opt,name=item".

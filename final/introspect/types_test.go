@@ -75,6 +75,27 @@ func TestDescribe_TellsEveryField(t *testing.T) {
 	}
 }
 
+func TestDescribe_NamesFieldsAsEncodingJSONDoes(t *testing.T) {
+	type odd struct {
+		//lint:ignore SA5008 what encoding/json makes of it
+		A string `json:"it's"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		B int `json:"a\\b,string"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		C []int `json:"c d,string"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		*Shown `json:"no\"name"`
+	}
+	d := describe(t, rpc.JSON, func(odd) error { return nil })
+	text, err := json.Marshal(d.GetTypes()[0].GetFields())
+	require.NoError(t, err)
+	assert.JSONEq(t, `[
+		{"name":"A","go_name":"A","type":"string"},
+		{"name":"B","go_name":"B","type":"int","quoted":true},
+		{"name":"c d","go_name":"C","type":"[]int"},
+		{"go_name":"Shown","type":"*introspect_test.Shown","inline":true}]`, string(text))
+}
+
 func TestDescribe_NamesWhatATypeIsMadeOf(t *testing.T) {
 	d := describe(t, rpc.JSON, func(order) error { return nil })
 	for _, want := range []*introspect.Type{

@@ -293,11 +293,18 @@ func (p *painter) fields(v reflect.Value) {
 		}
 		write := func() { p.value(value) }
 		if f.quoted && !isNil(value) {
-			write = func() { p.write(`"`); p.value(value); p.write(`"`) }
+			write = func() { p.quoted(value) }
 		}
 		members = append(members, member{quote(f.name, p.limit), write})
 	}
 	p.object(members)
+}
+
+// quoted writes a value in a string, as the option of that name in a json tag asks for.
+func (p *painter) quoted(v reflect.Value) {
+	inner := painter{limit: p.limit, depth: p.depth}
+	inner.value(v)
+	p.string(string(inner.b))
 }
 
 // text writes what a LogValue returned, as slog's own text does.

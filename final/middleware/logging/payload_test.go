@@ -215,7 +215,29 @@ func TestPayloads_AreShownAsJSON(t *testing.T) {
 		When time.Time `json:"when,omitzero"`
 		G    map[int]string
 	}
+	type tagged struct {
+		//lint:ignore SA5008 what encoding/json makes of it
+		A string `json:"it's"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		B string `json:"a\\b"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		C string `json:"q\"x"`
+		D string "json:\"`d`,omitempty\""
+		E string `json:"ok-name/$%"`
+		F string `json:" sp ace"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		G string  `json:"-,"`
+		H string  `json:",string"`
+		I *string `json:"i,string"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		J []int       `json:"j,string"`
+		K bool        `json:"k,string"`
+		L *uint8      `json:"l,string"`
+		M json.Number `json:",string"`
+	}
+	text := `"quoted" <b>`
 	for name, v := range map[string]any{
+		"tags":        tagged{A: "1", B: "2", C: "3", D: "4", E: "5", F: "6", G: "7", H: text, I: &text, J: []int{8}, K: true, M: "12"},
 		"struct":      named{A: 1, C: []byte("data"), D: 1 << 60, F: []any{nil, true, 1.5, "<x>\n\xff", uint8(3)}, G: map[int]string{2: "b", 10: "a"}},
 		"empty":       named{B: "b", When: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)},
 		"nil":         (*named)(nil),

@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
-	"strings"
 
+	"example.com/rpc-from-scratch/final/internal/jsontag"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
@@ -140,8 +140,7 @@ func appendFields(list []field, t reflect.Type, index []int, outer []reflect.Typ
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
+		tag := jsontag.Of(f)
 		inner := f.Type
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
@@ -149,29 +148,24 @@ func appendFields(list []field, t reflect.Type, index []int, outer []reflect.Typ
 		structure := f.Anonymous && inner.Kind() == reflect.Struct
 		at := append(slices.Clip(index), i)
 		switch {
-		case tag == "-" || !f.IsExported() && !structure:
-		case structure && name == "" && !ownKind(inner):
+		case tag.Skip || !f.IsExported() && !structure:
+		case structure && tag.Name == "" && !ownKind(inner):
 			list = appendFields(list, inner, at, append(slices.Clip(outer), t))
 		default:
-			list = append(list, newField(f, name, strings.Split(options, ","), at))
+			list = append(list, newField(f, tag, at))
 		}
 	}
 	return list
 }
 
-func newField(f reflect.StructField, name string, options []string, index []int) field {
-	kind := f.Type.Kind()
-	if kind == reflect.Pointer {
-		kind = f.Type.Elem().Kind()
-	}
-	number := kind >= reflect.Bool && kind <= reflect.Float64
+func newField(f reflect.StructField, tag jsontag.Tag, index []int) field {
 	return field{
-		name:      cmp.Or(name, f.Name),
+		name:      cmp.Or(tag.Name, f.Name),
 		index:     index,
-		named:     name != "",
-		omitEmpty: slices.Contains(options, "omitempty"),
-		omitZero:  slices.Contains(options, "omitzero"),
-		quoted:    slices.Contains(options, "string") && number && !ownKind(f.Type),
+		named:     tag.Name != "",
+		omitEmpty: tag.OmitEmpty,
+		omitZero:  tag.OmitZero,
+		quoted:    tag.Quoted && !ownKind(f.Type),
 	}
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -195,6 +196,25 @@ func TestTypes_StructsAndSamples(t *testing.T) {
 	assert.Equal(t, `""`, sample(reflect.TypeFor[string]()))
 	assert.Equal(t, `[]`, sample(reflect.TypeFor[[4]int]()))
 	assert.Empty(t, sample(nil))
+}
+
+func TestTypes_FieldsAreNamedAsEncodingJSONDoes(t *testing.T) {
+	type odd struct {
+		//lint:ignore SA5008 what encoding/json makes of it
+		A string `json:"it's"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		B *int `json:"a\\b,string"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		C []int  `json:"c d,string"`
+		D string `json:"d,string"`
+		//lint:ignore SA5008 what encoding/json makes of it
+		Base `json:"no\"name"`
+	}
+	text := sample(reflect.TypeFor[odd]())
+	assert.Equal(t, `{"A":"","B":"0","c d":[],"d":"\"\"","ID":0}`, text)
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	assert.NoError(t, decoder.Decode(new(odd)))
 }
 
 // A real browser finds a table, and nothing to complain about.

@@ -53,7 +53,12 @@ func appendStruct(b *strings.Builder, t reflect.Type, depth int) {
 		b.Write(name)
 		b.WriteByte(':')
 		if f.Quoted {
-			b.WriteString(`"` + zeroJSON(f.typ) + `"`)
+			value := f.typ
+			if value.Kind() == reflect.Pointer {
+				value = value.Elem()
+			}
+			text, _ := json.Marshal(zeroJSON(value))
+			b.Write(text)
 			continue
 		}
 		appendSample(b, f.typ, depth)

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/internal/jsontag"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
@@ -21,7 +23,7 @@ type field struct {
 	Name     string
 	Type     string
 	Optional bool
-	Quoted   bool // a number or bool in a string
+	Quoted   bool // in a string of its own
 	typ      reflect.Type
 }
 
@@ -64,33 +66,29 @@ const deepest = 8
 func appendFields(list []field, t reflect.Type, depth int) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		name, options, _ := strings.Cut(tag, ",")
+		tag := jsontag.Of(f)
 		inner := f.Type
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		embeds := f.Anonymous && name == "" && inner.Kind() == reflect.Struct && !makesItself(inner) && !values.IsMessage(reflect.PointerTo(inner))
+		embeds := f.Anonymous && tag.Name == "" && inner.Kind() == reflect.Struct && !makesItself(inner) && !values.IsMessage(reflect.PointerTo(inner))
 		switch {
-		case tag == "-":
+		case tag.Skip:
 		case embeds && depth < deepest && (f.IsExported() || f.Type == inner): // encoding/json cannot set a pointer that is not exported
 			list = appendFields(list, inner, depth+1)
 		case f.IsExported() && !embeds:
-			list = append(list, newField(f, name, strings.Split(options, ",")))
+			list = append(list, newField(f, tag))
 		}
 	}
 	return list
 }
 
-func newField(f reflect.StructField, name string, options []string) field {
-	if name == "" {
-		name = f.Name
-	}
+func newField(f reflect.StructField, tag jsontag.Tag) field {
 	return field{
-		Name:     name,
+		Name:     cmp.Or(tag.Name, f.Name),
 		Type:     typeName(f.Type),
-		Optional: slices.Contains(options, "omitempty") || slices.Contains(options, "omitzero"),
-		Quoted:   slices.Contains(options, "string"),
+		Optional: tag.OmitEmpty || tag.OmitZero,
+		Quoted:   tag.Quoted,
 		typ:      f.Type,
 	}
 }
