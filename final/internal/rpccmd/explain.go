@@ -1,6 +1,7 @@
 package rpccmd
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -73,13 +74,25 @@ func explainTLS(err error) error {
 	return err
 }
 
-// explainHello is about a peer that accepted the connection but did not say hello.
+// badAddress is the error of an address that was not even tried.
+func badAddress(err *rpc.Error) error {
+	inner := errors.Unwrap(err)
+	if coded, ok := inner.(*rpc.Error); ok {
+		return usagef("%s", coded.Message)
+	}
+	return usagef("%w", cmp.Or(inner, error(err)))
+}
+
+// explainHello is about a peer that accepted the connection but did not say hello,
+// and an address that cannot be.
 func explainHello(err error) error {
 	var coded *rpc.Error
 	if !errors.As(err, &coded) || coded.Remote() {
 		return err
 	}
 	switch {
+	case coded.Code == rpc.InvalidArgument && !strings.Contains(coded.Message, ": protocol: "):
+		return badAddress(coded)
 	case coded.Code == rpc.InvalidArgument:
 		return hint(err, "what listens there is no RPC server")
 	case hungUp(err):
