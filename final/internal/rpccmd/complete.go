@@ -19,7 +19,7 @@ func (o *options) completeMethod(cmd *cobra.Command, args []string, typed string
 	if len(args) != 1 || checkAddr(args[0]) != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	o.timeout = min(o.timeout, 3*time.Second) // the user waits at a prompt
+	o.timeout = atPrompt(o.timeout)
 	var methods []cobra.Completion
 	_ = o.with(cmd.Context(), args[0], func(ctx context.Context, c *rpc.Client) error {
 		reply, err := introspect.List.Call(ctx, c, &introspect.ListRequest{})
@@ -33,6 +33,16 @@ func (o *options) completeMethod(cmd *cobra.Command, args []string, typed string
 		return err
 	})
 	return methods, cobra.ShellCompDirectiveNoFileComp
+}
+
+// atPrompt returns how long a user waits at a prompt whose commands have a timeout.
+// One of 0 or less is none.
+func atPrompt(timeout time.Duration) time.Duration {
+	const longest = 3 * time.Second
+	if timeout <= 0 {
+		return longest
+	}
+	return min(timeout, longest)
 }
 
 // isWord reports whether no shell sees more in name than a word: some completion

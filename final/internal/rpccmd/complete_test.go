@@ -2,6 +2,7 @@ package rpccmd
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -20,5 +21,14 @@ func TestIsWord_NoShellSeesMoreInIt(t *testing.T) {
 		"\u2014rf", "a\u2026", // a dash, to PowerShell
 	} {
 		assert.False(t, isWord(name), "%q", name)
+	}
+}
+
+// Whoever waits at a prompt does not know of a -timeout that is none.
+func TestCompletion_TimeIsBounded(t *testing.T) {
+	for given, want := range map[time.Duration]time.Duration{
+		0: 3 * time.Second, -1: 3 * time.Second, time.Minute: 3 * time.Second, time.Second: time.Second,
+	} {
+		assert.Equal(t, want, atPrompt(given), given)
 	}
 }
