@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -32,7 +34,7 @@ func protobufMessage(d *introspect.DescribeReply, params json.RawMessage, allowU
 		}
 		msg := dynamicpb.NewMessage(desc)
 		if err := (protojson.UnmarshalOptions{Resolver: types, DiscardUnknown: allowUnknown}).Unmarshal(params, msg); err != nil {
-			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
+			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), inPlainWords(err))
 		}
 		m.params = msg
 	}
@@ -43,20 +45,33 @@ func protobufMessage(d *introspect.DescribeReply, params json.RawMessage, allowU
 		}
 		m.newReply = func() any { return dynamicpb.NewMessage(desc) }
 		m.text = func(reply any) ([]byte, error) {
-			return protojson.MarshalOptions{Resolver: types}.Marshal(reply.(proto.Message))
+			text, err := protojson.MarshalOptions{Resolver: types}.Marshal(reply.(proto.Message))
+			if err != nil {
+				return nil, inPlainWords(err)
+			}
+			return text, nil
 		}
 	}
 	return m, nil
 }
 
+// inPlainWords returns what package protobuf says, as "line 1, column 5: …". It puts a
+// no-break space into its texts, so that nobody relies on them.
+func inPlainWords(err error) error {
+	text := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: ")
+	return errors.New(position.ReplaceAllString(text, "line $1, column $2"))
+}
+
+var position = regexp.MustCompile(`^\(line (\d+):(\d+)\)`)
+
 func protobufFiles(d *introspect.DescribeReply) (*protoregistry.Files, error) {
 	var set descriptorpb.FileDescriptorSet
 	if err := proto.Unmarshal(d.GetDescriptors(), &set); err != nil {
-		return nil, fmt.Errorf("descriptors: %w", err)
+		return nil, fmt.Errorf("descriptors: %w", inPlainWords(err))
 	}
 	files, err := protodesc.NewFiles(&set)
 	if err != nil {
-		return nil, fmt.Errorf("descriptors: %w", err)
+		return nil, fmt.Errorf("descriptors: %w", inPlainWords(err))
 	}
 	return files, nil
 }
