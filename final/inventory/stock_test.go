@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,6 +30,17 @@ func TestParseStock_RefusesWhatIsNoStock(t *testing.T) {
 	} {
 		_, err := ParseStock([]byte(text))
 		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestParseStock_RefusesAnItemThatIsThereTwice(t *testing.T) {
+	for text, item := range map[string]string{
+		`{"item1": 5, "item2": 1, "item1": 7}`: "item1",
+		`{"a": 5, "\u0061": 5}`:                "a",
+		"\xef\xbb\xbf" + `{"b":1,"b":1}`:       "b",
+	} {
+		_, err := ParseStock([]byte(text))
+		assert.EqualError(t, err, fmt.Sprintf("stock: %q: it is there more than once", item))
 	}
 }
 
