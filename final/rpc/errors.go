@@ -306,6 +306,9 @@ func soundError(err error) (*readPanic, error) {
 	case causes.Endless(err), !tellsItself(err):
 		e = e.clone()
 		e.cause = nil
+		if causes.Any(err, hides) { // else nobody finds out that the text is not to be shown
+			e.Message = hiddenText(err)
+		}
 		return nil, e
 	case err == error(e):
 		return nil, err

@@ -56,13 +56,19 @@ func start(ctx context.Context, caller Caller, o *clientOptions, method string, 
 	return p
 }
 
-// snapshot encodes params, so that the caller may change them. Interceptors want
-// to see values, so for them it makes a copy: of the memory or, where types hide
-// some of it, by the codec. If neither is exact, they see params themselves, and
-// what has been encoded here is sent for them.
+// snapshot keeps params as they are now, so that the caller may change them: encoded,
+// if nothing but the connection wants them. Interceptors want to see values, so for
+// them it makes a copy: of the memory or, where types hide some of it, by the codec. If
+// neither is exact, they see params themselves, and what has been encoded here is
+// sent for them.
 func snapshot(ctx context.Context, o *clientOptions, params any) (context.Context, any, error) {
 	if params == nil {
 		return ctx, nil, nil
+	}
+	if len(o.interceptors) > 0 {
+		if view, exact := values.Clone(params, nil); exact {
+			return ctx, view, nil // before encoding, by which a value may change
+		}
 	}
 	body, err := encodeWith(o.codec, nil, params)
 	if err != nil {
@@ -74,9 +80,6 @@ func snapshot(ctx context.Context, o *clientOptions, params any) (context.Contex
 	}
 	if len(o.interceptors) == 0 {
 		return ctx, ready, nil
-	}
-	if view, exact := values.Clone(params, nil); exact {
-		return ctx, view, nil
 	}
 	if view, exact := throughCodec(o.codec, params, body); exact {
 		return ctx, view, nil
@@ -94,16 +97,25 @@ func throughCodec(codec Codec, params any, body []byte) (view any, exact bool) {
 	if pointer {
 		t = t.Elem()
 	}
-	fresh := reflect.New(t)
-	if decodeWith(codec, body, fresh.Interface()) != nil {
+	decoded := func() any {
+		fresh := reflect.New(t)
+		if decodeWith(codec, body, fresh.Interface()) != nil {
+			return nil
+		}
+		if pointer {
+			return fresh.Interface()
+		}
+		return fresh.Elem().Interface()
+	}
+	view = decoded()
+	if view == nil {
 		return nil, false
 	}
-	view = fresh.Interface()
-	if !pointer {
-		view = fresh.Elem().Interface()
-	}
 	again, err := encodeWith(codec, nil, view)
-	return view, err == nil && bytes.Equal(body, again)
+	if err != nil || !bytes.Equal(body, again) {
+		return nil, false
+	}
+	return decoded(), true // anew: encoding may change a value
 }
 
 // encoded is params that Go has encoded already.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/big"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -196,6 +198,28 @@ func TestGo_WhatEndsItsGoroutineIsAnError(t *testing.T) {
 				}))
 				assert.ErrorIs(t, client.Go(t.Context(), method, nil, nil).Wait(), Internal)
 			})
+		})
+	}
+}
+
+// readOnce encodes to what its reader gives, which it gives once.
+type readOnce struct{ r *strings.Reader }
+
+func (o *readOnce) MarshalJSON() ([]byte, error) {
+	text, err := io.ReadAll(o.r)
+	return []byte(`"` + string(text) + `"`), err
+}
+
+func TestGo_ParamsThatCanBeEncodedOnlyOnceReachTheServer(t *testing.T) {
+	pass := func(next Caller) Caller { return CallerFunc(next.Call) }
+	for name, opts := range map[string][]ClientOption{"plain": nil, "interceptors": {WithClientInterceptors(pass, pass)}} {
+		bubble(t, func(t *testing.T) {
+			srv := NewServer()
+			defer srv.Close()
+			require.NoError(t, srv.RegisterFunc("Test.Echo", func(text string) string { return text }))
+			var reply string
+			require.NoError(t, pipe(t, srv, opts...).Go(t.Context(), "Test.Echo", &readOnce{strings.NewReader("abc")}, &reply).Wait())
+			assert.Equal(t, "abc", reply, name)
 		})
 	}
 }

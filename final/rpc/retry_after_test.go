@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,4 +253,47 @@ func TestOutgoingMetadata_IsWhatTheCallsCarry(t *testing.T) {
 	ctx = AddMetadata(ctx, Metadata{"user": "ann"})
 	ctx = AddMetadata(ctx, Metadata{"trace": "1"})
 	assert.Equal(t, Metadata{"user": "ann", "trace": "1"}, OutgoingMetadata(ctx))
+}
+
+// A pool has several connections, and the pause is over before the last attempt.
+func TestPool_WaitsAsLongAsTheServersAsk(t *testing.T) {
+	for name, c := range map[string]struct{ servers, conns, runs int }{
+		"one server, four connections":      {1, 4, 2},
+		"two servers, two connections each": {2, 2, 3},
+		"four servers":                      {4, 1, 4},
+		"six servers":                       {6, 1, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n := newNetwork()
+				var mu sync.Mutex
+				var came []time.Duration
+				begun := time.Now()
+				var addrs []string
+				for i := range c.servers {
+					addr := string(rune('a' + i))
+					addrs = append(addrs, addr)
+					srv := newInventory().server(t, WithAuthorize(func(context.Context, string) (Identity, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						came = append(came, time.Since(begun))
+						if time.Since(begun) >= 40*time.Millisecond {
+							return Identity{}, nil
+						}
+						return Identity{}, askToWait("48")
+					}))
+					t.Cleanup(func() { srv.Close() })
+					n.set(addr, srv)
+				}
+				pool := NewPool(StaticResolver(addrs), WithDialer(n.dial), WithConnsPerAddr(c.conns))
+				t.Cleanup(func() { pool.Close() })
+				_, err := checkStock.Call(timeout(t, 10*time.Second), pool, &stockRequest{Item: "item1"})
+				require.NoError(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				require.Len(t, came, c.runs)
+				assert.GreaterOrEqual(t, came[len(came)-1], 48*time.Millisecond)
+			})
+		})
+	}
 }

@@ -550,6 +550,17 @@ func (s *hiddenSelf) LogValue() slog.Value { return slog.AnyValue(*s) }
 func (hiddenPanic) LogValue() slog.Value   { panic("password") }
 
 // What a program logs without its secrets is not printed with them because it panics.
+// hiddenError is an error of which a log shows less than its text.
+type hiddenError struct{ token hiddenToken }
+
+func (e hiddenError) Error() string        { return "bad token " + string(e.token) }
+func (e hiddenError) LogValue() slog.Value { return slog.StringValue("bad token") }
+
+// hiddenStringer has a text of its own, which holds what its field hides.
+type hiddenStringer struct{ token hiddenToken }
+
+func (s hiddenStringer) String() string { return "token " + string(s.token) }
+
 func TestServer_APrintedPanicShowsNoMoreThanALog(t *testing.T) {
 	var printed strings.Builder
 	log.SetOutput(&printed)
@@ -580,6 +591,13 @@ func TestServer_APrintedPanicShowsNoMoreThanALog(t *testing.T) {
 		{errCable, errCable.Error()},
 		{NotFound, "not_found"},
 		{time.Second, "1s"},
+		{fmt.Errorf("wrapped: %w", errCable), "wrapped: " + errCable.Error()},
+		{Errorf(NotFound, "none: %w", errCable), "rpc: not_found: none: " + errCable.Error()},
+		{fmt.Errorf("wrapped: %w", hiddenError{"password"}), "a *fmt.wrapError, which may hold what is not to be printed"},
+		{errors.Join(errCable, hiddenError{"password"}), "a *errors.joinError, which"},
+		{Errorf(NotFound, "none: %w", hiddenError{"password"}), "a *rpc.Error, which"},
+		{hiddenStringer{"password"}, "a rpc.hiddenStringer, which"},
+		{wrapsItself{"password"}, "a rpc.wrapsItself, which"},
 	} {
 		printed.Reset()
 		srv := NewServer()
