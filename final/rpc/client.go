@@ -18,15 +18,15 @@ import (
 type Client struct {
 	options clientOptions
 	addr    string
-	fixed   *clientConn // of NewClient, the only one ever; nil: there is an address to connect to
-	caller  Caller      // the interceptors around group.invoke; nil in a Pool, which has them
-	records sync.Pool   // *clientCall: they hold channels, so they are this Client's alone
-	group   *group      // it is the only member of, or a Pool's
-	server  *server     // what the group knows of addr
+	fixed   *clientConn   // of NewClient, the only one ever; nil: there is an address to connect to
+	caller  Caller        // the interceptors around group.invoke; nil in a Pool, which has them
+	records sync.Pool     // *clientCall: they hold channels, so they are this Client's alone
+	group   *group        // it is the only member of, or a Pool's
+	server  *serverHealth // what the group knows of addr
 
 	conn     atomic.Pointer[clientConn] // that has said hello, for new calls; nil while there is none
 	calls    atomic.Int32               // in flight, to be compared
-	phase    atomic.Int32               // of connecting: see connect.go; set under mu
+	phase    atomic.Int32               // of connecting: see client_connect.go; set under mu
 	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
 	lost     atomic.Pointer[Error]      // why the last connection is no more; nil while there is one
 	failures atomic.Int32               // attempts to connect that failed in a row; set under mu
@@ -95,14 +95,14 @@ func NewClient(conn net.Conn, opts ...ClientOption) *Client {
 // newClient makes a Client that is the one member of its group.
 func newClient(o clientOptions) *Client {
 	g := &group{heard: true}
-	c := newMember(o, g, new(server))
+	c := newMember(o, g, new(serverHealth))
 	g.init(&c.options, c)
 	c.caller = c.options.chain(CallerFunc(g.invoke))
 	return c
 }
 
 // newMember makes a Client that connects; its calls are the group's.
-func newMember(o clientOptions, g *group, s *server) *Client {
+func newMember(o clientOptions, g *group, s *serverHealth) *Client {
 	c := &Client{options: o, all: map[*clientConn]struct{}{}, server: s, group: g}
 	c.records.New = func() any { return &clientCall{done: make(chan struct{}, 1)} }
 	c.life, c.stop = context.WithCancel(context.Background())

@@ -72,11 +72,11 @@ func (o *serverOptions) grant(offered []string, codec Codec) (from int, text str
 	return o.compressFrom, gzipGranted
 }
 
-// shrink compresses a body. It stays as it is if it has less than from bytes, if
-// compressing does not make it smaller, or if it is larger than room: then it is not
+// compress compresses a body. It stays as it is if it has less than from bytes, if
+// compressing does not make it smaller, or if it is larger than limit: then it is not
 // sent anyway.
-func (b *outBody) shrink(from, room int) {
-	if from == 0 || b.size() < from || b.size() > room {
+func (b *outBody) compress(from, limit int) {
+	if from == 0 || b.size() < from || b.size() > limit {
 		return
 	}
 	c := compressors.Get().(*compressor)
@@ -151,10 +151,10 @@ var (
 )
 
 // expand takes data, which lies in body, out of its compression, and gives body
-// back. The result is at most room bytes. Its memory grows with what comes out:
+// back. The result is at most limit bytes. Its memory grows with what comes out:
 // what gzip says of the length is not believed. With errExpands, no more than a
-// byte above room was made.
-func expand(body *bytepool.Buffer, data []byte, room int) (*bytepool.Buffer, error) {
+// byte above limit was made.
+func expand(body *bytepool.Buffer, data []byte, limit int) (*bytepool.Buffer, error) {
 	defer bytepool.Put(body)
 	if !bytes.HasPrefix(data, gzipHead) {
 		return nil, errNotGzip
@@ -167,7 +167,7 @@ func expand(body *bytepool.Buffer, data []byte, room int) (*bytepool.Buffer, err
 		return nil, err
 	}
 	d.gz.Multistream(false)
-	out, err := d.read(bytepool.Get(min(2*len(data), room+1)), room)
+	out, err := d.read(bytepool.Get(min(2*len(data), limit+1)), limit)
 	if err == nil && d.in.Len() > 0 {
 		err = errAfterGzip
 	}
@@ -179,16 +179,16 @@ func expand(body *bytepool.Buffer, data []byte, room int) (*bytepool.Buffer, err
 }
 
 // read reads to the end and returns out, or a larger buffer in its place.
-func (d *decompressor) read(out *bytepool.Buffer, room int) (*bytepool.Buffer, error) {
+func (d *decompressor) read(out *bytepool.Buffer, limit int) (*bytepool.Buffer, error) {
 	for {
 		if len(out.B) == cap(out.B) {
-			out = out.Moved(min(2*len(out.B), room+1))
+			out = out.Moved(min(2*len(out.B), limit+1))
 		}
 		have := len(out.B)
-		n, err := d.gz.Read(out.B[have:min(cap(out.B), room+1)])
+		n, err := d.gz.Read(out.B[have:min(cap(out.B), limit+1)])
 		out.B = out.B[:have+n]
 		switch {
-		case len(out.B) > room:
+		case len(out.B) > limit:
 			return out, errExpands
 		case err == io.EOF:
 			return out, nil

@@ -189,7 +189,7 @@ func TestCompression_WhatDoesNotGetSmallerIsLeftAlone(t *testing.T) {
 		random := make([]byte, size)
 		rand.NewChaCha8([32]byte{2}).Read(random)
 		body := (&encoded{body: random}).outBody()
-		body.shrink(1, 2*size)
+		body.compress(1, 2*size)
 		assert.Zero(t, body.flags)
 		assert.Equal(t, random, body.buf.B)
 	}

@@ -129,14 +129,14 @@ func (p *Pool) replace(addrs []string) (gone []*Client) {
 		if p.servers[addr] != nil {
 			continue
 		}
-		p.servers[addr] = new(server)
+		p.servers[addr] = new(serverHealth)
 		for range p.options.connsPerAddr {
 			c := newMember(*p.options, &p.group, p.servers[addr])
 			c.addr = addr
 			members = append(members, c)
 		}
 	}
-	p.admitSomeLocked()
+	p.restoreSomeLocked()
 	p.members.Store(&members)
 	p.leaving = append(slices.DeleteFunc(p.leaving, (*Client).hasEnded), gone...)
 	return gone

@@ -65,7 +65,7 @@ func (c *serverConn) sendReplies() {
 // is work enough for a goroutine. Its error ends the reading.
 func (c *serverConn) run(call *serverCall, f *wire.Frame, body []byte) error {
 	call.keep(f, body) // a goroutine that takes over reads into the buffer where body lies
-	if !call.method.info.NonBlocking || !c.flusher.inline || f.Large != nil || call.room > 0 || c.congested() {
+	if !call.method.info.NonBlocking || !c.flusher.inline || f.Large != nil || call.expandsTo > 0 || c.congested() {
 		c.remember(call)
 		go c.serveCall(call)
 		return nil

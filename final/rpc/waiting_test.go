@@ -201,7 +201,7 @@ func TestPool_ADeadlineDoesNotShortenAnEjection(t *testing.T) {
 		close(speak)
 		synctest.Wait()
 		assert.Equal(t, []string{"ill"}, ejectedOf(pool))
-		assert.Equal(t, ejected, (*pool.members.Load())[0].server.standing.Load(), "not on trial before its hour is over")
+		assert.Equal(t, ejected, (*pool.members.Load())[0].server.state.Load(), "not on probe before its hour is over")
 	})
 }
 

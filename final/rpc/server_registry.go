@@ -238,8 +238,8 @@ const maxPointers = 100
 // reflectHandler calls fn with what its signature asks for.
 func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, returns, fails bool) Handler {
 	return func(ctx context.Context, p any) (any, error) {
-		var room [2]reflect.Value
-		args := room[:0]
+		var array [2]reflect.Value
+		args := array[:0]
 		if takesContext {
 			args = append(args, reflect.ValueOf(ctx))
 		}

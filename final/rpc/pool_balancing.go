@@ -36,7 +36,7 @@ func (b Balancing) String() string {
 
 // usable reports whether c can take a call now.
 func (c *Client) usable() bool {
-	return c.hasRoom() && c.server.standing.Load() == admitted
+	return c.hasRoom() && c.server.state.Load() == healthy
 }
 
 // hasRoom reports whether c is connected and has a free slot.
@@ -46,18 +46,18 @@ func (c *Client) hasRoom() bool {
 }
 
 // takeSlot returns c's connection, which has taken a slot for a call, or nil. It
-// reports whether the call decides a trial.
-func (c *Client) takeSlot() (conn *clientConn, trial bool) {
+// reports whether the call decides a probe.
+func (c *Client) takeSlot() (conn *clientConn, probe bool) {
 	conn = c.conn.Load()
 	if conn == nil || !conn.acquire() {
 		return nil, false
 	}
-	ok, trial := c.mayTake()
+	ok, probe := c.mayTake()
 	if !ok {
 		conn.release()
 		return nil, false
 	}
-	return conn, trial
+	return conn, probe
 }
 
 // choose returns the member for a call, never one in tried, or nil if none can
@@ -107,10 +107,10 @@ func (g *group) search(members, tried []*Client) *Client {
 		case c.conn.Load() == nil:
 			c.connect(false)
 		case slices.Contains(tried, c) || !c.hasRoom():
-		case c.server.standing.Load() == admitted:
+		case c.server.state.Load() == healthy:
 			usable++
 			best = lessBusy(best, c)
-		case c.server.standing.Load() == onTrial:
+		case c.server.state.Load() == halfOpen:
 			return c
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// poolOnTrial is a pool of "well" and "ill", of which ill is on trial and hangs.
+// poolOnTrial is a pool of "well" and "ill", of which ill is on probe and hangs.
 // One call that began before its ejection is still in flight on it.
 func poolOnTrial(t *testing.T) (pool *Pool, servers []*moody, leave func() error) {
 	t.Helper()
@@ -37,18 +37,18 @@ func poolOnTrial(t *testing.T) (pool *Pool, servers []*moody, leave func() error
 	}
 }
 
-// A call that began before the ejection says nothing of the trial when its caller leaves.
+// A call that began before the ejection says nothing of the probe when its caller leaves.
 func TestPool_OnlyTheTrialsCallEndsTheTrial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, servers, leave := poolOnTrial(t)
-		trial := pool.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
+		probe := pool.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
 		synctest.Wait()
 		came := servers[1].came.Load()
 		require.ErrorIs(t, leave(), Canceled)
 		assert.Zero(t, callMany(t, pool, 100), "no second call while it lasts")
 		assert.Equal(t, came, servers[1].came.Load())
 		pool.Close()
-		assert.ErrorIs(t, trial.Wait(), ErrClientClosed)
+		assert.ErrorIs(t, probe.Wait(), ErrClientClosed)
 	})
 }
 
@@ -57,12 +57,12 @@ func TestPool_ALateGrantEndsNoTrialOfOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, _ := moodyPool(t, newNetwork(), []string{"a", "b"})
 		c := (*pool.members.Load())[0]
-		for trial, standing := range map[bool]int32{false: tried, true: onTrial} {
+		for probe, state := range map[bool]int32{false: probing, true: halfOpen} {
 			conn := c.conn.Load()
 			require.True(t, conn.acquire())
-			c.server.standing.Store(tried)
-			pool.giveBack(&waitingCall{conn: conn, trial: trial})
-			assert.Equal(t, standing, c.server.standing.Load())
+			c.server.state.Store(probing)
+			pool.giveBack(&waitingCall{conn: conn, probe: probe})
+			assert.Equal(t, state, c.server.state.Load())
 			assert.Zero(t, conn.inFlight)
 		}
 	})
@@ -76,7 +76,7 @@ func (p slowParams) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("cannot be encoded")
 }
 
-// A trial that ends without a decision leaves the server to the calls that wait.
+// A probe that ends without a decision leaves the server to the calls that wait.
 func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
@@ -94,8 +94,8 @@ func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
 		<-time.After(time.Second)
 		synctest.Wait()
 		params := slowParams{make(chan struct{})}
-		trial := make(chan error, 1)
-		go func() { trial <- pool.Call(t.Context(), checkStock.Name(), params, nil) }()
+		probe := make(chan error, 1)
+		go func() { probe <- pool.Call(t.Context(), checkStock.Name(), params, nil) }()
 		synctest.Wait()
 		held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
@@ -103,7 +103,7 @@ func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		close(params.fail)
-		assert.ErrorIs(t, <-trial, InvalidArgument)
+		assert.ErrorIs(t, <-probe, InvalidArgument)
 		assert.NoError(t, waits.Wait())
 		assert.Zero(t, time.Since(begun))
 		close(inv.hold)
@@ -111,14 +111,14 @@ func TestPool_CallsThatWaitGetATrialThatOthersLeft(t *testing.T) {
 	})
 }
 
-// A connection that has no call for it keeps no trial from another one to the same server.
+// A connection that has no call for it keeps no probe from another one to the same server.
 func TestPool_ATrialIsForTheConnectionThatHasACallForIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, _ := moodyPool(t, newNetwork(), []string{"ill", "well"}, WithConnsPerAddr(2))
 		members := (*pool.members.Load())[:2] // of ill
 		w := &waitingCall{done: make(chan struct{}), tried: members[:1]}
 		require.True(t, pool.queue.push(w))
-		members[0].server.standing.Store(onTrial)
+		members[0].server.state.Store(halfOpen)
 		var wg sync.WaitGroup
 		pool.queue.mu.Lock() // both look at the queue at once
 		for _, c := range members {
@@ -135,7 +135,7 @@ func TestPool_ATrialIsForTheConnectionThatHasACallForIt(t *testing.T) {
 		pool.queue.mu.Unlock()
 		wg.Wait()
 		assert.True(t, w.conn == members[1].conn.Load(), "it does not wait for another chance")
-		assert.True(t, w.trial)
+		assert.True(t, w.probe)
 	})
 }
 

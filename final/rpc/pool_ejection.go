@@ -9,18 +9,18 @@ import (
 	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
-// server is what a Pool knows of one address. A server can hold its connections
+// serverHealth is what a Pool knows of one address. A server can hold its connections
 // open and fail every call: it hangs, or breaks the connection in each. Backoff,
 // which is about connecting, does not see that; ejection does.
 //
-//	admitted ── failures in a row ─▶ ejected ── a pause, then a pong ─▶ onTrial ── a call ─▶ tried
-//	ejected  ── due, then a hello ─▶ onTrial
+//	healthy  ── failures in a row ─▶ ejected ── a pause, then a pong ─▶ halfOpen ── a call ─▶ probing
+//	ejected  ── due, then a hello ─▶ halfOpen
 //	ejected  ── a pause, no pong ──▶ ejected, for longer
-//	tried    ── no decision ───────▶ onTrial
-//	tried    ── the call failed ───▶ ejected, for longer
-//	any      ── a call succeeded ──▶ admitted
-type server struct {
-	standing atomic.Int32 // changed under the group's mu, but for beginTrial and endTrial
+//	probing  ── no decision ───────▶ halfOpen
+//	probing  ── the call failed ───▶ ejected, for longer
+//	any      ── a call succeeded ──▶ healthy
+type serverHealth struct {
+	state    atomic.Int32 // changed under the group's mu, but for beginProbe and endProbe
 	failures atomic.Int32 // since the last success
 
 	// Guarded by the group's mu.
@@ -31,53 +31,53 @@ type server struct {
 
 // What a server may have.
 const (
-	admitted int32 = iota // calls
+	healthy  int32 = iota // calls
 	ejected               // none, unless there is no other server
-	onTrial               // one call
-	tried                 // no other call until that one has ended
+	halfOpen              // one call
+	probing               // no other call until that one has ended
 )
 
-// beginTrial reports whether the caller has the one call that decides.
-func (s *server) beginTrial() bool { return s.standing.CompareAndSwap(onTrial, tried) }
+// beginProbe reports whether the caller has the one call that decides.
+func (s *serverHealth) beginProbe() bool { return s.state.CompareAndSwap(halfOpen, probing) }
 
-// endTrial leaves the decision to another call. It is for the one that has the trial.
-func (s *server) endTrial() { s.standing.CompareAndSwap(tried, onTrial) }
+// endProbe leaves the decision to another call. It is for the one that has the probe.
+func (s *serverHealth) endProbe() { s.state.CompareAndSwap(probing, halfOpen) }
 
-// endTrial is for a trial that has lasted: calls may wait for their turn.
-func (g *group) endTrial(s *server) {
-	s.endTrial()
+// endProbe is for a probe that has lasted: calls may wait for their turn.
+func (g *group) endProbe(s *serverHealth) {
+	s.endProbe()
 	g.changed()
 }
 
 // mayTake reports whether c may have a call, and whether that is the one that decides.
-func (c *Client) mayTake() (ok, trial bool) {
-	switch c.server.standing.Load() {
-	case admitted:
+func (c *Client) mayTake() (ok, probe bool) {
+	switch c.server.state.Load() {
+	case healthy:
 		return true, false
-	case onTrial:
-		if c.server.beginTrial() {
+	case halfOpen:
+		if c.server.beginProbe() {
 			return true, true
 		}
 	}
 	return c.group.nobodyBut(nil), false // a server that is left out is the last resort
 }
 
-// judge updates what is known of c's server from the outcome of a call, which may
-// be the one that decides its trial.
-func (g *group) judge(c *Client, conn *clientConn, trial bool, err error) {
+// noteOutcome updates what is known of c's server from the outcome of a call, which may
+// be the one that decides its probe.
+func (g *group) noteOutcome(c *Client, conn *clientConn, probe bool, err error) {
 	s := c.server
 	switch {
 	case g.options.ejectAfter <= 0:
 	case err == nil || answered(err):
-		if s.failures.Load() != 0 || s.standing.Load() != admitted {
-			g.admit(s)
+		if s.failures.Load() != 0 || s.state.Load() != healthy {
+			g.markHealthy(s)
 		}
 	case conn.failed(err):
 		if g.count(c, false) {
 			g.changed()
 		}
-	case trial:
-		g.endTrial(s)
+	case probe:
+		g.endProbe(s)
 	}
 }
 
@@ -86,19 +86,19 @@ func (g *group) judge(c *Client, conn *clientConn, trial bool, err error) {
 func (g *group) count(c *Client, noHello bool) (changed bool) {
 	s, most := c.server, int32(g.options.ejectAfter)
 	n := s.failures.Add(1)
-	if n >= most || s.standing.Load() == tried {
+	if n >= most || s.state.Load() == probing {
 		changed = g.eject(c, noHello)
 	}
 	return changed || n == most // from there on nothing is expected of a server that is not connected
 }
 
-// blame counts a deadline that passed while a call waited, from begun on, against
+// countNoHello counts a deadline that passed while a call waited, from begun on, against
 // the servers that have not said hello in all that time.
-func (g *group) blame(begun time.Time, ctxErr error) {
+func (g *group) countNoHello(begun time.Time, ctxErr error) {
 	if g.options.ejectAfter <= 0 || !causes.Is(ctxErr, context.DeadlineExceeded) {
 		return
 	}
-	var counted *server // the members of one server are next to each other
+	var counted *serverHealth // the members of one server are next to each other
 	changed := false
 	for _, c := range *g.members.Load() {
 		if c.server != counted && c.tryingSince(begun) && g.connTo(c.server) == nil {
@@ -112,7 +112,7 @@ func (g *group) blame(begun time.Time, ctxErr error) {
 }
 
 // connTo returns a connection to s, or nil.
-func (g *group) connTo(s *server) *clientConn {
+func (g *group) connTo(s *serverHealth) *clientConn {
 	for _, c := range *g.members.Load() {
 		if conn := c.conn.Load(); conn != nil && c.server == s {
 			return conn
@@ -123,26 +123,26 @@ func (g *group) connTo(s *server) *clientConn {
 
 // awaitHelloLocked lets the next hello of an ejected server, or one that it has
 // just said, stand for the pong.
-func (g *group) awaitHelloLocked(s *server) {
+func (g *group) awaitHelloLocked(s *serverHealth) {
 	s.due = true
 	if g.connTo(s) != nil {
-		g.tryLocked(s)
+		g.halfOpenLocked(s)
 	}
 }
 
-// tryLocked gives an ejected server the one call that decides.
-func (g *group) tryLocked(s *server) {
+// halfOpenLocked gives an ejected server the one call that decides.
+func (g *group) halfOpenLocked(s *serverHealth) {
 	s.due = false
 	s.round++
-	s.standing.Store(onTrial)
+	s.state.Store(halfOpen)
 }
 
 // heardFrom is called when c has said hello.
 func (g *group) heardFrom(c *Client) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s := c.server; s.due && s.standing.Load() == ejected {
-		g.tryLocked(s)
+	if s := c.server; s.due && s.state.Load() == ejected {
+		g.halfOpenLocked(s)
 	}
 }
 
@@ -157,7 +157,7 @@ func answered(err error) bool {
 func (c *clientConn) failed(err error) bool {
 	switch CodeOf(err) {
 	case Unavailable:
-		return !c.over.Load() || !c.blamed.Swap(true)
+		return !c.over.Load() || !c.counted.Swap(true)
 	case DeadlineExceeded:
 		return remote(err) || !NeverRan(err)
 	}
@@ -170,9 +170,9 @@ func (g *group) eject(c *Client, noHello bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := c.server
-	standing := s.standing.Load()
+	state := s.state.Load()
 	enough := s.failures.Load() >= int32(g.options.ejectAfter) // still: a call may have succeeded meanwhile
-	mayBe := standing == tried || standing == admitted && enough && g.ejectedLocked() < g.mostEjectedLocked()
+	mayBe := state == probing || state == healthy && enough && g.ejectedLocked() < g.mostEjectedLocked()
 	if !mayBe || !g.ejectLocked(c) {
 		return false
 	}
@@ -187,7 +187,7 @@ func (g *group) mostEjectedLocked() int { return len(g.servers) / 2 }
 
 func (g *group) ejectedLocked() (n int) {
 	for _, s := range g.servers {
-		if s.standing.Load() != admitted {
+		if s.state.Load() != healthy {
 			n++
 		}
 	}
@@ -201,7 +201,7 @@ func (g *group) ejectLocked(c *Client) bool {
 	if g.closed || g.servers[c.addr] != s {
 		return false
 	}
-	s.standing.Store(ejected)
+	s.state.Store(ejected)
 	s.due = false
 	pause := backoff(g.options.ejectMin, g.options.ejectMax, s.ejections)
 	s.ejections++
@@ -217,13 +217,13 @@ func (g *group) ping(c *Client, round int) {
 	g.mu.Lock()
 	s := c.server
 	switch {
-	case s.round != round || s.standing.Load() != ejected: // a call has succeeded meanwhile
+	case s.round != round || s.state.Load() != ejected: // a call has succeeded meanwhile
 	case causes.Is(err, errNoHello):
 		g.awaitHelloLocked(s)
 	case err != nil:
 		g.ejectLocked(c)
 	default:
-		g.tryLocked(s)
+		g.halfOpenLocked(s)
 	}
 	g.mu.Unlock()
 	g.changed()
@@ -242,34 +242,34 @@ func (g *group) signOfLife(c *Client) error {
 	return errNoHello
 }
 
-// admit forgets what a server has failed.
-func (g *group) admit(s *server) {
+// markHealthy forgets what a server has failed.
+func (g *group) markHealthy(s *serverHealth) {
 	s.failures.Store(0)
-	if s.standing.Load() == admitted {
+	if s.state.Load() == healthy {
 		return
 	}
 	g.mu.Lock()
-	g.admitLocked(s)
+	g.markHealthyLocked(s)
 	g.mu.Unlock()
 	g.changed()
 }
 
-func (g *group) admitLocked(s *server) {
+func (g *group) markHealthyLocked(s *serverHealth) {
 	s.ejections = 0
 	s.due = false
 	s.failures.Store(0)
-	s.standing.Store(admitted)
+	s.state.Store(healthy)
 }
 
-// admitSomeLocked lets servers back when others have left and too large a part of
+// restoreSomeLocked lets servers back when others have left and too large a part of
 // the rest is ejected.
-func (g *group) admitSomeLocked() {
+func (g *group) restoreSomeLocked() {
 	for _, s := range g.servers {
 		if g.ejectedLocked() <= g.mostEjectedLocked() {
 			return
 		}
-		if s.standing.Load() != admitted {
-			g.admitLocked(s)
+		if s.state.Load() != healthy {
+			g.markHealthyLocked(s)
 		}
 	}
 }

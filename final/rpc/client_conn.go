@@ -44,7 +44,7 @@ type clientConn struct {
 	events connEvents
 	reader clientReader
 
-	blamed atomic.Bool // Pool's: its server was blamed for being over
+	counted atomic.Bool // Pool's: its end was counted as a failure of its server
 
 	mu          sync.Mutex // guards what follows; no foreign code runs under it
 	out         outbox
@@ -76,10 +76,10 @@ type clientCall struct {
 // callResult is a call's outcome: err, or a body to decode. gob's bodies are
 // decoded by the reader, in order.
 type callResult struct {
-	err  error
-	body *bytepool.Buffer
-	data []byte // lies in body
-	room int    // data is compressed, of at most so many bytes; 0: it is not
+	err       error
+	body      *bytepool.Buffer
+	data      []byte // lies in body
+	expandsTo int    // data is compressed, of at most so many bytes; 0: it is not
 }
 
 // abandoned takes the place in pending of a call whose caller has left. It keeps the
@@ -222,8 +222,8 @@ func (c *clientConn) call(ctx context.Context, method string, params, reply any)
 
 // decode decodes a result for the caller, on its goroutine.
 func (c *clientConn) decode(result *callResult, reply any) (err error) {
-	if result.room > 0 && reply != nil {
-		if result.body, err = expand(result.body, result.data, result.room); err != nil {
+	if result.expandsTo > 0 && reply != nil {
+		if result.body, err = expand(result.body, result.data, result.expandsTo); err != nil {
 			return err
 		}
 		result.data = result.body.B
@@ -292,7 +292,7 @@ func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) 
 		}
 	}
 	if c.compress > 0 {
-		body.shrink(c.compress, c.maxMessage-wire.MinLength-head.Size())
+		body.compress(c.compress, c.maxMessage-wire.MinLength-head.Size())
 	}
 	return body, nil
 }
@@ -525,7 +525,7 @@ func (c *clientConn) handleReply(f *wire.Frame) (broken error) {
 	case call != abandoned:
 		result.keep(f)
 		if f.Flags&wire.FlagCompressed != 0 {
-			result.room = c.in.Limit - wire.MinLength
+			result.expandsTo = c.in.Limit - wire.MinLength
 		}
 	}
 	exited = false

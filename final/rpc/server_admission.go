@@ -26,7 +26,7 @@ func (c *serverConn) handleRequest(f *wire.Frame) error {
 		return err
 	}
 	if f.Flags&wire.FlagCompressed != 0 {
-		call.room = max(c.in.Limit-wire.MinLength-len(f.Payload)+len(r.Body), 1)
+		call.expandsTo = max(c.in.Limit-wire.MinLength-len(f.Payload)+len(r.Body), 1)
 	}
 	return c.run(call, f, r.Body)
 }

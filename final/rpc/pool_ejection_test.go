@@ -102,7 +102,7 @@ func TestPool_EjectsAServerThatFailsAndLetsItBack(t *testing.T) {
 				ill.mood.Store("")
 				<-time.After(time.Second)
 				synctest.Wait()
-				assert.Equal(t, []string{"ill"}, ejectedOf(pool), "it is on trial")
+				assert.Equal(t, []string{"ill"}, ejectedOf(pool), "it is half-open")
 				assert.Zero(t, callMany(t, pool, 1000))
 				assert.Empty(t, ejectedOf(pool))
 				assert.Greater(t, ill.came.Load(), came+100, "it has its share again")
@@ -297,8 +297,8 @@ func TestPool_EjectionCanBeOff(t *testing.T) {
 	})
 }
 
-// A trial whose caller leaves decides nothing, and another call gets it.
-func TestPool_TrialThatSaysNothingIsRepeated(t *testing.T) {
+// A probe whose caller leaves decides nothing, and another call gets it.
+func TestPool_ProbeThatSaysNothingIsRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, servers := moodyPool(t, newNetwork(), []string{"well", "ill"}, WithEjection(1, time.Second, time.Second))
 		ill := servers[1]
@@ -323,16 +323,16 @@ func TestPool_TrialThatSaysNothingIsRepeated(t *testing.T) {
 }
 
 // A success of an earlier call can put the count back while a server is ejected.
-func TestPool_TrialDecidesWhateverWasCounted(t *testing.T) {
+func TestPool_ProbeDecidesWhateverWasCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pool, _ := moodyPool(t, newNetwork(), []string{"a", "b"})
 		c := (*pool.members.Load())[0]
-		c.server.standing.Store(tried)
-		pool.judge(c, c.conn.Load(), true, nil)
-		assert.Equal(t, admitted, c.server.standing.Load())
-		c.server.standing.Store(tried)
-		pool.judge(c, c.conn.Load(), true, Errorf(Unavailable, "away"))
-		assert.Equal(t, ejected, c.server.standing.Load())
+		c.server.state.Store(probing)
+		pool.noteOutcome(c, c.conn.Load(), true, nil)
+		assert.Equal(t, healthy, c.server.state.Load())
+		c.server.state.Store(probing)
+		pool.noteOutcome(c, c.conn.Load(), true, Errorf(Unavailable, "away"))
+		assert.Equal(t, ejected, c.server.state.Load())
 	})
 }
 
@@ -343,13 +343,13 @@ func TestPool_OldPauseEndsNothing(t *testing.T) {
 		servers[0].mood.Store("unavailable")
 		require.Equal(t, 1, callMany(t, pool, 10))
 		c := (*pool.members.Load())[0]
-		pool.judge(c, c.conn.Load(), false, nil) // a call that began earlier
+		pool.noteOutcome(c, c.conn.Load(), false, nil) // a call that began earlier
 		require.Empty(t, ejectedOf(pool))
 		c.server.ejections = 10
 		require.Equal(t, 1, callMany(t, pool, 10))
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, ejected, c.server.standing.Load())
+		assert.Equal(t, ejected, c.server.state.Load())
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // group makes the calls of a Client, which is its one member, or of a Pool, which
-// has many. Members connect in the background: see connect.go. A call takes a slot
+// has many. Members connect in the background: see client_connect.go. A call takes a slot
 // on a member that is connected, or waits in the queue for the first one that is
 // free on any member. Connecting is no attempt to make the call.
 type group struct {
@@ -26,10 +26,10 @@ type group struct {
 	queue   callQueue
 	ended   chan struct{} // closed by close
 
-	mu         sync.Mutex         // no foreign code runs under it
-	servers    map[string]*server // of a Pool's members, by address
-	heard      bool               // the resolver has spoken; true for a Client
-	resolveErr error              // why the resolver returned, nil once it has spoken again
+	mu         sync.Mutex               // no foreign code runs under it
+	servers    map[string]*serverHealth // of a Pool's members, by address
+	heard      bool                     // the resolver has spoken; true for a Client
+	resolveErr error                    // why the resolver returned, nil once it has spoken again
 	closed     bool
 }
 
@@ -37,7 +37,7 @@ func (g *group) init(o *clientOptions, members ...*Client) {
 	g.options = o
 	g.queue.limit = o.maxWaiting
 	g.ended = make(chan struct{})
-	g.servers = map[string]*server{}
+	g.servers = map[string]*serverHealth{}
 	g.members.Store(&members)
 }
 
@@ -76,7 +76,7 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 }
 
 // attempt makes the call once, on a connection that has a slot for it. If a
-// marshaler ends the goroutine, by runtime.Goexit, another call may decide a trial.
+// marshaler ends the goroutine, by runtime.Goexit, another call may decide a probe.
 func (g *group) attempt(ctx context.Context, conn *clientConn, t *tries, method string, params, reply any) (err error) {
 	c, returned := conn.owner, false
 	var begun time.Time
@@ -86,13 +86,13 @@ func (g *group) attempt(ctx context.Context, conn *clientConn, t *tries, method 
 	c.calls.Add(1)
 	defer func() {
 		c.calls.Add(-1)
-		if !returned && t.trial {
-			g.endTrial(c.server)
+		if !returned && t.probe {
+			g.endProbe(c.server)
 		}
 	}()
 	err = conn.call(ctx, method, params, reply)
 	returned = true
-	g.judge(c, conn, t.trial, err)
+	g.noteOutcome(c, conn, t.probe, err)
 	if !begun.IsZero() {
 		t.number++
 		g.options.observers.attemptDone(ctx, Attempt{
@@ -109,7 +109,7 @@ type tries struct {
 	mayHaveRun bool
 	number     int           // attempts, written or not, for observers
 	failed     error         // what the last of them ended with
-	trial      bool          // the attempt under way decides the trial of its server
+	probe      bool          // the attempt under way decides the probe of its server
 	waited     time.Duration // for a slot, without a deadline
 
 	// A round is over when each server that can take the call has been tried.
@@ -197,26 +197,26 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 			}
 		}
 		var conn *clientConn
-		if conn, t.trial = g.takeNow(t.tried); conn != nil {
+		if conn, t.probe = g.takeNow(t.tried); conn != nil {
 			return conn, nil
 		}
 		w := &waitingCall{done: make(chan struct{}), tried: t.tried}
 		if err := g.wait(ctx, t, w); err != nil || w.outcome != nobodyElse {
-			t.trial = w.trial
+			t.probe = w.probe
 			return w.conn, err
 		}
 	}
 }
 
 // takeNow returns a connection if one has room and no call waits for it.
-func (g *group) takeNow(tried []*Client) (conn *clientConn, trial bool) {
+func (g *group) takeNow(tried []*Client) (conn *clientConn, probe bool) {
 	for g.queue.n.Load() == 0 {
 		c := g.choose(*g.members.Load(), tried)
 		if c == nil {
 			return nil, false
 		}
-		if conn, trial = c.takeSlot(); conn != nil {
-			return conn, trial
+		if conn, probe = c.takeSlot(); conn != nil {
+			return conn, probe
 		}
 	}
 	return nil, false
@@ -226,7 +226,7 @@ func (g *group) takeNow(tried []*Client) (conn *clientConn, trial bool) {
 // when the attempt to connect that is under way succeeds.
 func (g *group) nobodyBut(tried []*Client) bool {
 	for _, c := range *g.members.Load() {
-		if !slices.Contains(tried, c) && c.server.standing.Load() == admitted && (c.conn.Load() != nil || c.mayConnectSoon()) {
+		if !slices.Contains(tried, c) && c.server.state.Load() == healthy && (c.conn.Load() != nil || c.mayConnectSoon()) {
 			return false
 		}
 	}
@@ -258,7 +258,7 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	}()
 	switch err = whyEnded(ctx, ended, !out); {
 	case err != nil:
-		g.blame(begun, err)
+		g.countNoHello(begun, err)
 		return g.gaveUp(err)
 	case !out:
 		return g.waitedTooLong()
@@ -309,8 +309,8 @@ func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Du
 func (g *group) giveBack(w *waitingCall) {
 	if w.conn != nil && !w.ping {
 		w.conn.release()
-		if w.trial {
-			g.endTrial(w.conn.owner.server)
+		if w.probe {
+			g.endProbe(w.conn.owner.server)
 		}
 	}
 	w.conn = nil

@@ -115,8 +115,8 @@ func (c *serverConn) invoke(call *serverCall) (result any, err error) {
 
 // decode decodes params that were not decoded when they arrived.
 func (c *serverConn) decode(call *serverCall) (err error) {
-	if call.room > 0 {
-		if call.body, err = expand(call.body, call.data, call.room); err != nil {
+	if call.expandsTo > 0 {
+		if call.body, err = expand(call.body, call.data, call.expandsTo); err != nil {
 			return err
 		}
 		call.data = call.body.B
@@ -156,6 +156,6 @@ func (c *serverConn) encode(call *serverCall, result any, own bool) (body outBod
 		c.server.callFailed(call, err)
 		return outBody{}, err
 	}
-	body.shrink(c.compress, c.maxReply-wire.MinLength)
+	body.compress(c.compress, c.maxReply-wire.MinLength)
 	return body, nil
 }

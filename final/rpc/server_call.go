@@ -23,10 +23,10 @@ type serverCall struct {
 	metadata Metadata
 	deadline time.Time // zero: none
 
-	params any              // decoded by the reader; gob only
-	body   *bytepool.Buffer // else params to decode: data, which lies in body
-	data   []byte
-	room   int // data is compressed, of at most so many bytes; 0: it is not
+	params    any              // decoded by the reader; gob only
+	body      *bytepool.Buffer // else params to decode: data, which lies in body
+	data      []byte
+	expandsTo int // data is compressed, of at most so many bytes; 0: it is not
 
 	mu    sync.Mutex
 	done  chan struct{}

@@ -10,7 +10,7 @@ import (
 )
 
 // newModelMember returns a member whose server takes every call.
-func newModelMember() *Client { return &Client{server: new(server)} }
+func newModelMember() *Client { return &Client{server: new(serverHealth)} }
 
 // plainQueue is what callQueue promises, without its speed.
 type plainQueue []*waitingCall

@@ -24,7 +24,7 @@ func (p *Pool) Members() []PoolMember {
 			Addr:       c.addr,
 			Connected:  connected,
 			BackingOff: !connected && c.backingOff(),
-			Ejected:    c.server.standing.Load() != admitted,
+			Ejected:    c.server.state.Load() != healthy,
 			InFlight:   int(c.calls.Load()),
 		}
 	}

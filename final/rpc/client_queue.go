@@ -29,7 +29,7 @@ type waitingCall struct {
 	done    chan struct{}
 	place   *list.Element // nil once it is out; guarded by the queue's mu
 	conn    *clientConn   // has taken a slot for it
-	trial   bool          // its outcome decides the trial of conn's server
+	probe   bool          // its outcome decides the probe of conn's server
 	outcome waitOutcome
 
 	needs hope      // the least for which it waits
@@ -73,7 +73,7 @@ func (q *callQueue) push(w *waitingCall) bool {
 	return true
 }
 
-// pop takes out the first call that member can take, and with it the trial of
+// pop takes out the first call that member can take, and with it the probe of
 // member's server if that is due. Without a free slot it looks for pings alone: a
 // full connection is asked at each reply, and the queue may be long.
 func (q *callQueue) pop(member *Client, free bool) *waitingCall {
@@ -91,7 +91,7 @@ func (q *callQueue) pop(member *Client, free bool) *waitingCall {
 			last = w
 			continue
 		default:
-			if free, w.trial = member.mayTake(); !free {
+			if free, w.probe = member.mayTake(); !free {
 				continue
 			}
 		}
