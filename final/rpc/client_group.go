@@ -115,6 +115,7 @@ type tries struct {
 	// A round is over when each server that can take the call has been tried.
 	tried   []*Client
 	refused error // one of them asked for a pause
+	rested  bool  // a pause was made
 	pause   time.Duration
 }
 
@@ -147,9 +148,10 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, method string, c *Client,
 }
 
 // lastAttempt reports whether the attempt to come is the last one, and a server has
-// asked for a pause: then it is made after the pause, where it may be of use.
+// asked for a pause that the call has not made: then it is made after a pause, where
+// it may be of use.
 func (g *group) lastAttempt(t *tries) bool {
-	return t.refused != nil && t.written == g.options.maxAttempts-1
+	return t.refused != nil && !t.rested && t.written == g.options.maxAttempts-1
 }
 
 // nextRound begins another round, after the pause that a server asked for.
@@ -159,6 +161,7 @@ func (g *group) nextRound(ctx context.Context, t *tries) error {
 	if refused == nil {
 		return nil
 	}
+	t.rested = true
 	return g.rest(ctx, pause, refused)
 }
 
