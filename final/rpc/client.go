@@ -42,11 +42,16 @@ type Client struct {
 }
 
 // Dial connects to a server at "host:port" or "unix:path", says hello, and
-// returns. ctx bounds Dial alone, not the life of the Client. Dial tries once;
-// if the server may not be running yet, use a [Pool], which connects when first
-// needed. When the connection is lost later, the next call makes a new one,
-// with backoff: see [WithMaxWait]. Its errors are *[Error]: InvalidArgument for
-// an address that cannot be parsed, Unavailable for a name that is not found.
+// returns. Without a host, as in ":7001", it connects to this machine. ctx
+// bounds Dial alone, not the life of the Client. Dial tries once, for no
+// longer than [WithHandshakeTimeout]; if the server may not be running yet,
+// use a [Pool], which connects when first needed. When the connection is lost
+// later, the next call makes a new one, with backoff: see [WithMaxWait].
+//
+// Its errors are *[Error]: InvalidArgument for an option that is refused or an
+// address that cannot be parsed, Unavailable if no connection can be made,
+// which includes a name that is not found, and Canceled or DeadlineExceeded if
+// ctx ends first. A server that refuses this client chooses the code.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o := defaultClientOptions()
 	o.apply(opts)
@@ -117,7 +122,9 @@ func (c *Client) check() error {
 	return nil
 }
 
-// Call calls method and waits for the reply: see [Caller].
+// Call calls method and waits for the reply: see [Caller]. A reply that is
+// neither nil nor a pointer is InvalidArgument, and less than a millisecond
+// until the deadline is DeadlineExceeded; in both cases the call never ran.
 func (c *Client) Call(ctx context.Context, method string, params, reply any) error {
 	if err := c.check(); err != nil {
 		return err
@@ -127,11 +134,12 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 
 // Go starts a call and returns once params are encoded, so the caller may
 // change them from then on. The caller must not touch reply before the call is
-// done. All errors, also of encoding, are in [Pending.Wait].
+// done. All errors, also of encoding, are in [Pending.Wait]. Calls may reach
+// the server in another order than that in which Go was called.
 //
-// Interceptors get a copy of params. Some types can be copied neither as memory
-// nor by encoding and decoding. For those, interceptors get params themselves,
-// and may see later changes; the client sends what Go has encoded.
+// Interceptors get a copy of params. Some types can be copied neither as
+// memory nor by encoding and decoding. For those, interceptors get params
+// themselves, and may see later changes; the client sends what Go has encoded.
 func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
 	if err := c.check(); err != nil {
 		return failed(err)

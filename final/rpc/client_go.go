@@ -11,7 +11,8 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// Pending is a call made by Go.
+// Pending is a call made by Go. If you do not need its outcome, you need not
+// wait for it.
 type Pending struct {
 	done chan struct{}
 	err  error // set before done is closed

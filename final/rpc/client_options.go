@@ -8,13 +8,14 @@ import (
 )
 
 // ClientOption configures a Client in [Dial] and [NewClient]. It is a
-// [PoolOption], too: a Pool gives it to the clients that it makes. A value that
-// makes no sense is refused, and the error names the option: nil, a negative
-// number or duration, a size that does not fit on the wire. Dial returns an
-// InvalidArgument; NewClient and NewPool panic. NewClient also refuses what is
-// for connections that are still to be made, and could have no effect. If an
-// option is given twice, the last value counts. Interceptors, observers and
-// callbacks add up instead, and TLS may be given only once.
+// [PoolOption], too: a Pool gives it to the clients that it makes. A value
+// that makes no sense is refused, and the error names the option: nil, a
+// negative number or duration, a size that does not fit on the wire. Dial
+// returns an InvalidArgument; NewClient and NewPool panic. NewClient also
+// refuses [WithTLS], [WithDialer] and [WithBackoff], which are for connections
+// that are still to be made. If an option is given twice, the last value
+// counts. Interceptors, observers and callbacks add up instead, and TLS may be
+// given only once.
 type ClientOption interface {
 	PoolOption
 	configureClient(*clientOptions)
@@ -98,11 +99,14 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) C
 }
 
 // WithHelloMetadata sets metadata that the client sends once per connection;
-// handlers find it in their Peer. Keys that begin with "rpc." are the
-// protocol's own. md must not be changed afterwards. If the option is given
-// twice, the last metadata are sent; nil sends none. Metadata that cannot be
-// sent fail Dial and every call, with InvalidArgument or, if they are too
-// large, ResourceExhausted.
+// handlers find it in their Peer. md must not be changed afterwards. If the
+// option is given twice, the last metadata are sent; nil sends none. Default:
+// none.
+//
+// The option itself refuses nothing. Metadata that cannot be sent fail Dial
+// and every call, with InvalidArgument or, if they are too large,
+// ResourceExhausted. Keys that begin with "rpc." are the protocol's own, and
+// cannot be sent.
 func WithHelloMetadata(md Metadata) ClientOption {
 	return clientOption(func(o *clientOptions) { o.metadata = md })
 }
@@ -113,31 +117,36 @@ func WithDefaultTimeout(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.defaultTimeout = o.duration("WithDefaultTimeout", d) })
 }
 
-// WithKeepalive sets how long a connection may be silent before it is pinged;
-// after as long again without an answer it is closed. Default 30 s; 0: no pings.
-// A negative time is refused.
+// WithKeepalive sets how often a client checks that its connection is alive.
+// If nothing has arrived from the server since the last check, it sends a
+// ping. If nothing has arrived at the next check either, it closes the
+// connection. A dead connection is found after two to three times d. Default
+// 30 s; 0: no pings. A negative time is refused.
 func WithKeepalive(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.keepalive = o.duration("WithKeepalive", d) })
 }
 
 // WithMaxAttempts bounds how often one call is sent, the first time included.
 // Connecting and waiting for a server are no attempts: see [WithMaxWait]. Only
-// calls that never ran, or are marked by [MarkIdempotent] or an [IdempotentMethod], are sent again. Default
-// 4; 0 and 1 never send again. A negative number is refused.
+// calls that never ran, or whose method is idempotent (see [MarkIdempotent]
+// and [IdempotentMethod]), are sent again. Default 4; 0 and 1 never send
+// again. A negative number is refused.
 func WithMaxAttempts(n int) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) })
 }
 
-// WithMaxWait limits how long a call without a deadline waits for a server that
-// can take it: one that is connected and has a free slot. A call with a
-// deadline waits until that deadline. While calls wait, the client tries to
-// connect, with backoff; see [WithFailFast] for calls that should not wait for
-// that. When the time is up, the call fails with Unavailable, and never ran.
+// WithMaxWait limits how long a call without a deadline waits for a server
+// that can take it: one that is connected and has a free slot. A call with a
+// deadline waits until that deadline, also if the deadline is that of
+// [WithDefaultTimeout]. While calls wait, the client tries to connect, with
+// backoff; see [WithFailFast] for calls that should not wait for that. When
+// the time is up, the call fails with Unavailable, and never ran.
 //
 // A call fails at once if all servers refuse this client in their hello (its
 // codec, its version, one connection too many) or if a certificate is not
-// trusted. Default 30 s. 0: a call waits only for an attempt to connect that is
-// under way. A negative time is refused.
+// trusted. Default 30 s. 0: a call without a deadline waits only for an
+// attempt to connect that is under way, and not for a free slot. A negative
+// time is refused.
 func WithMaxWait(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) })
 }
@@ -168,11 +177,12 @@ func WithMaxRetryAfter(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) })
 }
 
-// WithBackoff sets the least and the longest pause between attempts to connect.
-// The pause doubles after each failure, and up to half of it is cut off at
-// random. Default 20 ms and 5 s, which 0 stands for. Negative pauses, and a
-// longest pause shorter than the least, are refused. [NewClient] refuses the
-// option.
+// WithBackoff sets the least and the longest pause between attempts to
+// connect. The pause doubles after each failure, and up to half of it is cut
+// off at random. A Pool pauses within the same bounds before it asks a
+// [Resolver] again that has returned. Default 20 ms and 5 s, which 0 stands
+// for. Negative pauses, and a longest pause shorter than the least, are
+// refused. [NewClient] refuses the option.
 func WithBackoff(least, longest time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) {
 		o.forDialing = "WithBackoff"
@@ -180,9 +190,9 @@ func WithBackoff(least, longest time.Duration) ClientOption {
 	})
 }
 
-// WithClientInterceptors adds interceptors. They nest: the first one given is the
-// outermost. Around a Client or a Pool they see each call once, however often
-// it is tried. A nil one is refused.
+// WithClientInterceptors adds interceptors. They nest: the first one given is
+// the outermost. Around a Client or a Pool they see each call once, however
+// often it is tried. A nil one is refused. Default: none.
 func WithClientInterceptors(chain ...ClientInterceptor) ClientOption {
 	return clientOption(func(o *clientOptions) {
 		for _, i := range chain {

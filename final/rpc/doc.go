@@ -30,11 +30,12 @@
 // The handler's context ends with it.
 //
 // A call runs at most once, unless its method is idempotent: declared as an
-// [IdempotentMethod], or named by [MarkIdempotent]. The client
-// sends a call again if it failed with Unavailable and certainly never ran: the
-// server refused it, or went away first. [NeverRan] reports whether a failed
-// call is known not to have run. A server that refuses a call for now can say
-// when to try again: see [RetryAfter].
+// [IdempotentMethod], or named by [MarkIdempotent]. The client sends a call
+// again if it failed with Unavailable and certainly never ran: the server
+// refused it, or went away first. It sends an idempotent one again after a lost
+// connection, too. [NeverRan] reports whether a failed call is known not to
+// have run. A server that refuses a call for now can say when to try again: see
+// [RetryAfter].
 //
 // A server answers every request once, a cancelled one too, when its handler
 // returns. Go cannot stop a goroutine: a handler that does not check its
@@ -48,7 +49,7 @@
 // hang and clients do not read.
 //
 // The package logs only panics of your code; on a server, callbacks of
-// [WithPanicHandler] get them instead. Callbacks of [WithErrorHandler] get the
-// reason why a connection was closed. The wire format is in PROTOCOL.md, beside
-// this package's folder.
+// [WithPanicHandler] get most of them instead. Callbacks of [WithErrorHandler]
+// get the reason why a connection was closed. The wire format is in
+// PROTOCOL.md, beside this package's folder.
 package rpc

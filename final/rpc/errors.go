@@ -68,7 +68,8 @@ func (c Code) Error() string { return c.String() }
 var (
 	// ErrServerClosed is returned by Serve after Shutdown or Close.
 	ErrServerClosed = errors.New("rpc: server closed")
-	// ErrClientClosed is in the error of every call after Close of a Client or Pool.
+	// ErrClientClosed is in the error of every call after Close of a Client or
+	// Pool. The error's code is Canceled.
 	ErrClientClosed = errors.New("rpc: client closed")
 )
 
@@ -173,10 +174,10 @@ func (e *Error) Is(target error) bool {
 // encoded.
 func (e *Error) Remote() bool { return e != nil && e.remote }
 
-// NeverRan reports whether no server has started the call that failed with err,
-// so that repeating it cannot do anything twice. It is false for nil, and when
-// that is not known. One case of many: the connection did not accept the whole
-// request.
+// NeverRan reports whether no server has started the call that failed with
+// err, so that repeating it cannot do anything twice. It is false for nil, and
+// when that is not known. Two examples: the server refused the call, or the
+// connection was lost before the whole request was written.
 func NeverRan(err error) bool {
 	if err == nil {
 		return false // without the allocation that e costs
@@ -193,7 +194,8 @@ const RetryAfterDetail = "retry-after-ms"
 const longestPause = 100 * 365 * 24 * time.Hour
 
 // RetryAfter returns the pause that the server asks for before the call that
-// failed with err is made again. It returns false if the server asks for none.
+// failed with err is made again. It returns false if the server asks for none,
+// or if what it sent is no decimal number.
 func RetryAfter(err error) (time.Duration, bool) {
 	if err == nil {
 		return 0, false // without the allocation that e costs

@@ -11,12 +11,13 @@ import (
 // ctx ends, it returns at once. params may be nil. Callers may be used by many
 // goroutines.
 //
-// Call first sets what reply points to to its zero value, so a variable that is
-// used again holds nothing of the last reply. Unexported fields stay as they
-// are, because they are no part of a reply: a mutex may be locked. A protobuf
-// message is emptied by its Reset. If reply points to an interface that holds a
-// pointer, Call decodes into that pointer. A method without a result leaves the
-// zero value. On an error the reply stays as it was.
+// Before it decodes, Call sets the value that reply points to to zero, so a
+// variable that is used again holds nothing of the last reply. Unexported
+// fields stay as they are, because they are no part of a reply: a mutex may be
+// locked. A protobuf message is emptied by its Reset. If reply points to an
+// interface that holds a pointer, Call decodes into that pointer. A method
+// without a result leaves the zero value. If the call fails, the reply is as
+// it was before.
 type Caller interface {
 	Call(ctx context.Context, method string, params, reply any) error
 }

@@ -115,8 +115,9 @@ type (
 	optionsKey struct{} // *callOptions, on the client
 )
 
-// PeerFrom returns the peer of the call that ctx belongs to. It works in
-// handlers, server interceptors and the Authorize hook; elsewhere it returns false.
+// PeerFrom returns the peer of the call that ctx belongs to, in handlers,
+// interceptors and hooks of a server. Elsewhere it returns false. The peer
+// must not be changed.
 func PeerFrom(ctx context.Context) (*Peer, bool) {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	if !ok {
@@ -125,9 +126,10 @@ func PeerFrom(ctx context.Context) (*Peer, bool) {
 	return call.peer, true
 }
 
-// IdentityFrom returns who makes the call: what Authorize hooks have found out. If
-// they have not returned a Name, it is that of the peer's TLS certificate, or "".
-// It works where [PeerFrom] does; elsewhere it returns the zero value.
+// IdentityFrom returns who makes the call: what Authorize hooks have found
+// out. If they have not returned a Name, it is that of the peer's TLS
+// certificate, or "". It works where [PeerFrom] does; elsewhere it returns the
+// zero value.
 func IdentityFrom(ctx context.Context) Identity {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	if !ok {
@@ -178,8 +180,10 @@ func optionsFrom(ctx context.Context) *callOptions {
 var noOptions callOptions
 
 // AddMetadata returns a context whose calls carry md, added to the metadata
-// that ctx's calls carry already. It copies md. A handler's own calls do not
-// carry the metadata that it received.
+// that ctx's calls carry already; a key that they have already gets its new
+// value. It copies md. Pairs that may not travel (see [Metadata]) fail the
+// call with InvalidArgument. A handler's own calls do not carry the metadata
+// that it received.
 func AddMetadata(ctx context.Context, md Metadata) context.Context {
 	o := *optionsFrom(ctx)
 	merged := make(Metadata, len(o.metadata)+len(md))

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Observer is functions that are told what happens on connections, as those of
-// [net/http/httptrace.ClientTrace] are. Each may be nil. They are called by many
-// goroutines at once, and must not wait.
+// Observer is a set of callbacks for what happens on connections, like
+// [net/http/httptrace.ClientTrace]. Each may be nil. They are called by many
+// goroutines at once, and must not wait. A panic of one is printed by package
+// log.
 type Observer struct {
 	ConnOpened func() // a connection is made; it may not have said hello yet
 	ConnClosed func() // one for each ConnOpened
@@ -30,7 +31,7 @@ type Observer struct {
 type Attempt struct {
 	Method string
 	Addr   string // the server's, as Dial or the Resolver gave it; "" for a Client of NewClient
-	Number int    // 1 for a call's first attempt
+	Number int    // 1 for the first attempt; those that were not sent count, too
 	After  error  // why there is another attempt: what the one before failed with; nil for the first
 	Begun  time.Time
 	Ended  time.Time

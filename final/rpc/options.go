@@ -56,10 +56,10 @@ func WithMaxMessage(bytes int) Option {
 }
 
 // WithCompression compresses messages, if both ends of the connection have the
-// option. Each end compresses its params or results of at least from bytes, with
-// gzip at its fastest level, if that makes them smaller. 0 stands for 1024; a
-// negative size is refused. On gob connections nothing is compressed. Default:
-// off.
+// option. Each end compresses its params or results of at least `from` bytes,
+// with gzip at its fastest level, if that makes them smaller. 0 stands for
+// 1024; a negative size is refused. On gob connections nothing is compressed.
+// Default: off.
 //
 // The limit of [WithMaxMessage] holds for the uncompressed size, too: what
 // expands further fails with ResourceExhausted. But a client that sends 4 KiB
@@ -76,10 +76,11 @@ func WithCompression(from int) Option {
 }
 
 // WithTLS makes Serve and ListenAndServe, or Dial and a Pool, speak TLS. The
-// constructor makes a copy of cfg. It is refused if cfg is nil, or if the option
-// is given twice.
+// constructor makes a copy of cfg. It is refused if cfg is nil, or if the
+// option is given twice. Default: off.
 //
-// A server needs a certificate in cfg. To know its clients (mutual TLS) set
+// A server needs Certificates, GetCertificate or GetConfigForClient in cfg;
+// without them the option is refused. To know its clients (mutual TLS) set
 // ClientAuth and ClientCAs; [IdentityFrom] then names them.
 //
 // A client checks the host of the address, unless cfg has a ServerName; a
@@ -91,20 +92,23 @@ func WithTLS(cfg *tls.Config) Option {
 
 // WithHandshakeTimeout bounds the time until a connection can be used. At a
 // server that is from accepting it to the end of its hello, TLS included; at a
-// client it is one attempt to connect, with TLS and the hellos. Default 10 s; 0:
-// no bound. A negative time is refused.
+// client it is one attempt to connect, with TLS and the hellos. With
+// [NewClient] it is the time from that call to the end of the server's hello.
+// A connection that takes longer is closed. Default 10 s; 0: no bound. A
+// negative time is refused.
 func WithHandshakeTimeout(d time.Duration) Option {
 	return option(func(o *sharedOptions) { o.handshakeTimeout = o.duration("WithHandshakeTimeout", d) })
 }
 
-// WithWriteTimeout bounds one write to a peer that does not read. Default 30 s;
-// 0: no bound. A negative time is refused.
+// WithWriteTimeout bounds one write to a peer that does not read. A connection
+// whose write takes longer is closed. Default 30 s; 0: no bound. A negative
+// time is refused.
 func WithWriteTimeout(d time.Duration) Option {
 	return option(func(o *sharedOptions) { o.writeTimeout = o.duration("WithWriteTimeout", d) })
 }
 
-// WithObserver adds an observer. All observers are told, in their order. One
-// without any function is refused.
+// WithObserver adds an observer. All observers are called, in the order in
+// which they were given. One without any function is refused. Default: none.
 func WithObserver(obs Observer) Option {
 	return option(func(o *sharedOptions) {
 		if obs.empty() {
@@ -115,14 +119,14 @@ func WithObserver(obs Observer) Option {
 	})
 }
 
-// WithErrorHandler adds a callback for errors that belong to no call, or to more
-// than one. A server tells it why it closed a connection (a broken protocol, a
-// limit), and the errors of Accept that Serve retries. A Client and a Pool tell
-// it why an attempt to connect failed and why a connection was lost, each with
-// the server's address, and what a [Resolver] returned; but not what follows from
-// their own Close. It may be called by many goroutines at once, and must not
-// wait. All callbacks are called, in their order; a nil one is refused. Default:
-// none.
+// WithErrorHandler adds a callback for errors that belong to no call, or to
+// more than one. A server tells it why it closed a connection (a broken
+// protocol, a limit), and the errors of Accept that Serve retries. A Client
+// and a Pool tell it why an attempt to connect failed and why a connection was
+// lost, each with the server's address, and what a [Resolver] returned. They
+// do not report what their own Close causes. f may be called by many
+// goroutines at once, and must not wait. All callbacks are called, in their
+// order; a nil one is refused. Default: none.
 func WithErrorHandler(f func(err error)) Option {
 	return option(func(o *sharedOptions) {
 		if o.notNil("WithErrorHandler", "callback", f) {

@@ -12,9 +12,12 @@ import (
 type Resolver interface {
 	// Resolve calls update with the complete list of addresses, as Dial takes
 	// them: once at the start, then whenever the list changes. It calls update
-	// from one goroutine at a time. It returns when ctx ends, or with an error.
-	// After an error the pool calls it again, after a pause, and the addresses
-	// known so far stay in use.
+	// from one goroutine at a time. update makes a copy of addrs. It ignores
+	// an address that occurs again; with an empty list, calls wait.
+	//
+	// Resolve returns when ctx ends, or with an error. If it returns before
+	// ctx ends, even without an error, the pool calls it again after a pause
+	// (see [WithBackoff]), and the addresses known so far stay in use.
 	Resolve(ctx context.Context, update func(addrs []string)) error
 }
 

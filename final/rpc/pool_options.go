@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// PoolOption configures a Pool in [NewPool]: each [ClientOption] does, and so do
-// the options that make sense for several servers alone. NewPool panics on what
-// Dial refuses.
+// PoolOption configures a Pool in [NewPool]. Each [ClientOption] is one; the
+// others only make sense for several servers. NewPool panics on what Dial
+// refuses.
 type PoolOption interface{ configurePool(*clientOptions) }
 
 type poolOption func(*clientOptions)
@@ -43,8 +43,9 @@ func defaultPoolOptions() poolOptions {
 	}
 }
 
-// WithConnsPerAddr sets how many connections a Pool keeps to each address. Default
-// 1; 0 is the default. Negative numbers, and those above 65535, are refused.
+// WithConnsPerAddr sets how many connections a Pool keeps to each address.
+// Default 1, which 0 stands for. Negative numbers, and those above 65535, are
+// refused.
 func WithConnsPerAddr(n int) PoolOption {
 	return poolOption(func(o *clientOptions) { o.connsPerAddr = o.number("WithConnsPerAddr", n, math.MaxUint16, 1) })
 }
@@ -62,16 +63,17 @@ func WithBalancing(b Balancing) PoolOption {
 
 // WithEjection sets when a Pool ejects a server that fails its calls. After
 // this many failures in a row, the server gets no calls for a pause. A failure
-// is Unavailable, or a deadline that passed, also while the call waited for the
-// server's hello; all calls of one lost connection are one failure. The pause doubles from least to longest, and up to half of
-// it is cut off at random. Then the server has to answer a ping within least,
-// and the outcome of one call decides whether it is back.
+// is Unavailable, or a deadline that passed, also while the call waited for
+// the server's hello; all calls of one lost connection are one failure. The
+// pause doubles from least to longest, and up to half of it is cut off at
+// random. Then the server has to answer a ping within least, and the outcome
+// of one call decides whether it is back.
 //
 // At most half of the servers are ejected at a time, so a pool's only server
-// never is. If no other server can take a call, an ejected one gets it. Default
-// 5 failures, 1 s and 30 s. With 0 failures no server is ejected; pauses of 0
-// are the default. Negative values, and a longest pause shorter than the least,
-// are refused.
+// never is. If no other server can take a call, an ejected one gets it.
+// Default 5 failures, 1 s and 30 s. With 0 failures no server is ejected;
+// pauses of 0 stand for the default. Negative values, and a longest pause
+// shorter than the least, are refused.
 func WithEjection(failures int, least, longest time.Duration) PoolOption {
 	return poolOption(func(o *clientOptions) {
 		o.ejectAfter = o.number("WithEjection", failures, math.MaxInt32, 0)

@@ -49,9 +49,10 @@ const (
 	Closed                // Close was called, or Shutdown has ended
 )
 
-// NewServer returns a server without methods. It panics on an option that makes no
-// sense: see [ServerOption]. Another Server, such as the zero value, has no limits
-// that could protect it: its methods fail, and name NewServer.
+// NewServer returns a server without methods. It panics on an option that
+// makes no sense: see [ServerOption]. A Server that is not made by NewServer,
+// such as the zero value, does not work: Register, Serve, Invoke, Shutdown and
+// Close return an error that names NewServer, and ServeConn panics.
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		options:   newServerOptions(opts),
@@ -72,12 +73,12 @@ var errNotMade = errors.New("rpc: a Server is made by NewServer")
 
 // Register publishes methods of receiver as "name.Method": its own exported
 // methods that take a context, one value, or both, and return a result, an
-// error, or both. It does not publish methods that an embedded field has, too, nor
-// methods without parameters such as Close: use [Server.RegisterFunc] for them. It
-// refuses a receiver that has an exported method with parameters and another
-// signature, and a value whose pointer has more methods to publish, unless opts
-// contain [SkipUnfit]. Nothing is published if a method is refused,
-// a name is taken or no method fits.
+// error, or both. It does not publish promoted methods, methods that hide one
+// of an embedded field, or methods without parameters such as Close: use
+// [Server.RegisterFunc] for them. It refuses a receiver that has an exported
+// method with parameters and another signature, and a value whose pointer has
+// more methods to publish, unless opts contain [SkipUnfit]. Nothing is
+// published if a method is refused, a name is taken or no method fits.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
 	var wanted method
 	if err := wanted.apply(name, opts); err != nil {
@@ -90,8 +91,11 @@ func (s *Server) Register(name string, receiver any, opts ...MethodOption) error
 	return s.registerAll(methods, opts)
 }
 
-// RegisterFunc publishes fn, a func([context.Context,] [params]) ([result,] [error])
-// with at least one result, under its full name "Service.Method".
+// RegisterFunc publishes fn, a func([context.Context,] [params]) ([result,]
+// [error]) with at least one result, under its full name "Service.Method". A
+// name has something before its first dot and after it, is UTF-8 without white
+// space and control characters, and is no longer than [WithMaxMethodName]
+// allows. It must not be taken.
 func (s *Server) RegisterFunc(name string, fn any, opts ...MethodOption) error {
 	v := reflect.ValueOf(fn)
 	if v.Kind() != reflect.Func || v.IsNil() {
@@ -250,10 +254,10 @@ func (s *Server) removeListener(ln *net.Listener) {
 	}
 }
 
-// ServeConn serves one connection until it ends and its handlers have returned.
-// It is what Serve does with each accepted connection, but without TLS. If the
-// server is full, or no longer serves, it closes conn and returns. It panics if
-// conn is nil.
+// ServeConn serves one connection until it ends and its handlers have
+// returned. It is what Serve does with each accepted connection, but without
+// TLS: for that, give it a tls.Server(conn, cfg). If the server is full, or no
+// longer serves, it closes conn and returns. It panics if conn is nil.
 func (s *Server) ServeConn(conn net.Conn) {
 	if isNil(conn) {
 		panic(fmt.Errorf("rpc: ServeConn: the connection is nil%s", typeOfNil(conn)))
@@ -458,10 +462,12 @@ type Invocation struct {
 	Metadata Metadata // may be nil
 }
 
-// Invoke runs a method without a connection, for gateways, and returns its encoded
-// result. Authorize, interceptors and the limit of handlers apply. The error is
-// an *[Error]; it is InvalidArgument if there is no codec. Shutdown waits for the
-// call; Close ends its context and waits for it.
+// Invoke runs a method without a connection, for gateways, and returns its
+// encoded result. Authorize, interceptors, [WithMaxHandlers] and
+// [WithHandlerTimeout] apply; the limits of a connection and of messages do
+// not. The error is an *[Error]: InvalidArgument if there is no codec,
+// Unavailable after Shutdown or Close. Shutdown waits for the call; Close ends
+// its context and waits for it.
 func (s *Server) Invoke(ctx context.Context, in Invocation) ([]byte, error) {
 	if isNil(in.Codec) {
 		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(in.Codec)))

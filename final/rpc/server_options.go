@@ -100,9 +100,10 @@ func WithMaxMetadata(bytes int) ServerOption {
 	return serverOption(func(o *serverOptions) { o.maxMetadata = o.number("WithMaxMetadata", bytes, math.MaxUint16, 0) })
 }
 
-// WithMaxMethodName limits the length of a method's name, in bytes. Default
-// 128, which 0 stands for; 1 and 2 count as 3. Negative lengths, and those
-// above 65535, are refused.
+// WithMaxMethodName limits the length of a method's name, in bytes: of those
+// that are registered and of those that clients call. Default 128, which 0
+// stands for; 1 and 2 count as 3. Negative lengths, and those above 65535, are
+// refused.
 func WithMaxMethodName(bytes int) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		o.maxMethodName = max(o.number("WithMaxMethodName", bytes, math.MaxUint16, defaultMaxMethodName), 3)
@@ -110,15 +111,16 @@ func WithMaxMethodName(bytes int) ServerOption {
 }
 
 // WithReadFrameTimeout bounds the time from a frame's first byte to its last.
-// Default 30 s; 0: no bound. A negative time is refused.
+// A connection whose frame takes longer is closed. Default 30 s; 0: no bound.
+// A negative time is refused.
 func WithReadFrameTimeout(d time.Duration) ServerOption {
 	return serverOption(func(o *serverOptions) { o.readFrameTimeout = o.duration("WithReadFrameTimeout", d) })
 }
 
-// WithIdleTimeout sets how long a connection may be silent, without a byte from
-// the client and without calls in flight, before it is closed. A client's
-// keepalive, if it is below a third of d, keeps it open. Default 10 min; 0: for
-// ever. A negative time is refused.
+// WithIdleTimeout sets how long a connection may be silent, without a byte
+// from the client and without calls in flight, before it is closed. A client's
+// keepalive keeps it open if it is below a third of d: see [WithKeepalive].
+// Default 10 min; 0: no bound. A negative time is refused.
 func WithIdleTimeout(d time.Duration) ServerOption {
 	return serverOption(func(o *serverOptions) { o.idleTimeout = o.duration("WithIdleTimeout", d) })
 }
@@ -132,8 +134,9 @@ func WithHandlerTimeout(d time.Duration) ServerOption {
 }
 
 // WithCodecs offers more codecs than JSON: for example protobuf or, to trusted
-// peers only, [Gob]. If two have the same name, the last one is used. A nil
-// codec, and one whose name does not fit [Codec], are refused.
+// peers only, [Gob]. If two have the same name, the last one is used, so one
+// called "json" takes the place of [JSON]. A nil codec, and one whose name
+// does not fit [Codec], are refused.
 func WithCodecs(codecs ...Codec) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		for _, c := range codecs {
@@ -167,9 +170,10 @@ type Identity struct {
 
 // WithAuthorize adds a hook that is asked about every call. Hooks are asked in
 // their order, and all must allow the call. The first refusal is the caller's
-// error, and the hooks after it are not asked. A hook gets the identity found so
-// far from [IdentityFrom], and replaces its Name if it returns one, and its Claims
-// if it returns some. A nil hook is refused.
+// error, and the hooks after it are not asked. A hook gets the identity found
+// so far from [IdentityFrom]. A Name that it returns replaces the Name found
+// so far, and Claims replace the Claims. A nil hook is refused. Default: every
+// call is allowed.
 func WithAuthorize(f AuthorizeFunc) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		if o.notNil("WithAuthorize", "hook", f) {
@@ -179,7 +183,7 @@ func WithAuthorize(f AuthorizeFunc) ServerOption {
 }
 
 // WithServerInterceptors adds interceptors. They nest: the first one given is
-// the outermost. A nil one is refused.
+// the outermost. A nil one is refused. Default: none.
 func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		for _, i := range chain {
@@ -191,12 +195,16 @@ func WithServerInterceptors(chain ...ServerInterceptor) ServerOption {
 }
 
 // WithPanicHandler adds a callback for panics in your code that runs on the
-// server's goroutines: handlers, interceptors, hooks, marshalers, and the
-// methods of error values. It gets the value and the stack; the caller gets
-// only Internal. It may be called by many goroutines at once. All callbacks are
-// called, in their order; a nil one is refused. Default: package log prints the
-// panic: of its value, what a [log/slog.LogValuer] says of itself, and only the
-// type where one may be inside. A panic of a callback is printed, too.
+// server's goroutines: handlers, interceptors, Authorize hooks, other
+// callbacks, marshalers, and the methods of error values. It gets the value
+// and the stack; the caller gets only Internal. ctx is the call's, or empty
+// for a panic that belongs to no call. f may be called by many goroutines at
+// once. All callbacks are called, in their order; a nil one is refused.
+//
+// Default: package log prints the panic: of its value, what a
+// [log/slog.LogValuer] says of itself, and only the type where one may be
+// inside. A panic of f itself, of an [Observer], or of a connection or
+// listener of yours is always printed in that way.
 func WithPanicHandler(f func(ctx context.Context, value any, stack []byte)) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		if o.notNil("WithPanicHandler", "callback", f) {

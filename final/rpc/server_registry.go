@@ -24,7 +24,8 @@ type MethodInfo struct {
 }
 
 // MethodKind says how many messages a call of a method carries each way. There
-// is one kind; an interceptor that is made for it should leave others alone.
+// is one kind today. An interceptor should return next for kinds that it does
+// not know.
 type MethodKind uint8
 
 // Unary is the kind of a method with one message of params and one result.

@@ -41,8 +41,9 @@ func New(verify Verify, fallback Rule, rules Rules) (*Guard, error) {
 }
 
 // Authorize is an [rpc.AuthorizeFunc]. It returns the identity of a valid
-// token, else none, and rpc.IdentityFrom then returns the certificate's. It does
-// not refuse calls of methods that do not exist: the server does that.
+// token. Without a valid token it returns none, and [rpc.IdentityFrom] then
+// returns the certificate's name. It does not refuse calls of methods that do
+// not exist: the server does that.
 func (g *Guard) Authorize(ctx context.Context, method string) (identity rpc.Identity, err error) {
 	rule := g.rule(method)
 	if _, served := rpc.PeerFrom(ctx); served && rpc.MethodFrom(ctx) == "" {

@@ -14,8 +14,9 @@ import (
 // returns the calls that stubs have answered.
 //
 // Its calls go to a real server in memory, as JSON. So params and replies are
-// copies, errors carry only what travels, and deadlines, cancellation and metadata
-// work as usual. A panic of a stub is an error of the test; its caller gets
+// copies, errors carry only what travels, and deadlines, cancellation and
+// metadata work as usual. For another codec, or for options of your own, use
+// [NewClient]. A panic of a stub is an error of the test; its caller gets
 // Internal. A Fake may be used by many goroutines.
 type Fake struct {
 	t      testing.TB
