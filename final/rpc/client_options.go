@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"maps"
 	"math"
 	"net"
 	"time"
@@ -99,15 +100,15 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) C
 }
 
 // WithHelloMetadata sets metadata that the client sends once per connection;
-// handlers find it in their Peer. md must not be changed afterwards. If the
-// option is given twice, the last metadata are sent; nil sends none. Default:
-// none.
+// handlers find it in their Peer. It copies md. If the option is given twice,
+// the last metadata are sent; nil sends none. Default: none.
 //
 // The option itself refuses nothing. Metadata that cannot be sent fail Dial
 // and every call, with InvalidArgument or, if they are too large,
 // ResourceExhausted. Keys that begin with "rpc." are the protocol's own, and
 // cannot be sent.
 func WithHelloMetadata(md Metadata) ClientOption {
+	md = maps.Clone(md)
 	return clientOption(func(o *clientOptions) { o.metadata = md })
 }
 

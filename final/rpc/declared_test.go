@@ -129,3 +129,26 @@ func TestError_WithDetailKeepsCauseAndOriginal(t *testing.T) {
 	var none *Error
 	assert.ErrorIs(t, none.WithDetail("a", "b"), Internal)
 }
+
+func TestState_HasAName(t *testing.T) {
+	assert.Equal(t, []string{"serving", "draining", "closed", "state(9)"}, []string{Serving.String(), Draining.String(), Closed.String(), State(9).String()})
+}
+
+func TestHelloMetadata_AreThoseOfTheOption(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inv := newInventory()
+		var got Metadata
+		inv.saw = func(ctx context.Context) {
+			peer, _ := PeerFrom(ctx)
+			got = peer.Metadata
+		}
+		srv := inv.server(t)
+		defer srv.Close()
+		md := Metadata{"app": "shop"}
+		opt := WithHelloMetadata(md)
+		md["app"] = "changed"
+		_, err := checkStock.Call(t.Context(), pipe(t, srv, opt), &stockRequest{Item: "item1"})
+		require.NoError(t, err)
+		assert.Equal(t, Metadata{"app": "shop"}, got)
+	})
+}

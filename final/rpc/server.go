@@ -40,7 +40,7 @@ type Server struct {
 }
 
 // State is what a Server is doing: see [Server.State].
-type State int
+type State uint8
 
 // The states, in the only order in which they follow each other.
 const (
@@ -48,6 +48,19 @@ const (
 	Draining              // Shutdown was called: no new calls, running ones end
 	Closed                // Close was called, or Shutdown has ended
 )
+
+// String returns the state's name: "serving".
+func (s State) String() string {
+	switch s {
+	case Serving:
+		return "serving"
+	case Draining:
+		return "draining"
+	case Closed:
+		return "closed"
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
 
 // NewServer returns a server without methods. It panics on an option that
 // makes no sense: see [ServerOption]. A Server that is not made by NewServer,
