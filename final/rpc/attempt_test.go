@@ -163,7 +163,7 @@ func TestErrorHandler_HearsOfTheResolver(t *testing.T) {
 		pool := NewPool(brokenResolver{"a"}, WithDialer(newNetwork().dial), told.option())
 		synctest.Wait()
 		pool.Close()
-		assert.Contains(t, told.take(), "rpc: the resolver: resolve: the registry is on fire")
+		assert.Contains(t, told.take(), "rpc: unavailable: the resolver: resolve: the registry is on fire")
 	})
 }
 
@@ -175,6 +175,8 @@ func TestErrorHandler_HearsThatAGivenConnectionIsLost(t *testing.T) {
 		require.NoError(t, client.Ping(t.Context()))
 		srv.Close()
 		<-time.After(time.Second)
-		assert.Len(t, told.take(), 1)
+		lost := told.take()
+		require.Len(t, lost, 1)
+		assert.Contains(t, lost[0], "unavailable: the server: ")
 	})
 }

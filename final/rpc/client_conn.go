@@ -670,7 +670,7 @@ func (c *clientConn) reportLoss(reason *Error) {
 
 // lossOf says which server a connection that is lost was to.
 func lossOf(addr string, why *Error) *Error {
-	return unrun(&Error{Code: Unavailable, Message: addr + ": " + why.Message, cause: why})
+	return unrun(&Error{Code: Unavailable, Message: cmp.Or(addr, "the server") + ": " + why.Message, cause: why})
 }
 
 // fail ends the connection, once, because of err, which may be a user's: it is not

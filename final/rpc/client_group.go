@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/causes"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 // group makes the calls of a Client, which is its one member, or of a Pool, which
@@ -113,10 +114,9 @@ type tries struct {
 	waited     time.Duration // for a slot, without a deadline
 
 	// A round is over when each server that can take the call has been tried.
-	tried   []*Client
-	refused error // one of them asked for a pause
-	rested  bool  // a pause was made
-	pause   time.Duration
+	tried  []*Client
+	asked  []askedPause // that are not over
+	rested bool         // one was made
 }
 
 // mayGoOn notes that a call failed with err on c, and reports whether it may be
@@ -127,14 +127,10 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, method string, c *Client,
 		t.written++
 	}
 	t.tried = append(t.tried, c)
-	for _, member := range *g.members.Load() { // the other connections to this server
-		if member != c && member.server == c.server {
-			t.tried = append(t.tried, member)
-		}
-	}
+	g.tryNoMore(t, c.server)
 	pause, asked := askedToWait(ctx, method, err)
-	if asked && (t.refused == nil || pause < t.pause) {
-		t.refused, t.pause = err, pause
+	if asked {
+		t.asked = append(t.asked, askedPause{c.server, pause, time.Now().Add(pause), err})
 	}
 	switch {
 	case ctx.Err() != nil || t.written >= g.options.maxAttempts:
@@ -151,28 +147,58 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, method string, c *Client,
 // asked for a pause that the call has not made: then it is made after a pause, where
 // it may be of use.
 func (g *group) lastAttempt(t *tries) bool {
-	return t.refused != nil && !t.rested && t.written == g.options.maxAttempts-1
+	return len(t.asked) > 0 && !t.rested && t.written == g.options.maxAttempts-1
 }
 
-// nextRound begins another round, after the pause that a server asked for.
+// askedPause is a pause that a server has asked for, when it is over, and the error
+// that asked.
+type askedPause struct {
+	server *serverHealth
+	pause  time.Duration
+	over   time.Time
+	err    error
+}
+
+// tryNoMore notes that all connections to this server have been tried.
+func (g *group) tryNoMore(t *tries, server *serverHealth) {
+	for _, member := range *g.members.Load() {
+		if member.server == server && !slices.Contains(t.tried, member) {
+			t.tried = append(t.tried, member)
+		}
+	}
+}
+
+// nextRound begins another round, after the shortest pause that a server asked for;
+// those whose pause is longer stay out of it. Without such a pause, a call that was
+// lost again and again waits a little: its servers may be about to end.
 func (g *group) nextRound(ctx context.Context, t *tries) error {
-	refused, pause := t.refused, t.pause
-	t.tried, t.refused = nil, nil
-	if refused == nil {
-		return nil
+	t.tried = nil
+	if len(t.asked) == 0 {
+		if t.written < 2 {
+			return nil
+		}
+		return g.rest(ctx, backoff(g.options.backoffMin, g.options.backoffMax, t.written-2), nil)
+	}
+	first := slices.MinFunc(t.asked, func(a, b askedPause) int { return a.over.Compare(b.over) })
+	if most := g.options.maxRetryAfter; most <= 0 || first.pause > most {
+		return first.err
+	}
+	left := max(time.Until(first.over), 0)
+	if err := g.rest(ctx, left+rand.N(left/4+1), first.err); err != nil {
+		return err
 	}
 	t.rested = true
-	return g.rest(ctx, pause, refused)
+	now := time.Now()
+	t.asked = slices.DeleteFunc(t.asked, func(p askedPause) bool { return !p.over.After(now) })
+	for _, p := range t.asked {
+		g.tryNoMore(t, p.server)
+	}
+	return nil
 }
 
-// rest waits for a server that answered with refused. If that is too long, or ctx
-// or the group ends first, it returns what the call fails with.
+// rest waits. If ctx or the group ends first, it returns what the call fails with: if
+// that is certain from the beginning, at once and with refused.
 func (g *group) rest(ctx context.Context, pause time.Duration, refused error) error {
-	most := g.options.maxRetryAfter
-	if most <= 0 || pause > most {
-		return refused
-	}
-	pause += rand.N(pause/4 + 1)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return refused
 	}
@@ -437,7 +463,7 @@ func (p *waitReason) error(suffix string) *Error {
 		e.Message, causes = p.last.Message, append(causes, p.last)
 	}
 	if p.resolver != nil {
-		e.Message += "; the resolver: " + p.resolver.Error()
+		e.Message += "; the resolver: " + cleanText(p.resolver.Error(), wire.MaxErrorText)
 		causes = append(causes, p.resolver)
 	}
 	e.Message += suffix
@@ -456,7 +482,7 @@ func (g *group) gaveUp(ctxErr error) *Error {
 		causes = append(causes, withoutCode(p.last))
 	}
 	if p.resolver != nil {
-		e.Message += "; the resolver: " + p.resolver.Error()
+		e.Message += "; the resolver: " + cleanText(p.resolver.Error(), wire.MaxErrorText)
 		causes = append(causes, p.resolver)
 	}
 	e.cause = errors.Join(causes...)

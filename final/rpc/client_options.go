@@ -130,8 +130,10 @@ func WithKeepalive(d time.Duration) ClientOption {
 // WithMaxAttempts bounds how often one call is sent, the first time included.
 // Connecting and waiting for a server are no attempts: see [WithMaxWait]. Only
 // calls that never ran, or whose method is idempotent (see [MarkIdempotent]
-// and [IdempotentMethod]), are sent again. Default 4; 0 and 1 never send
-// again. A negative number is refused.
+// and [IdempotentMethod]), are sent again: first to the other servers, then
+// after a pause, either one that a server asked for (see [RetryAfter]) or,
+// before the third attempt and those after it, one of [WithBackoff]. Default 4;
+// 0 and 1 never send again. A negative number is refused.
 func WithMaxAttempts(n int) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) })
 }

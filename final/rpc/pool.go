@@ -81,7 +81,7 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 		p.resolveErr = err
 		p.mu.Unlock()
 		p.changed()
-		p.options.report(fmt.Errorf("rpc: the resolver: %w", err))
+		p.options.report(onOneLine(Errorf(Unavailable, "the resolver: %w", err)))
 		if time.Since(begun) > p.options.backoffMax {
 			pause = p.options.backoffMin
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,4 +298,86 @@ func TestPool_WaitsAsLongAsTheServersAsk(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The pause of each server is its own: the last attempt goes to the one whose pause is over.
+func TestPool_TheLastAttemptIsForAServerWhosePauseIsOver(t *testing.T) {
+	for servers := 2; servers <= 5; servers++ {
+		t.Run(fmt.Sprint(servers), func(t *testing.T) {
+			for range 10 { // the servers are asked in another order each time
+				bubble(t, func(t *testing.T) {
+					n := newNetwork()
+					var addrs []string
+					for i := range servers {
+						refusals, pause := math.MaxInt, "400"
+						if i == 0 {
+							refusals, pause = 1, "20"
+						}
+						srv, _ := limited(t, refusals, pause)
+						addrs = append(addrs, string(rune('a'+i)))
+						n.set(addrs[i], srv)
+					}
+					pool := NewPool(StaticResolver(addrs), WithDialer(n.dial), WithMaxAttempts(servers+1))
+					t.Cleanup(func() { pool.Close() })
+					begun := time.Now()
+					_, err := checkStock.Call(timeout(t, 10*time.Second), pool, &stockRequest{Item: "item1"})
+					require.NoError(t, err)
+					assert.Less(t, time.Since(begun), 400*time.Millisecond)
+				})
+			}
+		})
+	}
+}
+
+// A dyingConn takes no bytes once its server has ended; its reader learns of that later.
+type dyingConn struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (c dyingConn) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return 0, errCable
+	}
+	return c.Conn.Write(p)
+}
+
+// A server that ends takes all its connections with it.
+func TestPool_ACallOutlivesAllConnectionsOfAServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork()
+		srv := newInventory().server(t)
+		defer srv.Close()
+		n.set("a", srv)
+		dead := new(atomic.Bool)
+		var mu sync.Mutex
+		var conns []net.Conn
+		pool := NewPool(StaticResolver{"a"}, WithConnsPerAddr(16), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			conn, err := n.dial(ctx, addr)
+			mu.Lock()
+			defer mu.Unlock()
+			conns = append(conns, conn)
+			return dyingConn{conn, dead}, err
+		}))
+		defer pool.Close()
+		var warming sync.WaitGroup
+		for range 64 { // enough to connect them all
+			warming.Go(func() { checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1", Wait: time.Second}) })
+		}
+		warming.Wait()
+		mu.Lock()
+		require.Greater(t, len(conns), 4)
+		old := conns
+		dead.Store(true)
+		dead = new(atomic.Bool)
+		mu.Unlock()
+		go func() {
+			<-time.After(time.Millisecond)
+			for _, conn := range old {
+				conn.Close()
+			}
+		}()
+		_, err := checkStock.Call(timeout(t, 10*time.Second), pool, &stockRequest{Item: "item1"})
+		require.NoError(t, err)
+	})
 }
