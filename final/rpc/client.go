@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Client makes calls over one connection, many at a time, and connects anew
@@ -179,15 +177,6 @@ func (c *Client) shut() {
 	}
 }
 
-// afterAttempts returns the error of a call whose last attempt failed with err.
-// That one may never have run, and an earlier one all the same have done so.
-func afterAttempts(err error, mayHaveRun bool) error {
-	if mayHaveRun {
-		return ran(err)
-	}
-	return err
-}
-
 // withDefaultTimeout gives ctx the default deadline if it has none, and an end if it
 // has a deadline alone.
 func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -199,48 +188,6 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, o.defaultTimeout)
-}
-
-// mayRetry reports whether a call that failed with err may be tried again: it
-// never ran or does no harm twice, and the reason is one that may pass.
-func mayRetry(ctx context.Context, method string, err error) bool {
-	if causes.Is(err, ErrClientClosed) || CodeOf(err) != Unavailable {
-		return false
-	}
-	if NeverRan(err) {
-		return true
-	}
-	e, found := causes.Find[*Error](err)
-	lost := found && !e.remote // a handler may also say Unavailable: it has run
-	return lost && mayRepeat(ctx, method)
-}
-
-// askedToWait reports whether the call that failed with err may be tried again
-// after a pause that the server asked for.
-func askedToWait(ctx context.Context, method string, err error) (time.Duration, bool) {
-	if code := CodeOf(err); code != ResourceExhausted && code != Unavailable {
-		return 0, false
-	}
-	pause, asked := RetryAfter(err)
-	return pause, asked && (NeverRan(err) || mayRepeat(ctx, method))
-}
-
-// mayTryElsewhere reports whether another server may have room for a call that this
-// one had none for, or may read one that is too large for this one.
-func mayTryElsewhere(err error) bool {
-	return NeverRan(err) && CodeOf(err) == ResourceExhausted
-}
-
-// isAttempt reports whether the request of the call that failed with err was
-// handed to Write.
-func isAttempt(err error) bool {
-	e := toError(err)
-	return e.handed || !e.neverRan
-}
-
-func remote(err error) bool {
-	e, found := causes.Find[*Error](err)
-	return found && e.remote
 }
 
 // connected returns a connection, and waits for one as a call does, or for one
