@@ -157,7 +157,7 @@ func TestClient_ForgetsCallsThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := playServer(t)
 		tooLong := strings.Repeat("x", maxLine)
-		held := heldByEach(30, func() { assert.Error(t, call(c, tooLong, nil, nil)) })
+		held := heldByEach(12, func() { assert.Error(t, call(c, tooLong, nil, nil)) })
 		assert.Less(t, held, int64(100), "bytes that are held for each call that was not sent")
 		runtime.KeepAlive(tooLong)
 		runtime.KeepAlive(c)
