@@ -8,7 +8,7 @@ import (
 )
 
 // plain returns a peer's text on one line, for a terminal. Characters that would
-// move the cursor, ring or reverse the text are escaped as in JSON.
+// move the cursor, ring the bell or reverse the text are escaped as in JSON.
 func plain(text string) string {
 	var b strings.Builder
 	for _, r := range text {

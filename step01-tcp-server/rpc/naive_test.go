@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// naiveHandle is the article's handleConnection: one Read is taken for one
-// message, and one message for the whole conversation.
+// naiveHandle is the article's handleConnection: it treats one Read as one
+// message, and one message as the whole conversation.
 func naiveHandle(conn net.Conn) {
 	defer conn.Close()
 	buf := make([]byte, 1024)
@@ -51,20 +51,20 @@ func TestNaive_OneReadIsNotOneLine(t *testing.T) {
 	}
 }
 
-// naiveStartServer is the article's StartServer: a library function that ends
-// the program that calls it.
-func naiveStartServer(addr string) {
-	listener, err := net.Listen("tcp", addr)
+// naiveListen fails as the article's library does: it ends the program that
+// called it.
+func naiveListen(addr string) net.Listener {
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		log.Fatal("Server failed to start:", err)
+		log.Fatalf("cannot listen on %s: %v", addr, err)
 	}
-	listener.Close()
+	return ln
 }
 
 func TestNaive_ALibraryThatCallsLogFatalEndsTheProgram(t *testing.T) {
 	if os.Getenv("NAIVE") != "" {
 		defer fmt.Println("what the program still has to do")
-		naiveStartServer("127.0.0.1:no-such-port")
+		naiveListen("127.0.0.1:no-such-port")
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", t.Name()) // this test again, in a process of its own

@@ -26,7 +26,7 @@ type Request struct {
 //	{"result":100}
 //	{"error":"method not found: Inventory.Nope"}
 type Response struct {
-	Result json.RawMessage `json:"result,omitempty"` // nil: null, unless there is an Error
+	Result json.RawMessage `json:"result,omitempty"` // empty means null, unless there is an Error
 	Error  string          `json:"error,omitempty"`  // empty: the call succeeded
 }
 
@@ -54,7 +54,7 @@ func readRequest(r *bufio.Reader) (Request, error) {
 // writeResponse writes resp as a line, in one Write. A response that cannot be
 // sent as it is becomes one that says why.
 func writeResponse(w io.Writer, resp Response) error {
-	if resp.Result == nil && resp.Error == "" {
+	if len(resp.Result) == 0 && resp.Error == "" {
 		resp.Result = json.RawMessage("null")
 	}
 	line, err := marshalLine(resp)

@@ -121,7 +121,7 @@ func (l shortOfMemory) Accept() (net.Conn, error) {
 }
 
 func TestServer_ALineThatIsTooLongIsAnsweredAndNotReset(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe knows no reset
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe has no reset
 	require.NoError(t, err)
 	srv := &Server{}
 	served := make(chan error, 1)
@@ -160,7 +160,7 @@ func writesOn(t *testing.T, addr string) bool {
 }
 
 func TestServer_AClientLearnsAtOnceThatNoMoreAnswersCome(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe cannot be closed by half
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // a pipe has no CloseWrite
 	require.NoError(t, err)
 	srv := &Server{}
 	served := make(chan error, 1)
@@ -182,6 +182,7 @@ func TestServer_AnswersWithWhatHandleReturns(t *testing.T) {
 		{"a result", Response{Result: json.RawMessage(`{"n": 1}`)}, `{"result":{"n":1}}`},
 		{"an error", Response{Error: "no such\nitem"}, `{"error":"no such\nitem"}`},
 		{"nothing is null", Response{}, `{"result":null}`},
+		{"an empty result is null", Response{Result: json.RawMessage{}}, `{"result":null}`},
 		{"a result that is not JSON", Response{Result: json.RawMessage(`{`)}, ""},
 		{"a result that is too long", Response{Result: json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)}, ""},
 	} {

@@ -29,7 +29,7 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool
 	open    map[io.Closer]struct{} // the listeners and connections that Close closes
-	serving sync.WaitGroup         // counts what is open until its goroutine has ended
+	serving sync.WaitGroup         // counts the goroutines that use something in open
 }
 
 // ListenAndServe listens on the TCP address addr, such as "127.0.0.1:8080",
@@ -137,8 +137,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// track notes that Close has to close c. If Close came first, track closes c
-// itself and reports false.
+// track adds c to s.open, for Close to close, and counts the goroutine that will
+// use c. If Close was first, it closes c and reports false.
 func (s *Server) track(c io.Closer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,8 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c and removes it from s.open. The goroutine that used c ends now.
+// forget closes c, removes it from s.open, and counts its goroutine as ended. That
+// goroutine calls it last.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

@@ -43,7 +43,7 @@ func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 }
 
 // ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
-// the end of standard input: the one signal that every system has.
+// the end of standard input, which works on every system.
 func ended(untilEOF bool) context.Context {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if untilEOF {
@@ -55,9 +55,9 @@ func ended(untilEOF bool) context.Context {
 	return ctx
 }
 
-// parse parses the command line, and exits with status 2 and a usage message
-// unless it has between least and most arguments after the flags, and no flag is
-// empty: a shell's variable that is not set makes it so.
+// parse parses the command line. If there are fewer than least or more than most
+// arguments after the flags, or if a flag is empty (as from a shell's variable that
+// is not set), it prints the usage and exits with status 2.
 func parse(flags *flag.FlagSet, least, most int) {
 	flags.Parse(os.Args[1:])
 	if n := flags.NArg(); n < least || n > most {

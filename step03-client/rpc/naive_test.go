@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// naiveCall is the article's Client.Call: one Read is taken for one response,
+// naiveCall is the article's Client.Call: it treats one Read as one response,
 // the result is whatever type JSON suggests, and every failure is a string.
 func naiveCall(conn net.Conn, method string) (interface{}, error) {
 	json.NewEncoder(conn).Encode(map[string]any{"method": method})

@@ -98,7 +98,7 @@ func TestServer_ForgetsAConnectionThatEnds(t *testing.T) {
 		write(t, conn, request("half a line")[:5])
 		conn.Close()
 		synctest.Wait()
-		for range 3 { // what a sync.Pool holds takes two
+		for range 3 { // an object in a sync.Pool survives the first
 			runtime.GC()
 		}
 		assert.Nil(t, held.Value(), "the server still holds a connection that has ended")
@@ -214,6 +214,16 @@ func TestServer_AcceptFailsAfterClose(t *testing.T) {
 	})
 }
 
+// assertClosed checks that a listener on which Serve has returned is closed.
+func assertClosed(t *testing.T, ln *pipeListener) {
+	t.Helper()
+	select {
+	case <-ln.closed:
+	default:
+		assert.Fail(t, "Serve left its listener open")
+	}
+}
+
 func TestServer_CloseMayComeFirstAndTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &Server{}
@@ -223,11 +233,7 @@ func TestServer_CloseMayComeFirstAndTwice(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, late.served, 1, "Serve returns at once")
 		require.ErrorIs(t, <-late.served, ErrServerClosed)
-		select {
-		case <-late.ln.closed:
-		default:
-			assert.Fail(t, "Serve left its listener open")
-		}
+		assertClosed(t, late.ln)
 	})
 }
 
@@ -295,4 +301,29 @@ func TestServer_ServeReturnsWhatAcceptFailedWith(t *testing.T) {
 	ln := newPipeListener()
 	ln.Close() // not by the server
 	assert.ErrorIs(t, new(Server).Serve(ln), net.ErrClosed)
+}
+
+func TestServer_ServeClosesItsListenerWhenAcceptFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln := newPipeListener()
+		assert.ErrorIs(t, new(Server).Serve(failingListener{ln}), net.ErrClosed)
+		assertClosed(t, ln)
+	})
+}
+
+// A muteConn fails all writes, and can still be read from.
+type muteConn struct{ net.Conn }
+
+func (muteConn) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestServer_AWriteThatFailsEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		newEchoServer(t).accept(t, muteConn{server})
+		write(t, client, request("hello"))
+		client.SetReadDeadline(time.Now().Add(patience))
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF, "the server goes on with a connection that takes no answers")
+	})
 }

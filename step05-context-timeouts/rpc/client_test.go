@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,7 @@ func TestClient_RemoteErrorIsAnError(t *testing.T) {
 			var remote *Error
 			require.ErrorAs(t, call(c, "M", item, nil), &remote)
 			assert.Equal(t, fmt.Sprint("unknown item: ", item), remote.Message)
+			assert.EqualError(t, remote, remote.Message, "the server's own words")
 		}
 	})
 }
@@ -159,6 +161,13 @@ func TestClient_AResultVariableUsedTwiceIsNotMixed(t *testing.T) {
 			assert.Equal(t, shelf{Item: "item2", Where: map[string]int{"yard": 2}, Tags: []string{"c"}}, result, answer)
 		}
 		assert.Equal(t, shelf{"item1", 3, map[string]int{"hall": 1}, []string{"a", "b"}}, first)
+
+		c, server := playServer(t)
+		done := goCall(c, "M", nil, &result)
+		read(t, server)
+		write(t, server, respond(`"result":null`))
+		require.NoError(t, <-done)
+		assert.Equal(t, shelf{}, result, "null is a result, too")
 	})
 }
 
@@ -255,4 +264,99 @@ func (c *closeOnceConn) Close() error {
 		return net.ErrClosed
 	}
 	return c.Conn.Close()
+}
+
+// assertBroken checks that err gives the reason why the connection is broken. The
+// words in front of the reason are free, but they are there once.
+func assertBroken(t *testing.T, err, reason error) {
+	t.Helper()
+	if assert.ErrorIs(t, err, reason) {
+		words, _, _ := strings.Cut(err.Error(), reason.Error())
+		half := words[:len(words)/2]
+		assert.False(t, half != "" && words == half+half, "says twice that the connection is broken: %s", err)
+	}
+}
+
+// yield lets the other goroutines go on. A synctest.Wait would not return, nor would
+// a bubble's clock go on, while one of them waits for a mutex.
+func yield() {
+	for range 1000 {
+		runtime.Gosched()
+	}
+}
+
+// A halfConn takes half of the first Write, which then fails with the halfConn as
+// its error. While it is being closed, others may write.
+type halfConn struct {
+	net.Conn
+	release chan struct{} // closed: the first Write fails
+	closed  atomic.Bool
+	writes  atomic.Int32
+	tooLate atomic.Int32 // Writes after the first, on the open connection
+}
+
+func (c *halfConn) Write(p []byte) (int, error) {
+	if c.writes.Add(1) == 1 {
+		<-c.release
+		return len(p) / 2, c
+	}
+	if c.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	c.tooLate.Add(1)
+	return len(p), nil
+}
+
+func (c *halfConn) Close() error {
+	yield() // to those who may write
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+func (c *halfConn) Error() string { return "half a line was written" }
+
+// endOf returns the error with which a call ends, which it has to.
+func endOf(t *testing.T, done <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		require.FailNow(t, "the call waits for ever")
+		return nil
+	}
+}
+
+func TestClient_AWriteThatFailsBreaksTheConnection(t *testing.T) {
+	for range 20 { // the other call comes at another moment each time
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer server.Close()
+			conn := &halfConn{Conn: client, release: make(chan struct{})}
+			c := clientOn(t, conn)
+			one, other := goCall(c, "M", nil, nil), goCall(c, "M", nil, nil)
+			yield() // until one writes, and the other waits for its turn
+			close(conn.release)
+			for _, err := range []error{endOf(t, one), endOf(t, other), endOf(t, goCall(c, "Later", nil, nil))} {
+				assertBroken(t, err, conn)
+			}
+			assert.Zero(t, conn.tooLate.Load(), "lines behind half a line")
+		})
+	}
+}
+
+func TestDial_ConnectsToAServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := newEchoServer(t)
+	go srv.Serve(ln)
+	c, err := dial(ln.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	assert.NoError(t, call(c, "M", nil, nil))
+}
+
+func TestDial_SaysWhyItCannotConnect(t *testing.T) {
+	_, err := dial("127.0.0.1:no-such-port")
+	assert.ErrorContains(t, err, "no-such-port")
 }

@@ -54,6 +54,9 @@ func call(c *Client, method string, params, result any) error {
 	return c.Call(context.Background(), method, params, result)
 }
 
+// dial connects as every step can do it.
+func dial(addr string) (*Client, error) { return Dial(context.Background(), addr) }
+
 // newClient returns a client of srv that is closed when the test ends.
 func newClient(t *testing.T, srv *testServer) *Client {
 	return clientOn(t, srv.connect(t))

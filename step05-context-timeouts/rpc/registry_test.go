@@ -110,7 +110,7 @@ type shelf struct {
 	sync.Mutex
 	io.Reader
 	base
-	Next *shelf // its Count is not promoted, since it is not embedded
+	Next *shelf // not embedded, so its Count is not promoted
 }
 
 func (*shelf) Count(item string) int { return len(item) }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 )
 
 // A Codec reads and writes the messages of one connection: requests one way,
@@ -63,3 +64,16 @@ func (c *jsonCodec) WriteResponse(resp Response) error {
 }
 
 func (c *jsonCodec) ReadResponse(func(uint64) any) (Response, error) { return readResponse(c.r) }
+
+// newParams returns a pointer to a new value of the method's parameter type, to
+// decode params into; nil if there is no such method.
+func (s *Server) newParams(name string) any {
+	m := s.method(name)
+	switch {
+	case m == nil:
+		return nil
+	case m.param == nil:
+		return &struct{}{}
+	}
+	return reflect.New(m.param).Interface()
+}

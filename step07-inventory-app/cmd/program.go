@@ -71,7 +71,7 @@ func serve(ctx context.Context, srv *rpc.Server, addr string) error {
 }
 
 // ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
-// the end of standard input: the one signal that every system has.
+// the end of standard input, which works on every system.
 func ended(untilEOF bool) context.Context {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if untilEOF {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +95,11 @@ func TestClient_CallWithoutTimeLeftFailsLocally(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
+		late, cancel := context.WithTimeout(ctx, 0) // was cancelled before
+		defer cancel()
 		for range 20 { // a select whose cases are all ready takes any
 			assert.ErrorIs(t, c.Call(ctx, "M", nil, nil), context.Canceled)
+			assert.ErrorIs(t, c.Call(late, "M", nil, nil), context.Canceled)
 		}
 		next := goEcho(t, c, "Next")
 		req := readRequestFrom(t, server)
@@ -148,24 +153,22 @@ func TestServer_ACancelledCallHasOneReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, _ := waiter(t)
 		conn := srv.connect(t)
-		const calls = 100
-		go func() {
-			for i := range calls {
-				write(t, conn, fmt.Sprintf(`{"id":%d,"method":"Test.Wait"}`+"\n", i+1))
-				for range 3 { // one cancel would do
-					write(t, conn, fmt.Sprintf(`{"id":%d,"cancel":true}`+"\n", i+1))
-				}
+		var requests strings.Builder
+		want := map[string]int{`{"error":"method not found: no.such"}` + "\n": 1}
+		for id := 1; id <= 100; id++ {
+			fmt.Fprintf(&requests, `{"id":%d,"method":"Test.Wait"}`+"\n", id)
+			for range 3 { // one cancel would do
+				fmt.Fprintf(&requests, `{"id":%d,"cancel":true}`+"\n", id)
 			}
-			write(t, conn, `{"method":"no.such"}`+"\n")
-		}()
-		replies := map[string]int{}
-		for range calls + 1 {
-			replies[read(t, conn)]++
+			want[fmt.Sprintf(`{"id":%d,"error":"canceled"}`+"\n", id)] = 1
 		}
-		for i := range calls {
-			assert.Equal(t, 1, replies[fmt.Sprintf(`{"id":%d,"error":"canceled"}`+"\n", i+1)])
+		requests.WriteString(`{"method":"no.such"}` + "\n")
+		go io.WriteString(conn, requests.String())
+		got := map[string]int{}
+		for range want {
+			got[read(t, conn)]++
 		}
-		assert.Equal(t, 1, replies[`{"error":"method not found: no.such"}`+"\n"])
+		assert.Equal(t, want, got, "how often each reply was sent")
 	})
 }
 
@@ -178,17 +181,30 @@ func (c lateWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// A heldWriter returns from a write when it is released.
+type heldWriter struct {
+	net.Conn
+	release chan struct{}
+}
+
+func (c heldWriter) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	<-c.release
+	return n, err
+}
+
 func TestServer_AnIDIsFreeWhenItsReplyArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
-		srv := newEchoServer(t)
-		srv.accept(t, lateWriter{server})
-		for range 2 {
-			assert.Equal(t, `{"id":1,"result":"Echo: M"}`+"\n", exchange(t, client, `{"id":1,"method":"M"}`+"\n"))
-		}
-		require.NoError(t, srv.Close())
-		<-time.After(time.Minute) // what is left over ends now
+		release := make(chan struct{})
+		newEchoServer(t).accept(t, heldWriter{server, release})
+		const request, answer = `{"id":1,"method":"M"}` + "\n", `{"id":1,"result":"Echo: M"}` + "\n"
+		assert.Equal(t, answer, exchange(t, client, request))
+		write(t, client, request) // the server is not back yet from writing its answer
+		settle()                  // it has taken up the request
+		close(release)
+		assert.Equal(t, answer, read(t, client))
 	})
 }
 

@@ -26,6 +26,7 @@ func TestError_CodeTravels(t *testing.T) {
 			err = call(c, "Test.Wrapped", nil, nil)
 			assert.EqualError(t, err, "order 5: 3 left")
 			assert.ErrorIs(t, err, FailedPrecondition)
+			assert.EqualError(t, FailedPrecondition, "failed_precondition")
 			assert.NotErrorIs(t, err, NotFound)
 
 			err = call(c, "Test.Plain", nil, nil)

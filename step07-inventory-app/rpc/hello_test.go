@@ -68,8 +68,9 @@ func TestHello_AnOddAnswerIsAnError(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, server := net.Pipe()
+				defer server.Close()
 				go func() {
-					read(t, server)
+					takeHello(server)
 					io.WriteString(server, test.answer)
 					server.Close()
 				}()
@@ -128,7 +129,7 @@ func TestHello_WhatFollowsItsAnswerIsNotLost(t *testing.T) {
 		client, server := net.Pipe()
 		defer server.Close()
 		go func() {
-			read(t, server)
+			takeHello(server)
 			io.WriteString(server, "RPC/1 ok\n"+"garbage\n")
 		}()
 		c, err := NewClientCodec(t.Context(), client, "json")

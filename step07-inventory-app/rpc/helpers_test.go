@@ -57,6 +57,9 @@ func call(c *Client, method string, params, result any) error {
 	return c.Call(context.Background(), method, params, result)
 }
 
+// dial connects as every step can do it.
+func dial(addr string) (*Client, error) { return Dial(context.Background(), addr) }
+
 // newClient returns a client of srv that is closed when the test ends.
 func newClient(t *testing.T, srv *testServer) *Client {
 	return clientOn(t, srv.connect(t))
@@ -96,9 +99,19 @@ func playServer(t *testing.T) (*Client, net.Conn) {
 	client, server := net.Pipe()
 	t.Cleanup(func() { server.Close() })
 	if testCodec != "" {
-		go func() { read(t, server); io.WriteString(server, "RPC/1 ok\n") }()
+		go func() { takeHello(server); io.WriteString(server, "RPC/1 ok\n") }()
 	}
 	return clientOn(t, client), server
+}
+
+// takeHello reads a client's hello, byte by byte. It fails no test, since the goroutine
+// that it runs in may outlive the test.
+func takeHello(conn net.Conn) {
+	for b := make([]byte, 1); b[0] != '\n'; {
+		if _, err := conn.Read(b); err != nil {
+			return
+		}
+	}
 }
 
 // goCall makes a call in a goroutine and returns where its error will arrive.

@@ -89,3 +89,24 @@ func TestLimit_LostConnectionFailsEveryCall(t *testing.T) {
 		assert.NoError(t, call(newClient(t, srv), "Inventory.CheckStock", "item1", nil))
 	})
 }
+
+// Lifted in final by TestStream_ItemsArriveInOrderOnce.
+func TestLimit_OneResultPerCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		levels := make(chan int)
+		srv := newServer(t, &Server{})
+		register(t, srv, "Watch", func() int { return <-levels })
+		c := newClient(t, srv)
+		var left int
+		done := goCall(c, "Test.Watch", nil, &left)
+		levels <- 100
+		require.NoError(t, <-done)
+		assert.Equal(t, 100, left)
+		synctest.Wait()
+		select {
+		case levels <- 98:
+			assert.Fail(t, "the method hears of the next change")
+		default: // it has returned, and its caller has to ask again
+		}
+	})
+}

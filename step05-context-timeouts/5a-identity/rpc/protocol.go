@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"unicode/utf8"
 )
 
@@ -32,7 +31,7 @@ type Request struct {
 //	{"id":8,"error":"method not found: Inventory.Nope"}
 type Response struct {
 	ID     uint64          `json:"id,omitempty"`     // the request's, 0 if it had none
-	Result json.RawMessage `json:"result,omitempty"` // nil: null, unless there is an Error
+	Result json.RawMessage `json:"result,omitempty"` // empty means null, unless there is an Error
 	Error  string          `json:"error,omitempty"`  // empty: the call succeeded
 }
 
@@ -64,7 +63,7 @@ func readRequest(r *bufio.Reader) (Request, error) {
 // writeResponse writes resp as a line, in one Write. A response that cannot be
 // sent as it is becomes one that says why.
 func writeResponse(w io.Writer, resp Response) error {
-	if resp.Result == nil && resp.Error == "" {
+	if len(resp.Result) == 0 && resp.Error == "" {
 		resp.Result = json.RawMessage("null")
 	}
 	line, err := marshalLine(resp)
@@ -154,24 +153,6 @@ func (resp Response) decode(method string, result any) error {
 	if err := unmarshalNew(resp.Result, result); err != nil {
 		return fmt.Errorf("rpc: result of %s: %w", method, err)
 	}
-	return nil
-}
-
-// unmarshalNew is json.Unmarshal into a new variable, which then takes the place
-// of what v points to. json.Unmarshal alone would keep the fields and the map
-// entries of *v that the JSON does not name, and change half of *v on an error.
-// A type with its own UnmarshalJSON has to clear its old value itself.
-func unmarshalNew(data []byte, v any) error {
-	pointer := reflect.ValueOf(v)
-	_, itself := v.(json.Unmarshaler)
-	if itself || pointer.Kind() != reflect.Pointer || pointer.IsNil() {
-		return json.Unmarshal(data, v) // its error also reports a v that is no pointer
-	}
-	fresh := reflect.New(pointer.Type().Elem())
-	if err := json.Unmarshal(data, fresh.Interface()); err != nil {
-		return err
-	}
-	pointer.Elem().Set(fresh.Elem())
 	return nil
 }
 

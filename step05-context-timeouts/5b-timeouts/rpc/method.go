@@ -6,7 +6,7 @@ import (
 	"reflect"
 )
 
-// A method is a function whose type was checked once, so that no call needs to.
+// A method is a function whose type was checked once, not at each call.
 type method struct {
 	fn    reflect.Value
 	param reflect.Type // the type of the function's parameter; nil if it has none

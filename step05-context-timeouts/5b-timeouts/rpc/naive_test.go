@@ -20,7 +20,7 @@ func naiveCall(c *Client, method string, timeout time.Duration) error {
 func TestNaive_OneTimeoutEndsAllCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := playServer(t)
-		go io.Copy(io.Discard, server) // it needs a second for each answer
+		go io.Copy(io.Discard, server) // it never answers
 		patient := goCall(c, "Patient", nil, nil)
 		slow := naiveCall(c, "Slow", 50*time.Millisecond)
 		t.Logf("Slow:    %v", slow)

@@ -33,9 +33,9 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	}
 }
 
-// start answers req. A request with an id has a goroutine of its own, so that
-// it holds up no other; a request without an id is answered before the next is read,
-// since only the order of the responses tells which requests they answer.
+// start answers req. A request with an id gets a goroutine of its own, so a slow
+// method delays no later request. A request without an id is answered before the next
+// is read, since only the order of the responses tells which requests they answer.
 func (c *serverConn) start(req Request) {
 	if req.ID == 0 {
 		c.answer(req)

@@ -24,7 +24,7 @@ func NewService(name string) *Service {
 //
 //	func(context.Context, P) (R, error)
 //
-// The context ends when the caller no longer waits for the result.
+// The context ends with the connection, and when the server closes.
 //
 // The error says what is wrong with fn or its name, and what would be right.
 func (s *Service) Register(method string, fn any) error {

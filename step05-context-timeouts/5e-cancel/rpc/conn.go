@@ -45,9 +45,9 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	}
 }
 
-// start answers req. A request with an id has a goroutine of its own, so that
-// it holds up no other; a request without an id is answered before the next is read,
-// since only the order of the responses tells which requests they answer.
+// start answers req. A request with an id gets a goroutine of its own, so a slow
+// method delays no later request. A request without an id is answered before the next
+// is read, since only the order of the responses tells which requests they answer.
 func (c *serverConn) start(req Request) {
 	call, err := c.begin(req)
 	if err != nil {

@@ -60,10 +60,16 @@ func TestCodec_RefusesWhatIsNoRequest(t *testing.T) {
 		speak(t, name)
 		var wire bytes.Buffer
 		codec := newCodec[name](bufio.NewReader(&wire), &wire)
-		require.NoError(t, codec.WriteRequest(Request{ID: 7}))
-		req, err := codec.ReadRequest(func(string) any { return nil })
-		assert.ErrorIs(t, err, errInvalidRequest)
-		assert.EqualValues(t, 7, req.ID, "which the answer needs")
+		for _, req := range []Request{
+			{ID: 7},
+			{ID: 7, Method: "M", TimeoutMS: -1},
+			{Cancel: true},
+		} {
+			require.NoError(t, codec.WriteRequest(req))
+			got, err := codec.ReadRequest(func(string) any { return nil })
+			assert.ErrorIs(t, err, errInvalidRequest, "%s: %+v", name, req)
+			assert.Equal(t, req.ID, got.ID, "which the answer needs")
+		}
 	}
 }
 
@@ -202,7 +208,7 @@ func TestServer_AClientThatIsGoneCostsNoMoreEncoding(t *testing.T) {
 		for i := range 100 {
 			write(t, conn, fmt.Sprintf(`{"id":%d,"method":"Test.Count"}`+"\n", i+1))
 		}
-		synctest.Wait() // one is being written, the others wait
+		settle() // one is being written, the others wait
 		conn.Close()
 		require.NoError(t, srv.Close())
 		assert.Equal(t, 1, encoded)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"reflect"
 	"time"
 	"unicode/utf8"
 )
@@ -33,7 +32,7 @@ type Request struct {
 	TimeoutMS int64 `json:"timeout_ms,omitempty"`
 
 	// Cancel makes this a cancel message: the caller no longer waits for the
-	// response to the request with this ID. Only that request has a response.
+	// response to the request with this ID. The cancel message itself has no response.
 	Cancel bool `json:"cancel,omitempty"`
 
 	// value is the params as a Go value, before they are encoded.
@@ -46,7 +45,7 @@ type Request struct {
 //	{"id":8,"error":"method not found: Inventory.Nope"}
 type Response struct {
 	ID     uint64          `json:"id,omitempty"`     // the request's, 0 if it had none
-	Result json.RawMessage `json:"result,omitempty"` // nil: null, unless there is an Error
+	Result json.RawMessage `json:"result,omitempty"` // empty means null, unless there is an Error
 	Error  string          `json:"error,omitempty"`  // empty: the call succeeded
 
 	value any // the result, as in Request
@@ -92,21 +91,24 @@ func (req Request) timeout() time.Duration {
 // no deadline. It rounds down, so that the request never states more time
 // than the caller has. If less than a millisecond is left, it returns DeadlineExceeded.
 func timeoutMS(ctx context.Context) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return 0, ctx.Err()
+		return 0, nil
 	}
 	left := time.Until(deadline).Milliseconds()
 	if left < 1 {
 		return 0, context.DeadlineExceeded
 	}
-	return left, ctx.Err()
+	return left, nil
 }
 
 // writeResponse writes resp as a line, in one Write. A response that cannot be
 // sent as it is becomes one that says why.
 func writeResponse(w io.Writer, resp Response) error {
-	if resp.Result == nil && resp.Error == "" {
+	if len(resp.Result) == 0 && resp.Error == "" {
 		resp.Result = json.RawMessage("null")
 	}
 	line, err := marshalLine(resp)
@@ -189,24 +191,6 @@ func (resp Response) decode(method string, result any) error {
 	if err := unmarshalNew(resp.Result, result); err != nil {
 		return fmt.Errorf("rpc: result of %s: %w", method, err)
 	}
-	return nil
-}
-
-// unmarshalNew is json.Unmarshal into a new variable, which then takes the place
-// of what v points to. json.Unmarshal alone would keep the fields and the map
-// entries of *v that the JSON does not name, and change half of *v on an error.
-// A type with its own UnmarshalJSON has to clear its old value itself.
-func unmarshalNew(data []byte, v any) error {
-	pointer := reflect.ValueOf(v)
-	_, itself := v.(json.Unmarshaler)
-	if itself || pointer.Kind() != reflect.Pointer || pointer.IsNil() {
-		return json.Unmarshal(data, v) // its error also reports a v that is no pointer
-	}
-	fresh := reflect.New(pointer.Type().Elem())
-	if err := json.Unmarshal(data, fresh.Interface()); err != nil {
-		return err
-	}
-	pointer.Elem().Set(fresh.Elem())
 	return nil
 }
 

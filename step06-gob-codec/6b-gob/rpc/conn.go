@@ -51,10 +51,10 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	}
 }
 
-// start answers req, in a goroutine of its own so that it holds up no other. A
-// request without an id is answered before the next is read, since only the
-// order of the responses tells what they answer. While it waits, start does not
-// notice that the client has gone.
+// start answers req in a goroutine of its own, so a slow method delays no later
+// request, unless req has no id. Such a request is answered before the next is read,
+// since only the order of the responses tells which requests they answer. While start
+// waits for that, the server does not notice that the client has gone.
 func (c *serverConn) start(req Request) {
 	call, err := c.begin(req)
 	if err != nil {
@@ -91,9 +91,9 @@ func (c *serverConn) begin(req Request) (*serverCall, error) {
 // which might ignore its context.
 func (c *serverConn) answer(call *serverCall) {
 	stop := context.AfterFunc(call.ctx, func() { c.finish(call, endedResponse(call.ctx.Err())) })
-	defer stop()
 	resp := Response{Error: "internal error"} // stays if the method calls runtime.Goexit
 	defer func() {
+		stop()
 		if err := call.ctx.Err(); err != nil {
 			resp = endedResponse(err)
 		}
@@ -164,8 +164,9 @@ func (c *serverConn) reply(req Request, resp Response) {
 	}
 }
 
-// encode encodes resp. If the result's own MarshalJSON or GobEncode panics, it
-// encodes an internal error in its place.
+// encode encodes resp. If the result's own MarshalJSON panics, it encodes an
+// internal error in its place. A gob stream is broken by a panic in a GobEncode:
+// then encode fails, and the connection closes.
 func (c *serverConn) encode(resp Response) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -138,7 +138,7 @@ func TestServer_AClientThatHasFinishedSendingIsGone(t *testing.T) {
 		for id, method := range []string{"Wait", "Quick", "Quick"} {
 			fmt.Fprintf(end, `{"id":%d,"method":"Test.%s"}`+"\n", id+1, method)
 		}
-		synctest.Wait() // two have their results: one is being written, one waits for its turn
+		settle() // two have their results: one is being written, one waits for its turn
 		require.Empty(t, reasons)
 		end.Close()
 		assert.Equal(t, context.Canceled, <-reasons)

@@ -12,7 +12,6 @@ import (
 	"log"
 	"maps"
 	"net"
-	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -47,7 +46,7 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool                   // set by Close and Shutdown
 	open    map[io.Closer]struct{} // the listeners and connections that Close closes
-	serving sync.WaitGroup         // counts what is open until its goroutine has ended
+	serving sync.WaitGroup         // counts the goroutines that use something in open
 
 	requests sync.WaitGroup // counts the requests in flight
 
@@ -95,19 +94,6 @@ func (s *Server) method(name string) *method {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.methods[name]
-}
-
-// newParams returns a pointer to a new value of the method's parameter type, to
-// decode params into; nil if there is no such method.
-func (s *Server) newParams(name string) any {
-	m := s.method(name)
-	switch {
-	case m == nil:
-		return nil
-	case m.param == nil:
-		return &struct{}{}
-	}
-	return reflect.New(m.param).Interface()
 }
 
 // ListenAndServe listens on the TCP address addr, such as "127.0.0.1:8080",
@@ -235,8 +221,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// track notes that Close has to close c. If Close came first, track closes c
-// itself and reports false.
+// track adds c to s.open, for Close to close, and counts the goroutine that will
+// use c. If Close was first, it closes c and reports false.
 func (s *Server) track(c io.Closer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,7 +239,8 @@ func (s *Server) track(c io.Closer) bool {
 	return true
 }
 
-// forget closes c and removes it from s.open. The goroutine that used c ends now.
+// forget closes c, removes it from s.open, and counts its goroutine as ended. That
+// goroutine calls it last.
 func (s *Server) forget(c io.Closer) {
 	c.Close()
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -56,6 +57,7 @@ func TestClient_CallEndsWhileItIsBeingWritten(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded, "it waits for its turn")
 		assert.ErrorContains(t, err, "Second")
 
+		synctest.Wait() // what runs when a context ends has run
 		assert.Equal(t, "First", readRequestFrom(t, server).Method, "which is not cut off")
 		third := goEcho(t, c, "Third")
 		req := readRequestFrom(t, server)
@@ -158,4 +160,22 @@ func TestDial_GivesUpWithItsContext(t *testing.T) {
 	_, err := Dial(ctx, "127.0.0.1:1")
 	assert.ErrorContains(t, err, "127.0.0.1:1")
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestDial_TheClientOutlivesItsContext(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := &Server{Handle: handle(echo)}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := Dial(ctx, ln.Addr().String())
+	require.NoError(t, err)
+	cancel()
+	for range 10 { // what waits for the context may come late
+		require.NoError(t, call(c, "M", nil, nil), "Dial's context has ended, and the client with it")
+	}
+	require.NoError(t, c.Close())
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
 }
