@@ -37,6 +37,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"certificate": certificate,
+
 			"serve":  serve,
 			"end":    end,
 			"crash":  crash,

@@ -22,6 +22,7 @@ import (
 type caller struct {
 	conn    *net.TCPConn
 	timeout time.Duration
+	said    frames.ClientHello
 	largest uint32 // what its hello announced
 	id      uint64 // of its call
 	sent    []byte // last, to it
@@ -33,15 +34,16 @@ type caller struct {
 	stop   func() // ends the program, if it has not
 }
 
-// start runs the program and takes its connection.
-func (s *server) startCaller() (*caller, error) {
+// startCaller runs the program, told what to call and with what, and takes its connection.
+func (s *server) startCaller(told ...string) (*caller, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	defer ln.Close()
 	ctx, cancel := context.WithCancel(context.Background())
-	args := append(s.call[1:len(s.call):len(s.call)], ln.Addr().String(), checkStock, item1)
+	args := append(s.call[1:len(s.call):len(s.call)], ln.Addr().String())
+	args = append(args, told...)
 	cmd := exec.CommandContext(ctx, s.call[0], args...)
 	cmd.WaitDelay = time.Second
 	c := &caller{timeout: s.timeout, exited: make(chan struct{})}
@@ -122,7 +124,7 @@ func (c *caller) hello() error {
 	if err != nil {
 		return c.failure("not the hello of a client: "+err.Error(), nil, got)
 	}
-	c.largest = client.MaxMessage
+	c.said, c.largest = client, client.MaxMessage
 	return nil
 }
 

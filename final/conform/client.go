@@ -30,6 +30,8 @@ type client struct {
 
 	sent     []byte // last
 	open     map[uint64]bool
+	streams  map[uint64]*streamView // that were opened
+	lastID   uint64                 // of those
 	wentAway bool
 }
 
@@ -39,7 +41,7 @@ func (s *server) dial() (*client, error) {
 	if err != nil {
 		return nil, &Failure{Reason: fmt.Sprintf("cannot connect: %v", err)}
 	}
-	return &client{conn: conn.(*net.TCPConn), timeout: s.timeout, open: map[uint64]bool{}}, nil
+	return &client{conn: conn.(*net.TCPConn), timeout: s.timeout, open: map[uint64]bool{}, streams: map[uint64]*streamView{}}, nil
 }
 
 func (c *client) close() { c.conn.Close() }
@@ -125,10 +127,10 @@ func (c *client) keepBounds(got []byte) (err error) {
 func (c *client) mind(got, want []byte) error {
 	f, err := frames.ParseFrame(got)
 	if err == nil {
-		err = f.Check(false)
+		err = f.CheckAgreed(false, c.agreed)
 	}
-	if err == nil && (f.Kind == wire.KindError || f.Kind == wire.KindGoAway) {
-		_, err = f.Reason()
+	if err == nil {
+		err = checkFields(f)
 	}
 	switch {
 	case err != nil:
@@ -144,8 +146,41 @@ func (c *client) mind(got, want []byte) error {
 		delete(c.open, f.ID)
 	case wire.KindGoAway:
 		c.wentAway = true
+	case wire.KindData, wire.KindEnd, wire.KindCredit, wire.KindWant, wire.KindHeader:
+		return c.mindStream(f, got)
 	}
 	return nil
+}
+
+func (c *client) mindStream(f frames.Frame, got []byte) error {
+	s := c.streams[f.ID]
+	if s == nil {
+		return c.failure(fmt.Sprintf("%s for stream %d, which is not open", f.Kind, f.ID), nil, got)
+	}
+	if err := s.mind(f); err != nil {
+		return c.failure(err.Error(), nil, got)
+	}
+	return nil
+}
+
+// checkFields returns what is wrong with the fields of a server's frame.
+func checkFields(f frames.Frame) error {
+	var md []frames.Pair
+	switch f.Kind {
+	case wire.KindResponse:
+		r, err := f.Response()
+		if err != nil {
+			return err
+		}
+		md = r.Metadata
+	case wire.KindError, wire.KindGoAway:
+		r, err := f.Reason()
+		if err != nil {
+			return err
+		}
+		md = r.Metadata
+	}
+	return checkReplyMetadata(md)
 }
 
 // expect reads one message and compares it.
@@ -190,7 +225,7 @@ func (c *client) expectKind(kind wire.Kind) error {
 // ends the connection.
 func crossed(want, got []byte, hello bool) bool {
 	return !hello && len(want) > 4 && wire.Kind(want[4]) == wire.KindGoAway &&
-		(wire.Kind(got[4]) == wire.KindResponse || wire.Kind(got[4]) == wire.KindError)
+		(wire.Kind(got[4]) == wire.KindResponse || wire.Kind(got[4]) == wire.KindError || wire.Kind(got[4]).OfStreams())
 }
 
 func (c *client) compare(want, got []byte, hello bool) error {

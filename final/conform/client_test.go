@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,15 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 4 && os.Args[1] == "client":
 		os.Args = os.Args[1:]
 		reference.Call()
+	case len(os.Args) > 6 && os.Args[1] == "mini":
+		items, err := (&miniClient{fault: os.Args[2]}).open(os.Args[3], os.Args[4], os.Args[5], os.Args[6])
+		for _, item := range items {
+			fmt.Println(item)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "mini:", err)
+			os.Exit(1)
+		}
 	case len(os.Args) > 4 && os.Args[1] == "mini":
 		result, err := (&miniClient{fault: os.Args[2]}).call(os.Args[3], os.Args[4], os.Args[5])
 		if err != nil {
@@ -48,9 +59,29 @@ type miniClient struct {
 	fault string
 	conn  net.Conn
 	in    io.Reader
+
+	hi     frames.ClientHello
+	agreed uint8
 }
 
 const miniID = 5 // an ID need not be 1
+
+// open opens a stream in place of a call.
+func (c *miniClient) open(addr, method, params, shape string) (_ []string, err error) {
+	if c.conn, err = net.Dial("tcp", addr); err != nil {
+		return nil, err
+	}
+	defer c.conn.Close()
+	c.in = c.conn
+	c.conn.Write(c.offers())
+	if err := c.hello(); err != nil {
+		return nil, err
+	}
+	if c.fault == "takes reply metadata without a grant" { // in a response only
+		c.agreed &^= wire.FlagReplyMetadata
+	}
+	return c.stream(method, params, shape)
+}
 
 func (c *miniClient) call(addr, method, params string) (_ []byte, err error) {
 	if c.conn, err = net.Dial("tcp", addr); err != nil {
@@ -59,11 +90,7 @@ func (c *miniClient) call(addr, method, params string) (_ []byte, err error) {
 	defer c.conn.Close()
 	c.in = c.conn
 	request := frames.Request{ID: miniID, Method: method, TimeoutMS: 60_000, Params: []byte(" " + params)}.Frame()
-	largest := uint32(4 << 20)
-	if c.fault == "reads more than it announces" {
-		largest >>= 2
-	}
-	hello := frames.ClientHello{Codec: "json", MaxMessage: largest, Metadata: []frames.Pair{{Key: "app", Value: "mini"}}}.Bytes()
+	hello := c.offers()
 	early := c.fault == "does not wait for the hello"
 	if early {
 		hello = request.Append(hello)
@@ -81,6 +108,19 @@ func (c *miniClient) call(addr, method, params string) (_ []byte, err error) {
 			return result, err
 		}
 	}
+}
+
+// offers is the client's hello.
+func (c *miniClient) offers() []byte {
+	largest := uint32(4 << 20)
+	if c.fault == "reads more than it announces" {
+		largest >>= 2
+	}
+	c.hi = frames.ClientHello{Codec: "json", MaxMessage: largest, Metadata: []frames.Pair{{Key: "app", Value: "mini"}, {Key: frames.ReplyMetadata, Value: frames.Pairs}, {Key: frames.Streams, Value: frames.StreamsOffer(miniCredit)}, {Key: frames.Params, Value: frames.Bytes}}}
+	if c.fault == "does not offer reply metadata" {
+		c.hi.Metadata = nil
+	}
+	return c.hi.Bytes()
 }
 
 func (c *miniClient) write(f frames.Frame) { c.conn.Write(f.Bytes()) }
@@ -105,6 +145,12 @@ func (c *miniClient) hello() error {
 	if err == nil && (s.Code != wire.OK || s.InFlight == 0 || s.MaxMessage < 1024) {
 		err = fmt.Errorf("refused: %s", s.Text)
 	}
+	if c.agreed = frames.Agreed(c.hi, s); c.fault == "takes reply metadata without a grant" {
+		c.agreed |= wire.FlagReplyMetadata
+	}
+	if s.Word(frames.Params) == "1,1" && c.fault == "counts small params" {
+		err = errors.New("there is no room for the params")
+	}
 	return err
 }
 
@@ -118,7 +164,7 @@ func (c *miniClient) reply() ([]byte, error) {
 		f.Fields = nil
 	}
 	if err == nil {
-		err = f.Check(false)
+		err = f.CheckAgreed(false, c.agreed)
 	}
 	if err != nil && c.fault == "passes over what it does not know" && strings.HasPrefix(err.Error(), "unknown frame kind") {
 		return nil, nil
@@ -147,16 +193,32 @@ func (c *miniClient) end(f frames.Frame) ([]byte, error) {
 		return nil, fmt.Errorf("a reply to call %d", f.ID)
 	}
 	if f.Kind == wire.KindResponse {
-		if !json.Valid(f.Fields) {
-			return nil, fmt.Errorf("not JSON: %q", f.Fields)
-		}
-		return bytes.TrimSpace(f.Fields), nil
+		return c.result(f)
 	}
 	r, err := f.Reason()
 	if err == nil && r.Code == wire.OK && c.fault == "takes code 0 for success" {
 		return []byte("null"), nil
 	}
 	return nil, fmt.Errorf("%s: %s %w", r.Code, r.Text, err)
+}
+
+func (c *miniClient) result(f frames.Frame) ([]byte, error) {
+	r, err := f.Response()
+	switch {
+	case c.fault == "takes reply metadata for its result":
+		r.Result, err = f.Fields, nil
+	case c.fault == "takes reply metadata that are cut short" && err != nil:
+		r.Result, err = []byte(`{"Count":100}`), nil
+	case c.fault == "takes a pair less" && len(r.Metadata) > 127:
+		err = errors.New("too many")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(r.Result) {
+		return nil, fmt.Errorf("not JSON: %q", r.Result)
+	}
+	return bytes.TrimSpace(r.Result), nil
 }
 
 func (c *miniClient) frame() (frames.Frame, error) {
@@ -227,15 +289,55 @@ func TestConformClient_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 		{fault: ""},
 		{"reads ahead of the hello", "client: a ping right behind the hello", "nothing came within 1s", nil},
 		{"does not wait for the hello", "client: no request before the server's hello", "something came where nothing should", nil},
-		{"takes one read for a frame", "client: bytes one by one", "", []string{"client: the largest frame that it allows"}},
+		{"takes one read for a frame", "client: bytes one by one", "", []string{"client: the largest frame that it allows", "client: the most reply metadata", "client: want: it makes room for a large item"}},
 		{"answers no ping", "client: a ping from the server", "nothing came within 1s", []string{"client: a ping right behind the hello"}},
 		{"passes over what it does not know", "client: bad: unknown kind", open, nil},
 		{"takes any reply for its own", "client: bad: response to nobody", noFailure, []string{"client: bad: error to nobody"}},
 		{"takes code 0 for success", "client: an error with code 0", noFailure, nil},
 		{"takes any flag on a go-away", "client: bad: a flag that its kind does not have", open, nil},
 		{"takes fields on a ping", "client: bad: fields on a ping", open, nil},
+		{"takes reply metadata for its result", "client: reply metadata beside its result", "the call failed: ", []string{"client: the most reply metadata"}},
+		{"counts small params", "client: small params and no room", "the client closed the connection", nil},
+		{"takes a pair less", "client: the most reply metadata", "the call failed: ", nil},
+		{"takes reply metadata without a grant", "client: bad: reply metadata that were not granted", noFailure, nil},
+		{"takes reply metadata that are cut short", "client: bad: reply metadata cut short", noFailure, nil},
 		{"reads a byte less than it announces", "client: the largest frame that it allows", "the call failed: ", nil},
 		{"reads more than it announces", "client: bad: one byte more than it allows", open, nil},
 	}
 	findsEach(t, clientRules(t), wrong, func(fault string) *server { return &server{call: []string{exe, "mini", fault}} })
+}
+
+// Of streams, too, each fault is found by the rule about it, and by no other.
+func TestConformClient_FindsWhatIsWrongWithStreamsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	var rules []Rule
+	var after []string // that need a stream at all
+	for _, r := range clientRules(t) {
+		switch {
+		case r.Name == clientCallRule, r.Name == "client: bytes one by one", r.Name == clientStreamRule:
+			rules = append(rules, r)
+		case slices.Contains(needsOf(r.Name), clientStreamRule):
+			rules, after = append(rules, r), append(after, r.Name)
+		}
+	}
+	const nothing, both, wants = "nothing came within 1s", "client: streams: both ways", "client: want: it says what it waits for"
+	wrong := []wrongOne{
+		{fault: ""},
+		{"prints an item twice", clientStreamRule, "it printed ", after},
+		{"ends its half with a code", clientReplyRule, "", []string{both, clientKeptRule, wants}},
+		{"waits for an item before it sends one", both, nothing, nil},
+		{"drops the items before an error", "client: streams: an error after the items", "it printed ", nil},
+		{"opens without a grant", "client: streams: not granted", "something came where nothing should", nil},
+		{"does not end its half after the server's end", "client: streams: it ends its half after the server's end", nothing, nil},
+		{"sends without credit", clientKeptRule, "data on stream 5 above its credit", []string{wants}},
+		{"gives no credit back", clientGivenRule, nothing, []string{"client: want: it makes room for a large item"}},
+		{"wants more than its item costs", wants, "a want of ", nil},
+		{"makes no room for large items", "client: want: it makes room for a large item", nothing, nil},
+		{"takes credit of 0", "client: streams: bad: what a connection cannot go on from", "credit of 0: the client does not close the connection within 1s", nil},
+		{"takes short fragments", "client: streams: bad: what its stream cannot go on from", "a short fragment: " + nothing, nil},
+	}
+	assert.Len(t, wrong, 1+len(streamClientRules), "a fault for each rule")
+	findsEach(t, rules, wrong, func(fault string) *server { return &server{call: []string{exe, "mini", fault}} })
 }

@@ -38,8 +38,11 @@ var clientReplays = []replay{
 	{file: clientBadFile, section: "client: bad: error to nobody", says: "a reply to a call that is not in flight"},
 	{file: clientBadFile, section: "client: bad: error without fields", says: "fields that do not fit the length"},
 	{file: clientBadFile, section: "client: bad: error cut short", says: "fields that do not fit the length"},
-	{file: clientBadFile, section: "client: bad: error and more", says: "Nothing comes after the fields of an error or a go-away."},
+	{file: clientBadFile, section: "client: bad: error and more", says: "Nothing comes after the fields of an error, a go-away, an end, a credit or a want."},
 	{file: clientBadFile, section: "client: bad: details cut short", says: "`client: bad: details cut short`"},
+	{file: clientBadFile, section: "client: bad: reply metadata that were not granted", says: "flag 20 without a grant"},
+	{file: clientBadFile, section: "client: bad: reply metadata cut short", says: "a size that goes past the frame's end"},
+	{file: clientBadFile, section: "client: bad: reply metadata of an error cut short", says: "If the size goes past the frame's end, the client closes the connection."},
 	{file: clientBadFile, section: "client: bad: fields on a pong", says: "cancel, ping, pong: nothing, their length is 10"},
 	{file: clientBadFile, section: "client: bad: go-away without fields", says: "`client: bad: go-away without fields`"},
 	{file: clientBadFile, section: "client: bad: the end within a frame", says: "`client: bad: the end within a frame`"},
@@ -55,8 +58,8 @@ var ownClientRules = []Rule{
 	{Name: "client: an error", Says: "An error frame never means success", test: asServer(clientError(wire.NotFound))},
 	{Name: "client: an error with an unknown code", Says: "a receiver treats 0, and a code that it does not know, as 2, unknown", test: asServer(clientError(99))},
 	{Name: "client: an error with code 0", Says: "a receiver treats 0, and a code that it does not know, as 2, unknown", test: asServer(clientError(wire.OK))},
-	{Name: "client: a go-away below its call", Says: "Flag 08, or an ID above a go-away's: the call may be made again, here or elsewhere.", test: asServer(clientNotServed)},
-	{Name: "client: a go-away and then the reply", Says: "A client makes no new calls here, and closes when its last one is answered.", test: asServer(clientDrains)},
+	{Name: "client: a go-away below its call", Says: "Flag 08, or an ID above a go-away's: the call may be made again, or the stream opened, here or elsewhere.", test: asServer(clientNotServed)},
+	{Name: "client: a go-away and then the reply", Says: "A client makes no new calls on this connection, and closes when its last one is answered.", test: asServer(clientDrains)},
 }
 
 // ClientRules returns the rules for clients, as Rules does those for servers.
@@ -69,7 +72,7 @@ func ClientRules(root string) ([]Rule, error) {
 		}
 		rules = append(rules, r.clientRule(sections[r.section]))
 	}
-	return inOrderOfNeeds(slices.Concat(rules, ownClientRules, edgeClientRules)), nil
+	return inOrderOfNeeds(slices.Concat(rules, ownClientRules, replyMetadataClientRules, paramsClientRules, streamClientRules, edgeClientRules)), nil
 }
 
 // clientRule makes the section a rule for clients: what a server sends there fails
@@ -123,7 +126,7 @@ func (c *caller) replay(p frames.Packet, first, bad bool) error {
 // asServer makes a rule of what a server says to a client.
 func asServer(say func(*caller) error) func(*server) error {
 	return func(s *server) error {
-		c, err := s.startCaller()
+		c, err := s.startCaller(checkStock, item1)
 		if err != nil {
 			return err
 		}

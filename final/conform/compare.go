@@ -32,12 +32,34 @@ func fill(want, got []byte, hello bool) []byte {
 	}
 	switch w.Kind {
 	case wire.KindResponse:
-		if sameJSON(w.Fields, g.Fields) {
-			w.Fields = g.Fields
-		}
-		return w.Bytes()
+		return fillResponse(w, g)
 	case wire.KindError, wire.KindGoAway:
 		return fillReason(w, g)
+	}
+	return want
+}
+
+func fillResponse(w, g frames.Frame) []byte {
+	wr, err := w.Response()
+	if err != nil {
+		return w.Bytes()
+	}
+	gr, err := g.Response()
+	if err != nil {
+		return w.Bytes()
+	}
+	if sameJSON(wr.Result, gr.Result) {
+		wr.Result = gr.Result
+	}
+	wr.Metadata = inOrderOf(gr.Metadata, wr.Metadata)
+	return wr.Frame().Bytes()
+}
+
+// inOrderOf returns the wanted pairs, in the order of those that were received if these are
+// the same.
+func inOrderOf(got, want []frames.Pair) []frames.Pair {
+	if maps.Equal(pairMap(want), pairMap(got)) {
+		return got
 	}
 	return want
 }
@@ -86,10 +108,9 @@ func fillReason(w, g frames.Frame) []byte {
 		wr.Text = gr.Text
 		wr.Details = gr.Details
 	}
-	if maps.Equal(pairMap(wr.Details), pairMap(gr.Details)) {
-		wr.Details = gr.Details
-	}
-	return wr.Frame(w.Kind, w.Flags&^wire.FlagPairs, w.ID).Bytes()
+	wr.Details = inOrderOf(gr.Details, wr.Details)
+	wr.Metadata = inOrderOf(gr.Metadata, wr.Metadata)
+	return wr.Frame(w.Kind, w.Flags&^(wire.FlagPairs|wire.FlagReplyMetadata), w.ID).Bytes()
 }
 
 func pairMap(pairs []frames.Pair) map[string]string {
@@ -127,7 +148,11 @@ func describe(b []byte) string {
 		}
 		return fmt.Sprintf("%s %d %s, flags %02x, %q", f.Kind, f.ID, r.Code, byte(f.Flags), r.Text)
 	case wire.KindResponse:
-		return fmt.Sprintf("response %d, %.80q", f.ID, f.Fields)
+		r, err := f.Response()
+		if err != nil {
+			return fmt.Sprintf("response %d: %v", f.ID, err)
+		}
+		return fmt.Sprintf("response %d, flags %02x, %.80q", f.ID, byte(f.Flags), r.Result)
 	}
 	return fmt.Sprintf("%s %d", f.Kind, f.ID)
 }

@@ -9,11 +9,16 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// offer says hello with an offer of compression, and takes what the server says
-// to that: nothing, or a grant.
-func (c *client) offer() error {
-	hello := frames.ClientHello{Codec: "json", MaxMessage: 4 << 20,
-		Metadata: []frames.Pair{{Key: frames.Compression, Value: frames.Gzip}}}
+func offerCompression(c *client) error { return c.offer(frames.Compression, frames.Gzip, 4<<20) }
+
+// offer says hello with an offer, and takes what the server says to that: nothing, or a
+// grant.
+func (c *client) offer(key, value string, largest uint32) error {
+	return c.offerAll(largest, frames.Pair{Key: key, Value: value})
+}
+
+func (c *client) offerAll(largest uint32, offers ...frames.Pair) error {
+	hello := frames.ClientHello{Codec: "json", MaxMessage: largest, Metadata: offers}
 	c.largest = int(hello.MaxMessage)
 	c.send(hello.Bytes())
 	want := frames.ServerHello{InFlight: 1024, MaxMessage: 4 << 20}
@@ -33,7 +38,7 @@ func offered(c *client) error { return inOrder(func() error { return c.check(1) 
 // compressed checks what is done with compressed params, if the server grants
 // that.
 func compressed(c *client) error {
-	if c.agreed == 0 {
+	if c.agreed&wire.FlagCompressed == 0 {
 		return skip("the server does not grant compression")
 	}
 	good := gzipped(item1, 0)
@@ -53,7 +58,7 @@ func bombed(c *client) error {
 	const most = 64 // MiB that this side compresses
 	size := int(c.bounds.MaxMessage>>20) + 1
 	switch {
-	case c.agreed == 0:
+	case c.agreed&wire.FlagCompressed == 0:
 		return skip("the server does not grant compression")
 	case size > most:
 		return skip("the server reads messages of more than %d MiB", most)
@@ -86,13 +91,13 @@ func gzipped(params string, blanks int) string {
 // expanded returns a response as it would be without compression.
 func (c *client) expanded(got, want []byte) ([]byte, error) {
 	f, err := frames.ParseFrame(got)
-	if err != nil || f.Kind != wire.KindResponse || f.Flags&c.agreed == 0 {
+	if err != nil || f.Kind != wire.KindResponse || f.Flags&c.agreed&wire.FlagCompressed == 0 {
 		return got, nil
 	}
 	f.Fields, err = frames.Expand(f.Fields, c.largest-wire.MinLength)
 	if err != nil {
 		return nil, c.failure("a compressed result that is none: "+err.Error(), want, got)
 	}
-	f.Flags &^= c.agreed
+	f.Flags &^= wire.FlagCompressed
 	return f.Bytes(), nil
 }

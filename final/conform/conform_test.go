@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/conform/frames"
 	"example.com/rpc-from-scratch/final/conform/reference"
 )
 
@@ -95,7 +96,7 @@ func TestConform_AnotherServerKeepsTheRules(t *testing.T) {
 		return addr, end, nil
 	}}, "")
 	assert.Empty(t, failed)
-	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end", "protobuf: a call", "compression: gzip", "compression: too much comes out"}, skipped)
+	assert.Equal(t, []string{"hello: it does not come", "frame: it does not end", "protobuf: a call", "compression: gzip", "compression: too much comes out", "streams: a compressed item"}, skipped)
 }
 
 // page is PROTOCOL.md, its lines joined.
@@ -121,23 +122,44 @@ func TestRules_AreWhatThePageSays(t *testing.T) {
 // Every section is a rule, or has a reason not to be.
 func TestRules_LeaveOutNoSection(t *testing.T) {
 	without := map[string]string{
-		"idle":                               "nobody waits for ten minutes",
-		"request: more calls than announced": "in flight: no more than announced",
-		"shutdown":                           "shutdown: what is in flight is answered",
-		"client: calls that were not served": "client: a go-away below its call",
-		"shutdown, and a call too late":      "shutdown: a call too late",
+		"idle":                                 "nobody waits for ten minutes",
+		"request: more calls than announced":   "in flight: no more than announced",
+		"shutdown":                             "shutdown: what is in flight is answered",
+		"client: calls that were not served":   "client: a go-away below its call",
+		"client: reply metadata without sense": "a client may not want them",
+		"shutdown, and a call too late":        "shutdown: a call too late",
 	}
-	names := map[string]bool{}
+	// Of streams, a rule plays what is wrong to a client, one after the other.
+	const ends, fails = "client: streams: bad: what a connection cannot go on from", "client: streams: bad: what its stream cannot go on from"
+	const header = "a client may not want reply metadata"
+	playedToClients := map[string]string{
+		"client: bad: open from a server": ends, "client: bad: data for no stream": ends, "client: bad: data for a call": ends,
+		"client: bad: data of streams that were not granted": "client: bad: unknown kind", "client: bad: a grant of no streams": "client: streams: not granted",
+		"client: bad: a grant with too small a window": "client: streams: not granted", "client: bad: credit of 0": ends, "client: bad: credit that overflows": ends,
+		"client: bad: credit for a stream that is not open": ends, "client: bad: want of 0": ends, "client: bad: end cut short": ends, "client: bad: end and more": ends,
+		"client: bad: flag of another kind on an end": ends, "client: bad: a second end": ends, "client: bad: header that was not agreed upon": ends,
+		"client: bad: trailer that was not agreed upon": ends, "client: bad: header of a stream that is not open": header, "client: bad: flags on a header": header,
+		"client: bad: trailer cut short": header, "client: bad: a second header": header, "client: bad: a header after an item": header,
+		"client: a header without sense": header, "client: an item that is not JSON": fails, "client: a short fragment": fails,
+		"client: a stream that was not served": "client: a go-away below its call",
+	}
+	names := map[string]bool{header: true}
 	clients, err := ClientRules(root)
 	require.NoError(t, err)
 	for _, r := range append(allRules(t), clients...) {
 		names[r.Name] = true
 	}
+	for section, rule := range playedToClients {
+		assert.True(t, names[rule], "%s: there is no rule %q", section, rule)
+	}
+	// Those of reply metadata are rules of their own, since a server may not grant them.
 	for _, file := range []string{callsFile, oddFile, helloBadFile, badFile, goAwayFile, clientBadFile} {
 		sections, err := readCapture(root, file)
 		require.NoError(t, err)
-		for name := range sections {
-			assert.True(t, names[name] || without[name] != "", "%s: %s", file, name)
+		for name, s := range sections {
+			offered := bytes.Contains(s.Packets[0].Data, []byte(frames.Streams)) // a server's rules are rules of their own, as for reply metadata
+			streams := offered && file != clientBadFile && file != goAwayFile || playedToClients[name] != ""
+			assert.True(t, names[name] || streams || without[name] != "", "%s: %s", file, name)
 		}
 	}
 }
@@ -150,11 +172,19 @@ func TestRules_HaveTheBadInputThatOnlyTestsShow(t *testing.T) {
 		"TestServer_BadRequestIsAnsweredAndTheConnectionGoesOn": "the depth of JSON is the server's",
 		"TestServer_MetadataIsBounded":                          "metadata: above the limit",
 		"TestServer_BoundsHandlersOfAllConnections":             "a server of few calls",
+		"TestPlaces_OneHostOverTCP":                             "what an address may have is the server's",
+		"TestPlaces_OneHostLeavesHandlersToOthers":              "what an address may have is the server's",
+		"TestServer_TooManyPingsEndTheConnection":               "a server may take more pings",
+		"TestParams_MemoryIsBoundedUnderAttack":                 "how much memory params take is the server's",
 		"TestServer_AuthorizeRunsBeforeParamsAreDecoded":        "a server that knows its users",
 		"TestServer_MessageSizesAreBoundedBothWays":             "reply: above the client's limit",
 		"TestServer_HalfClosedTruncatedFrameIsToldWhy":          "half-close: within a frame",
 		"TestGob_BrokenStreamEndsTheConnectionWithAReason":      "gob",
 		"TestWire_ClientThatAsksAndDoesNotReadIsCutOff":         "kernels buffer more than 2 MiB, or less",
+		"TestServer_BadStreamFrameIsAnsweredWithAGoAway":        "the window is the server's",
+		"TestServer_BadStreamFrameFailsTheStream":               "it needs a handler that outlasts the client's half",
+		"TestWithStreamMemory_RefusesStreamsThatHaveNoRoom":     "how much memory streams take is the server's",
+		"TestClient_BadStreamFrameEndsTheConnection":            "the window is the client's",
 	}
 	for _, m := range regexp.MustCompile("\\| `(Test\\w+)` \\|").FindAllStringSubmatch(page(t), -1) {
 		assert.NotEmpty(t, rules[m[1]], m[1])

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -41,10 +42,13 @@ type miniConn struct {
 	largest int // the largest message that the client reads
 	agreed  uint8
 
+	peerWindow int64 // of a stream
+
 	mu       sync.Mutex
 	lastID   uint64
 	draining bool
 	calls    map[uint64]*miniCall
+	streams  map[uint64]*miniStream
 	handlers sync.WaitGroup
 }
 
@@ -59,7 +63,7 @@ func (m *mini) serve(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		c := &miniConn{mini: m, conn: conn.(*net.TCPConn), in: conn, calls: map[uint64]*miniCall{}}
+		c := &miniConn{mini: m, conn: conn.(*net.TCPConn), in: conn, calls: map[uint64]*miniCall{}, streams: map[uint64]*miniStream{}}
 		go c.run()
 	}
 }
@@ -109,6 +113,9 @@ func (c *miniConn) cancelAll() {
 	for _, call := range c.calls {
 		call.cancel()
 	}
+	for _, s := range c.streams {
+		s.fail(wire.Canceled)
+	}
 }
 
 func (c *miniConn) hello() bool {
@@ -117,13 +124,13 @@ func (c *miniConn) hello() bool {
 		in = bufio.NewReader(c.conn)
 	}
 	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	b, err := frames.Read(in, true, wire.HelloSize+8256)
+	b, err := frames.Read(in, true, wire.HelloSize+8320)
 	c.conn.SetReadDeadline(time.Time{})
 	code, text := wire.OK, ""
 	switch {
 	case len(b) >= 4 && !wire.IsMagic(b):
 		code, text = wire.InvalidArgument, "not this protocol"
-	case len(b) == wire.HelloSize && frames.Size(b, true) > wire.HelloSize+8256:
+	case len(b) == wire.HelloSize && frames.Size(b, true) > wire.HelloSize+8320:
 		code, text = wire.ResourceExhausted, "a long hello"
 	case err != nil:
 		return false
@@ -162,13 +169,24 @@ func (c *miniConn) accept(b []byte) (wire.Code, string) {
 	case client.Codec != "json":
 		return wire.Unimplemented, "unknown codec"
 	}
-	if !strings.Contains(c.fault, "compression") {
-		return wire.OK, ""
+	var grants []string
+	if strings.Contains(c.fault, "compression") && client.Offers(frames.Compression, frames.Gzip) {
+		grants = append(grants, frames.Compression+"="+frames.Gzip)
 	}
-	grant := frames.ServerHello{Text: frames.Compression + "=" + frames.Gzip}
-	if c.agreed = frames.Agreed(client, grant); c.agreed == 0 {
-		return wire.OK, ""
+	if client.Offers(frames.ReplyMetadata, frames.Pairs) && c.fault != "grants no reply metadata" {
+		grants = append(grants, frames.ReplyMetadata+"="+frames.Pairs)
 	}
+	if c.peerWindow = client.OffersStreams(); c.peerWindow > 0 && c.fault != "grants no streams" {
+		grants = append(grants, frames.StreamsGrant(miniStreams, miniWindow))
+	}
+	switch offers := client.Offers(frames.Params, frames.Bytes); {
+	case offers && c.fault == "grants more room than a call may have":
+		grants = append(grants, frames.Params+"=2,1")
+	case offers:
+		grants = append(grants, frames.Params+"=1,2")
+	}
+	grant := frames.ServerHello{Text: strings.Join(grants, " ")}
+	c.agreed = frames.Agreed(client, grant)
 	return wire.OK, grant.Text
 }
 
@@ -195,6 +213,8 @@ func (c *miniConn) read() (wire.Code, string) {
 		switch {
 		case c.fault == "takes any flag on a pong" && f.Kind == wire.KindPong:
 			f.Flags = 0
+		case c.fault == "takes the flag of reply metadata on a request" && c.agreed != 0:
+			f.Flags &^= wire.FlagReplyMetadata
 		case c.fault == "takes fields on a cancel" && f.Kind == wire.KindCancel:
 			f.Fields = nil
 		case c.fault == "passes over kinds from 128 on" && f.Kind >= 128:
@@ -214,9 +234,16 @@ func (c *miniConn) read() (wire.Code, string) {
 			c.write(frames.Frame{Kind: wire.KindPong, ID: f.ID})
 		case wire.KindCancel:
 			c.cancel(f.ID)
+			c.cancelStream(f.ID)
 		case wire.KindRequest:
 			if !c.request(f) {
 				return wire.InvalidArgument, "a request that is none"
+			}
+		case wire.KindPong:
+		default:
+			var broken errBroken
+			if err := c.streamFrame(f); errors.As(err, &broken) {
+				return broken.code, "a frame of a stream"
 			}
 		}
 	}
@@ -322,7 +349,9 @@ func (c *miniConn) refuses(r frames.Request, e *frames.Error, running int) wire.
 	switch {
 	case len(r.Method) > 128 || !utf8.ValidString(r.Method):
 		return wire.InvalidArgument
-	case !strings.Contains(" Inventory.CheckStock Test.Wait Test.User Test.Nothing Test.Panic ", " "+r.Method+" ") ||
+	case shapesOfMini[r.Method] != 0:
+		return wire.Unimplemented
+	case !strings.Contains(" Inventory.CheckStock Test.Wait Test.User Test.Nothing Test.Panic Test.Header ", " "+r.Method+" ") ||
 		r.Method != strings.TrimSpace(r.Method) || r.Method == "":
 		if c.fault == "has another code for unknown methods" {
 			return wire.NotFound
@@ -351,7 +380,9 @@ func (c *miniConn) refuse(id uint64, code wire.Code) {
 func (c *miniConn) call(r frames.Request) {
 	switch r.Method {
 	case "Inventory.CheckStock":
-		c.checkStock(r)
+		c.checkStock(r, nil)
+	case "Test.Header":
+		c.checkStock(r, c.replyMetadata(r.Metadata))
 	case "Test.Wait":
 		c.wait(r)
 	case "Test.User":
@@ -372,7 +403,22 @@ func (c *miniConn) call(r frames.Request) {
 	}
 }
 
-func (c *miniConn) checkStock(r frames.Request) {
+// replyMetadata returns what is sent beside the reply of a call with these metadata.
+func (c *miniConn) replyMetadata(md []frames.Pair) []frames.Pair {
+	switch {
+	case c.fault == "grants reply metadata and sends none":
+		return nil
+	case c.fault == "sends reply metadata without a grant":
+		return md
+	case c.agreed&wire.FlagReplyMetadata == 0:
+		return nil
+	case c.fault == "sends reply metadata of two lines" && len(md) > 0:
+		md = append(md, frames.Pair{Key: "two", Value: "1\n2"})
+	}
+	return md
+}
+
+func (c *miniConn) checkStock(r frames.Request, md []frames.Pair) {
 	if r.Flags&wire.FlagCompressed != 0 && c.fault != "grants compression that it does not know" {
 		plain, err := frames.Expand(r.Params, 64<<20) // any limit above its own
 		if err != nil {
@@ -389,11 +435,14 @@ func (c *miniConn) checkStock(r frames.Request) {
 		return
 	}
 	if params.Item == "item1" {
-		c.result(r.ID, []byte("{ \"Count\" : 100 }"))
+		c.resultWith(r.ID, md, []byte("{ \"Count\" : 100 }"))
 		return
 	}
 	e := frames.Reason{Code: wire.NotFound, Text: "unknown item: " + params.Item,
-		Details: []frames.Pair{{Key: "item", Value: params.Item}}}
+		Details: []frames.Pair{{Key: "item", Value: params.Item}}, Metadata: md}
+	if c.fault == "mixes reply metadata with details" && len(md) > 0 {
+		e.Details, e.Metadata = e.Metadata, e.Details
+	}
 	if len(frames.AppendPairs(nil, e.Details)) > 16<<10 && c.fault != "details without a limit" {
 		e.Details = nil
 	}
@@ -407,9 +456,14 @@ func (c *miniConn) checkStock(r frames.Request) {
 	c.reply(r.ID, e.Frame(wire.KindError, 0, r.ID))
 }
 
-func (c *miniConn) result(id uint64, result []byte) {
-	f := frames.Frame{Kind: wire.KindResponse, ID: id, Fields: result}
+func (c *miniConn) result(id uint64, result []byte) { c.resultWith(id, nil, result) }
+
+func (c *miniConn) resultWith(id uint64, md []frames.Pair, result []byte) {
+	f := frames.Response{ID: id, Metadata: md, Result: result}.Frame()
 	limit := c.largest
+	if len(f.Bytes())-wire.LengthSize > limit && c.fault != "fails a call for its reply metadata" {
+		f = frames.Response{ID: id, Result: result}.Frame()
+	}
 	if c.fault == "leaves a byte of the client's limit" {
 		limit--
 	}
@@ -462,5 +516,7 @@ func (c *miniConn) reply(id uint64, f frames.Frame) {
 func (c *miniConn) write(f frames.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn.Write(f.Bytes())
+	c.writeLocked(f)
 }
+
+func (c *miniConn) writeLocked(f frames.Frame) { c.conn.Write(f.Bytes()) }

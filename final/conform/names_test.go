@@ -31,13 +31,13 @@ func TestNumbers_AreThoseOfThePage(t *testing.T) {
 	for c := wire.OK; c <= wire.Unauthenticated; c++ {
 		codes[strconv.Itoa(int(c))] = c.String()
 	}
-	assert.Equal(t, codes, named(`\| (0|[1-9]\d*) \| ([a-z_]+) \| [^|0-9]`), "codes")
+	assert.Equal(t, codes, named(`\| (0|[1-9]|1\d) \| ([a-z_]+) \| [^|0-9]`), "codes")
 
 	kinds := map[string]string{}
-	for k := wire.KindRequest; k <= wire.KindGoAway; k++ {
+	for k := wire.KindRequest; k <= wire.KindHeader; k++ {
 		kinds[strconv.Itoa(int(k))] = k.String()
 	}
-	assert.Equal(t, kinds, named(`(?m)^\| (\d) \| ([a-z-]+) \| (?:client|server|both) \|`), "kinds")
+	assert.Equal(t, kinds, named(`(?m)^\| (\d+) \| ([a-z-]+) \| (?:client|server|both) \|`), "kinds")
 
 	flags := map[string]string{
 		fmt.Sprintf("%02x", wire.FlagPairs):         "pairs are there",
@@ -45,8 +45,10 @@ func TestNumbers_AreThoseOfThePage(t *testing.T) {
 		fmt.Sprintf("%02x", wire.FlagSelfContained): "[gob](#gob): this body is a stream of its own",
 		fmt.Sprintf("%02x", wire.FlagNeverRan):      "the handler was never started",
 		fmt.Sprintf("%02x", wire.FlagCompressed):    "the body is [compressed]",
+		fmt.Sprintf("%02x", wire.FlagReplyMetadata): "[reply metadata](#reply-metadata) are there",
+		fmt.Sprintf("%02x", wire.FlagMore):          "the item goes on in the stream's next data frame",
 	}
-	meanings := named(`(?m)^\| (\d\d) \| (?:request|response|error)(?:, \w+)* \| (.*) \|$`)
+	meanings := named(`(?m)^\| (\d\d) \| (?:request|response|error|data)(?:, [\w ]+)* \| (.*) \|$`)
 	assert.Len(t, meanings, len(flags))
 	for number, begins := range flags {
 		assert.Regexp(t, "^"+regexp.QuoteMeta(begins), meanings[number], "flag %s", number)

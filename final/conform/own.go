@@ -47,9 +47,10 @@ var ownRules = []Rule{
 	{Name: "half-close: within a frame", Says: "a truncated frame, and the client still reads", test: onConn(hello, halfFrame)},
 	{Name: "connections: two at once", Says: "Many calls are in flight on one connection", test: twoAtOnce},
 	{Name: "connections: a bad one ends alone", Says: "After input from which it cannot recover, a server sends a go-away with the reason", test: badAlone},
-	{Name: "compression: offered", Says: "A server that does not know the key treats it like any other metadata.", test: onConn((*client).offer, offered)},
-	{Name: "compression: gzip", Says: "It is exactly one member of gzip, RFC 1952, without the header's optional fields (its flags are 0), and nothing after it.", test: onConn((*client).offer, compressed)},
-	{Name: "compression: too much comes out", Says: "A receiver stops at the first byte above the limit, and fails that one call with resource_exhausted; the connection goes on.", test: onConn((*client).offer, bombed)},
+	{Name: "compression: offered", Says: "A server that does not know the key treats it like any other metadata.", test: onConn(offerCompression, offered)},
+	{Name: "compression: gzip", Says: "It is exactly one member of gzip, RFC 1952, without the header's optional fields (its flags are 0), and nothing after it.", test: onConn(offerCompression, compressed)},
+	{Name: "compression: too much comes out", Says: "A receiver stops at the first byte above the limit, and fails that one call with resource_exhausted; the connection goes on.", test: onConn(offerCompression, bombed)},
+	{Name: "params: offered", Says: "the bytes of params that may be in flight on the connection, and those that one call may have.", test: onConn((*client).offerParams, paramsOffered)},
 	{Name: "shutdown: what is in flight is answered", Says: "It answers the calls up to that one, and takes cancels and pings.", test: shutdown(drains)},
 	{Name: "shutdown: a call too late", Says: "The server neither runs nor answers them, and the client knows that they never ran", test: shutdown(tooLate)},
 }

@@ -38,7 +38,15 @@ var plants = []plant{
 	{"gob's flags swapped", "kind.go", []string{"\tFlagRestart  ", "\tflagX  ", "\tFlagSelfContained  ", "\tFlagRestart  ", "\tflagX  ", "\tFlagSelfContained  "}, "TestNumbers_AreThoseOfThePage"},
 	{"the flag 01 on a pong", "kind.go", []string{"KindPong:     0,", "KindPong:     FlagPairs,"}, "frame: a flag that its kind does not have"},
 	{"the flag 01 on a go-away", "kind.go", []string{"KindGoAway:   0,", "KindGoAway:   FlagPairs,"}, "client: bad: a flag that its kind does not have"},
-	{"the flag 20 on anything", "frame.go", []string{"reserved := f.Flags &^ allowedFlags[f.Kind]", "reserved := f.Flags &^ allowedFlags[f.Kind] &^ 0x20"}, "frame: a flag that its kind does not have"},
+	{"the flag 40 on anything", "frame.go", []string{"reserved := f.Flags &^ allowedFlags[f.Kind]", "reserved := f.Flags &^ allowedFlags[f.Kind] &^ 0x40"}, "frame: a flag that its kind does not have"},
+	{"the flag 20 on a request", "kind.go", []string{"KindRequest:  FlagPairs | ", "KindRequest:  FlagPairs | FlagReplyMetadata | "}, "reply metadata: on a request"},
+	{"the flag 20 without a grant", "kind.go", []string{"Extensions = FlagCompressed | FlagReplyMetadata", "Extensions = FlagCompressed"}, "client: bad: reply metadata that were not granted"},
+	{"a size of reply metadata that counts itself", "response.go", []string{"\treturn appendBlock(dst, md)", "\tif n := PairsSize(md) + 2; n > 2 {\n\t\treturn AppendPairs(append(dst, byte(n>>8), byte(n)), md)\n\t}\n\treturn dst", "in.uint16(\"size of the metadata\")", "in.uint16(\"size of the metadata\")-2"}, "reply metadata: beside a result"},
+	{"reply metadata before the details", "reason.go", []string{
+		"dst = appendBlock(dst, r.Details)\n\treturn appendBlock(dst, r.Metadata)", "dst = appendBlock(dst, r.Metadata)\n\treturn appendBlock(dst, r.Details)",
+		"if f.Flags&FlagPairs != 0 {\n\t\tr.Pairs = in.take(in.uint16(\"size of the details\"), \"details\")\n\t}\n\tif f.Flags&FlagReplyMetadata != 0 {\n\t\tr.Metadata = in.take(in.uint16(\"size of the metadata\"), \"metadata\")\n\t}",
+		"if f.Flags&FlagReplyMetadata != 0 {\n\t\tr.Metadata = in.take(in.uint16(\"size of the metadata\"), \"metadata\")\n\t}\n\tif f.Flags&FlagPairs != 0 {\n\t\tr.Pairs = in.take(in.uint16(\"size of the details\"), \"details\")\n\t}",
+	}, "reply metadata: beside an error"},
 	{"fields on a cancel", "kind.go", []string{"k == KindCancel || k == KindPing", "k == KindPing"}, "frame: fields after the ID"},
 	{"129 pairs", "limits.go", []string{"MaxPairs      = 128 ", "MaxPairs      = 129 "}, "metadata: one pair too many"},
 	{"127 pairs", "limits.go", []string{"MaxPairs      = 128 ", "MaxPairs      = 127 "}, "metadata: as many pairs as allowed"},
@@ -47,7 +55,7 @@ var plants = []plant{
 	{"a client's limit read one too high", "hello.go", []string{"h.MaxMessage = in.uint32(\"largest message\")\n\tif", "h.MaxMessage = in.uint32(\"largest message\") + 1\n\tif"}, "reply: the largest that the client allows"},
 	{"a client's limit said one too high", "hello.go", []string{"h.Codec...)\n\tdst = binary.BigEndian.AppendUint32(dst, h.MaxMessage)", "h.Codec...)\n\tdst = binary.BigEndian.AppendUint32(dst, h.MaxMessage+1)"}, "client: the largest frame that it allows"},
 	{"a server's bounds swapped", "hello.go", []string{"h.InFlight)\n\tdst = binary.BigEndian.AppendUint32(dst, h.MaxMessage)", "h.MaxMessage)\n\tdst = binary.BigEndian.AppendUint32(dst, h.InFlight)"}, "frame: length over the limit"},
-	{"a size of details that counts itself", "reason.go", []string{"AppendUint16(dst, uint16(details))", "AppendUint16(dst, uint16(details+2))", "in.uint16(\"size of the details\")", "in.uint16(\"size of the details\")-2"}, "errors"},
+	{"a size of details that counts itself", "reason.go", []string{"dst = appendBlock(dst, r.Details)", "if n := PairsSize(r.Details) + 2; n > 2 {\n\t\tdst = AppendPairs(append(dst, byte(n>>8), byte(n)), r.Details)\n\t}", "in.uint16(\"size of the details\")", "in.uint16(\"size of the details\")-2"}, "errors"},
 	{"values before their keys", "pairs.go", []string{"key := in.take(in.uint16(\"length of a key\"), \"key\")\n\t\tvalue", "value := in.take(in.uint16(\"length of a key\"), \"key\")\n\t\tkey"}, "a call with metadata"},
 }
 

@@ -80,7 +80,7 @@ func Rules(root string) ([]Rule, error) {
 		}
 		rules = append(rules, r.rule(section))
 	}
-	return inOrderOfNeeds(slices.Concat(firstRules, rules, ownRules, edgeRules)), nil
+	return inOrderOfNeeds(slices.Concat(firstRules, rules, ownRules, replyMetadataRules, streamRules, edgeRules)), nil
 }
 
 func readCapture(root, file string) (map[string]frames.Section, error) {

@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,23 +26,24 @@ type wrongOne struct {
 
 var wrong = []wrongOne{
 	{"takes one read for a frame", "bytes: one by one", another,
-		[]string{"bytes: frames that end in the next write", "frame: the largest that is allowed", "error: the most details"}},
+		[]string{"bytes: frames that end in the next write", "frame: the largest that is allowed", "error: the most details", "want: a larger window for one stream at a time"}},
 	{"reads ahead of the hello", "hello and a call in one write", noAnswer, []string{"bytes: many frames in one write"}},
 	{"does not check the length", "frame: length 4 GiB", noAnswer,
 		[]string{"frame: length over the limit", "frame: a second hello"}},
 	{"replies with the last ID", "replies in another order", "a reply to call 2, which is not in flight",
 		[]string{"replies: exactly one each", "in flight: no more than announced", "connections: two at once"}},
 	{"answers a cancelled call twice", "cancel: one reply", notOpen,
-		[]string{"replies in another order", "cancel twice", "replies: exactly one each", "in flight: no more than announced", "connections: two at once"}},
+		[]string{"replies in another order", "cancel twice", "replies: exactly one each", "in flight: no more than announced", "connections: two at once",
+			"credit: a stalled stream delays nothing", "credit: not for what nobody takes", "streams: a mistake that ends the connection", "streams: cancel, and one end"}},
 	{"does not answer params that do not fit", "request: params do not fit", noAnswer, []string{"replies: exactly one each"}},
 	{"closes in place of a go-away", "go-away: for what cannot be gone on from", ended, badFrames()},
 	{"has another code for unknown methods", "request: unknown method", another,
 		[]string{"errors", "error: fits the client's limit", "request: no method", "IDs: a refused call's is used", "method: the exact name", "replies: exactly one each",
 			"error: the longest text", "error: the most details"}},
-	{"grants compression that it does not know", "compression: gzip", another, []string{"compression: too much comes out"}},
+	{"grants compression that it does not know", "compression: gzip", another, []string{"compression: too much comes out", "streams: a compressed item"}},
 	{"compression without a limit", "compression: too much comes out", another, nil},
 	{"does not say that a call never ran", "refusal: the call never ran", "the answer does not say that the call never ran", refusals()},
-	{"timeouts are little-endian", "the deadline passes on the server", "no answer within 2.5s", []string{"deadline: not before its time, and once"}},
+	{"timeouts are little-endian", "the deadline passes on the server", "no answer within 2.5s", []string{"deadline: not before its time, and once", "streams: the deadline passes"}},
 	{"forgets the ID of a refused call", "IDs: a refused call's is used", "a reply to call 5, which is not in flight", nil},
 	{"takes metadata of any size", "metadata: above the limit", another, nil},
 	{"tells a panic's text", "panic: tells nothing of itself", "the panic's text is in the answer", nil},
@@ -52,6 +54,28 @@ var wrong = []wrongOne{
 	{"takes a pair less", "metadata: as many pairs as allowed", another, nil},
 	{"texts without a limit", "error: the longest text", "the text has 5014 bytes: at most 4096 are allowed", nil},
 	{"details without a limit", "error: the most details", "details of 16385 bytes: at most 16384 are allowed", nil},
+	{"grants reply metadata and sends none", "reply metadata: beside a result", another,
+		[]string{"reply metadata: beside an error", "reply metadata: not agreed upon", "reply metadata: above the client's limit"}},
+	{"sends reply metadata of two lines", "reply metadata: beside a result", `not a frame of a server: the value "1\n2" in reply metadata`,
+		[]string{"reply metadata: beside an error", "reply metadata: not agreed upon", "reply metadata: above the client's limit"}},
+	{"grants more room than a call may have", "params: offered", another, nil},
+	{"mixes reply metadata with details", "reply metadata: beside an error", another, nil},
+	{"sends reply metadata without a grant", "reply metadata: not agreed upon", "not a frame of a server: reserved flags 0x20 on a frame of kind response", nil},
+	{"fails a call for its reply metadata", "reply metadata: above the client's limit", another, nil},
+	{"takes the flag of reply metadata on a request", "reply metadata: on a request", notOpen, nil},
+	{"ends a stream twice", streamRule, "end for stream 1 after its end", afterFirstStream()},
+	{"takes any shape", "streams: what is no such stream is refused", "stream 3 ended with ok", nil},
+	{"sends without credit", keptRule, "data on stream 1 above its credit", []string{"credit: a stalled stream delays nothing", "want: the server says what it waits for"}},
+	{"never wants", keptRule, noAnswer, []string{"credit: a stalled stream delays nothing", "want: the server says what it waits for"}},
+	{"gives no credit back", givenRule, noAnswer, []string{"want: a larger window for one stream at a time", "want: the server makes room for a large item"}},
+	{"gives credit for the asking", "credit: not for what nobody takes", "the server gives credit for items that its handler has not taken", nil},
+	{"makes no room for large items", roomRule, noAnswer, []string{"want: a larger window for one stream at a time"}},
+	{"short fragments", "want: the server says what it waits for", "a fragment of 1000 bytes", nil},
+	{"takes no cancel of a stream", cancelStreamRule, noAnswer, []string{"credit: a stalled stream delays nothing", "credit: not for what nobody takes", "streams: a mistake that ends the connection"}},
+	{"streams without a bound", "streams: no more than granted", noAnswer, nil},
+	{"a second end ends the connection", "streams: a mistake that ends a stream", "two ends: ", nil},
+	{"does not count what comes", "streams: a mistake that ends the connection", "more data than credit: no answer within 1s", nil},
+	{"takes any credit", "streams: a mistake that ends the connection", "credit whose sum is above 2 GiB: no answer within 1s", nil},
 	{"leaves a byte of the client's limit", "reply: the largest that the client allows", another, nil},
 }
 
@@ -97,7 +121,8 @@ func findsEach(t *testing.T, rules []Rule, wrong []wrongOne, with func(fault str
 func badFrames() []string {
 	rules := []string{
 		"IDs: a refused call's is used", "half-close: within a frame", "connections: a bad one ends alone",
-		"frame: length over the limit", "compressed: not agreed upon",
+		"frame: length over the limit", "compressed: not agreed upon", "reply metadata: on a request",
+		"streams: a mistake that ends the connection", "streams: no more than granted", "streams: not agreed upon",
 	}
 	for _, r := range replays {
 		if strings.HasPrefix(r.section, "frame: ") {
@@ -112,12 +137,24 @@ func badFrames() []string {
 	return rules
 }
 
+// afterFirstStream are all rules that need a stream.
+func afterFirstStream() []string {
+	var rules []string
+	for _, r := range streamRules {
+		if r.Name != streamRule && slices.Contains(kindNeeds(r.Name), streamRule) {
+			rules = append(rules, r.Name)
+		}
+	}
+	return rules
+}
+
 // refusals are all rules in which a call is refused before it runs.
 func refusals() []string {
 	rules := []string{
 		"errors", "error: fits the client's limit", "IDs: a refused call's is used", "in flight: no more than announced", "metadata: above the limit",
 		"method: the exact name", "replies: exactly one each", "compression: gzip", "compression: too much comes out",
 		"error: the longest text", "error: the most details", "metadata: one pair too many",
+		"streams: a compressed item", "streams: what is no such stream is refused",
 	}
 	for _, r := range replays {
 		if strings.HasPrefix(r.section, "request: ") {

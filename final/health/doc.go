@@ -5,6 +5,10 @@
 //	srv := rpc.NewServer()
 //	h, err := health.Register(srv)
 //
+// A caller asks once, by [Check], or follows the changes, by [Follow]:
+//
+//	for status, err := range health.Follow(ctx, client, "Inventory") {
+//
 // A server that is about to leave says so first, gives its callers time to use
 // other servers, and then shuts down:
 //
@@ -13,5 +17,5 @@
 //	err = srv.Shutdown(ctx)
 //
 // The pause matters: once Shutdown has begun, new calls are refused, also those
-// of Health.Check.
+// of Health.Check. Callers that follow the server learn of both at once.
 package health

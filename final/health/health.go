@@ -17,6 +17,12 @@ import (
 // service that the server does not have is NotFound.
 var Check = rpc.IdempotentMethod[CheckRequest, CheckReply]("Health.Check")
 
+// Watch sends what [Check] would answer now, and then each change of it. A reader that is
+// slow gets the latest. Of a service that the server does not have, the status is
+// [Unknown]. When the server shuts down, Watch sends that, and ends with Unavailable. See
+// [Follow].
+var Watch = rpc.ServerStream[CheckRequest, CheckReply]("Health.Watch")
+
 // Status says whether a service can take calls. It is text, so that it is
 // readable in every codec.
 type Status string
@@ -26,6 +32,7 @@ const (
 	Serving    Status = "serving"
 	Draining   Status = "draining"    // runs what it has, wants nothing new
 	NotServing Status = "not_serving" // cannot do its work: its database is away
+	Unknown    Status = "unknown"     // of Watch: the server has no such service
 )
 
 // Health holds the status of a server. Make one with [Register]. Its methods
@@ -33,19 +40,25 @@ const (
 type Health struct {
 	server *rpc.Server
 
-	mu  sync.Mutex
-	set map[string]Status // by Set; "" is the server
+	mu      sync.Mutex
+	set     map[string]Status // by Set; "" is the server
+	changed chan struct{}     // is closed, and replaced, by Set
 }
 
-// Register publishes Health.Check on srv, as a method that is [rpc.Vital]: it
-// answers on a full server, too. Every service is serving until Set says
-// otherwise. It fails if srv is nil or has a method of that name.
+// Register publishes Health.Check and Health.Watch on srv, as methods that are
+// [rpc.Vital]: they answer on a full server, too. Every service is serving until Set
+// says otherwise. Register fails if srv is nil or has methods of these names. A server
+// with an interceptor that is for calls only takes no streams, and so gets no
+// Health.Watch: see [rpc.ErrUnaryOnly].
 func Register(srv *rpc.Server) (*Health, error) {
 	if srv == nil {
 		return nil, errors.New("health: the server is nil")
 	}
-	h := &Health{server: srv, set: map[string]Status{}}
+	h := &Health{server: srv, set: map[string]Status{}, changed: make(chan struct{})}
 	if err := Check.Handle(srv, h.check, rpc.Vital()); err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	if err := Watch.Handle(srv, h.watch, rpc.Vital()); err != nil && !errors.Is(err, rpc.ErrUnaryOnly) {
 		return nil, fmt.Errorf("health: %w", err)
 	}
 	return h, nil
@@ -59,6 +72,8 @@ func (h *Health) Set(service string, status Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.set[service] = status
+	close(h.changed)
+	h.changed = make(chan struct{})
 }
 
 // Status returns the status of service, and whether it exists; "" is the server
@@ -73,18 +88,27 @@ func (h *Health) Status(service string) (Status, bool) {
 
 // check answers Check.
 func (h *Health) check(_ context.Context, req *CheckRequest) (*CheckReply, error) {
-	status, found := h.Status(req.GetService())
+	reply, found := h.reply(req.GetService())
 	if !found {
 		return nil, rpc.Errorf(rpc.NotFound, "no service %q on this server", req.GetService())
 	}
-	reply := &CheckReply{Status: string(status)}
-	if req.GetService() == "" {
+	return reply, nil
+}
+
+// reply returns the status of a service, and those of all if it is "".
+func (h *Health) reply(service string) (reply *CheckReply, found bool) {
+	status, found := h.Status(service)
+	if !found {
+		return &CheckReply{Status: string(Unknown)}, false
+	}
+	reply = &CheckReply{Status: string(status)}
+	if service == "" {
 		reply.Services = map[string]string{}
 		for service, status := range h.statuses() {
 			reply.Services[service] = string(status)
 		}
 	}
-	return reply, nil
+	return reply, true
 }
 
 // whole returns how the server as a whole is.

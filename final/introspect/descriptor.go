@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // fileSet collects the .proto files that describe messages, each once and after
@@ -29,8 +30,24 @@ func (fs *fileSet) add(t reflect.Type) string {
 		return ""
 	}
 	d := m.ProtoReflect().Descriptor()
+	if d == nil {
+		return "" // a dynamic message, of which the type tells nothing
+	}
 	fs.addFile(d.ParentFile())
 	return string(d.FullName())
+}
+
+// messageDescriptor returns the descriptor of the protobuf message that t is; nil if it
+// is none. What only travels as a message has the JSON of its Go type.
+func messageDescriptor(t reflect.Type) protoreflect.MessageDescriptor {
+	if !values.IsMessage(reflect.PointerTo(t)) {
+		return nil
+	}
+	m, ok := reflect.New(t).Interface().(proto.Message)
+	if !ok {
+		return nil // of an older API
+	}
+	return m.ProtoReflect().Descriptor()
 }
 
 func (fs *fileSet) addFile(f protoreflect.FileDescriptor) {

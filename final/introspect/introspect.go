@@ -85,16 +85,15 @@ func (in *introspection) status(service string) health.Status {
 }
 
 func (in *introspection) describe(_ context.Context, req *DescribeRequest) (*DescribeReply, error) {
-	for _, info := range in.server.Methods() {
-		if info.Name == req.GetMethod() {
-			return describeTypes(info)
-		}
+	info, found := in.server.Method(req.GetMethod())
+	if !found {
+		return nil, rpc.Errorf(rpc.NotFound, "method not found: %s", req.GetMethod())
 	}
-	return nil, rpc.Errorf(rpc.NotFound, "method not found: %s", req.GetMethod())
+	return describeTypes(info)
 }
 
 func describeMethod(info rpc.MethodInfo) *Method {
-	m := &Method{Name: info.Name, NonBlocking: info.NonBlocking}
+	m := newMethod(info)
 	if info.Params != nil {
 		m.Params = goName(info.Params)
 	}
@@ -104,18 +103,26 @@ func describeMethod(info rpc.MethodInfo) *Method {
 	return m
 }
 
+// newMethod is a method without its types.
+func newMethod(info rpc.MethodInfo) *Method {
+	m := &Method{Name: info.Name, NonBlocking: info.NonBlocking}
+	if info.Kind != rpc.Unary {
+		m.Kind = info.Kind.String()
+	}
+	return m
+}
+
 // describeTypes collects what is needed to encode and decode for a method.
 func describeTypes(info rpc.MethodInfo) (*DescribeReply, error) {
 	var types typeTable
-	var files fileSet
-	reply := &DescribeReply{Method: &Method{Name: info.Name, NonBlocking: info.NonBlocking}}
+	reply := &DescribeReply{Method: newMethod(info)}
 	reply.Method.Params = types.add(info.Params)
 	reply.Method.Reply = types.add(info.Reply)
-	reply.ParamsMessage = files.add(info.Params)
-	reply.ReplyMessage = files.add(info.Reply)
+	reply.ParamsMessage = types.files.add(info.Params)
+	reply.ReplyMessage = types.files.add(info.Reply)
 	reply.Types = types.list
 	var err error
-	if reply.Descriptors, err = files.encode(); err != nil {
+	if reply.Descriptors, err = types.files.encode(); err != nil {
 		return nil, rpc.Errorf(rpc.Internal, "descriptors of %s: %w", info.Name, err)
 	}
 	return reply, nil

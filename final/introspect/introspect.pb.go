@@ -176,13 +176,15 @@ func (x *Service) GetMethods() []*Method {
 	return nil
 }
 
-// Method is one method with the Go types that it takes and returns, pointers taken off.
+// Method is one method with the Go types that it takes and returns, pointers taken off. Of a
+// stream they are the request, or the client's item, and the reply, or the server's item.
 type Method struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                   // "Inventory.CheckStock"
 	Params        string                 `protobuf:"bytes,2,opt,name=params,proto3" json:"params,omitempty"`                               // "inventory.CheckStockRequest"; empty: it takes nothing
 	Reply         string                 `protobuf:"bytes,3,opt,name=reply,proto3" json:"reply,omitempty"`                                 // empty: it returns nothing but an error
 	NonBlocking   bool                   `protobuf:"varint,4,opt,name=non_blocking,json=nonBlocking,proto3" json:"non_blocking,omitempty"` // it runs on the goroutine that reads the connection
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`                                   // "server stream", "client stream" or "bidi stream"; empty: it is a call
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,6 +247,13 @@ func (x *Method) GetNonBlocking() bool {
 	return false
 }
 
+func (x *Method) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
 // DescribeRequest asks for the types of one method.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -298,7 +307,7 @@ type DescribeReply struct {
 	Types         []*Type                `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`                                      // params' first, each once; Go's own ("int64") are left out
 	ParamsMessage string                 `protobuf:"bytes,3,opt,name=params_message,json=paramsMessage,proto3" json:"params_message,omitempty"` // the full name, if params are a protobuf message or travel as one
 	ReplyMessage  string                 `protobuf:"bytes,4,opt,name=reply_message,json=replyMessage,proto3" json:"reply_message,omitempty"`    // likewise
-	Descriptors   []byte                 `protobuf:"bytes,5,opt,name=descriptors,proto3" json:"descriptors,omitempty"`                          // a google.protobuf.FileDescriptorSet with both messages, imports first
+	Descriptors   []byte                 `protobuf:"bytes,5,opt,name=descriptors,proto3" json:"descriptors,omitempty"`                          // a google.protobuf.FileDescriptorSet with all messages, those in types too, imports first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +390,7 @@ type Type struct {
 	Fields        []*Field               `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`                                 // of structs
 	JsonEncoding  string                 `protobuf:"bytes,8,opt,name=json_encoding,json=jsonEncoding,proto3" json:"json_encoding,omitempty"` // "text": it is a JSON string that the type makes; "own": any JSON that the type makes
 	GobEncoding   bool                   `protobuf:"varint,9,opt,name=gob_encoding,json=gobEncoding,proto3" json:"gob_encoding,omitempty"`   // gob carries bytes that the type makes
+	Message       string                 `protobuf:"bytes,10,opt,name=message,proto3" json:"message,omitempty"`                              // the full name of a protobuf message, whose JSON is protobuf's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -476,6 +486,13 @@ func (x *Type) GetGobEncoding() bool {
 		return x.GobEncoding
 	}
 	return false
+}
+
+func (x *Type) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
 }
 
 // Field is a field of a struct.
@@ -583,12 +600,13 @@ const file_final_introspect_introspect_proto_rawDesc = "" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12>\n" +
-	"\amethods\x18\x03 \x03(\v2$.rpcfromscratch.introspect.v1.MethodR\amethods\"m\n" +
+	"\amethods\x18\x03 \x03(\v2$.rpcfromscratch.introspect.v1.MethodR\amethods\"\x81\x01\n" +
 	"\x06Method\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06params\x18\x02 \x01(\tR\x06params\x12\x14\n" +
 	"\x05reply\x18\x03 \x01(\tR\x05reply\x12!\n" +
-	"\fnon_blocking\x18\x04 \x01(\bR\vnonBlocking\")\n" +
+	"\fnon_blocking\x18\x04 \x01(\bR\vnonBlocking\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\")\n" +
 	"\x0fDescribeRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\"\xf5\x01\n" +
 	"\rDescribeReply\x12<\n" +
@@ -596,7 +614,7 @@ const file_final_introspect_introspect_proto_rawDesc = "" +
 	"\x05types\x18\x02 \x03(\v2\".rpcfromscratch.introspect.v1.TypeR\x05types\x12%\n" +
 	"\x0eparams_message\x18\x03 \x01(\tR\rparamsMessage\x12#\n" +
 	"\rreply_message\x18\x04 \x01(\tR\freplyMessage\x12 \n" +
-	"\vdescriptors\x18\x05 \x01(\fR\vdescriptors\"\x85\x02\n" +
+	"\vdescriptors\x18\x05 \x01(\fR\vdescriptors\"\x9f\x02\n" +
 	"\x04Type\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -606,7 +624,9 @@ const file_final_introspect_introspect_proto_rawDesc = "" +
 	"\x03len\x18\x06 \x01(\x03R\x03len\x12;\n" +
 	"\x06fields\x18\a \x03(\v2#.rpcfromscratch.introspect.v1.FieldR\x06fields\x12#\n" +
 	"\rjson_encoding\x18\b \x01(\tR\fjsonEncoding\x12!\n" +
-	"\fgob_encoding\x18\t \x01(\bR\vgobEncoding\"\xae\x01\n" +
+	"\fgob_encoding\x18\t \x01(\bR\vgobEncoding\x12\x18\n" +
+	"\amessage\x18\n" +
+	" \x01(\tR\amessage\"\xae\x01\n" +
 	"\x05Field\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
 	"\ago_name\x18\x02 \x01(\tR\x06goName\x12\x12\n" +

@@ -81,3 +81,24 @@ func TestRegister_PassesTheAuthorizeHook(t *testing.T) {
 	_, err := introspect.List.Call(t.Context(), connect(t, srv, rpc.JSON), &introspect.ListRequest{})
 	assert.True(t, errors.Is(err, rpc.PermissionDenied), err)
 }
+
+func TestDescribe_TellsStreams(t *testing.T) {
+	srv := rpc.NewServer()
+	require.NoError(t, rpc.ServerStream[int, string]("Test.Watch").Handle(srv, func(context.Context, *int, *rpc.Sender[string]) error { return nil }))
+	require.NoError(t, rpc.ClientStream[int, string]("Test.Import").Handle(srv, func(context.Context, *rpc.Receiver[int]) (*string, error) { return nil, nil }))
+	require.NoError(t, rpc.BidiStream[int, string]("Test.Sync").Handle(srv, func(context.Context, *rpc.Receiver[int], *rpc.Sender[string]) error { return nil }))
+	require.NoError(t, introspect.Register(srv, nil))
+	c := connect(t, srv, rpc.JSON)
+	reply, err := introspect.List.Call(t.Context(), c, &introspect.ListRequest{Service: "Test"})
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, m := range reply.GetServices()[0].GetMethods() {
+		got[m.GetName()] = m.GetKind()
+		assert.Equal(t, "int", m.GetParams())
+		assert.Equal(t, "string", m.GetReply())
+		d, err := introspect.Describe.Call(t.Context(), c, &introspect.DescribeRequest{Method: m.GetName()})
+		require.NoError(t, err)
+		assert.Equal(t, m.GetKind(), d.GetMethod().GetKind())
+	}
+	assert.Equal(t, map[string]string{"Test.Watch": "server stream", "Test.Import": "client stream", "Test.Sync": "bidi stream"}, got)
+}

@@ -8,12 +8,16 @@ import (
 	"reflect"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"example.com/rpc-from-scratch/final/internal/values"
 )
 
 // typeTable lists types once each, by name. A type is entered before what it
 // is made of, so that one which contains itself ends.
 type typeTable struct {
+	files fileSet // of the messages among the types
 	list  []*Type
 	names map[reflect.Type]string
 	taken map[string]bool
@@ -36,7 +40,36 @@ func (tt *typeTable) add(t reflect.Type) string {
 	entry.JsonEncoding = jsonEncoding(t)
 	entry.GobEncoding = makesItself(t, gobEncoders)
 	tt.fill(entry, t)
+	if d := messageDescriptor(t); d != nil {
+		entry.Message = string(d.FullName())
+		tt.files.addFile(d.ParentFile())
+		tt.addMembers(t, d)
+	}
 	return entry.Name
+}
+
+// addMembers adds the messages in a message that its Go struct does not show, such as
+// those in a oneof, which Go hides behind an interface.
+func (tt *typeTable) addMembers(t reflect.Type, d protoreflect.MessageDescriptor) {
+	m := reflect.New(t).Interface().(proto.Message).ProtoReflect()
+	for i := range d.Fields().Len() {
+		if inner := memberOf(m, d.Fields().Get(i)); inner != nil {
+			tt.add(reflect.TypeOf(inner.Interface()).Elem())
+		}
+	}
+}
+
+// memberOf returns a message as it may be in a field of m; nil if none may be.
+func memberOf(m protoreflect.Message, f protoreflect.FieldDescriptor) protoreflect.Message {
+	switch {
+	case f.IsMap() && f.MapValue().Message() != nil:
+		return m.NewField(f).Map().NewValue().Message()
+	case f.IsMap() || f.Message() == nil:
+		return nil
+	case f.IsList():
+		return m.NewField(f).List().NewElement().Message()
+	}
+	return m.NewField(f).Message()
 }
 
 // name returns what Go calls t, with a number if another type is called so:

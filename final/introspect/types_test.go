@@ -14,10 +14,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/typepb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
+	"example.com/rpc-from-scratch/final/internal/testpb"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -184,6 +188,41 @@ func TestDescribe_BringsWhatDescribesMessages(t *testing.T) {
 			assert.Equal(t, "oneofs", f.GetName())
 		}
 	}
+}
+
+// Messages within Go types have protobuf's JSON, too: who writes it needs their fields.
+func TestDescribe_BringsWhatDescribesMessagesWithinTypes(t *testing.T) {
+	type parcel struct {
+		Things map[string][]*testpb.Everything
+		At     *timestamppb.Timestamp
+	}
+	d := describe(t, rpc.JSON, func(*parcel) *weight { return nil })
+	assert.Empty(t, d.GetParamsMessage())
+	assert.Equal(t, "rpcfromscratch.test.Everything", typeNamed(t, d, "testpb.Everything").GetMessage())
+	assert.Equal(t, "google.protobuf.Timestamp", typeNamed(t, d, "timestamppb.Timestamp").GetMessage())
+	assert.Empty(t, typeNamed(t, d, "introspect_test.parcel").GetMessage())
+	assert.Empty(t, typeNamed(t, d, "introspect_test.weight").GetMessage(), "in JSON it is a Go type")
+
+	var set descriptorpb.FileDescriptorSet
+	require.NoError(t, proto.Unmarshal(d.GetDescriptors(), &set))
+	files, err := protodesc.NewFiles(&set)
+	require.NoError(t, err)
+	_, err = files.FindDescriptorByName("rpcfromscratch.test.Everything")
+	require.NoError(t, err)
+}
+
+// Go hides the members of a oneof behind an interface.
+func TestDescribe_TellsTheMessagesInAOneof(t *testing.T) {
+	d := describe(t, rpc.JSON, func(*structpb.Value) error { return nil })
+	assert.Equal(t, "google.protobuf.Struct", typeNamed(t, d, "structpb.Struct").GetMessage())
+	assert.Equal(t, "google.protobuf.ListValue", typeNamed(t, d, "structpb.ListValue").GetMessage())
+}
+
+// The type of a dynamic message tells nothing.
+func TestDescribe_ADynamicMessageIsNoFailure(t *testing.T) {
+	d := describe(t, rpc.JSON, func(*dynamicpb.Message) error { return nil })
+	assert.Empty(t, d.GetParamsMessage())
+	assert.Empty(t, typeNamed(t, d, "dynamicpb.Message").GetMessage())
 }
 
 // weight is a plain type that travels as a message.

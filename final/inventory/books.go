@@ -1,8 +1,11 @@
 package inventory
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"strconv"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -44,15 +47,19 @@ func create(tx *bolt.Tx, stock map[string]int) error {
 type books struct {
 	stock        *bolt.Bucket
 	reservations *bolt.Bucket
+	changed      []string // the items whose level this transaction has set
 }
 
 func newBooks(tx *bolt.Tx) *books {
-	return &books{tx.Bucket(stockBucket), tx.Bucket(reservationsBucket)}
+	return &books{stock: tx.Bucket(stockBucket), reservations: tx.Bucket(reservationsBucket)}
 }
 
 func (b *books) level(item string) (level, bool, error) { return get[level](b.stock, item) }
 
-func (b *books) setLevel(item string, l level) error { return put(b.stock, item, l) }
+func (b *books) setLevel(item string, l level) error {
+	b.changed = append(b.changed, item)
+	return put(b.stock, item, l)
+}
 
 func (b *books) reservation(order string) (*Reservation, bool, error) {
 	r, ok, err := get[Reservation](b.reservations, order)
@@ -90,7 +97,24 @@ func get[T any](b *bolt.Bucket, key string) (v T, ok bool, err error) {
 	return v, true, decode(key, data, &v)
 }
 
+// A record is JSON, and its last member is a checksum of its key and of what stands
+// before: a digit that the disk has lost is no number of ours.
+const sumName = `,"crc32c":`
+
+var sumTable = crc32.MakeTable(crc32.Castagnoli)
+
+func sumOf(key string, body []byte) uint32 {
+	return crc32.Update(crc32.Checksum([]byte(key), sumTable), sumTable, body)
+}
+
+// decode reads a record. Those of earlier versions have no checksum.
 func decode(key string, data []byte, v any) error {
+	if at := bytes.LastIndex(data, []byte(sumName)); at >= 0 {
+		sum := strconv.FormatUint(uint64(sumOf(key, data[:at])), 10) + "}"
+		if string(data[at+len(sumName):]) != sum {
+			return fmt.Errorf("record %q is damaged: it is not what was written", key)
+		}
+	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("record %q is damaged: %w", key, err)
 	}
@@ -102,5 +126,8 @@ func put(b *bolt.Bucket, key string, v any) error {
 	if err != nil {
 		return err
 	}
+	data = bytes.TrimSuffix(data, []byte("}"))
+	sum := sumOf(key, data)
+	data = append(strconv.AppendUint(append(data, sumName...), uint64(sum), 10), '}')
 	return b.Put([]byte(key), data)
 }

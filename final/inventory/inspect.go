@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,9 +22,8 @@ var (
 
 // inspect looks at the file before anything may write to it. fresh means that
 // there is no database yet: no file, an empty one, or one in which the first
-// start came no further. Otherwise the whole file is read: reservations that do
-// not add up are found here and not by a customer. It takes about a second for
-// 100,000 of them.
+// start came no further. Otherwise the whole file is read: damage, and reservations
+// that do not add up, are found here and not by a customer.
 func inspect(path string, wait time.Duration) (fresh bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -49,15 +49,20 @@ func read(path string, wait time.Duration) (fresh bool, err error) {
 	if err != nil {
 		return false, openError(err)
 	}
-	defer db.Close()
-	err = db.View(func(tx *bolt.Tx) error {
-		// Looking at what is mapped but not in the file would end the process.
-		if info, err := os.Stat(path); err != nil || info.Size() < tx.Size() {
-			return errors.Join(err, fmt.Errorf("the database is cut off: it should have %d bytes", tx.Size()))
-		}
+	defer db.Close() // until then no other process writes
+	if err := checkFile(path); err != nil {
+		return false, err
+	}
+	err = db.View(func(tx *bolt.Tx) (damage error) {
 		if first, _ := tx.Cursor().First(); first == nil {
 			fresh = true
 			return nil
+		}
+		for err := range tx.Check() {
+			damage = cmp.Or(damage, err) // all have to be taken
+		}
+		if damage != nil {
+			return fmt.Errorf("the database is damaged: %w", damage)
 		}
 		if tx.Bucket(formatBucket) == nil || tx.Bucket(stockBucket) == nil || tx.Bucket(reservationsBucket) == nil {
 			return errForeign
@@ -65,6 +70,24 @@ func read(path string, wait time.Duration) (fresh bool, err error) {
 		return newBooks(tx).audit()
 	})
 	return fresh, err
+}
+
+// checkFile looks at the pages of the file.
+func checkFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	err = checkPages(file, info.Size())
+	if err == nil || errors.Is(err, errCutOff) {
+		return err
+	}
+	return fmt.Errorf("the database is damaged: %w", err)
 }
 
 // openError says what bolt's errors about a file mean.

@@ -17,6 +17,7 @@ var (
 	Reserve    = rpc.IdempotentMethod[ReserveRequest, ReserveReply]("Inventory.Reserve")
 	Release    = rpc.IdempotentMethod[ReleaseRequest, ReleaseReply]("Inventory.Release")
 	List       = rpc.IdempotentMethod[ListRequest, ListReply]("Inventory.List")
+	Watch      = rpc.ServerStream[WatchRequest, Item]("Inventory.Watch")
 )
 
 // CheckStockRequest asks how many units of an item are left.
@@ -89,6 +90,11 @@ type Item struct {
 	Reserved int    `json:"reserved"`
 }
 
+// WatchRequest asks for items as they change.
+type WatchRequest struct {
+	Items []string `json:"items,omitempty"` // their ids, at most MaxLines; none: all items
+}
+
 // Register publishes the service's methods on srv.
 func (inv *Inventory) Register(srv *rpc.Server) error {
 	for _, err := range []error{
@@ -96,6 +102,7 @@ func (inv *Inventory) Register(srv *rpc.Server) error {
 		Reserve.Handle(srv, inv.Reserve),
 		Release.Handle(srv, inv.Release),
 		List.Handle(srv, inv.List),
+		Watch.Handle(srv, inv.Watch),
 	} {
 		if err != nil {
 			return err

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	bolt "go.etcd.io/bbolt"
-
-	"example.com/rpc-from-scratch/final/rpc"
 )
 
 // CheckStock returns how many units of an item are left. The error's code is
@@ -16,19 +14,11 @@ func (inv *Inventory) CheckStock(_ context.Context, req *CheckStockRequest) (*Ch
 			return nil, err
 		}
 	}
-	reply := new(CheckStockReply)
-	err := inv.view(func(b *books) error {
-		l, ok, err := b.level(req.Item)
-		if err == nil && !ok {
-			err = rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)
-		}
-		reply.Left = l.Left
-		return err
-	})
+	item, err := inv.item(req.Item)
 	if err != nil {
 		return nil, err
 	}
-	return reply, nil
+	return &CheckStockReply{Left: item.Left}, nil
 }
 
 // List returns all items, sorted by id, as they are at one moment.

@@ -113,7 +113,7 @@ func (r *ListRequest) FromProto(proto.Message) error { return nil }
 func (r *ListReply) ToProto() proto.Message {
 	out := new(inventorypb.ListReply)
 	for _, it := range r.Items {
-		out.Items = append(out.Items, &inventorypb.Item{Id: it.ID, Left: int64(it.Left), Reserved: int64(it.Reserved)})
+		out.Items = append(out.Items, it.message())
 	}
 	return out
 }
@@ -121,16 +121,41 @@ func (r *ListReply) ToProto() proto.Message {
 // FromProto sets r to an inventorypb.ListReply.
 func (r *ListReply) FromProto(m proto.Message) error {
 	*r = ListReply{}
-	for _, it := range m.(*inventorypb.ListReply).GetItems() {
-		left, err := inventorypb.Int(it.GetLeft())
-		if err != nil {
+	for _, message := range m.(*inventorypb.ListReply).GetItems() {
+		var it Item
+		if err := it.FromProto(message); err != nil {
 			return err
 		}
-		reserved, err := inventorypb.Int(it.GetReserved())
-		if err != nil {
-			return err
-		}
-		r.Items = append(r.Items, Item{ID: it.GetId(), Left: left, Reserved: reserved})
+		r.Items = append(r.Items, it)
 	}
+	return nil
+}
+
+// ToProto returns it as an inventorypb.Item.
+func (it *Item) ToProto() proto.Message { return it.message() }
+
+func (it *Item) message() *inventorypb.Item {
+	return &inventorypb.Item{Id: it.ID, Left: int64(it.Left), Reserved: int64(it.Reserved)}
+}
+
+// FromProto sets it to an inventorypb.Item.
+func (it *Item) FromProto(m proto.Message) (err error) {
+	in := m.(*inventorypb.Item)
+	*it = Item{ID: in.GetId()}
+	if it.Left, err = inventorypb.Int(in.GetLeft()); err != nil {
+		return err
+	}
+	it.Reserved, err = inventorypb.Int(in.GetReserved())
+	return err
+}
+
+// ToProto returns r as an inventorypb.WatchRequest.
+func (r *WatchRequest) ToProto() proto.Message {
+	return &inventorypb.WatchRequest{Items: r.Items}
+}
+
+// FromProto sets r to an inventorypb.WatchRequest.
+func (r *WatchRequest) FromProto(m proto.Message) error {
+	*r = WatchRequest{Items: m.(*inventorypb.WatchRequest).GetItems()}
 	return nil
 }

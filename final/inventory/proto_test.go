@@ -22,6 +22,7 @@ var travelling = []protobuf.Convertible{
 	new(ReserveRequest), new(ReserveReply),
 	new(ReleaseRequest), new(ReleaseReply),
 	new(ListRequest), new(ListReply),
+	new(WatchRequest), new(Item),
 }
 
 // fill sets every field in v to something of its own. n counts them.

@@ -21,6 +21,7 @@ type Inventory struct {
 	db       *bolt.DB
 	firstTx  int          // the last transaction before ours
 	repeated atomic.Int64 // requests for an order that was known
+	watchers watchers
 }
 
 const (
@@ -37,7 +38,13 @@ const (
 // long or not UTF-8, is an error in any case.
 //
 // A file that another process has open is an error after a second, and so is one
-// that is damaged or something else; nothing is written to it then.
+// that is damaged or something else; nothing is written to it then. Open reads the
+// whole file: its pages, and each record with its checksum. What it cannot find is
+// a whole file of an earlier time, such as an old copy.
+//
+// The file is mapped into memory. If another program makes it shorter while it is
+// open, or the disk cannot be read, the system ends the process (SIGBUS): no code
+// of ours can catch that. What was answered before is on the disk.
 func Open(path string, stock map[string]int) (*Inventory, error) {
 	inv, err := open(path, stock, lockWait, durable.SyncDir)
 	switch {
@@ -131,13 +138,17 @@ func (inv *Inventory) change(ctx context.Context, fn func(*books) (answer, err e
 		return err // the caller has left
 	}
 	var answer error
+	var changed []string
 	err := inv.db.Batch(func(tx *bolt.Tx) (err error) {
-		answer, err = fn(newBooks(tx))
+		b := newBooks(tx)
+		answer, err = fn(b)
+		changed = b.changed
 		return err
 	})
 	if err != nil {
 		return broken(err)
 	}
+	inv.watchers.tell(changed)
 	return answer
 }
 

@@ -110,6 +110,16 @@ func TestOpen_LeavesABadFileAlone(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, f.Close())
 		}, "the database is damaged"},
+		{"no elements, as in a new one", func(t *testing.T, path string) {
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for number := range len(data) / os.Getpagesize() {
+				if page := data[number*os.Getpagesize():]; page[8] == leafPage {
+					page[10], page[11] = 0, 0
+				}
+			}
+			require.NoError(t, os.WriteFile(path, data, 0o600))
+		}, "the database is damaged"},
 		{"a record that is no JSON", func(t *testing.T, path string) {
 			change(t, path, func(b *books) error { return b.reservations.Put([]byte("a"), []byte("{")) })
 		}, `record "a" is damaged`},

@@ -145,7 +145,7 @@ func TestOptions_TheLargestNumberIsNoLimit(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, srv.RegisterFunc("Test.Same", func(v any) any { return v }))
 	gw := gateway.New(srv, gateway.WithMaxBody(math.MaxInt64), gateway.WithMaxMetadata(math.MaxInt),
-		gateway.WithMaxInFlight(math.MaxInt), gateway.WithReadTimeout(math.MaxInt64))
+		gateway.WithMaxInFlight(math.MaxInt), gateway.WithReadTimeout(math.MaxInt64), gateway.WithWriteTimeout(math.MaxInt64))
 	for _, method := range []string{"Test.Same", "Health.Check"} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, "/rpc/"+method, strings.NewReader(`{"a":["<b>"]}`))

@@ -15,9 +15,11 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// PlaceOrder is the service's method, for both sides. An order's id is its
-// idempotency key.
-var PlaceOrder = rpc.IdempotentMethod[Order, Receipt]("Orders.PlaceOrder")
+// The service's methods, for both sides. An order's id is its idempotency key.
+var (
+	PlaceOrder = rpc.IdempotentMethod[Order, Receipt]("Orders.PlaceOrder")
+	Import     = rpc.ClientStream[Order, ImportReport]("Orders.Import")
+)
 
 // An Order is what a customer wants: all of it, or nothing.
 type Order struct {
@@ -36,10 +38,13 @@ type Receipt struct {
 }
 
 // How long an order server asks the inventory before it gives an order up, and
-// how long it then tries to give back what the order may hold.
+// how long it then tries to give back what the order may hold. Once the server drains,
+// each ends soon, so that an inventory that is not there does not keep it running.
 const (
-	patience     = 30 * time.Second
-	lastPatience = 10 * time.Second
+	patience      = 30 * time.Second
+	lastPatience  = 10 * time.Second
+	drainPatience = 2 * time.Second
+	answerTime    = time.Second // at most so much of a customer's time is left for the answer
 )
 
 // Orders is the service Orders. It may be used concurrently.
@@ -53,9 +58,12 @@ func New(inventory rpc.Caller) *Orders {
 	return &Orders{inventory}
 }
 
-// Register publishes the service's method on srv.
+// Register publishes the service's methods on srv.
 func (o *Orders) Register(srv *rpc.Server) error {
-	return PlaceOrder.Handle(srv, o.PlaceOrder)
+	if err := PlaceOrder.Handle(srv, o.PlaceOrder); err != nil {
+		return err
+	}
+	return Import.Handle(srv, o.Import)
 }
 
 // PlaceOrder reserves all units of an order, or none. The same order may be sent
@@ -64,14 +72,15 @@ func (o *Orders) Register(srv *rpc.Server) error {
 // The error's code is InvalidArgument, NotFound (no such item),
 // FailedPrecondition (out of stock), AlreadyExists (the id is that of another
 // order), Aborted (given up, and nothing is reserved: order again under a new id),
-// or Unavailable (the outcome is not known: send the same order again).
+// or Unavailable (the inventory was not reached, or the outcome is not known: send the
+// same order again).
 func (o *Orders) PlaceOrder(ctx context.Context, order *Order) (*Receipt, error) {
 	attempt := rand.Text()
 	req := &inventory.ReserveRequest{Order: order.ID, Customer: order.Customer, Lines: order.Lines, Attempt: attempt}
 	if err := req.Check(); err != nil {
 		return nil, err // before the codec of another connection changes what is wrong
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := asking(ctx, patience)
 	defer cancel()
 	reply, err := inventory.Reserve.Call(ctx, o.inventory, req)
 	switch {
@@ -79,13 +88,45 @@ func (o *Orders) PlaceOrder(ctx context.Context, order *Order) (*Receipt, error)
 		return &Receipt{Order: order.ID, Units: reply.Units}, nil
 	case decided(err):
 		return nil, err
+	case rpc.NeverRan(err): // there is nothing to give back
+		return nil, rpc.Errorf(rpc.Unavailable, "send order %s again, it has not reached the inventory: %w", order.ID, err)
 	}
 	return nil, o.giveBack(ctx, order.ID, attempt, err)
 }
 
-// decided reports whether err is the inventory's answer to the order. Any other
-// error leaves open whether the units are reserved, also one of a call that never
-// ran, for an earlier try of the same call may have.
+// asking returns a context in which the inventory is asked for at most so long. It leaves
+// time to answer before the deadline of ctx, and ends soon after the server has begun to
+// drain.
+func asking(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		most = min(most, left-min(left/10, answerTime))
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	if draining := rpc.DrainingFrom(ctx); draining != nil {
+		go cancelAfter(ctx, cancel, draining)
+	}
+	return ctx, cancel
+}
+
+// cancelAfter calls cancel drainPatience after draining has begun. It returns when ctx ends.
+func cancelAfter(ctx context.Context, cancel func(), draining <-chan struct{}) {
+	select {
+	case <-draining:
+	case <-ctx.Done():
+		return
+	}
+	timer := time.NewTimer(drainPatience)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		cancel()
+	case <-ctx.Done():
+	}
+}
+
+// decided reports whether err is the inventory's answer to the order. Any other error of a
+// call that may have run leaves open whether the units are reserved.
 func decided(err error) bool {
 	var e *rpc.Error
 	if !errors.As(err, &e) || !e.Remote() {
@@ -102,7 +143,7 @@ func decided(err error) bool {
 // still waits, and returns what the customer is told. The order may be placed all
 // the same, by another attempt: the customer may have sent it again elsewhere.
 func (o *Orders) giveBack(ctx context.Context, order, attempt string, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
+	ctx, cancel := asking(context.WithoutCancel(ctx), lastPatience)
 	defer cancel()
 	_, err := inventory.Release.Call(ctx, o.inventory, &inventory.ReleaseRequest{
 		Order: order, Attempt: attempt,

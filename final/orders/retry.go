@@ -36,14 +36,20 @@ type Retries struct{ n atomic.Int64 }
 func (r *Retries) Count() int64 { return r.n.Load() }
 
 // Insist is an [rpc.ClientInterceptor] for idempotent calls only: it tries a call
-// again until it is answered or its context ends.
+// again until it is answered or its context ends. [rpc.NeverRan] of its error is true only
+// if no try ran.
 func (r *Retries) Insist(next rpc.Caller) rpc.Caller {
 	return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
+		mayHaveRun := false
 		for pause := leastPause; ; pause = min(2*pause, longestPause) {
 			err := next.Call(ctx, method, params, reply)
 			if err == nil || !mayPass(err) || !wait(ctx, pause) {
+				if mayHaveRun && rpc.NeverRan(err) {
+					err = rpc.Errorf(rpc.CodeOf(err), "%w; an earlier try may have run", err)
+				}
 				return err
 			}
+			mayHaveRun = mayHaveRun || !rpc.NeverRan(err)
 			r.n.Add(1)
 		}
 	})

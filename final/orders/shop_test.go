@@ -18,10 +18,10 @@ import (
 )
 
 // pipeTo returns a client of srv, over a pipe.
-func pipeTo(srv *rpc.Server) *rpc.Client {
+func pipeTo(srv *rpc.Server, opts ...rpc.ClientOption) *rpc.Client {
 	here, there := net.Pipe()
 	go srv.ServeConn(there)
-	return rpc.NewClient(here)
+	return rpc.NewClient(here, opts...)
 }
 
 // A shop is an inventory with its database, whose server can be lost and come back.

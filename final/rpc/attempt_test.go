@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,54 @@ func TestObserver_AttemptHasTheContextOfTheCall(t *testing.T) {
 		assert.ErrorIs(t, err, NotFound)
 		assert.Equal(t, "span", got)
 	})
+}
+
+// exitingParams end their goroutine, or panic with it, when they are encoded.
+type exitingParams struct{ end func() }
+
+func (p exitingParams) MarshalJSON() ([]byte, error) { p.end(); return nil, nil }
+
+// An attempt that has begun is told of, whatever ends it.
+func TestObserver_IsToldOfAnAttemptThatEndsItsGoroutine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		defer srv.Close()
+		var seen attempts
+		client := pipe(t, srv, WithObserver(seen.observer()))
+		apart(func() { client.Call(t.Context(), checkStock.Name(), exitingParams{runtime.Goexit}, nil) })
+		told := seen.take()
+		require.Len(t, told, 1)
+		assert.Equal(t, 1, told[0].Number)
+		assert.ErrorIs(t, told[0].Err, Internal)
+		assert.ErrorContains(t, told[0].Err, "ended the call's goroutine")
+		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+		require.NoError(t, err)
+		assert.Len(t, seen.take(), 1)
+	})
+}
+
+// What ended the goroutine of Go may be any code of the user's: no one is named.
+func TestGo_BlamesNobodyInParticularForItsGoroutinesEnd(t *testing.T) {
+	exits := func() { runtime.Goexit() }
+	for name, c := range map[string]struct {
+		opts   []ClientOption
+		params any
+	}{
+		"observer": {opts: []ClientOption{WithObserver(Observer{AttemptDone: func(context.Context, Attempt) { exits() }})}},
+		"interceptor": {opts: []ClientOption{WithClientInterceptors(func(Caller) Caller {
+			return CallerFunc(func(context.Context, string, any, any) error { exits(); return nil })
+		})}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				srv := newInventory().server(t)
+				defer srv.Close()
+				client := pipe(t, srv, c.opts...)
+				err := client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil).Wait()
+				assert.EqualError(t, err, "rpc: internal: call Inventory.CheckStock: an interceptor, an observer, a marshaler or the context ended the call's goroutine")
+			})
+		})
+	}
 }
 
 // errorsTold collects what WithErrorHandler is told.

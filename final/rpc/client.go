@@ -23,7 +23,8 @@ type Client struct {
 	server  *serverHealth // what the group knows of addr
 
 	conn     atomic.Pointer[clientConn] // that has said hello, for new calls; nil while there is none
-	calls    atomic.Int32               // in flight, to be compared
+	calls    atomic.Int32               // in flight
+	streams  atomic.Int32               // open
 	phase    atomic.Int32               // of connecting: see client_connect.go; set under mu
 	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
 	lost     atomic.Pointer[Error]      // why the last connection is no more; nil while there is one
@@ -31,12 +32,14 @@ type Client struct {
 
 	notUntil atomic.Pointer[time.Time] // the next attempt to connect; nil: at once; set under mu
 
-	mu     sync.Mutex               // no foreign code runs under it
-	all    map[*clientConn]struct{} // with those that are going away
-	begun  time.Time                // when the attempt to connect began
+	mu     sync.Mutex    // no foreign code runs under it
+	all    []*clientConn // with those that are going away
+	begun  time.Time     // when the attempt to connect began
 	closed bool
-	stop   context.CancelFunc // ends connecting
+	stop   context.CancelFunc // ends life, and with it the pauses of connecting
 	life   context.Context
+
+	stopDial context.CancelFunc // ends the attempt; nil: none is made
 }
 
 // Dial connects to a server at "host:port" or "unix:path", says hello, and
@@ -47,9 +50,9 @@ type Client struct {
 // later, the next call makes a new one, with backoff: see [WithMaxWait].
 //
 // Its errors are *[Error]: InvalidArgument for an option that is refused or an
-// address that cannot be parsed, Unavailable if no connection can be made,
-// which includes a name that is not found, and Canceled or DeadlineExceeded if
-// ctx ends first. A server that refuses this client chooses the code.
+// address that cannot be parsed, Unavailable if no connection can be made, or
+// not in that time, or if a name is not found, and Canceled or DeadlineExceeded
+// if ctx ends first. A server that refuses this client chooses the code.
 func Dial(ctx context.Context, addr string, opts ...ClientOption) (*Client, error) {
 	o := defaultClientOptions()
 	o.apply(opts)
@@ -100,13 +103,13 @@ func newClient(o clientOptions) *Client {
 	g := &group{heard: true}
 	c := newMember(o, g, new(serverHealth))
 	g.init(&c.options, c)
-	c.caller = c.options.chain(CallerFunc(g.invoke))
+	c.caller = c.options.chain(groupCaller{g})
 	return c
 }
 
 // newMember makes a Client that connects; its calls are the group's.
 func newMember(o clientOptions, g *group, s *serverHealth) *Client {
-	c := &Client{options: o, all: map[*clientConn]struct{}{}, server: s, group: g}
+	c := &Client{options: o, server: s, group: g}
 	c.records.New = func() any { return &clientCall{done: make(chan struct{}, 1)} }
 	c.life, c.stop = context.WithCancel(context.Background())
 	return c
@@ -120,11 +123,24 @@ func (c *Client) check() error {
 	return nil
 }
 
+var (
+	errNoContext     = Errorf(InvalidArgument, "the context is nil: want context.Background() at least")
+	errNoCallContext = unrun(errNoContext.clone())
+)
+
+// checkWith returns an error if c was not made as a Client is, or if there is no context.
+func (c *Client) checkWith(ctx context.Context) error {
+	if ctx == nil {
+		return errNoCallContext
+	}
+	return c.check()
+}
+
 // Call calls method and waits for the reply: see [Caller]. A reply that is
 // neither nil nor a pointer is InvalidArgument, and less than a millisecond
 // until the deadline is DeadlineExceeded; in both cases the call never ran.
 func (c *Client) Call(ctx context.Context, method string, params, reply any) error {
-	if err := c.check(); err != nil {
+	if err := c.checkWith(ctx); err != nil {
 		return err
 	}
 	return c.caller.Call(ctx, method, params, reply)
@@ -139,7 +155,7 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 // memory nor by encoding and decoding. For those, interceptors get params
 // themselves, and may see later changes; the client sends what Go has encoded.
 func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pending {
-	if err := c.check(); err != nil {
+	if err := c.checkWith(ctx); err != nil {
 		return failed(err)
 	}
 	return start(ctx, c.caller, &c.options, method, params, reply)
@@ -147,9 +163,10 @@ func (c *Client) Go(ctx context.Context, method string, params, reply any) *Pend
 
 // Ping sends the server a ping and waits for the pong, until ctx ends. Without
 // a connection it first waits for one, as a call does. Its error is an
-// *[Error].
+// *[Error]. Beyond 500 pings at once and 50 per second, callers wait and share
+// a ping: a server ends a connection that pings too often.
 func (c *Client) Ping(ctx context.Context) error {
-	if err := c.check(); err != nil {
+	if err := c.checkWith(ctx); err != nil {
 		return err
 	}
 	conn, err := c.connected(ctx, false)
@@ -159,8 +176,10 @@ func (c *Client) Ping(ctx context.Context) error {
 	return conn.ping(ctx)
 }
 
-// Close fails the calls in flight with an error that wraps [ErrClientClosed],
-// and closes the connection. It returns nil, and may be called again.
+// Close fails the calls in flight and the open streams with an error that wraps
+// [ErrClientClosed], and closes the connection. It does not wait for callbacks and dialers that
+// are running; observers may be told of the connection's end a little later.
+// It returns nil, and may be called again.
 func (c *Client) Close() error {
 	if err := c.check(); err != nil {
 		return err
@@ -187,7 +206,7 @@ func (o *clientOptions) withDefaultTimeout(ctx context.Context) (context.Context
 	case bounded || o.defaultTimeout <= 0:
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, o.defaultTimeout)
+	return context.WithTimeout(derivable(ctx), o.defaultTimeout)
 }
 
 // connected returns a connection, and waits for one as a call does, or for one

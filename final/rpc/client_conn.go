@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -29,37 +30,51 @@ type clientConn struct {
 	options *clientOptions // the owner's
 	conn    net.Conn
 	codec   Codec
-	in      frameReader
+	streams *streamTable // nil: no stream has had a place. Set under mu before the first one has; who has one reads it without
+	in      frameReader  // whoever has the reader's role: see clientReader
 	flusher flusher
 	bodies  bodyCodec
 	goAway  *Error // the server's reason; the reader's
 
 	helloDue time.Time // when the hellos are to be exchanged; zero: at any time
 
-	ready  chan struct{}         // closed when the hellos are exchanged, or when err is set
-	ended  chan struct{}         // closed at the end
-	over   atomic.Bool           // no new calls: going away, or err is set
-	why    atomic.Pointer[Error] // it is over; nil if this side ends it
-	full   atomic.Bool           // no slot is free; set under mu, to be seen without it
-	events connEvents
-	reader clientReader
+	ready       chan struct{}         // closed when the hellos are exchanged, or when err is set
+	ended       chan struct{}         // closed at the end
+	over        atomic.Bool           // no new calls: going away, or err is set
+	why         atomic.Pointer[Error] // it is over; nil if this side ends it
+	full        atomic.Bool           // no slot is free; set under mu, to be seen without it
+	streamsFull atomic.Bool           // no place for a stream is free; as full
+	events      connEvents
+	reader      clientReader
 
 	counted atomic.Bool // Pool's: its end was counted as a failure of its server
 
-	mu          sync.Mutex // guards what follows; no foreign code runs under it
+	// Guards what follows; no foreign code runs under it. Of the other locks of calls and
+	// connections, only the queue's is taken under it.
+	mu          sync.Mutex
 	out         outbox
 	err         *Error // why the connection is no more: what its calls fail with
 	pending     map[uint64]*clientCall
-	greeted     bool   // the hellos are exchanged
-	inFlight    int    // slots taken: pending calls and those about to be
-	lastID      uint64 // of the last call appended
-	maxInFlight int    // the server's bound
-	maxMessage  int    // the server's bound
-	compress    int    // bodies from here on are compressed; 0: the hellos did not agree upon it
-	pings       map[uint64]chan struct{}
+	greeted     bool      // the hellos are exchanged
+	since       time.Time // when they were
+	answered    bool      // a call was
+	retired     bool      // by a server that has answered a call, and is going away
+	inFlight    int       // slots taken: pending calls and those about to be
+	lastID      uint64    // of the last call appended
+	maxInFlight int       // the server's bound
+	maxMessage  int       // the server's bound
+	agreed      uint8     // flags that frames may have by both hellos
+	granted     streamGrant
+	compress    int                     // bodies from here on are compressed; 0: the hellos did not agree upon it
+	pings       map[uint64]*awaitedPong // of pings that were sent
 	lastPing    uint64
-	keepalive   *time.Timer
+	nextPing    *awaitedPong // of one that waits for pingTimer; nil: none does
+	pingTimer   *time.Timer
+	pingLimit   pingLimit
+	keepalive   *keepalive // nil if it is off
 	overdue     overdue
+	params      paramsRoom
+	crowdNext   bool // whose turn it is: see grantCallLocked
 }
 
 // clientCall is a call in flight. The caller owns it, except for result: the
@@ -68,9 +83,11 @@ type clientCall struct {
 	id       uint64
 	end      uint64 // of its frame, in all that was appended
 	reply    any
-	deadline time.Time // zero: none
+	deadline time.Time                 // zero: none
+	header   *atomic.Pointer[Metadata] // of the reply, for the caller; nil: it is not wanted
+	params   int64                     // bytes of them that count as in flight
 	result   callResult
-	done     chan struct{} // capacity 1
+	done     chan struct{} // capacity 1; nil: the caller has left
 }
 
 // callResult is a call's outcome: err, or a body to decode. gob's bodies are
@@ -79,12 +96,26 @@ type callResult struct {
 	err       error
 	body      *bytepool.Buffer
 	data      []byte // lies in body
+	header    []byte // the metadata of the reply, a copy, if the caller wants them
 	expandsTo int    // data is compressed, of at most so many bytes; 0: it is not
 }
 
 // abandoned takes the place in pending of a call whose caller has left. It keeps the
 // slot until the server's one reply.
 var abandoned = new(clientCall)
+
+// abandonLocked puts a tombstone in the call's place, and tells the server. The tombstone
+// keeps the size of params that count as in flight: they take the server's memory until the
+// reply.
+func (c *clientConn) abandonLocked(call *clientCall) {
+	c.pending[call.id] = abandoned
+	if call.params > 0 {
+		c.pending[call.id] = &clientCall{params: call.params}
+	}
+	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, call.id, 0) }, nil)
+}
+
+func (call *clientCall) isAbandoned() bool { return call.done == nil }
 
 // helloDue returns when the hello of a connection that is being made is due; the zero
 // time is never.
@@ -109,28 +140,39 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		ended:    make(chan struct{}),
 		pending:  map[uint64]*clientCall{},
 		events:   connEvents{observers: &o.observers},
+		params:   unboundedRoom(),
 	}
 	c.bodies = newBodyCodec(c.codec, c.ended)
-	c.in = frameReader{Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers}
+	c.in = frameReader{
+		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers,
+		frameTimeout: o.readFrameTimeout, patient: true,
+	}
 	c.in.shrunk = c.shrinkPending
 	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observers: &o.observers, inline: resumable(conn), owner: c}
-	c.reader = clientReader{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	c.reader.wake = make(chan struct{}, 1)
 	return c
 }
 
-// start says hello in the background.
+// start says hello in the background. The Client knows of the connection first, so that
+// Close ends it.
 func (c *clientConn) start() {
 	c.owner.adopt(c)
 	c.events.opened()
 	go c.run()
 }
 
-// run says hello and then reads until the connection ends.
+// run says hello. Another goroutine reads from then on: the hello makes this one's stack
+// grow, and an idle connection would hold that memory for as long as it lives.
 func (c *clientConn) run() {
-	defer c.fail(errExited) // if nothing else has ended the connection
+	reading := false
+	defer func() {
+		if !reading {
+			c.fail(errExited) // if nothing else has ended the connection
+		}
+	}()
 	hello, err := c.hello()
 	if refused, ok := causes.Find[*Error](err); ok && refused.neverRan {
-		c.lose(refused)
+		c.lose(refused) // as it is: fail would call it a lost connection
 		return
 	}
 	if err != nil {
@@ -140,21 +182,23 @@ func (c *clientConn) run() {
 	c.mu.Lock()
 	c.maxInFlight = int(min(hello.InFlight, math.MaxInt32))
 	c.maxMessage = int(min(hello.MaxMessage, math.MaxInt32))
-	if c.options.granted(hello.Text) {
-		c.compress = c.options.compressFrom
-	}
-	if c.err == nil {
+	c.take(hello.Text)
+	if c.err == nil { // else it was closed meanwhile, and nothing would stop the timer
 		if d := c.options.keepalive; d > 0 {
-			c.keepalive = time.AfterFunc(d, func() { c.keepAlive(0, false) })
+			c.keepalive = c.keepAlive(d)
+			c.keepalive.start()
 		}
-		c.greeted = true
+		c.greeted, c.since = true, time.Now()
 	}
 	c.mu.Unlock()
-	c.owner.greeted(c) // first: who waits for ready finds the owner connected
+	// Before ready is closed: who waits for that finds the owner connected. And without
+	// the lock, which the calls that get a slot now take.
+	c.owner.greeted(c)
 	c.mu.Lock()
 	c.readyLocked()
 	c.mu.Unlock()
-	c.read()
+	reading = true
+	go c.read()
 }
 
 // readyLocked closes ready, once.
@@ -199,18 +243,26 @@ func (c *clientConn) hello() (wire.ServerHello, error) {
 	return hello, unlessClosed(c.conn.SetDeadline(time.Time{}))
 }
 
-// call makes one attempt on this connection, in a slot that acquire has taken.
-func (c *clientConn) call(ctx context.Context, method string, params, reply any) error {
-	call, err := c.send(ctx, method, params, reply)
+// call makes one attempt on this connection, in a slot that acquire has taken, with room
+// for so many bytes of params.
+func (c *clientConn) call(ctx context.Context, method string, params, reply any, kept int64) error {
+	call, err := c.send(ctx, method, params, reply, kept)
 	if err != nil {
 		return err
 	}
 	if err := c.await(ctx, call); err != nil {
 		return err // the goroutine that claims the call, if one does, keeps the record
 	}
-	result := call.result
-	call.result, call.reply = callResult{}, nil
+	result, header := call.result, call.header
+	call.result, call.reply, call.header = callResult{}, nil, nil // the pool must not hold the caller's memory
 	c.owner.records.Put(call)
+	if len(result.header) > 0 {
+		if md, err := parseReplyMetadata(result.header); err == nil {
+			header.Store(&md)
+		} else if result.err == nil {
+			result.err = onOneLine(Errorf(Internal, "the metadata of the reply of %s: %w", method, err))
+		}
+	}
 	if result.err == nil && !c.bodies.inOrder() {
 		if err := c.decode(&result, reply); err != nil {
 			result.err = onOneLine(Errorf(undecoded(err, Internal), "decode the reply of %s: %w", method, printed(err)))
@@ -243,25 +295,29 @@ func checkReply(method string, reply any) error {
 }
 
 // send appends the request. All its errors are about calls that never ran, and
-// give the slot back. So does a marshaler that ends the goroutine by runtime.Goexit.
-func (c *clientConn) send(ctx context.Context, method string, params, reply any) (*clientCall, error) {
+// give back the slot, and the room. So does a marshaler that ends the goroutine by runtime.Goexit.
+func (c *clientConn) send(ctx context.Context, method string, params, reply any, kept int64) (*clientCall, error) {
 	sent := false
 	defer func() {
 		if !sent {
-			c.release()
+			c.release(false, kept)
 		}
 	}()
 	o := optionsFrom(ctx)
+	if o.header != nil {
+		o.header.Store(nil) // of an earlier attempt
+	}
 	head := requestHead{RequestHead: wire.RequestHead{Method: method, Metadata: o.metadata}}
 	head.deadline, _ = ctx.Deadline() // a context may be a user's: not under the lock
-	body, err := c.encode(ctx, &head, o.frozen.thaw(params))
+	body, size, err := c.encode(ctx, &head, o.frozen.thaw(params))
 	if err != nil {
 		return nil, err
 	}
 	call := c.owner.records.Get().(*clientCall)
-	call.reply, call.deadline = reply, head.deadline
-	start, busy, err := c.appendCall(call, &head, body)
-	sent = err == nil
+	call.params = size
+	call.reply, call.deadline, call.header = reply, head.deadline, o.header
+	start, busy, err := c.appendCall(call, &head, body, kept)
+	sent = err == nil // from here on the reply, or the connection's end, gives the slot back
 	if start {
 		c.flusher.flush(busy)
 	}
@@ -272,29 +328,33 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any)
 }
 
 // encode checks the head and encodes params, before the call has a place on the
-// connection.
-func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) (body outBody, err error) {
+// connection. It returns how many bytes of them count as in flight.
+func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) (body outBody, size int64, err error) {
 	if err := head.check(); err != nil {
-		return outBody{}, err
+		return outBody{}, 0, err
 	}
 	switch p := params.(type) {
 	case nil:
-		return outBody{}, nil
+		return outBody{}, 0, nil
 	case *encoded:
 		body = p.outBody()
 	default:
 		body, err = c.bodies.encode(ctx, params, nil)
 		if err == errNoTurn {
-			return outBody{}, c.noTurn(ctx)
+			return outBody{}, 0, c.noTurn(ctx)
 		}
 		if err != nil {
-			return outBody{}, unencoded(err)
+			return outBody{}, 0, unencoded(err)
 		}
 	}
-	if c.compress > 0 {
+	if size, err = c.params.counted(int64(body.size())); err != nil {
+		body.drop()
+		return outBody{}, 0, err
+	}
+	if c.compress > 0 { // without the lock: it has not changed since the hello, before which no call has a slot
 		body.compress(c.compress, c.maxMessage-wire.MinLength-head.Size())
 	}
-	return body, nil
+	return body, size, nil
 }
 
 func unencoded(err error) error {
@@ -309,7 +369,7 @@ func printed(err error) error {
 	return err
 }
 
-// noTurn is the error of a call for errNoTurn.
+// noTurn returns the error of a call whose params were not encoded in time: see errNoTurn.
 func (c *clientConn) noTurn(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return unrun(contextError(err))
@@ -321,10 +381,13 @@ func (c *clientConn) noTurn(ctx context.Context) error {
 
 // appendCall gives the call its ID, its place in pending and its frame. It reports
 // whether the caller has to flush, and whether other calls are in flight.
-func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBody) (start, busy bool, err error) {
+func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBody, kept int64) (start, busy bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.sendableLocked(head, body.size()); err != nil {
+	if err = c.sendableLocked(head, body.size()); err == nil {
+		err = c.chargeLocked(call, kept)
+	}
+	if err != nil {
 		body.drop()
 		return false, false, err
 	}
@@ -340,10 +403,10 @@ func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBod
 
 // sendableLocked says why a call with a body of so many bytes cannot be sent.
 func (c *clientConn) sendableLocked(head *requestHead, size int) error {
-	if err := c.usableLocked(); err != nil {
+	if err := c.usableLocked(); err != nil { // the connection may have ended since the call got its slot
 		return err
 	}
-	if err := head.limit(); err != nil {
+	if err := head.setTimeout(); err != nil { // not sooner: waiting and encoding have taken time
 		return err
 	}
 	if n := wire.MinLength + head.Size() + size; n > c.maxMessage {
@@ -368,17 +431,6 @@ func (c *clientConn) unusable() *Error {
 		return c.err
 	}
 	return unrun(c.err.clone())
-}
-
-// ctxError returns why ctx has ended, when its Done is closed. A user's may not say.
-func ctxError(ctx context.Context) error { return cmp.Or(ctx.Err(), context.Canceled) }
-
-// contextError makes the error of a context the error of a call.
-func contextError(err error) *Error {
-	if causes.Is(err, context.DeadlineExceeded) {
-		return Errorf(DeadlineExceeded, "%w", err)
-	}
-	return Errorf(Canceled, "%w", err)
 }
 
 // await waits for the call's end. If the call is the only one pending, the caller
@@ -408,9 +460,7 @@ func (c *clientConn) abandon(call *clientCall) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.pending[call.id] = abandoned
-	id := call.id
-	c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
+	c.abandonLocked(call)
 	start := c.out.start()
 	c.mu.Unlock()
 	if start {
@@ -423,7 +473,7 @@ func (c *clientConn) abandon(call *clientCall) bool {
 func (c *clientConn) failRead(err error) {
 	coded, found := causes.Find[*Error](err)
 	switch {
-	case causes.Is(err, io.EOF) && c.goAway != nil:
+	case causes.Is(err, io.EOF) && c.goAway != nil: // the server has said why it would close
 		err = c.goAway
 	case causes.Is(err, io.EOF):
 		err = errors.New("the server closed the connection")
@@ -437,7 +487,7 @@ func (c *clientConn) failRead(err error) {
 
 // handle does what a frame says. Its errors end the connection.
 func (c *clientConn) handle(f *wire.Frame) error {
-	if err := f.Check(c.compress > 0); err != nil {
+	if err := f.Check(c.agreed); err != nil {
 		bytepool.Put(f.Large)
 		return fromWire(err)
 	}
@@ -452,6 +502,12 @@ func (c *clientConn) handle(f *wire.Frame) error {
 		return nil
 	case wire.KindGoAway:
 		return c.handleGoAway(f)
+	case wire.KindData, wire.KindEnd, wire.KindCredit, wire.KindWant:
+		return c.handleStream(f)
+	case wire.KindHeader:
+		if c.agreed&wire.FlagReplyMetadata != 0 {
+			return c.handleStream(f)
+		}
 	}
 	bytepool.Put(f.Large)
 	return errProtocol("the server sent a frame of kind %d", f.Kind)
@@ -468,8 +524,8 @@ func (c *clientConn) takeBatch(w *batch) bool {
 func (c *clientConn) wroteBatch(written int, err error) (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	more = c.out.wrote(written, err)
-	c.grantLocked()
+	more, _ = c.out.wrote(written, err)
+	c.grantLocked() // a slot may have been free, with no room for its call
 	return more
 }
 
@@ -478,10 +534,12 @@ func (c *clientConn) writeFailed(err error, acceptedIsKnown bool) {
 	c.mu.Lock()
 	c.out.fail(err, acceptedIsKnown)
 	c.mu.Unlock()
-	c.fail(Errorf(Unavailable, "write: %w", err))
+	c.fail(err)
 }
 
-// control appends a frame without waiting for room.
+// control appends a frame without waiting for room, and has another goroutine write: the
+// reader, which calls it, waits for nothing. A server that asks and does not read would
+// make the frames pile up, so it is left.
 func (c *clientConn) control(head func([]byte) []byte) {
 	c.mu.Lock()
 	c.out.append(head, nil)
@@ -495,13 +553,24 @@ func (c *clientConn) control(head func([]byte) []byte) {
 	}
 }
 
+// parseReply takes a reply apart: an error, and what is beside it, or a result.
+func parseReply(f *wire.Frame) (failure *Error, in wire.Response, err error) {
+	if f.Kind == wire.KindError {
+		failure, in.Metadata, err = parseError(f)
+		return failure, in, err
+	}
+	if in, err = wire.ParseResponse(f); err != nil {
+		return nil, in, fromWire(err)
+	}
+	return nil, in, nil
+}
+
 // handleReply gives a reply to its caller, or drops it.
 func (c *clientConn) handleReply(f *wire.Frame) (broken error) {
-	var failure *Error
-	if f.Kind == wire.KindError {
-		if failure, broken = parseError(f); broken != nil {
-			return broken
-		}
+	failure, in, broken := parseReply(f)
+	if broken != nil {
+		bytepool.Put(f.Large)
+		return broken // before claim: the call is still pending, and ends with the connection
 	}
 	call, exited := c.claim(f.ID), true
 	defer func() {
@@ -517,20 +586,21 @@ func (c *clientConn) handleReply(f *wire.Frame) (broken error) {
 		return errProtocol("a reply to call %d, which is not in flight", f.ID)
 	}
 	result := callResult{}
+	if call.header != nil {
+		result.header = bytes.Clone(in.Metadata) // the frame is gone when the caller looks
+	}
 	switch {
 	case failure != nil:
 		result.err = failure
 	case c.bodies.inOrder():
-		result.err, broken = c.decodeInOrder(f, call)
-	case call != abandoned:
-		result.keep(f)
-		if f.Flags&wire.FlagCompressed != 0 {
-			result.expandsTo = c.in.Limit - wire.MinLength
-		}
+		result.err, broken = c.decodeInOrder(in.Body, f.Flags, call)
+	case !call.isAbandoned():
+		result.keep(f, &in)
+		result.expandsTo = c.in.expandsTo(f, in.Body)
 	}
 	exited = false
-	if call != abandoned {
-		call.result = result
+	if !call.isAbandoned() {
+		call.result = result // before the send, after which the record is the caller's again
 		call.done <- struct{}{}
 	}
 	return broken
@@ -540,7 +610,7 @@ func (c *clientConn) handleReply(f *wire.Frame) (broken error) {
 // ended the goroutine that reads: no new call may begin on it.
 func (c *clientConn) decoderExited(call *clientCall) {
 	defer func() {
-		if call != abandoned {
+		if !call.isAbandoned() {
 			call.result.err = Errorf(Internal, "decode the reply: %w", errExited)
 			call.done <- struct{}{}
 		}
@@ -548,7 +618,8 @@ func (c *clientConn) decoderExited(call *clientCall) {
 	c.fail(errExited)
 }
 
-// shrinkPending gives back the memory of a map that many calls have made large.
+// shrinkPending gives back the memory of a map that many calls have made large: a map
+// keeps it when its entries are deleted.
 func (c *clientConn) shrinkPending() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -557,22 +628,24 @@ func (c *clientConn) shrinkPending() {
 	}
 }
 
-// claim takes a call out of pending: from then on it is the claimer's to end.
+// claim takes a call out of pending: from then on it is the claimer's to end. Its slot is
+// free in the same critical section, for the server has counted it out already.
 func (c *clientConn) claim(id uint64) *clientCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := c.pending[id]
 	if call != nil {
 		delete(c.pending, id)
-		c.releaseLocked()
+		c.releaseLocked(call.params)
+		c.answered = true
 	}
 	return call
 }
 
 // decodeInOrder decodes a reply when it arrives, for a caller who has left into
 // nothing. broken is set if the stream cannot be read any further.
-func (c *clientConn) decodeInOrder(f *wire.Frame, call *clientCall) (failed, broken error) {
-	err := c.decodeInto(call.reply, f.Payload, f.Flags)
+func (c *clientConn) decodeInOrder(body []byte, flags uint8, call *clientCall) (failed, broken error) {
+	err := c.decodeInto(call.reply, body, flags)
 	if err == nil {
 		return nil, nil
 	}
@@ -599,15 +672,16 @@ func (c *clientConn) decodeInto(reply any, data []byte, flags uint8) error {
 }
 
 // keep holds on to a frame's payload: in the large buffer, or by a copy.
-func (r *callResult) keep(f *wire.Frame) {
-	if f.Large == nil && len(f.Payload) > 0 {
-		r.body = bytepool.Get(len(f.Payload))
-		r.body.B = append(r.body.B, f.Payload...)
-		r.data = r.body.B
-		return
+func (r *callResult) keep(f *wire.Frame, in *wire.Response) {
+	payload := f.Payload
+	if f.Large == nil && len(payload) > 0 {
+		r.body = bytepool.Get(len(payload))
+		r.body.B = append(r.body.B, payload...)
+		payload = r.body.B
+	} else {
+		r.body, f.Large = f.Large, nil
 	}
-	r.body, r.data = f.Large, f.Payload
-	f.Large = nil
+	r.data = payload[len(payload)-len(in.Body):]
 }
 
 // handleGoAway: calls after the frame's ID never run; those before are answered.
@@ -617,26 +691,60 @@ func (c *clientConn) handleGoAway(f *wire.Frame) error {
 		return err
 	}
 	c.goAway = reason
-	c.stopCalls(&Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true})
 	c.mu.Lock()
-	var unserved []*clientCall
+	c.retired = c.answered && reason.Code == Unavailable
+	c.mu.Unlock()
+	// First, so that no call is appended after the loop: it would never be answered.
+	c.stopCalls(goingAway(reason))
+	c.mu.Lock()
+	var late []*clientCall // sent too late for the server
 	for id, call := range c.pending {
 		if id > f.ID {
 			delete(c.pending, id)
 			c.inFlight--
-			unserved = append(unserved, call)
+			c.params.taken -= call.params
+			late = append(late, call)
 		}
 	}
 	taken := c.out.taken
+	streams := c.streams.takeAfter(f.ID)
 	c.grantLocked()
 	c.mu.Unlock()
-	for _, call := range unserved {
-		if call != abandoned {
-			call.result.err = &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true, handed: call.end <= taken, neverRan: true}
+	for _, s := range streams {
+		s.end(unserved(reason, s.sentAt <= taken))
+	}
+	for _, call := range late {
+		if !call.isAbandoned() {
+			call.result.err = unserved(reason, call.end <= taken)
 			call.done <- struct{}{}
 		}
 	}
 	return nil
+}
+
+// goingAway is why there are no new calls on a connection: its server leaves, for reason.
+func goingAway(reason *Error) *Error {
+	return &Error{Code: Unavailable, Message: "the server is going away: " + reason.Message, remote: true}
+}
+
+// unserved is the error of a call that was sent too late for a server that is going away.
+// Sending it again costs nothing of the retry budget, since no server has failed.
+func unserved(reason *Error, handed bool) *Error {
+	e := unrun(goingAway(reason))
+	e.handed, e.unpaid = handed, true
+	return e
+}
+
+// endsWell reports whether the connection's end says nothing about the next one: it was of
+// use for a while, or until its server went away.
+func (c *clientConn) endsWell() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.retired || c.livedLocked()
+}
+
+func (c *clientConn) livedLocked() bool {
+	return c.greeted && time.Since(c.since) >= c.options.backoffMax
 }
 
 // drain ends the connection once nothing is in flight.
@@ -650,7 +758,7 @@ func (c *clientConn) drain() {
 // stopCalls lets no new call begin and tells the Client, once. reason is nil if this
 // side ends the connection.
 func (c *clientConn) stopCalls(reason *Error) {
-	c.why.CompareAndSwap(nil, reason)
+	c.why.CompareAndSwap(nil, reason) // first: who sees that it is over, reads why
 	if !c.over.Swap(true) {
 		c.owner.dropped(c)
 		c.reportLoss(reason)
@@ -668,9 +776,10 @@ func (c *clientConn) reportLoss(reason *Error) {
 	}
 }
 
-// lossOf says which server a connection that is lost was to.
+// lossOf returns the error of a lost connection, with its server's address. It does not say
+// that calls never ran.
 func lossOf(addr string, why *Error) *Error {
-	return unrun(&Error{Code: Unavailable, Message: cmp.Or(addr, "the server") + ": " + why.Message, cause: why})
+	return &Error{Code: Unavailable, Message: cmp.Or(addr, "the server") + ": " + why.Message, cause: why}
 }
 
 // fail ends the connection, once, because of err, which may be a user's: it is not
@@ -683,7 +792,7 @@ func (c *clientConn) fail(err error) {
 	c.lose(lostError(err))
 }
 
-func lostError(err error) *Error { return Errorf(Unavailable, "connection lost: %w", err) }
+func lostError(err error) *Error { return because(Unavailable, "connection lost: ", err) }
 
 // lose ends the connection, once. Its calls fail with lost, and learn that first: the
 // connection and the observer may be a user's, and take their time.
@@ -709,23 +818,31 @@ func (c *clientConn) endCalls() (first bool) {
 	c.mu.Lock()
 	calls, taken, lost := c.pending, c.out.taken, c.err
 	sent, known := c.out.written()
-	if calls == nil {
+	lived := c.livedLocked()
+	if calls == nil { // another goroutine was first
 		c.mu.Unlock()
 		return false
 	}
 	c.pending = nil
+	streams := c.streams.takeAfter(0)
 	c.out.stop(lost)
 	c.stopKeepaliveLocked()
 	c.overdue.stop()
 	c.readyLocked()
 	c.mu.Unlock()
 	c.bodies.end()
+	why := func(end uint64) *Error { // whether it ran differs from call to call
+		e := lost.clone()
+		e.handed, e.unpaid = end <= taken, lived
+		e.neverRan = !e.handed || known && end > sent
+		return e
+	}
+	for _, s := range streams {
+		s.end(why(s.sentAt))
+	}
 	for _, call := range calls {
-		if call != abandoned {
-			e := lost.clone()
-			e.handed = call.end <= taken
-			e.neverRan = !e.handed || known && call.end > sent
-			call.result.err = e
+		if !call.isAbandoned() {
+			call.result.err = why(call.end)
 			call.done <- struct{}{}
 		}
 	}

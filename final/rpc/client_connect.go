@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"maps"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -86,6 +84,7 @@ func (c *Client) attempted(failed *Error) {
 		c.backOffLocked()
 	}
 	c.phase.Store(pausing)
+	c.stopDial = nil
 }
 
 // another returns whether calls wait for another attempt, and after which pause it
@@ -93,7 +92,7 @@ func (c *Client) attempted(failed *Error) {
 func (c *Client) another() (pause time.Duration, again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	again = c.conn.Load() == nil && !c.closed && c.group.queue.n.Load() > 0
+	again = c.conn.Load() == nil && !c.closed && c.group.callsWait()
 	if !again {
 		c.phase.Store(idle)
 	}
@@ -109,7 +108,7 @@ func (c *Client) open() error {
 	}
 	made := newClientConn(conn, c, due)
 	made.start()
-	<-made.ready
+	<-made.ready // at the latest at the hello's deadline, or when Close is called
 	made.mu.Lock()
 	defer made.mu.Unlock()
 	if !made.greeted {
@@ -118,10 +117,11 @@ func (c *Client) open() error {
 	return nil
 }
 
-// adopt makes sure that Close finds conn.
+// adopt makes sure that Close finds conn: either Close sees it among all, or adopt sees
+// that the Client is closed, for both look under the lock.
 func (c *Client) adopt(conn *clientConn) {
 	c.mu.Lock()
-	c.all[conn] = struct{}{}
+	c.all = append(c.all, conn)
 	closed := c.closed
 	c.mu.Unlock()
 	if closed {
@@ -150,21 +150,22 @@ func (c *Client) greeted(conn *clientConn) {
 	}
 }
 
-// dropped is called when no new call can be made on conn. A connection that ends
+// dropped is called when no new call can be made on conn. A connection that breaks
 // soon delays the next one as a failed attempt would: otherwise a server that breaks
 // each one would be connected to in a tight loop.
 func (c *Client) dropped(conn *clientConn) {
+	well := conn.endsWell()
 	c.mu.Lock()
-	if c.conn.CompareAndSwap(conn, nil) {
+	if c.conn.CompareAndSwap(conn, nil) { // else it never was in use, or another one is by now
 		if why := conn.why.Load(); why != nil {
-			c.lost.Store(lossOf(c.addr, why))
+			c.lost.Store(unrun(lossOf(c.addr, why))) // for calls that wait: these have not run
 		}
-		if time.Since(c.begun) >= c.options.backoffMax {
+		if well {
 			c.failures.Store(0)
 			c.notUntil.Store(nil)
 		} else {
 			c.backOffLocked()
-			if conn.in.reads.Load() == 0 {
+			if conn.in.reads.Load() == 0 { // as from a proxy that has lost its server
 				c.lastErr.Store(dialError(c.addr, errBroke))
 			}
 		}
@@ -178,7 +179,9 @@ var errBroke = errors.New("the connection broke right after its hello")
 // gone is called when conn has ended.
 func (c *Client) gone(conn *clientConn) {
 	c.mu.Lock()
-	delete(c.all, conn)
+	if i := slices.Index(c.all, conn); i >= 0 {
+		c.all = slices.Delete(c.all, i, i+1)
+	}
 	c.mu.Unlock()
 }
 
@@ -195,7 +198,10 @@ func (c *Client) end() []*clientConn {
 	defer c.mu.Unlock()
 	c.closed = true
 	c.stop()
-	return slices.Collect(maps.Keys(c.all))
+	if c.stopDial != nil {
+		c.stopDial()
+	}
+	return slices.Clone(c.all)
 }
 
 // hasEnded reports whether a client that was drained has no connection left.
@@ -294,7 +300,7 @@ func dialError(addr string, err error) *Error {
 
 // backOffLocked sets when the next attempt may begin, after one that failed.
 func (c *Client) backOffLocked() {
-	next := time.Now().Add(backoff(c.options.backoffMin, c.options.backoffMax, int(c.failures.Load())))
+	next := time.Now().Add(c.options.chance.backoff(c.options.backoffMin, c.options.backoffMax, int(c.failures.Load())))
 	c.notUntil.Store(&next)
 	c.failures.Add(1)
 }
@@ -313,27 +319,47 @@ func (c *Client) backingOff() bool {
 	return c.failures.Load() > 0 && c.pause() > 0
 }
 
-// backoff is the pause after one more failure than so many: doubled
-// each time, less up to half at random, so that not all come back together.
-func backoff(least, longest time.Duration, failures int) time.Duration {
-	pause := least
-	for range min(failures, 30) {
-		pause = min(2*pause, longest)
+// dial connects and, with TLS, shakes hands, until it is due, if it is at all.
+func (c *Client) dial(due time.Time) (net.Conn, error) {
+	ctx, cancel := c.untilDue(due)
+	defer cancel()
+	conn, err := c.dialPlain(ctx)
+	if err != nil || c.options.tls == nil {
+		return conn, err
 	}
-	if pause > 1 {
-		pause -= rand.N(pause / 2)
+	cfg := c.tlsConfig()
+	secure, err := shakeHands(ctx, conn, cfg)
+	if !isNoProtocol(err) {
+		return secure, err
 	}
-	return pause
+	// What terminates TLS for the server may know HTTP's names alone.
+	if conn, err = c.dialPlain(ctx); err != nil {
+		return nil, err
+	}
+	cfg = cfg.Clone()
+	cfg.NextProtos = nil
+	return shakeHands(ctx, conn, cfg)
 }
 
-// dial connects and, with TLS, shakes hands, until it is due, if it is at all.
-func (c *Client) dial(due time.Time) (conn net.Conn, err error) {
-	ctx := c.life
-	if !due.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, due)
-		defer cancel()
+// untilDue returns the context of an attempt, which end ends, too. It does not derive from
+// life, which would keep the memory for that as long as the Client.
+func (c *Client) untilDue(due time.Time) (ctx context.Context, cancel context.CancelFunc) {
+	if due.IsZero() {
+		ctx, cancel = context.WithCancel(context.Background())
+	} else {
+		ctx, cancel = context.WithDeadline(context.Background(), due)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopDial = cancel
+	if c.closed {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+// dialPlain connects, without TLS.
+func (c *Client) dialPlain(ctx context.Context) (conn net.Conn, err error) {
 	dial := c.options.dial
 	if dial == nil {
 		dial = dialNet
@@ -344,11 +370,13 @@ func (c *Client) dial(due time.Time) (conn net.Conn, err error) {
 		}
 		return err
 	})
-	if err != nil || c.options.tls == nil {
-		return conn, err
-	}
-	secure := tls.Client(guardConn(conn), c.tlsConfig()) // which closes it in a goroutine of its own
-	err = runApart("a callback of TLS", func() (err error) {
+	return conn, err
+}
+
+// shakeHands speaks TLS over conn, and closes it if that fails.
+func shakeHands(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
+	secure := tls.Client(guardConn(conn), cfg) // which closes it in a goroutine of its own
+	err := runApart("a callback of TLS", func() (err error) {
 		shaken := false
 		defer func() {
 			if !shaken {

@@ -38,23 +38,34 @@ func failed(err error) *Pending {
 // start makes a call in a goroutine of its own, from params as they are now.
 func start(ctx context.Context, caller Caller, o *clientOptions, method string, params, reply any) *Pending {
 	p := &Pending{done: make(chan struct{})}
+	optionsFrom(ctx).ForgetHeader()
 	ctx, params, p.err = snapshot(ctx, o, params)
 	if p.err != nil {
 		close(p.done)
 		return p
 	}
 	go func() {
-		p.err = Errorf(Internal, "call %s: an interceptor ended the call's goroutine", method)
+		p.err = errUserEnded(method)
 		defer close(p.done)
 		defer func() {
 			if v := recover(); v != nil {
-				printPanic("in an interceptor", v, debug.Stack())
-				p.err = Errorf(Internal, "call %s: an interceptor panicked: %s", method, textOfPanic(v))
+				printPanic("in a call of "+method, v, debug.Stack())
+				p.err = Errorf(Internal, "call %s: %s panicked: %s", method, userCode, textOfPanic(v))
 			}
 		}()
 		p.err = caller.Call(ctx, method, params, reply)
 	}()
 	return p
+}
+
+// userCode is what runs on a call's goroutine and is not ours. Which of it has ended the
+// goroutine is not known.
+const userCode = "an interceptor, an observer, a marshaler or the context"
+
+// errUserEnded is the error of a call whose goroutine was ended by runtime.Goexit, as by
+// a test's FailNow, or by a panic that goes on to the caller.
+func errUserEnded(method string) *Error {
+	return Errorf(Internal, "call %s: %s ended the call's goroutine", method, userCode)
 }
 
 // snapshot keeps params as they are now, so that the caller may change them: encoded,
@@ -87,7 +98,8 @@ func snapshot(ctx context.Context, o *clientOptions, params any) (context.Contex
 	}
 	call := *optionsFrom(ctx)
 	call.frozen = &frozenParams{params, ready}
-	return context.WithValue(ctx, optionsKey{}, &call), params, nil
+	ctx = context.WithValue(ctx, optionsKey{}, &call)
+	return values.WithLive(ctx, &values.Live{Params: params, Codec: o.codecName, Body: body}), params, nil
 }
 
 // throughCodec copies params by decoding body, which they encode to. It reports
@@ -140,22 +152,8 @@ type frozenParams struct {
 
 // thaw returns what to send for params.
 func (f *frozenParams) thaw(params any) any {
-	if f == nil || !same(f.params, params) {
+	if f == nil || !values.Same(f.params, params) {
 		return params
 	}
 	return f.encoded
-}
-
-// same reports whether a and b are one value, not only equal ones.
-func same(a, b any) bool {
-	v, w := reflect.ValueOf(a), reflect.ValueOf(b)
-	switch {
-	case !v.IsValid() || !w.IsValid() || v.Type() != w.Type():
-		return false
-	case v.Kind() == reflect.Map:
-		return v.Pointer() == w.Pointer()
-	case v.Kind() == reflect.Slice:
-		return v.Pointer() == w.Pointer() && v.Len() == w.Len()
-	}
-	return v.Comparable() && v.Equal(w)
 }

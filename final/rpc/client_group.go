@@ -17,10 +17,14 @@ type group struct {
 	options *clientOptions
 	members atomic.Pointer[[]*Client] // replaced, never changed
 	next    atomic.Uint32             // where searching begins, so that equals take turns
-	queue   callQueue
+	queue   callQueue                 // of calls that wait for a slot
+	opens   callQueue                 // of streams that wait for a place
+	crowd   callQueue                 // of calls that wait for a slot, and for room for their params
+	waiting waitingLimit              // of all these
+	budget  retryBudget
 	ended   chan struct{} // closed by close
 
-	mu         sync.Mutex               // no foreign code runs under it
+	mu         sync.Mutex               // guards what follows; no foreign code runs under it
 	servers    map[string]*serverHealth // of a Pool's members, by address
 	heard      bool                     // the resolver has spoken; true for a Client
 	resolveErr error                    // why the resolver returned, nil once it has spoken again
@@ -29,13 +33,20 @@ type group struct {
 
 func (g *group) init(o *clientOptions, members ...*Client) {
 	g.options = o
-	g.queue.limit = o.maxWaiting
+	o.settleStreams()
+	g.waiting.most = int64(o.maxWaiting)
+	for _, queue := range []*callQueue{&g.queue, &g.opens, &g.crowd} {
+		queue.limit = &g.waiting
+	}
+	g.budget.init(o)
 	g.ended = make(chan struct{})
 	g.servers = map[string]*serverHealth{}
 	g.members.Store(&members)
 }
 
-// close lets no call begin or wait, and returns the members.
+// close lets no call begin or wait, and returns the members. They go first: who is told
+// that the client is closed gets no connection afterwards. A call that enters the queue
+// after it was emptied sees that the group is closed: see wait.
 func (g *group) close() []*Client {
 	g.mu.Lock()
 	if !g.closed {
@@ -43,8 +54,9 @@ func (g *group) close() []*Client {
 		close(g.ended)
 	}
 	g.mu.Unlock()
-	g.queue.dismiss(hopeNone, g.nobodyBut)
-	return *g.members.Swap(&[]*Client{})
+	members := g.members.Swap(&[]*Client{})
+	g.dismiss(hopeNone, g.latest())
+	return *members
 }
 
 // invoke is Call without interceptors: attempts until one succeeds or may not be repeated.
@@ -61,16 +73,27 @@ func (g *group) invoke(ctx context.Context, method string, params, reply any) er
 			return afterAttempts(err, t.mayHaveRun)
 		}
 		if err = g.attempt(ctx, conn, &t, method, params, reply); err == nil {
+			g.budget.earn()
 			return nil
 		}
+		if crowded, ok := err.(*waitForRoom); ok {
+			t.params = crowded.params
+			continue
+		}
 		if !g.mayGoOn(ctx, &t, method, conn.owner, err) {
+			if answered(err) && !NeverRan(err) { // a server that refuses calls must not pay for their retries
+				g.budget.earn()
+			}
+			return afterAttempts(err, t.mayHaveRun)
+		}
+		if err = g.payAgain(ctx, &t, err); err != nil {
 			return afterAttempts(err, t.mayHaveRun)
 		}
 	}
 }
 
-// attempt makes the call once, on a connection that has a slot for it. If a
-// marshaler ends the goroutine, by runtime.Goexit, another call may decide a probe.
+// attempt makes the call once, on a connection that has a slot for it. If a user's code
+// ends the goroutine, by runtime.Goexit or a panic, another call may decide a probe.
 func (g *group) attempt(ctx context.Context, conn *clientConn, t *tries, method string, params, reply any) (err error) {
 	c, returned := conn.owner, false
 	var begun time.Time
@@ -80,24 +103,41 @@ func (g *group) attempt(ctx context.Context, conn *clientConn, t *tries, method 
 	c.calls.Add(1)
 	defer func() {
 		c.calls.Add(-1)
-		if !returned && t.probe {
+		if returned {
+			return
+		}
+		if t.probe {
 			g.endProbe(c.server)
 		}
+		g.tellAttempt(ctx, c, t, method, begun, errUserEnded(method))
 	}()
-	err = conn.call(ctx, method, params, reply)
+	err = conn.call(ctx, method, params, reply, t.params)
 	returned = true
-	g.noteOutcome(c, conn, t.probe, err)
-	if !begun.IsZero() {
-		t.number++
-		g.options.observers.attemptDone(ctx, Attempt{
-			Method: method, Addr: c.addr, Number: t.number, After: t.failed, Begun: begun, Ended: time.Now(), Err: err,
-		})
-		t.failed = err
+	if _, crowded := err.(*waitForRoom); crowded { // no attempt was made
+		if t.probe {
+			g.endProbe(c.server)
+		}
+		return err
 	}
+	g.noteOutcome(c, conn, t.probe, err)
+	g.tellAttempt(ctx, c, t, method, begun, err)
 	return err
 }
 
-// take returns a connection that has taken a slot for the call.
+// tellAttempt tells observers of an attempt that has ended with err. There are none if
+// begun is zero.
+func (g *group) tellAttempt(ctx context.Context, c *Client, t *tries, method string, begun time.Time, err error) {
+	if begun.IsZero() {
+		return
+	}
+	t.number++
+	g.options.observers.attemptDone(ctx, Attempt{
+		Method: method, Addr: c.addr, Number: t.number, After: t.failed, Begun: begun, Ended: time.Now(), Err: err,
+	})
+	t.failed = err
+}
+
+// take returns a connection that has taken a slot for the call, or a place for the stream.
 func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -109,33 +149,65 @@ func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 			}
 		}
 		var conn *clientConn
-		if conn, t.probe = g.takeNow(t.tried); conn != nil {
+		passed := g.passedBy(t)
+		if conn, t.probe = g.takeNow(t, passed); conn != nil {
 			return conn, nil
 		}
-		w := &waitingCall{done: make(chan struct{}), tried: t.tried}
-		if err := g.wait(ctx, t, w); err != nil || w.outcome != nobodyElse {
+		w := &waitingCall{done: make(chan struct{}), tried: passed, stream: t.stream, params: t.params}
+		if err := g.wait(ctx, t, w); err != nil || w.outcome != nobodyElse { // else it goes on with the next round
 			t.probe = w.probe
 			return w.conn, err
 		}
 	}
 }
 
-// takeNow returns a connection if one has room and no call waits for it.
-func (g *group) takeNow(tried []*Client) (conn *clientConn, probe bool) {
-	for g.queue.n.Load() == 0 {
-		c := g.choose(*g.members.Load(), tried)
+// passedBy returns the members that the call does not go to: those that it has tried. An
+// open passes those that grant no streams, too, as long as there is another.
+func (g *group) passedBy(t *tries) []*Client {
+	if !t.stream {
+		return t.tried
+	}
+	passed := slices.Clip(t.tried)
+	for _, c := range *g.members.Load() {
+		if conn := c.conn.Load(); conn != nil && conn.streamPlaces() == 0 && !slices.Contains(t.tried, c) {
+			passed = append(passed, c)
+		}
+	}
+	if len(passed) == len(t.tried) || g.nobodyBut(passed) {
+		return t.tried
+	}
+	return passed
+}
+
+// takeNow returns a connection if one has room and no call waits for it: those that wait
+// come first. A slot that looked free may be taken by then, so it chooses again. A call
+// that needs room for its params, too, is given both by its queue.
+func (g *group) takeNow(t *tries, passed []*Client) (conn *clientConn, probe bool) {
+	for t.params == 0 && g.queueFor(t.stream, 0).n.Load() == 0 {
+		c := g.choose(*g.members.Load(), passed, t.stream)
 		if c == nil {
 			return nil, false
 		}
-		if conn, probe = c.takeSlot(); conn != nil {
+		if conn, probe = c.takeSlot(t.stream); conn != nil {
 			return conn, probe
 		}
 	}
 	return nil, false
 }
 
+func (g *group) queueFor(stream bool, params int64) *callQueue {
+	switch {
+	case stream:
+		return &g.opens
+	case params > 0:
+		return &g.crowd
+	}
+	return &g.queue
+}
+
 // nobodyBut reports whether no member but those in tried can take a call, now or
-// when the attempt to connect that is under way succeeds.
+// when the attempt to connect that is under way succeeds. It runs under the queue's lock,
+// which is taken last: so all that it looks at is atomic.
 func (g *group) nobodyBut(tried []*Client) bool {
 	for _, c := range *g.members.Load() {
 		if !slices.Contains(tried, c) && c.server.state.Load() == healthy && (c.conn.Load() != nil || c.mayConnectSoon()) {
@@ -155,14 +227,20 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 		defer timer.Stop()
 		timeUp = timer.C
 	}
-	if !g.queue.push(w) {
-		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.queue.limit))
+	queue := g.queueFor(w.stream, w.params)
+	if !queue.push(w) {
+		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.waiting.most))
 	}
 	g.serve() // after the push: a goroutine that frees a slot from now on sees w
-	g.queue.reconsider(w, g.hope(), g.nobodyBut)
-	out := g.queue.await(w, ended, timeUp)
+	// What w hopes for may have gone before the push, when the calls in the queue were told.
+	// hope takes locks, so it is called here, and not under the queue's.
+	queue.reconsider(w, g.hope(), g.nobodyBut)
+	out := queue.await(w, ended, timeUp)
 	t.waited += time.Since(begun)
-	err := errors.New("the context ended the goroutine")
+	if g.crowd.n.Load() > 0 && (w.conn == nil || queue == &g.crowd && len(*g.members.Load()) > 1) {
+		g.serve() // those behind w may need less room, on other members if one has taken w
+	}
+	err := errors.New("the context ended the goroutine") // unless whyEnded, which asks a user's context, returns
 	defer func() {
 		if err != nil {
 			g.giveBack(w)
@@ -171,11 +249,11 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	switch err = whyEnded(ctx, ended, !out); {
 	case err != nil:
 		g.countNoHello(begun, err)
-		return g.gaveUp(err)
+		return g.gaveUp(w, err)
 	case !out:
-		return g.waitedTooLong()
+		return g.waitedTooLong(w)
 	case w.outcome == dismissed:
-		return g.unavailable()
+		return g.unavailable(w)
 	}
 	return nil
 }
@@ -188,7 +266,7 @@ func whyEnded(ctx context.Context, ended <-chan struct{}, late bool) error {
 	}
 	select {
 	case <-ended:
-		return context.Canceled
+		return ctxError(ctx) // which may have ended just now
 	default:
 	}
 	if _, bounded := ctx.Deadline(); bounded {
@@ -207,7 +285,7 @@ func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Du
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case bounded:
-		return max(time.Until(deadline), 1)
+		return max(time.Until(deadline), 1) // 0 would be no bound
 	case w.once:
 	case g.options.maxWait <= 0:
 		w.needs = hopeConnecting
@@ -220,7 +298,7 @@ func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Du
 // giveBack gives back the slot of a call whose context ended as it was granted.
 func (g *group) giveBack(w *waitingCall) {
 	if w.conn != nil && !w.ping {
-		w.conn.release()
+		w.conn.release(w.stream, w.params)
 		if w.probe {
 			g.endProbe(w.conn.owner.server)
 		}
@@ -234,18 +312,38 @@ func (g *group) serve() {
 		if conn := c.conn.Load(); conn != nil {
 			conn.grant()
 		} else {
-			c.connect(true)
+			c.connect(true) // patient, since calls wait: for the next attempt, too
 		}
 	}
 }
 
 // changed is called when a member may be able to take a call that it could not
-// take before, or the other way round.
+// take before, or the other way round. A call that is not in the queue yet finds out by
+// itself: see wait. If it enters after serve, a connection with a free slot is no reason
+// to dismiss it: it was not asked yet.
 func (g *group) changed() {
-	if g.queue.n.Load() > 0 {
+	if g.callsWait() {
+		before := g.latest()
 		g.serve()
-		g.queue.dismiss(g.hope(), g.nobodyBut)
+		g.dismiss(g.hope(), before)
 	}
+}
+
+func (g *group) callsWait() bool { return g.waiting.n.Load() > 0 }
+
+// pushes has the number of a call in each of the queues.
+type pushes struct{ queue, opens, crowd uint64 }
+
+// latest returns the calls that were pushed last.
+func (g *group) latest() pushes {
+	return pushes{g.queue.latest(), g.opens.latest(), g.crowd.latest()}
+}
+
+// dismiss ends the waiting of calls that wait in vain, of those up to upTo.
+func (g *group) dismiss(most hope, upTo pushes) {
+	g.queue.dismiss(most, upTo.queue, g.nobodyBut)
+	g.opens.dismiss(most, upTo.opens, g.nobodyBut)
+	g.crowd.dismiss(most, upTo.crowd, g.nobodyBut)
 }
 
 // hope returns the most that a call can expect of any member.

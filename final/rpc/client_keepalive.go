@@ -8,6 +8,13 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
+// awaitedPong is the pong to one ping, and those who wait for it.
+type awaitedPong struct {
+	id      uint64
+	waiting int           // guarded by the connection's mu
+	arrived chan struct{} // closed when it has, and at the connection's end
+}
+
 // ping waits for a pong.
 func (c *clientConn) ping(ctx context.Context) error {
 	late, stop := afterEnd(ctx)
@@ -19,18 +26,19 @@ func (c *clientConn) ping(ctx context.Context) error {
 	case <-late:
 		return contextError(context.DeadlineExceeded)
 	}
-	id, pong, err := c.expectPong()
+	pong, due, err := c.expectPong()
 	if err != nil {
 		return err
 	}
-	c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, id, 0) })
-	c.readSoon()
+	if due {
+		c.sendPing(pong.id)
+	}
 	var ended error
 	select {
-	case <-pong:
+	case <-pong.arrived:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.err != nil {
+		if c.err != nil { // the connection's end closes it, too
 			return c.err
 		}
 		return nil
@@ -39,44 +47,68 @@ func (c *clientConn) ping(ctx context.Context) error {
 	case <-late:
 		ended = context.DeadlineExceeded
 	}
-	c.mu.Lock()
-	delete(c.pings, id)
-	c.mu.Unlock()
+	c.forgetPong(pong)
 	return contextError(ended)
 }
 
-// keepAlive runs every keepalive period. If nothing has arrived since the last
-// time it sends a ping; if nothing arrives after that either, it gives up.
-func (c *clientConn) keepAlive(reads uint64, pinged bool) {
-	now := c.in.reads.Load()
-	quiet := now == reads
-	if quiet && pinged {
-		c.fail(fmt.Errorf("keepalive timeout: nothing received from the server for %v (WithKeepalive)", 2*c.options.keepalive))
-		return
-	}
-	if quiet {
-		c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, 0, 0) })
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.keepalive = time.AfterFunc(c.options.keepalive, func() { c.keepAlive(now, quiet) })
-	}
-}
-
-func (c *clientConn) expectPong() (id uint64, pong chan struct{}, err error) {
+// expectPong notes that a pong is awaited, and reports whether its ping is to be sent
+// now. Beyond a rate one ping waits for its turn, for all callers that come meanwhile: the
+// server would end the connection, and with it the calls of others.
+func (c *clientConn) expectPong() (pong *awaitedPong, due bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.usableLocked(); err != nil {
-		return 0, nil, err
+		return nil, false, err
 	}
-	if c.pings == nil {
-		c.pings = map[uint64]chan struct{}{}
+	if c.nextPing != nil {
+		c.nextPing.waiting++
+		return c.nextPing, false, nil
 	}
 	c.lastPing++
-	pong = make(chan struct{})
-	c.pings[c.lastPing] = pong
-	return c.lastPing, pong, nil
+	pong = &awaitedPong{id: c.lastPing, waiting: 1, arrived: make(chan struct{})}
+	if wait := c.pingLimit.ahead(time.Now(), ownPingBurst, ownPingRate); wait > 0 {
+		c.nextPing = pong
+		c.pingTimer = time.AfterFunc(wait, c.sendNextPing)
+		return pong, false, nil
+	}
+	c.pongDueLocked(pong)
+	return pong, true, nil
+}
+
+func (c *clientConn) pongDueLocked(pong *awaitedPong) {
+	if c.pings == nil {
+		c.pings = map[uint64]*awaitedPong{}
+	}
+	c.pings[pong.id] = pong
+}
+
+// sendNextPing sends the ping that has waited, if anyone still wants to know.
+func (c *clientConn) sendNextPing() {
+	c.mu.Lock()
+	pong := c.nextPing
+	c.nextPing = nil
+	wanted := pong != nil && pong.waiting > 0 // nil: the connection has ended
+	if wanted {
+		c.pongDueLocked(pong)
+	}
+	c.mu.Unlock()
+	if wanted {
+		c.sendPing(pong.id)
+	}
+}
+
+func (c *clientConn) sendPing(id uint64) {
+	c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, id, 0) })
+	c.readSoon() // a ping is no call: nobody may be reading
+}
+
+// forgetPong is for one of those who wait.
+func (c *clientConn) forgetPong(pong *awaitedPong) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pong.waiting--; pong.waiting == 0 {
+		delete(c.pings, pong.id)
+	}
 }
 
 func (c *clientConn) handlePong(id uint64) {
@@ -84,17 +116,34 @@ func (c *clientConn) handlePong(id uint64) {
 	defer c.mu.Unlock()
 	if pong := c.pings[id]; pong != nil {
 		delete(c.pings, id)
-		close(pong)
+		close(pong.arrived)
+	}
+}
+
+// keepAlive returns what pings a silent server, and gives up one that stays silent.
+func (c *clientConn) keepAlive(d time.Duration) *keepalive {
+	return &keepalive{
+		period: d,
+		reads:  &c.in.reads,
+		ping: func() {
+			c.control(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindPing, 0, 0, 0) })
+		},
+		gone: func() {
+			c.fail(fmt.Errorf("keepalive timeout: nothing received from the server for %v (WithKeepalive)", 2*d))
+		},
 	}
 }
 
 // stopKeepaliveLocked wakes everyone who waits for a pong.
 func (c *clientConn) stopKeepaliveLocked() {
-	if c.keepalive != nil {
-		c.keepalive.Stop()
-	}
+	c.keepalive.stop()
 	for _, pong := range c.pings {
-		close(pong)
+		close(pong.arrived)
 	}
 	c.pings = nil
+	if c.nextPing != nil {
+		c.pingTimer.Stop()
+		close(c.nextPing.arrived)
+		c.nextPing = nil
+	}
 }

@@ -34,50 +34,68 @@ func WithClientOptions(opts ...ClientOption) ClientOption {
 }
 
 type clientOptions struct {
+	uncounting bool // a test's: as before there was room for params
 	sharedOptions
 	codec          Codec
 	codecName      string
 	dial           func(ctx context.Context, addr string) (net.Conn, error)
 	metadata       Metadata
 	defaultTimeout time.Duration
-	keepalive      time.Duration
 	maxAttempts    int
 	maxWait        time.Duration
 	maxWaiting     int
 	failFast       bool
 	maxRetryAfter  time.Duration
+	retryPercent   int
+	retryReserve   int
+	chance         *chance // of jitter and balancing; nil but for tests
 	backoffMin     time.Duration
 	backoffMax     time.Duration
 	interceptors   []ClientInterceptor
+	cannotOpen     string // the first interceptor that cannot open streams, in words; "": all can
 	forDialing     string // the last option that is without effect on a connection that is made
 	poolOptions
 }
 
 // The defaults that a 0 stands for.
 const (
-	defaultMaxWaiting = 16384
-	defaultBackoffMin = 20 * time.Millisecond
-	defaultBackoffMax = 5 * time.Second
+	defaultMaxWaiting   = 16384
+	defaultBackoffMin   = 20 * time.Millisecond
+	defaultBackoffMax   = 5 * time.Second
+	defaultRetryPercent = 20
+	defaultRetryReserve = 100
 )
 
 func defaultClientOptions() clientOptions {
+	shared := defaultSharedOptions()
+	shared.keepalive = 30 * time.Second
 	return clientOptions{
-		sharedOptions: defaultSharedOptions(),
+		sharedOptions: shared,
 		codec:         JSON,
 		codecName:     JSON.Name(),
-		keepalive:     30 * time.Second,
 		maxAttempts:   4,
 		maxWait:       30 * time.Second,
 		maxWaiting:    defaultMaxWaiting,
 		maxRetryAfter: 5 * time.Second,
+		retryPercent:  defaultRetryPercent,
+		retryReserve:  defaultRetryReserve,
 		backoffMin:    defaultBackoffMin,
 		backoffMax:    defaultBackoffMax,
 		poolOptions:   defaultPoolOptions(),
 	}
 }
 
-// WithCodec chooses the connection's codec. Default [JSON]. A nil codec, and
-// one whose name does not fit [Codec], are refused.
+func (o *clientOptions) apply(opts []ClientOption) {
+	for i, opt := range opts {
+		if o.hasOption(opt != nil, i, len(opts)) {
+			opt.configureClient(o)
+		}
+	}
+}
+
+// WithCodec chooses the connection's codec. Default [JSON]. A server that does
+// not offer it refuses the connection with Unimplemented: see [WithCodecs]. A
+// nil codec, and one whose name does not fit [Codec], are refused.
 func WithCodec(c Codec) ClientOption {
 	return clientOption(func(o *clientOptions) {
 		if name, ok := o.checkCodec("WithCodec", c); ok {
@@ -113,27 +131,27 @@ func WithHelloMetadata(md Metadata) ClientOption {
 }
 
 // WithDefaultTimeout sets the timeout of calls whose context has no deadline.
-// It does not bound Ping. Default 0: none. A negative time is refused.
+// It bounds all attempts of a call together. Interceptors run outside it, and
+// do not see it in their context. It does not bound Ping. Default 0: none. A
+// negative time is refused.
 func WithDefaultTimeout(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.defaultTimeout = o.duration("WithDefaultTimeout", d) })
 }
 
-// WithKeepalive sets how often a client checks that its connection is alive.
-// If nothing has arrived from the server since the last check, it sends a
-// ping. If nothing has arrived at the next check either, it closes the
-// connection. A dead connection is found after two to three times d. Default
-// 30 s; 0: no pings. A negative time is refused.
-func WithKeepalive(d time.Duration) ClientOption {
-	return clientOption(func(o *clientOptions) { o.keepalive = o.duration("WithKeepalive", d) })
-}
-
 // WithMaxAttempts bounds how often one call is sent, the first time included.
-// Connecting and waiting for a server are no attempts: see [WithMaxWait]. Only
-// calls that never ran, or whose method is idempotent (see [MarkIdempotent]
-// and [IdempotentMethod]), are sent again: first to the other servers, then
-// after a pause, either one that a server asked for (see [RetryAfter]) or,
-// before the third attempt and those after it, one of [WithBackoff]. Default 4;
-// 0 and 1 never send again. A negative number is refused.
+// Connecting and waiting for a server are no attempts: see [WithMaxWait]. A
+// call is sent again if it never ran, or if its method is idempotent (see
+// [MarkIdempotent] and [IdempotentMethod]), and another attempt may succeed: it
+// failed with Unavailable because the connection was lost or the server refused
+// it, or the server asked for a pause with Unavailable or ResourceExhausted
+// (see [RetryAfter]). A call that a server of a Pool refused with
+// ResourceExhausted and without a pause is sent to each other server that can
+// take it. Servers that have not had the call come first. If there is none, or
+// before the last attempt, the call makes the pause that was asked for.
+// Otherwise it makes a pause of [WithBackoff], or none if it costs nothing of
+// [WithRetryBudget]. A Client of [NewClient] sends again only after a pause
+// that was asked for. Default 4; 0 and 1 never send again. A negative number is
+// refused.
 func WithMaxAttempts(n int) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxAttempts = o.number("WithMaxAttempts", n, math.MaxInt, 1) })
 }
@@ -143,19 +161,24 @@ func WithMaxAttempts(n int) ClientOption {
 // deadline waits until that deadline, also if the deadline is that of
 // [WithDefaultTimeout]. While calls wait, the client tries to connect, with
 // backoff; see [WithFailFast] for calls that should not wait for that. When
-// the time is up, the call fails with Unavailable, and never ran.
+// the time is up, the call fails with Unavailable, and never ran. A call with
+// params above 4 KiB waits in the same way for room for them, and for its turn
+// after the calls that wait for room already: see [WithParamsMemory]. An open
+// of a stream waits for a place: see [WithMaxStreams].
 //
-// A call fails at once if all servers refuse this client in their hello (its
-// codec, its version, one connection too many) or if a certificate is not
-// trusted. Default 30 s. 0: a call without a deadline waits only for an
-// attempt to connect that is under way, and not for a free slot. A negative
-// time is refused.
+// A call fails at once if all servers refuse this client (its codec, its
+// version, one connection too many), if no address can be parsed, or if a
+// certificate is not trusted. Default 30 s. 0: a call without a deadline waits
+// only for an attempt to connect that is under way. It waits neither for a free
+// slot, nor for room for its params, nor for its turn: it fails at once, also if
+// there is room for it, while calls that began earlier wait for more room. A
+// negative time is refused.
 func WithMaxWait(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) })
 }
 
-// WithMaxWaiting limits how many calls of a Client or a Pool wait for a server
-// at once. One more fails at once with Unavailable, and never ran. Default
+// WithMaxWaiting limits how many calls and opens of streams of a Client or a Pool
+// wait for a server at once. One more fails at once with Unavailable, and never ran. Default
 // 16384, which 0 stands for. A negative number is refused.
 func WithMaxWaiting(n int) ClientOption {
 	return clientOption(func(o *clientOptions) {
@@ -180,12 +203,32 @@ func WithMaxRetryAfter(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxRetryAfter = o.duration("WithMaxRetryAfter", d) })
 }
 
-// WithBackoff sets the least and the longest pause between attempts to
-// connect. The pause doubles after each failure, and up to half of it is cut
-// off at random. A Pool pauses within the same bounds before it asks a
-// [Resolver] again that has returned. Default 20 ms and 5 s, which 0 stands
-// for. Negative pauses, and a longest pause shorter than the least, are
-// refused. [NewClient] refuses the option.
+// WithRetryBudget limits how many calls a Client or a Pool sends again, so that
+// clients do not make an outage worse. The budget begins with reserve, and
+// never has more. Each call that is sent again takes one. Each call that ran
+// and was answered adds percent hundredths of one. When less than one is left,
+// a call that failed is not sent again, and fails with its error.
+//
+// Some calls are sent again at no cost: those that a server refused because it
+// is going away, those that were not written, and those lost with a connection
+// that had lived for the longest pause of [WithBackoff]. Default 20 and 100,
+// which 0 stands for. Negative values, and those above 1,000,000, are refused.
+func WithRetryBudget(percent, reserve int) ClientOption {
+	return clientOption(func(o *clientOptions) {
+		o.retryPercent = o.number("WithRetryBudget: percent", percent, 1e6, defaultRetryPercent)
+		o.retryReserve = o.number("WithRetryBudget: reserve", reserve, 1e6, defaultRetryReserve)
+	})
+}
+
+// WithBackoff sets the least and the longest pause between attempts to connect,
+// and between attempts to make a call (see [WithMaxAttempts]). The pause
+// doubles after each failure, and up to half of it is cut off at random. A
+// connection has to live for the longest pause, or to answer a call before its
+// server goes away, until earlier failures are forgotten. A Pool pauses within
+// the same bounds before it asks a [Resolver] again that has returned. Default
+// 20 ms and 5 s, which 0 stands for; a pause that is 0 gives way to the other
+// if that is needed. Negative pauses, and a longest pause shorter than the
+// least, are refused. [NewClient] refuses the option.
 func WithBackoff(least, longest time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) {
 		o.forDialing = "WithBackoff"
@@ -195,7 +238,8 @@ func WithBackoff(least, longest time.Duration) ClientOption {
 
 // WithClientInterceptors adds interceptors. They nest: the first one given is
 // the outermost. Around a Client or a Pool they see each call once, however
-// often it is tried. A nil one is refused. Default: none.
+// often it is tried. One that knows no streams keeps the Client or Pool from
+// opening any: see [ClientInterceptor]. A nil one is refused. Default: none.
 func WithClientInterceptors(chain ...ClientInterceptor) ClientOption {
 	return clientOption(func(o *clientOptions) {
 		for _, i := range chain {

@@ -3,21 +3,19 @@ package rpc
 import (
 	"context"
 	"time"
-
-	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// overdue ends the calls whose deadline has passed although their context has not
-// ended: it is a user's, whose Deadline and Done do not agree. One timer does for a
-// connection. As a rule a call has its reply long before, and the timer, which is set
-// for the first deadline that it was told of, then is set for the next.
+// overdue ends calls whose deadline has passed although their context has not ended: it is of
+// a user's type, whose Deadline and Done do not agree. A connection has one timer for all of
+// its calls, set for the earliest deadline. Most calls have ended by then, and it is set
+// again for the earliest of those that are left.
 type overdue struct {
 	timer *time.Timer
 	next  time.Time // when the timer fires; zero: it is not set
 }
 
-// afterDeadline is how much later than at the deadline a call is overdue. A context
-// that ends by itself is earlier.
+// afterDeadline is how long after its deadline a call is overdue. A context that keeps the
+// rules ends it before.
 const afterDeadline = briefly
 
 // watchLocked lets the timer fire in time for a call's deadline, if it has one.
@@ -47,13 +45,12 @@ func (c *clientConn) endOverdue() {
 	var late []*clientCall
 	c.mu.Lock()
 	now, first := time.Now().Add(-afterDeadline), time.Time{}
-	for id, call := range c.pending {
+	for _, call := range c.pending {
 		switch {
 		case call.deadline.IsZero():
 		case !call.deadline.After(now):
 			late = append(late, call)
-			c.pending[id] = abandoned
-			c.out.append(func(dst []byte) []byte { return wire.AppendHeader(dst, wire.KindCancel, 0, id, 0) }, nil)
+			c.abandonLocked(call)
 		case first.IsZero() || call.deadline.Before(first):
 			first = call.deadline
 		}
@@ -69,15 +66,4 @@ func (c *clientConn) endOverdue() {
 	if start {
 		c.flusher.flushAll()
 	}
-}
-
-// afterEnd returns a channel that is sent to when the deadline of ctx has passed, nil
-// if it has none, for what waits for ctx.Done and is rare enough to have a timer.
-func afterEnd(ctx context.Context) (late <-chan time.Time, stop func() bool) {
-	deadline, bounded := ctx.Deadline()
-	if !bounded {
-		return nil, func() bool { return false }
-	}
-	timer := time.NewTimer(time.Until(deadline) + afterDeadline)
-	return timer.C, timer.Stop
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/wire"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -74,16 +75,18 @@ func TestClientPy_CallsFromTheCommandLine(t *testing.T) {
 		stdout, stderr string
 		code           int
 	}{
-		"a call":             {[]string{addr, "Inventory.CheckStock", `{"Item":"item1"}`}, "{\"Count\": 100}\n", "", 0},
-		"no params":          {[]string{addr, "Test.Nothing"}, "null\n", "", 0},
-		"metadata":           {[]string{"-m", "user=ann", addr, "Test.User"}, "\"ann\"\n", "", 0},
-		"an error":           {[]string{addr, "Inventory.CheckStock", `{"Item":"item9"}`}, "", "client.py: not_found: unknown item: item9\n  item: item9\n", 1},
-		"no such method":     {[]string{addr, "Inventory.Nope"}, "", "client.py: unimplemented: method not found: Inventory.Nope\n", 1},
-		"the time is up":     {[]string{"-t", "0.05", addr, "Test.Wait"}, "", "client.py: deadline_exceeded: ", 1},
-		"no time at all":     {[]string{"-t", "0.0005", addr, "Test.Nothing"}, "", "client.py: deadline_exceeded: no time is left to send the call\n", 1},
-		"params are no JSON": {[]string{addr, "Test.Nothing", `{`}, "", "client.py: params or metadata: ", 2},
-		"too few arguments":  {[]string{addr}, "", "usage: client.py", 2},
-		"nobody there":       {[]string{"127.0.0.1:1", "Test.Nothing"}, "", "client.py: unavailable: connect to 127.0.0.1:1: ", 1},
+		"a call":              {[]string{addr, "Inventory.CheckStock", `{"Item":"item1"}`}, "{\"Count\": 100}\n", "", 0},
+		"no params":           {[]string{addr, "Test.Nothing"}, "null\n", "", 0},
+		"metadata":            {[]string{"-m", "user=ann", addr, "Test.User"}, "\"ann\"\n", "", 0},
+		"a reply's metadata":  {[]string{"-m", "user=ann", "-s", addr, "Test.Header", `{"V":null}`}, "{\"V\": null}\n", "user=ann\n", 0},
+		"an error's metadata": {[]string{"-m", "user=ann", "-s", addr, "Test.Header", `{"V":"item9"}`}, "", "user=ann\nclient.py: not_found: unknown: item9\n  item: item9\n", 1},
+		"an error":            {[]string{addr, "Inventory.CheckStock", `{"Item":"item9"}`}, "", "client.py: not_found: unknown item: item9\n  item: item9\n", 1},
+		"no such method":      {[]string{addr, "Inventory.Nope"}, "", "client.py: unimplemented: method not found: Inventory.Nope\n", 1},
+		"the time is up":      {[]string{"-t", "0.05", addr, "Test.Wait"}, "", "client.py: deadline_exceeded: ", 1},
+		"no time at all":      {[]string{"-t", "0.0005", addr, "Test.Nothing"}, "", "client.py: deadline_exceeded: no time is left to send the call\n", 1},
+		"params are no JSON":  {[]string{addr, "Test.Nothing", `{`}, "", "client.py: params or metadata: ", 2},
+		"too few arguments":   {[]string{addr}, "", "usage: client.py", 2},
+		"nobody there":        {[]string{"127.0.0.1:1", "Test.Nothing"}, "", "client.py: unavailable: connect to 127.0.0.1:1: ", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,14 +197,19 @@ func TestClientPy_AsAModule(t *testing.T) {
 	assert.NoError(t, <-down)
 }
 
-// capturesPy makes the one call of each capture, from the server at each address.
+// capturesPy makes the one call of each capture, or opens its stream, from the server at each
+// address.
 const capturesPy = `
 import sys
-from client import Client, RPCError
+from client import BIDI, Client, RPCError
 
-for addr in sys.argv[1:]:
+for arg in sys.argv[1:]:
+    addr, _, stream = arg.partition(" ")
     try:
         with Client(addr) as c:
+            if stream:
+                with c.stream(stream, BIDI) as s:
+                    list(s)
             print(c.call("Inventory.CheckStock", {"Item": "item1"}))
     except RPCError as e:
         print("RPCError", e.code, e.never_ran, len(str(e).splitlines()))
@@ -234,11 +242,19 @@ func TestClientPy_DoesAsCaptured(t *testing.T) {
 			default:
 				continue // it is about more than one call
 			}
+			stream, says := saysOf(s)
+			if stream && says != 2 {
+				continue // it opens more, or does what this program does not
+			}
 			names, want = append(names, s.name), append(want, outcome)
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer ln.Close()
-			args = append(args, ln.Addr().String())
+			arg := ln.Addr().String()
+			if stream {
+				arg += " Test.Echo"
+			}
+			args = append(args, arg)
 			played.Go(func() { playServer(t, ln, s) })
 		}
 	}
@@ -248,6 +264,70 @@ func TestClientPy_DoesAsCaptured(t *testing.T) {
 	for i, name := range names {
 		assert.Equal(t, want[i], got[i], name)
 	}
+}
+
+// itemAndWantPy receives until its stream fails.
+const itemAndWantPy = `
+import sys
+from client import BIDI, Client, RPCError
+
+with Client(sys.argv[1]) as c, c.stream("Test.Echo", BIDI) as s:
+    try:
+        while True:
+            print(s.receive())
+    except RPCError as e:
+        print(e.code)
+`
+
+// An item without bytes is an item, and a want that no item costs fails its stream alone.
+func TestClientPy_TakesAnEmptyItemAndRefusesAWantThatNothingCosts(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	var played sync.WaitGroup
+	defer played.Wait()
+	played.Go(func() {
+		conn, err := ln.Accept()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer conn.Close()
+		_, err = readMessage(conn, true)
+		assert.NoError(t, err)
+		hello := wire.ServerHello{InFlight: 1, MaxMessage: 1 << 20, Text: "rpc.streams=1,16384"}
+		conn.Write(hello.Append(nil))
+		_, err = readMessage(conn, false)
+		assert.NoError(t, err)
+		conn.Write(wire.AppendHeader(nil, wire.KindData, 0, 1, 0))
+		for _, want := range []struct {
+			bytes uint32
+			kind  wire.Kind
+		}{
+			{16384, wire.KindCredit}, // once the item is taken
+			{4<<20 + 4<<17, wire.KindCredit},
+			{4<<20 + 4<<17 + 1, wire.KindCancel},
+		} {
+			conn.Write(wire.AppendBytes(nil, wire.KindWant, 1, want.bytes))
+			frame, err := readMessage(conn, false)
+			if !assert.NoError(t, err) || !assert.NotEmpty(t, frame, "the client closes") {
+				return
+			}
+			assert.Equal(t, want.kind, wire.Kind(frame[4]), "want of %d", want.bytes)
+		}
+	})
+	stdout, stderr, _ := run(t, python(t, "-c", itemAndWantPy, ln.Addr().String()))
+	assert.Equal(t, "None\ninternal\n", stdout, "%s", stderr)
+}
+
+// saysOf returns whether the client of a section opens a stream, and how many messages it sends.
+func saysOf(s *section) (stream bool, messages int) {
+	for i, p := range s.packets {
+		if p.fromClient && p.data != "" {
+			messages++
+			stream = stream || i > 0 && wire.Kind(p.data[4]) == wire.KindOpen
+		}
+	}
+	return stream, messages
 }
 
 // playServer plays the section's server for one connection and checks what the
@@ -268,6 +348,9 @@ func playServer(t *testing.T, ln net.Listener, s *section) {
 		case p.fromClient:
 			got, err := readMessage(conn, i == 0)
 			assert.NoError(t, err)
+			if i == 0 {
+				got = asOffered(p.data, got)
+			}
 			assert.Equal(t, p.data, got)
 		case p.data == "":
 			conn.Close()

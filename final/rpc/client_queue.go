@@ -9,18 +9,27 @@ import (
 )
 
 // callQueue holds the calls that wait for a slot on a connection: on one that is
-// being made, or on one that is full. First come, first served.
+// being made, or on one that is full. First come, first served. Another one holds the
+// opens of streams, which wait for a place.
 type callQueue struct {
-	n     atomic.Int32 // how many wait, to be read without mu
-	limit int
+	n     atomic.Int32  // how many wait, to be read without mu
+	limit *waitingLimit // of all queues of a group
 
 	mu    sync.Mutex // taken last: under a connection's lock
 	calls list.List  // of *waitingCall
 	pings int        // of these
 
+	pushed uint64 // how many calls were, in all
+
 	// The last call of those at the front that have all tried the member: a
 	// connection with free slots asks at each reply, and looks at each call once.
 	refused map[*Client]*waitingCall
+}
+
+// waitingLimit is how many calls may wait, in whatever queue.
+type waitingLimit struct {
+	most int64
+	n    atomic.Int64
 }
 
 // waitingCall is a call in the queue. The goroutine that takes it out sets conn or
@@ -28,6 +37,7 @@ type callQueue struct {
 type waitingCall struct {
 	done    chan struct{}
 	place   *list.Element // nil once it is out; guarded by the queue's mu
+	number  uint64        // the queue's pushed, with this one
 	conn    *clientConn   // has taken a slot for it
 	probe   bool          // its outcome decides the probe of conn's server
 	outcome waitOutcome
@@ -37,6 +47,9 @@ type waitingCall struct {
 	ends  []*Client // those for which the queue's refused leads here; guarded by the queue's mu
 	ping  bool      // needs no slot
 	once  bool      // waits for one attempt to connect
+
+	stream bool  // is an open, in the queue of those
+	params int64 // bytes, for which it needs room, too: in the crowd; 0 in the other queues
 }
 
 // waitOutcome says why a call was taken out of the queue.
@@ -62,9 +75,12 @@ const (
 func (q *callQueue) push(w *waitingCall) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.calls.Len() >= q.limit {
+	if q.limit.n.Add(1) > q.limit.most {
+		q.limit.n.Add(-1)
 		return false
 	}
+	q.pushed++
+	w.number = q.pushed
 	w.place = q.calls.PushBack(w)
 	if w.ping {
 		q.pings++
@@ -75,8 +91,9 @@ func (q *callQueue) push(w *waitingCall) bool {
 
 // pop takes out the first call that member can take, and with it the probe of
 // member's server if that is due. Without a free slot it looks for pings alone: a
-// full connection is asked at each reply, and the queue may be long.
-func (q *callQueue) pop(member *Client, free bool) *waitingCall {
+// full connection is asked at each reply, and the queue may be long. A call that needs
+// more room than there is lets those behind it wait, too.
+func (q *callQueue) pop(member *Client, free bool, room *paramsRoom) *waitingCall {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	last := q.refused[member]
@@ -90,6 +107,8 @@ func (q *callQueue) pop(member *Client, free bool) *waitingCall {
 		case slices.Contains(w.tried, member):
 			last = w
 			continue
+		case !room.fits(w.params):
+			return nil
 		default:
 			if free, w.probe = member.mayTake(); !free {
 				continue
@@ -150,21 +169,29 @@ func (q *callQueue) removeLocked(w *waitingCall) {
 	}
 	q.calls.Remove(w.place)
 	w.place = nil
+	q.limit.n.Add(-1)
 	if w.ping {
 		q.pings--
 	}
 	q.n.Store(int32(q.calls.Len()))
 }
 
+// latest returns the number of the call that was pushed last.
+func (q *callQueue) latest() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pushed
+}
+
 // dismiss takes out the calls that wait in vain: those that need more hope than
-// there is, and those that have tried every member.
-func (q *callQueue) dismiss(most hope, nobodyFor func(tried []*Client) bool) {
+// there is, and those that have tried every member. It leaves calls after number upTo.
+func (q *callQueue) dismiss(most hope, upTo uint64, nobodyFor func(tried []*Client) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for place := q.calls.Front(); place != nil; {
 		w := place.Value.(*waitingCall)
 		place = place.Next()
-		if w.inVain(most, nobodyFor) {
+		if w.number <= upTo && w.inVain(most, nobodyFor) {
 			q.removeLocked(w)
 			close(w.done)
 		}

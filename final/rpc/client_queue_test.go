@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,7 +37,7 @@ func TestQueue_AConnectionGetsTheFirstCallThatItCanTake(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			members := []*Client{newModelMember(), newModelMember(), newModelMember()}
-			queue, plain := &callQueue{limit: 1000}, plainQueue{}
+			queue, plain := &callQueue{limit: &waitingLimit{most: 1000}}, plainQueue{}
 			for range 500 {
 				switch random.IntN(5) {
 				case 0, 1:
@@ -50,7 +51,7 @@ func TestQueue_AConnectionGetsTheFirstCallThatItCanTake(t *testing.T) {
 					plain = append(plain, w)
 				case 2:
 					member, free := members[random.IntN(len(members))], random.IntN(3) > 0
-					require.True(t, plain.pop(member, free) == queue.pop(member, free))
+					require.True(t, plain.pop(member, free) == queue.pop(member, free, new(paramsRoom)))
 				case 3:
 					if len(plain) > 0 {
 						w := plain[random.IntN(len(plain))]
@@ -59,7 +60,7 @@ func TestQueue_AConnectionGetsTheFirstCallThatItCanTake(t *testing.T) {
 					}
 				case 4:
 					triedAll := func(tried []*Client) bool { return len(tried) == len(members) }
-					queue.dismiss(hopeConnecting, triedAll)
+					queue.dismiss(hopeConnecting, queue.latest(), triedAll)
 					plain = slices.DeleteFunc(plain, func(w *waitingCall) bool { return triedAll(w.tried) })
 				}
 			}
@@ -71,4 +72,19 @@ func TestQueue_AConnectionGetsTheFirstCallThatItCanTake(t *testing.T) {
 			require.Empty(t, queue.refused, "an empty queue holds no member")
 		})
 	}
+}
+
+// A call that enters after those in line were served was not served itself: what lets the
+// others wait in vain says nothing about it.
+func TestQueue_DismissesNoneThatEnteredLater(t *testing.T) {
+	queue := callQueue{limit: &waitingLimit{most: 2}}
+	early, late := &waitingCall{done: make(chan struct{}), needs: hopeConnecting}, &waitingCall{done: make(chan struct{}), needs: hopeConnecting}
+	require.True(t, queue.push(early))
+	served := queue.latest()
+	require.True(t, queue.push(late))
+	queue.dismiss(hopeFull, served, func([]*Client) bool { return false })
+	<-early.done
+	assert.Equal(t, dismissed, early.outcome)
+	assert.EqualValues(t, 1, queue.n.Load())
+	assert.True(t, queue.remove(late))
 }

@@ -15,7 +15,7 @@ const (
 type clientReader struct {
 	role  readerRole    // guarded by mu
 	wake  chan struct{} // capacity 1: the goroutine has been given the role
-	timer *time.Timer   // the goroutine's, for park
+	timer *time.Timer   // the goroutine's, for park; nil while the connection is idle
 }
 
 // idleBeforeReading is how long the goroutine waits for a caller that reads,
@@ -25,6 +25,7 @@ const idleBeforeReading = 5 * time.Millisecond
 // read is the connection's own goroutine. It reads while calls are pending that
 // were not alone, and while the connection is idle.
 func (c *clientConn) read() {
+	defer c.fail(errExited) // if nothing else has ended the connection
 	for c.readUntil(func() bool { return c.leaveRole(readerGoroutine) }) {
 		c.park()
 	}
@@ -59,9 +60,12 @@ func (c *clientConn) leaveRole(from readerRole) bool {
 		return false // what stops at a deadline cannot go on later: the goroutine reads for good
 	}
 	buffered := c.in.Buffered()
+	if buffered && from == readerGoroutine {
+		return false // it has the role, and keeps it
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.pending) == 0 && len(c.pings) == 0 && !buffered && c.err == nil {
+	if len(c.pending) == 0 && len(c.pings) == 0 && c.streams.open() == 0 && !buffered && c.err == nil {
 		c.reader.role = readerNone
 		return true
 	}
@@ -74,8 +78,12 @@ func (c *clientConn) leaveRole(from readerRole) bool {
 
 // park waits until the goroutine has the role.
 func (c *clientConn) park() {
+	if c.reader.timer == nil {
+		c.reader.timer = time.NewTimer(idleBeforeReading)
+	} else {
+		c.reader.timer.Reset(idleBeforeReading)
+	}
 	timer := c.reader.timer
-	timer.Reset(idleBeforeReading)
 	defer timer.Stop()
 	ended := c.ended
 	for {
@@ -94,6 +102,7 @@ func (c *clientConn) park() {
 		}
 		c.mu.Unlock()
 		if take {
+			c.reader.timer = nil
 			c.in.shrink()
 			return
 		}
@@ -120,7 +129,7 @@ func (c *clientConn) takeRole(call *clientCall) bool {
 	if c.reader.role != readerNone || c.pending[call.id] != call {
 		return false
 	}
-	if len(c.pending) > 1 {
+	if len(c.pending) > 1 || c.streams.open() > 0 {
 		c.reader.role = readerGoroutine
 		c.reader.wake <- struct{}{}
 		return false

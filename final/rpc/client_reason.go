@@ -19,17 +19,19 @@ type waitReason struct {
 	closed   bool
 }
 
-func (g *group) waitReason() waitReason {
+func (g *group) waitReason(w *waitingCall) waitReason {
 	g.mu.Lock()
 	members, heard := *g.members.Load(), g.heard
 	p := waitReason{closed: g.closed, resolver: g.resolveErr}
 	g.mu.Unlock()
 	var addrs, connected []string
+	most := 0 // streams of a connection
 	for _, c := range members {
 		addr := cmp.Or(c.addr, "the server") // NewClient's has no address
 		addrs = append(addrs, addr)
-		if c.conn.Load() != nil {
+		if conn := c.conn.Load(); conn != nil {
 			connected = append(connected, addr)
+			most = max(most, conn.streamPlaces())
 		}
 		if e := c.failure(); e != nil && (p.last == nil || e.Code == Unavailable && p.last.Code != Unavailable) {
 			p.last = e
@@ -45,10 +47,30 @@ func (g *group) waitReason() waitReason {
 	case len(connected) > 0: // it waits for these, whatever keeps others from being connected
 		p.last, p.lost = nil, nil
 		p.words = "all connections to " + some(connected) + " have as many calls in flight as the servers allow"
+		switch {
+		case w.stream:
+			p.words = fmt.Sprintf("all connections to %s have as many streams open as they may, at most %d each (WithMaxStreams, WithConnStreamMemory)", some(connected), most)
+		case w.params > 0:
+			p.words = cmp.Or(roomReason(members, some(connected), w.params), p.words)
+		}
 	default:
 		p.words = "connecting to " + some(addrs)
 	}
 	return p
+}
+
+// roomReason is why a call waits in the crowd, in words; "" if no connection has a slot for it.
+func roomReason(members []*Client, connected string, params int64) (words string) {
+	for _, c := range members {
+		switch conn := c.conn.Load(); {
+		case conn == nil || conn.isFull(false):
+		case conn.hasRoomFor(params):
+			return "other calls that wait for room for their params come first on the connections to " + connected
+		default:
+			words = fmt.Sprintf("all connections to %s have too many bytes of params in flight for %d more", connected, params)
+		}
+	}
+	return words
 }
 
 // some returns a list in words that stays short.
@@ -61,8 +83,8 @@ func some(addrs []string) string {
 }
 
 // unavailable is the error of a call that need not wait any longer, and why.
-func (g *group) unavailable() *Error {
-	p := g.waitReason()
+func (g *group) unavailable(w *waitingCall) *Error {
+	p := g.waitReason(w)
 	switch {
 	case p.closed:
 		return unrun(Errorf(Canceled, "%w", ErrClientClosed))
@@ -75,8 +97,8 @@ func (g *group) unavailable() *Error {
 }
 
 // waitedTooLong is the error of a call without a deadline that no member could take.
-func (g *group) waitedTooLong() *Error {
-	p := g.waitReason()
+func (g *group) waitedTooLong(w *waitingCall) *Error {
+	p := g.waitReason(w)
 	return p.error(fmt.Sprintf("; waited %v (WithMaxWait)", g.options.maxWait))
 }
 
@@ -87,7 +109,7 @@ func (p *waitReason) error(suffix string) *Error {
 		e.Message, causes = p.last.Message, append(causes, p.last)
 	}
 	if p.resolver != nil {
-		e.Message += "; the resolver: " + cleanText(p.resolver.Error(), wire.MaxErrorText)
+		e.Message += "; the resolver: " + cleanText(because(Unavailable, "", p.resolver).Message, wire.MaxErrorText)
 		causes = append(causes, p.resolver)
 	}
 	e.Message += suffix
@@ -96,17 +118,17 @@ func (p *waitReason) error(suffix string) *Error {
 }
 
 // gaveUp is the error of a call whose context ended while it waited.
-func (g *group) gaveUp(ctxErr error) *Error {
-	p := g.waitReason()
+func (g *group) gaveUp(w *waitingCall, ctxErr error) *Error {
+	p := g.waitReason(w)
 	e := unrun(contextError(ctxErr))
 	e.Message = p.words + ": " + e.Message
 	causes := []error{ctxErr}
 	if p.last != nil {
-		e.Message += "; the last attempt: " + p.last.Error()
+		e.Message += "; the last attempt: " + p.last.Message
 		causes = append(causes, withoutCode(p.last))
 	}
 	if p.resolver != nil {
-		e.Message += "; the resolver: " + cleanText(p.resolver.Error(), wire.MaxErrorText)
+		e.Message += "; the resolver: " + cleanText(because(Unavailable, "", p.resolver).Message, wire.MaxErrorText)
 		causes = append(causes, p.resolver)
 	}
 	e.cause = errors.Join(causes...)

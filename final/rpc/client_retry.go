@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -15,8 +14,11 @@ type tries struct {
 	mayHaveRun bool
 	number     int           // attempts, written or not, for observers
 	failed     error         // what the last of them ended with
+	paid       int           // attempts that the budget has paid for
 	probe      bool          // the attempt under way decides the probe of its server
 	waited     time.Duration // for a slot, without a deadline
+	stream     bool          // it is an open, which needs a place for a stream and no slot
+	params     int64         // bytes that have had no room: the connection keeps that for them
 
 	// A round is over when each server that can take the call has been tried.
 	tried  []*Client
@@ -48,6 +50,26 @@ func (g *group) mayGoOn(ctx context.Context, t *tries, method string, c *Client,
 	return mayTryElsewhere(err) && !g.nobodyBut(t.tried)
 }
 
+// payAgain takes what sending a call again costs from the budget, and makes the pause
+// before that. It returns what the call fails with if that is not to be.
+func (g *group) payAgain(ctx context.Context, t *tries, failed error) error {
+	e := toError(failed)
+	if !isAttempt(failed) || e.unpaid {
+		return nil
+	}
+	if !g.budget.take() {
+		e = e.clone()
+		e.Message += "; not sent again: the retry budget is used up (WithRetryBudget)"
+		return e
+	}
+	t.paid++
+	if n := len(t.asked); n > 0 && t.asked[n-1].err == failed {
+		return nil // the server has said how long to wait, and another may take the call at once
+	}
+	o := g.options
+	return g.rest(ctx, o.chance.backoff(o.backoffMin, o.backoffMax, t.paid-1), nil)
+}
+
 // lastAttempt reports whether the attempt to come is the last one, and a server has
 // asked for a pause that the call has not made: then it is made after a pause, where
 // it may be of use.
@@ -74,22 +96,18 @@ func (g *group) tryNoMore(t *tries, server *serverHealth) {
 }
 
 // nextRound begins another round, after the shortest pause that a server asked for;
-// those whose pause is longer stay out of it. Without such a pause, a call that was
-// lost again and again waits a little: its servers may be about to end.
+// those whose pause is longer stay out of it.
 func (g *group) nextRound(ctx context.Context, t *tries) error {
 	t.tried = nil
 	if len(t.asked) == 0 {
-		if t.written < 2 {
-			return nil
-		}
-		return g.rest(ctx, backoff(g.options.backoffMin, g.options.backoffMax, t.written-2), nil)
+		return nil
 	}
 	first := slices.MinFunc(t.asked, func(a, b askedPause) int { return a.over.Compare(b.over) })
 	if most := g.options.maxRetryAfter; most <= 0 || first.pause > most {
 		return first.err
 	}
 	left := max(time.Until(first.over), 0)
-	if err := g.rest(ctx, left+rand.N(left/4+1), first.err); err != nil {
+	if err := g.rest(ctx, left+time.Duration(g.options.chance.upTo(int64(left/4+1))), first.err); err != nil {
 		return err
 	}
 	t.rested = true

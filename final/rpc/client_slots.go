@@ -3,25 +3,48 @@ package rpc
 import "errors"
 
 // A connection has as many slots as its server allows calls in flight. A call
-// takes one before it is encoded, and keeps it until the server's one reply.
+// takes one before it is encoded, and keeps it until the server's one reply. For params
+// that have had no room it takes that, too: see client_params.go. A stream takes one of its
+// places instead, before its open is encoded, and keeps it to its end.
 
-// acquire takes a slot if one is free. It does not wait: that is for callQueue.
-func (c *clientConn) acquire() bool {
+// acquire takes a slot, or a place for a stream, if one is free. It does not wait: that is
+// for callQueue.
+func (c *clientConn) acquire(stream bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ok := c.greeted && !c.over.Load() && c.freeLocked()
+	ok := c.greeted && !c.over.Load() && c.freeLocked(stream)
 	if ok {
-		c.inFlight++
+		c.takeLocked(stream, 0)
 	}
 	c.noteRoomLocked()
 	return ok
 }
 
-// release gives back a slot that was not used.
-func (c *clientConn) release() {
+// takeLocked takes a slot, and room for params, or a place.
+func (c *clientConn) takeLocked(stream bool, params int64) {
+	switch {
+	case !stream:
+		c.inFlight++
+		c.params.taken += params
+	case c.granted.most > 0:
+		if c.streams == nil {
+			c.makeStreamsLocked()
+		}
+		c.streams.promised++
+	}
+}
+
+// release gives back a slot, and room for params, or a place, that was not used.
+func (c *clientConn) release(stream bool, params int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.releaseLocked()
+	switch {
+	case !stream:
+		c.releaseLocked(params)
+	case c.streams != nil:
+		c.streams.promised--
+		c.grantLocked()
+	}
 }
 
 // grant gives what is free to the calls that wait.
@@ -31,35 +54,65 @@ func (c *clientConn) grant() {
 	c.grantLocked()
 }
 
-func (c *clientConn) freeLocked() bool {
-	return c.inFlight < c.maxInFlight && c.out.size < highWater
+// freeLocked reports whether there is a slot, or a place. A server that grants no streams
+// lets each open learn that at once.
+func (c *clientConn) freeLocked(stream bool) bool {
+	switch {
+	case c.out.size >= highWater:
+		return false
+	case stream:
+		return c.granted.most == 0 || c.streams.placesTaken() < c.granted.most
+	}
+	return c.inFlight < c.maxInFlight
 }
 
-func (c *clientConn) releaseLocked() {
+// streamPlaces returns how many streams may be open at once.
+func (c *clientConn) streamPlaces() int { return c.granted.most }
+
+func (c *clientConn) releaseLocked(params int64) {
 	c.inFlight--
+	c.params.taken -= params
 	c.grantLocked()
 }
 
 // grantLocked gives what is free to the calls that wait, and ends a connection
 // that is going away once nothing is in flight.
 func (c *clientConn) grantLocked() {
-	queue := &c.owner.group.queue
-	for queue.n.Load() > 0 && c.greeted && !c.over.Load() && c.grantOneLocked(queue) {
+	opens := &c.owner.group.opens
+	for c.greeted && !c.over.Load() && (c.grantCallLocked() || c.grantOneLocked(opens, true)) {
 	}
 	c.noteRoomLocked()
-	if c.over.Load() && c.inFlight == 0 && c.err == nil {
+	if c.over.Load() && c.inFlight == 0 && c.streams.placesTaken() == 0 && c.err == nil {
 		c.err = errDrained
 		go c.lose(errDrained)
 	}
 }
 
-func (c *clientConn) grantOneLocked(queue *callQueue) bool {
-	w := queue.pop(c.owner, c.freeLocked())
+// grantCallLocked lets those that wait for a slot and those that wait for room as well
+// take turns.
+func (c *clientConn) grantCallLocked() bool {
+	g := c.owner.group
+	if c.crowdNext && c.grantOneLocked(&g.crowd, false) {
+		c.crowdNext = false
+		return true
+	}
+	if c.grantOneLocked(&g.queue, false) {
+		c.crowdNext = true
+		return true
+	}
+	return c.grantOneLocked(&g.crowd, false)
+}
+
+func (c *clientConn) grantOneLocked(queue *callQueue, stream bool) bool {
+	if queue.n.Load() == 0 {
+		return false
+	}
+	w := queue.pop(c.owner, c.freeLocked(stream), &c.params)
 	if w == nil {
 		return false
 	}
 	if !w.ping {
-		c.inFlight++
+		c.takeLocked(stream, w.params)
 	}
 	w.conn = c
 	close(w.done)
@@ -69,9 +122,20 @@ func (c *clientConn) grantOneLocked(queue *callQueue) bool {
 // noteRoomLocked notes whether the connection has room, to be read without the lock
 // by a call that chooses one.
 func (c *clientConn) noteRoomLocked() {
-	if full := !c.freeLocked(); full != c.full.Load() {
+	if full := !c.freeLocked(false); full != c.full.Load() {
 		c.full.Store(full)
 	}
+	if full := !c.freeLocked(true); full != c.streamsFull.Load() {
+		c.streamsFull.Store(full)
+	}
+}
+
+// isFull reports whether there is no slot, or no place, as far as is known without the lock.
+func (c *clientConn) isFull(stream bool) bool {
+	if stream {
+		return c.streamsFull.Load()
+	}
+	return c.full.Load()
 }
 
 var errDrained = lostError(errors.New("the server went away"))

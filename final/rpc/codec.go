@@ -11,7 +11,9 @@ import (
 // Codec turns values into bytes and back. The client chooses one per
 // connection, by [WithCodec]; its name travels in the hello. A Codec is used by
 // many goroutines at once, and must not remember anything between messages.
-// [Gob] is the exception: the connection keeps its state.
+// [Gob] is the exception: the connection keeps its state. An error of a codec
+// fails the call: with InvalidArgument for params, which then never ran, and
+// with Internal for a result.
 type Codec interface {
 	// Name is what the hello carries: 1 to 32 bytes of a-z, 0-9 and '-'.
 	Name() string

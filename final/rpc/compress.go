@@ -3,9 +3,11 @@ package rpc
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"io"
-	"maps"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,61 +17,39 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// Compression is agreed upon in the hellos and then decided for each body by
-// its sender. The client offers it in its hello's metadata, under a key that
-// users cannot set; a server that grants it says so in the text of its accepting
-// hello. Peers that do not know it see a pair, or a text, that they do not look at.
+// Compression is an [extension]; each body's sender decides whether it compresses that.
 //
 // gob is left out: its bodies are encoded one at a time and decoded by the reader,
 // where compressing would delay every other call.
 const (
-	reservedKeys   = "rpc."            // what the protocol's own keys in a hello begin with
 	compressionKey = "rpc.compression" // its value: what the client knows, with commas between
 	gzipName       = "gzip"
-	gzipGranted    = compressionKey + "=" + gzipName // a word of the server's text
 
 	defaultCompressFrom = 1 << 10
 )
 
-// helloMetadata is what the client's hello says: the user's pairs, and an offer.
-func (o *clientOptions) helloMetadata() (Metadata, error) {
-	for key := range o.metadata {
-		if strings.HasPrefix(key, reservedKeys) {
-			return nil, unrun(Errorf(InvalidArgument, "metadata %s: in a hello, keys that begin with %s are the protocol's own", key, reservedKeys))
-		}
+func offerCompression(o *clientOptions) string {
+	if o.compressFrom == 0 || isStream(o.codec) {
+		return ""
 	}
-	if !o.compresses() {
-		return o.metadata, nil
-	}
-	offering := Metadata{compressionKey: gzipName}
-	maps.Copy(offering, o.metadata)
-	return offering, nil
+	return gzipName
 }
 
-func (o *clientOptions) compresses() bool { return o.compressFrom > 0 && !isStream(o.codec) }
-
-// granted reports whether the server's text grants what helloMetadata offered.
-func (o *clientOptions) granted(text string) bool {
-	return o.compresses() && slices.Contains(strings.Fields(text), gzipGranted)
+func grantCompression(c *serverConn, codec Codec, offered string) string {
+	from := c.server.options.compressFrom
+	if from == 0 || isStream(codec) || !slices.Contains(strings.Split(offered, ","), gzipName) {
+		return ""
+	}
+	c.compress = from
+	return gzipName
 }
 
-// takeReserved takes the protocol's own pairs out of a hello's metadata and
-// returns the compressions that the client offers.
-func takeReserved(md Metadata) (offered []string) {
-	if names, ok := md[compressionKey]; ok {
-		offered = strings.Split(names, ",")
+func compressionGranted(c *clientConn, value string) bool {
+	if value != gzipName {
+		return false
 	}
-	maps.DeleteFunc(md, func(key, _ string) bool { return strings.HasPrefix(key, reservedKeys) })
-	return offered
-}
-
-// grant decides about a client's offer. It returns from where on this side
-// compresses bodies, 0 for no compression, and the text of the hello.
-func (o *serverOptions) grant(offered []string, codec Codec) (from int, text string) {
-	if o.compressFrom == 0 || isStream(codec) || !slices.Contains(offered, gzipName) {
-		return 0, ""
-	}
-	return o.compressFrom, gzipGranted
+	c.compress = c.options.compressFrom
+	return true
 }
 
 // compress compresses a body. It stays as it is if it has less than from bytes, if
@@ -79,14 +59,21 @@ func (b *outBody) compress(from, limit int) {
 	if from == 0 || b.size() < from || b.size() > limit {
 		return
 	}
+	compressing <- struct{}{}
 	c := compressors.Get().(*compressor)
 	smaller := c.compress(b.buf.B)
 	compressors.Put(c)
+	<-compressing
 	if smaller != nil {
 		bytepool.Put(b.buf)
 		b.buf, b.flags = smaller, b.flags|wire.FlagCompressed
 	}
 }
+
+// compressing bounds the memory of compressors: of bodies that are ready at once, no
+// more are compressed than keep the processors busy. Compressing waits for nothing, so
+// a place is soon free.
+var compressing = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 
 // compressor is a gzip.Writer with where it writes to. The fastest level takes
 // most of what can be gained from text; a Writer is large, so it is used again.
@@ -148,7 +135,18 @@ var (
 	errNotGzip   = errors.New("gzip: no header, or one with optional fields")
 	errAfterGzip = errors.New("gzip: more after the end")
 	errExpands   = errors.New("gzip: more bytes than a message may have")
+
+	errExpandsMore = errors.New("gzip: more bytes than its length says")
 )
+
+// claimedSize returns what gzip's last four bytes say of the length of what is
+// compressed.
+func claimedSize(data []byte) int {
+	if len(data) < 4 {
+		return 0
+	}
+	return int(min(binary.LittleEndian.Uint32(data[len(data)-4:]), math.MaxInt32))
+}
 
 // expand takes data, which lies in body, out of its compression, and gives body
 // back. The result is at most limit bytes. Its memory grows with what comes out:

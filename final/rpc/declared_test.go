@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -151,4 +152,21 @@ func TestHelloMetadata_AreThoseOfTheOption(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, Metadata{"app": "shop"}, got)
 	})
+}
+
+// Details beyond what the wire has room for do not travel; the error does.
+func TestError_DetailsTravelUpTo16KiB(t *testing.T) {
+	for size, arrives := range map[int]bool{16<<10 - 4 - 3: true, 16<<10 - 4 - 2: false} {
+		bubble(t, func(t *testing.T) {
+			srv := NewServer()
+			defer srv.Close()
+			require.NoError(t, srv.RegisterFunc("Test.Fail", func() error {
+				return Errorf(NotFound, "no item").WithDetail("key", strings.Repeat("x", size))
+			}))
+			err := pipe(t, srv).Call(t.Context(), "Test.Fail", nil, nil)
+			assert.EqualError(t, err, "not_found: no item")
+			assert.Equal(t, arrives, toError(err).Details["key"] != "", "%d bytes", size)
+			assert.Equal(t, arrives, len(toError(err).Details) == 1)
+		})
+	}
 }

@@ -22,31 +22,48 @@
 // Client.Call takes any params and reply. What else a call carries travels in
 // its context: its deadline, [AddMetadata].
 //
+// # Streams
+//
+// A stream is a call that carries many messages, declared as a [ServerStream], a
+// [ClientStream] or a [BidiStream]. Items arrive in order and once, or the stream
+// ends with an error that says why. A sender waits if the other side has no room: at first
+// 16 KiB for each stream. A stream that nobody reads takes bounded memory and delays no
+// call and no other stream, with one exception: only one stream of a connection at a time
+// can receive an item larger than its window. Read all your streams, or close them. A
+// stream takes none of the places for calls in flight, but one of its own: see
+// [WithMaxStreams]. Shutdown waits for streams as it does for calls; their handlers learn
+// of it by [DrainingFrom].
+//
 // # What can be relied on
 //
 // Once Call has returned, reply and params belong to the caller again: a reply
 // that arrives later is dropped. A call ends when its context does, even if it
 // still waits for a connection, for a slot, to be written, or for its reply.
-// The handler's context ends with it.
+// The handler's context ends with it. A deadline travels as the time that is
+// left, so clocks may differ.
 //
 // A call runs at most once, unless its method is idempotent: declared as an
 // [IdempotentMethod], or named by [MarkIdempotent]. The client sends a call
-// again if it failed with Unavailable and certainly never ran: the server
-// refused it, or went away first. It sends an idempotent one again after a lost
-// connection, too. [NeverRan] reports whether a failed call is known not to
-// have run. A server that refuses a call for now can say when to try again: see
-// [RetryAfter].
+// again if it certainly never ran, because the server refused it or went away
+// first, and another attempt may succeed. It sends an idempotent one again
+// after a lost connection, too. [WithMaxAttempts] says when, and with
+// [WithRetryBudget] bounds how often. [NeverRan] reports whether a failed call
+// is known not to have run. A server that refuses a call for now can say when
+// to try again: see [RetryAfter].
 //
 // A server answers every request once, a cancelled one too, when its handler
 // returns. Go cannot stop a goroutine: a handler that does not check its
 // context keeps its place, and its client's slot, until it returns.
 //
-// Whatever a peer sends, memory and goroutines stay within the limits that the
-// options set, except with [Gob], which is for trusted peers. The goroutine
-// that reads a connection waits for no peer, and runs little of your code:
-// Authorize hooks, observers, callbacks for errors, gob decoders and
-// [NonBlocking] methods. It sees cancels and pings even while other handlers
-// hang and clients do not read.
+// Whatever a peer sends, or does not read, memory and goroutines stay within the limits that
+// the options set, except with [Gob], which is for trusted peers. [WithParamsMemory] and
+// [WithReplyMemory] bound what calls take on a server, and [WithStreamMemory] what streams
+// do. A message that is still arriving takes up to [WithMaxMessage] on each connection, and
+// what your handlers allocate is not counted. The goroutine that reads a connection waits for
+// no peer, and runs little of your code: Authorize hooks, observers, callbacks for errors,
+// gob decoders, [NonBlocking] methods, and the [Sizer] of a codec if there is no memory for
+// params now. While one of these is slow, it sees no cancels and pings of its connection. It
+// sees them while other handlers hang and clients do not read.
 //
 // The package logs only panics of your code; on a server, callbacks of
 // [WithPanicHandler] get most of them instead. Callbacks of [WithErrorHandler]

@@ -46,17 +46,10 @@ const (
 	lastCode           = Unauthenticated
 )
 
-var codeNames = [...]string{
-	"ok", "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found",
-	"already_exists", "permission_denied", "resource_exhausted", "failed_precondition",
-	"aborted", "out_of_range", "unimplemented", "internal", "unavailable", "data_loss",
-	"unauthenticated",
-}
-
 // String returns the code's name in lower case: "not_found".
 func (c Code) String() string {
-	if int(c) < len(codeNames) {
-		return codeNames[c]
+	if known := wire.Code(c); known.Known() {
+		return known.String()
 	}
 	return fmt.Sprintf("code(%d)", uint8(c))
 }
@@ -75,14 +68,28 @@ var (
 
 // Error is what Call returns for every failure. A handler returns one to choose
 // the code that its caller sees. It must not be changed once it is returned.
+//
+// Of any other error the caller gets the code (see [CodeOf]) and the whole
+// text, so it must hold no secrets. If it wraps an Error, the caller gets that
+// one alone: use [Errorf] to add text. The error of a handler's own call may be
+// returned: its code, message and details go on to the caller, but not that it
+// never ran.
 type Error struct {
 	Code    Code
-	Message string            // one line of UTF-8, once it has travelled
-	Details map[string]string // more for programs, may be nil; travels with the error
+	Message string // one line of UTF-8, at most 4096 bytes, once it has travelled
+
+	// Details are more for programs; nil if there are none. Once they have
+	// travelled, keys and values are one line of UTF-8, as Message is. They
+	// travel with the error if together, with four bytes more for each pair,
+	// they take at most 16 KiB, and leave room for the message in what the
+	// client reads (see [WithMaxMessage]). Else all of them are left out: Code
+	// and Message arrive without Details.
+	Details map[string]string
 
 	remote   bool  // the peer sent it
 	neverRan bool  // the handler was certainly not started
 	handed   bool  // to Write: it counts as an attempt, even if it never ran
+	unpaid   bool  // sending the call again costs nothing: see [WithRetryBudget]
 	cause    error // for Unwrap; does not travel
 }
 
@@ -95,16 +102,61 @@ func Errorf(code Code, format string, args ...any) *Error {
 	if _, several := err.(interface{ Unwrap() []error }); several {
 		cause = err
 	}
-	return &Error{Code: code, Message: err.Error(), cause: cause}
+	return &Error{Code: code, Message: withoutPrefix(err.Error(), cause), cause: cause}
 }
+
+// withoutPrefix returns text without the prefix "rpc: " of what it wraps: the Error that
+// it becomes the message of begins with that already.
+func withoutPrefix(text string, cause error) string {
+	if joined, ok := cause.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			text = withoutPrefix(text, one)
+		}
+		return text
+	}
+	e, ok := cause.(*Error)
+	if ok && e != nil || cause == ErrClientClosed || cause == ErrServerClosed || cause == errNotMade { // no user's, which may panic
+		own := cause.Error()
+		return strings.Replace(text, own, strings.TrimPrefix(own, prefix), 1)
+	}
+	return text
+}
+
+// prefix begins the texts of errors of this side.
+const prefix = "rpc: "
+
+// because returns an Error that says what went wrong, and why. The text of err gives up
+// its prefix and its code, since the Error has its own.
+func because(code Code, what string, err error) *Error {
+	text := err.Error()
+	if e, ok := err.(*Error); ok && e != nil {
+		text = e.Message
+	}
+	return &Error{Code: code, Message: what + strings.TrimPrefix(text, prefix), cause: err}
+}
+
+// aboutPeer returns err with the peer's address, which may be a user's type, before its
+// text, for callbacks.
+func aboutPeer(addr net.Addr, err error) error {
+	return &peerError{text: fmt.Sprintf("%s%v: %s", prefix, addr, strings.TrimPrefix(err.Error(), prefix)), err: err}
+}
+
+type peerError struct {
+	text string
+	err  error
+}
+
+func (e *peerError) Error() string { return e.text }
+func (e *peerError) Unwrap() error { return e.err }
 
 // WithDetail returns a copy of e with one more pair in its Details. It keeps the
 // cause:
 //
 //	return rpc.Errorf(rpc.NotFound, "item %s: %w", id, err).WithDetail("item", id)
 //
-// A detail whose key e has already is replaced. e may be nil, as in all its
-// methods: the copy then is an Internal error.
+// A detail whose key e has already is replaced. Details above 16 KiB do not
+// travel: see [Error]. e may be nil, as in all its methods: the copy then is an
+// Internal error.
 func (e *Error) WithDetail(key, value string) *Error {
 	more := &Error{Code: Internal, Message: "a nil *rpc.Error"}
 	if e != nil {
@@ -134,14 +186,14 @@ func (e *Error) code() Code {
 // "rpc: unavailable: connection refused" for one that was made on this side.
 func (e *Error) Error() string {
 	if e == nil {
-		return "rpc: " + Internal.String() + ": a nil *rpc.Error"
+		return prefix + Internal.String() + ": a nil *rpc.Error"
 	}
 	text := e.code().String()
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
 	if !e.remote {
-		text = "rpc: " + text
+		text = prefix + text
 	}
 	return text
 }
@@ -187,7 +239,10 @@ func NeverRan(err error) bool {
 
 // RetryAfterDetail is the key in [Error.Details] for the pause that a server
 // asks for, in milliseconds, as a decimal number: "1500". It goes with
-// ResourceExhausted and Unavailable.
+// ResourceExhausted and Unavailable; with other codes the client does not wait.
+// A server asks by
+//
+//	Errorf(Unavailable, "busy").WithDetail(RetryAfterDetail, "1500")
 const RetryAfterDetail = "retry-after-ms"
 
 // longestPause is as good as never, and leaves room to add to it.
@@ -254,7 +309,7 @@ func readError(err error) (e *Error, p *readPanic) {
 	return e, nil
 }
 
-// checked returns e, or what is to be said in place of an Error that says nothing.
+// checked returns e, or an Error to return in its place if e is nil or its code is none.
 func (e *Error) checked() *Error {
 	if e == nil {
 		return &Error{Code: Internal, Message: "a nil *rpc.Error was returned as an error: return nil"}
@@ -267,13 +322,13 @@ func (e *Error) checked() *Error {
 	return c
 }
 
-// codeIn returns the code of an error that is no Error.
+// codeIn returns the code of an error that has no Error in its chain.
 func codeIn(err error) Code {
 	var code Code
 	switch {
 	case causes.MustAs(err, &code) && code != OK && code <= lastCode:
 		return code
-	case causes.MustIs(err, errAny): // it says yes to everything
+	case causes.MustIs(err, errAny): // its Is returns true for any target
 		return Unknown
 	case causes.MustIs(err, context.Canceled):
 		return Canceled
@@ -283,7 +338,7 @@ func codeIn(err error) Code {
 	return Unknown
 }
 
-// textOf returns the message of an error that is no Error.
+// textOf returns the message for an error that has no Error in its chain.
 func textOf(err error) string {
 	if err == error(OK) {
 		return "ok was returned as an error: return nil"
@@ -294,9 +349,9 @@ func textOf(err error) string {
 	return "unknown error"
 }
 
-// soundError returns err, if others can read it or it is nil: its code is not OK, none
-// of its methods panics, and what it wraps has an end. Else it returns the panic, and
-// the Error in its place.
+// soundError returns err if it is nil or safe to use: its code is not OK, none of its
+// methods panics, and its chain has an end. Otherwise it returns an Error in its place, and
+// the panic, if there was one.
 func soundError(err error) (*readPanic, error) {
 	if err == nil {
 		return nil, nil
@@ -333,7 +388,8 @@ func unrun(e *Error) *Error {
 	return e
 }
 
-// plainError returns err, or its text alone if it cannot be asked what it is.
+// plainError returns err, or an error with its text alone if errors.Is and errors.As cannot
+// be trusted with it: see tellsItself.
 func plainError(err error) error {
 	_, err = soundError(err)
 	if !tellsItself(err) {
@@ -342,11 +398,12 @@ func plainError(err error) error {
 	return err
 }
 
-// errAny stands for every error that there may be: an Is that says yes to it lies.
+// errAny is wrapped by no error. An Is method that returns true for it returns true for any
+// target, and tells nothing.
 var errAny = errors.New("any error")
 
-// tellsItself reports whether others can ask a user's error, as errors.Is, errors.As
-// and net.Error do, what it is.
+// tellsItself reports whether the methods Is, As and Timeout of a user's error can be
+// trusted: they do not panic, and do not match everything.
 func tellsItself(err error) (ok bool) {
 	defer func() {
 		if recover() != nil {
@@ -360,11 +417,11 @@ func tellsItself(err error) (ok bool) {
 	return !causes.MustAs(err, &none) && !causes.MustIs(err, errAny)
 }
 
-// neverError is an error that there is not: an As that finds one lies.
+// neverError is a type that no error has. An As method that finds one finds everything.
 type neverError struct{ error }
 
-// ran returns err without the mark of a call that was never started. A handler
-// may pass on the error of a call of its own, but has itself run.
+// ran returns err without the mark neverRan. A handler may return the error of a call of its
+// own, which never ran; the handler itself has run.
 func ran(err error) error {
 	if !NeverRan(err) {
 		return err

@@ -96,6 +96,34 @@ func ExampleServerInterceptor() {
 	// 3 <nil>
 }
 
+func ExampleSetHeader() {
+	srv := rpc.NewServer()
+	err := CheckStock.Handle(srv, func(ctx context.Context, req *CheckStockRequest) (*CheckStockReply, error) {
+		if err := rpc.SetHeader(ctx, rpc.Metadata{"as-of": "2026-11-30"}); err != nil {
+			return nil, err
+		}
+		return &CheckStockReply{Count: 100}, nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	near, far := net.Pipe()
+	go srv.ServeConn(far)
+	client := rpc.NewClient(near)
+	defer client.Close()
+
+	var header rpc.Metadata
+	reply, err := CheckStock.Call(rpc.ReceiveHeader(context.Background(), &header), client, &CheckStockRequest{Item: "item1"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.Count, header["as-of"])
+	// Output: 100 2026-11-30
+}
+
 func ExampleErrorf() {
 	err := rpc.Errorf(rpc.FailedPrecondition, "only %d left", 3)
 	err.Details = map[string]string{"item": "item1"}

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,13 +189,13 @@ func countReplies(raw *rawConn, answered map[uint64]bool) {
 		if err != nil {
 			return
 		}
-		assert.NoError(raw.t, f.Check(true))
+		assert.NoError(raw.t, f.Check(wire.FlagCompressed))
 		if f.Kind == wire.KindResponse || f.Kind == wire.KindError {
 			assert.False(raw.t, answered[f.ID], "a second reply to %d", f.ID)
 			answered[f.ID] = true
 		}
 		if f.Kind == wire.KindError {
-			e, err := parseError(f)
+			e, _, err := parseError(f)
 			if assert.NoError(raw.t, err) {
 				assert.True(raw.t, oneLine(e.Message), "%q", e.Message)
 			}
@@ -258,6 +260,8 @@ func FuzzClient(f *testing.F) {
 	f.Add(true, false, []byte{3, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add(true, false, []byte{4, 2, 0, 1, 0, 0, 6, 5})
 	f.Add(true, true, []byte{0, 1, 0, 0, 2, 1, 0, 3, 2, 3, 'x', 'y', 'z', 0, 4, 3})
+	f.Add(true, false, []byte{1, 1, 6, 0, 1, 'k', 0, 1, 'v', 1, 2, 5, 0, 1, 'K', 0, 0, 1, 3, 1, 0})
+	f.Add(false, false, []byte{1, 1, 6, 0, 1, 'k', 0, 1, 'v', 1, 2, 5, 0, 1, 'K', 0, 0, 1, 3, 1, 0})
 	twoMiB := []byte(bomb(f, 2))
 	f.Fuzz(func(t *testing.T, json, compress bool, ops []byte) {
 		if len(ops) > 4096 {
@@ -268,18 +272,22 @@ func FuzzClient(f *testing.F) {
 			if json {
 				codec = JSON
 			}
-			hello := wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20}
+			hello := granting
 			opts := []ClientOption{WithCodec(codec), WithMaxMessage(8 << 10), WithKeepalive(0)}
 			var bombs []byte
 			if compress {
-				bombs, hello.Text = twoMiB, gzipGranted
+				bombs, hello.Text = twoMiB, hello.Text+" "+compressionKey+"="+gzipName
 				opts = append(opts, WithCompression(1))
 			}
 			client, raw := rawServerSaying(t, hello, opts...)
 			var calls []*Pending
 			replies := make([]stockReply, 8)
+			headers := make([]Metadata, len(replies))
 			for i := range replies {
 				ctx := timeout(t, time.Duration(i+1)*100*time.Millisecond)
+				if i%2 == 0 {
+					ctx = ReceiveHeader(ctx, &headers[i])
+				}
 				calls = append(calls, client.Go(ctx, checkStock.Name(), stockRequest{}, &replies[i]))
 				assert.Equal(t, uint64(i+1), raw.read().ID)
 			}
@@ -294,9 +302,50 @@ func FuzzClient(f *testing.F) {
 					var e *Error
 					assert.True(t, errors.As(err, &e) && e.Code != OK, "%v", err)
 				}
+				assert.NoError(t, headers[i].check())
+				assert.NoError(t, checkReplyMetadata(headers[i]))
 			}
 			client.Close()
 		})
+	})
+}
+
+// FuzzReply looks for replies that are taken apart in another way than they were put together.
+func FuzzReply(f *testing.F) {
+	pairs := string(wire.AppendPairs(nil, Metadata{"user": "ann"}))
+	f.Add(false, []byte("\x00\x0b"+pairs+`{"Count":100}`))
+	f.Add(false, []byte("\x00\x00"))
+	f.Add(true, []byte("\x05\x00\x02no\x00\x0b"+pairs+"\x00\x0b"+pairs))
+	f.Add(true, []byte("\x05\x00\x00\x00\x00\x00\x20"+pairs))
+	f.Fuzz(func(t *testing.T, failed bool, payload []byte) {
+		frame := wire.Frame{Kind: wire.KindResponse, Flags: wire.FlagReplyMetadata, ID: 1, Payload: payload}
+		if failed {
+			frame.Kind, frame.Flags = wire.KindError, wire.FlagReplyMetadata|wire.FlagPairs
+		}
+		failure, in, err := parseReply(&frame)
+		if err != nil {
+			return
+		}
+		md, err := parseReplyMetadata(in.Metadata)
+		if err != nil {
+			return
+		}
+		var b []byte
+		if failed {
+			b = appendError(nil, 1, failure, md, math.MaxInt32)
+		} else {
+			b = append(wire.AppendResponse(nil, 0, 1, md, len(in.Body)), in.Body...)
+		}
+		again, err := wire.ParseFrame(b)
+		require.NoError(t, err)
+		require.NoError(t, again.Check(wire.Extensions))
+		same, back, err := parseReply(&again)
+		require.NoError(t, err)
+		assert.Equal(t, failure, same)
+		assert.Equal(t, string(in.Body), string(back.Body))
+		mdBack, err := parseReplyMetadata(back.Metadata)
+		require.NoError(t, err)
+		assert.Equal(t, md, mdBack)
 	})
 }
 
@@ -304,8 +353,8 @@ func feedClient(raw *rawConn, p *program, json bool) {
 	enc := newGobStream()
 	for len(p.b) > 0 {
 		var out []byte
-		switch p.byte() % 8 {
-		case 0, 1: // a reply
+		switch op := p.byte() % 8; op {
+		case 0, 1: // a reply, without metadata or with a block of any bytes
 			id := uint64(p.byte() % 10)
 			body, flags := []byte(`{"Count":`+string('0'+byte(id))+`}`), uint8(0)
 			if !json {
@@ -314,9 +363,14 @@ func feedClient(raw *rawConn, p *program, json bool) {
 			if p.bomb != nil {
 				body, flags = p.compress(raw.t, body, flags)
 			}
+			if op == 1 {
+				block := p.bytes()
+				body = slices.Concat([]byte{0, byte(len(block))}, block, body)
+				flags |= wire.FlagReplyMetadata
+			}
 			out = append(wire.AppendHeader(nil, wire.KindResponse, flags, id, len(body)), body...)
 		case 2:
-			out = appendError(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "%s", p.bytes()), 8<<10)
+			out = appendError(nil, uint64(p.byte()%10), Errorf(Code(p.byte()), "%s", p.bytes()), nil, 8<<10)
 		case 3: // any frame
 			k, flags, id := wire.Kind(p.byte()), p.byte(), uint64(p.byte())
 			body := p.bytes()

@@ -140,13 +140,14 @@ func (g *gobBodies) await(ctx context.Context) error {
 	return errNoTurn
 }
 
-// errNoTurn is for a value whose context, or connection, ended before its turn.
+// errNoTurn is the error of a value whose context or connection ended before it was encoded.
 var errNoTurn = errors.New("the time ended before a value could be encoded")
 
+// leave gives the turn back.
 func (g *gobBodies) leave() { <-g.turn }
 
-// releaseLater throws the encoder away once no large message has been encoded for
-// a while: it keeps a buffer as large as the largest. Callers have the turn.
+// releaseLater has the encoder thrown away once no large message has been encoded for a while:
+// a gob.Encoder keeps a buffer of the size of its largest message. Callers have the turn.
 func (g *gobBodies) releaseLater() {
 	g.large = time.Now()
 	if g.releases == nil {
@@ -154,6 +155,7 @@ func (g *gobBodies) releaseLater() {
 	}
 }
 
+// release is what releaseLater's timer calls.
 func (g *gobBodies) release() {
 	select {
 	case g.turn <- struct{}{}:
@@ -169,7 +171,8 @@ func (g *gobBodies) release() {
 	g.enc.reset()
 }
 
-// end lets go what a timer would hold for a while, unless a value is being encoded.
+// end stops the timer and drops the encoder, which would stay in memory until it fires. If a
+// value is being encoded, the timer does that.
 func (g *gobBodies) end() {
 	select {
 	case g.turn <- struct{}{}:
@@ -234,7 +237,7 @@ type gobDecoder struct {
 
 // errGobStream is an error in the description of a type: what comes after it on
 // the stream cannot be understood.
-var errGobStream = errors.New("rpc: broken gob stream")
+var errGobStream = errors.New("broken gob stream")
 
 // smallGob is a message of one int, whose type need not be described. A decoder
 // keeps the last message that it has read, so this one is decoded, into nothing,

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/internal/wire"
@@ -108,7 +110,25 @@ func (inv *inventory) server(t testing.TB, opts ...ServerOption) *Server {
 	t.Helper()
 	srv := NewServer(opts...)
 	require.NoError(t, checkStock.Handle(srv, inv.check))
+	t.Cleanup(func() { owesNothing(t, srv) })
 	return srv
+}
+
+// owesNothing checks that the calls of a server that has ended have given back the
+// memory that they were charged for.
+func owesNothing(t testing.TB, srv *Server) {
+	t.Helper()
+	assert.Zero(t, Owed(srv), "the memory of params, replies and streams")
+}
+
+// Owed returns how much memory the calls of a server have not given back, if it has ended.
+func Owed(srv *Server) int64 {
+	select {
+	case <-srv.ended:
+		return srv.params.leased + srv.replies.leased + srv.streams.leased
+	default:
+		return 0
+	}
 }
 
 // pipe connects a client to srv inside a synctest bubble. Both end with the test.
@@ -224,7 +244,7 @@ func (r *rawConn) readError(id uint64) *Error {
 	f := r.read()
 	require.Equal(r.t, wire.KindError, f.Kind, "payload %q", f.Payload)
 	require.Equal(r.t, id, f.ID)
-	e, err := parseError(&f)
+	e, _, err := parseError(&f)
 	require.NoError(r.t, err)
 	return e
 }
@@ -255,4 +275,48 @@ func observe(obs interface {
 	BytesWritten(n int)
 }) Observer {
 	return Observer{ConnOpened: obs.ConnOpened, ConnClosed: obs.ConnClosed, BytesRead: obs.BytesRead, BytesWritten: obs.BytesWritten}
+}
+
+// WithChance lets jitter and balancing follow a seed.
+func WithChance(seed uint64) ClientOption {
+	return clientOption(func(o *clientOptions) { o.chance = &chance{rand: rand.New(rand.NewPCG(seed, 0))} })
+}
+
+// WithoutParamsOffer makes a client one that knows nothing of room for params.
+func WithoutParamsOffer() ClientOption {
+	return clientOption(func(o *clientOptions) { o.uncounting = true })
+}
+
+// ParamsInFlight returns how many bytes of params of a client or pool count as in flight.
+func ParamsInFlight(c Caller) (taken int64) {
+	var clients []*Client
+	if pool, ok := c.(*Pool); ok {
+		clients = *pool.members.Load()
+	} else {
+		clients = append(clients, c.(*Client))
+	}
+	for _, client := range clients {
+		if conn := client.conn.Load(); conn != nil {
+			conn.mu.Lock()
+			taken += conn.params.taken
+			conn.mu.Unlock()
+		}
+	}
+	return taken
+}
+
+// Leased returns how much memory the calls of a server have for their params, and how
+// much they may have.
+func Leased(srv *Server) (leased, most int64) {
+	srv.params.mu.Lock()
+	defer srv.params.mu.Unlock()
+	return srv.params.leased, srv.params.most
+}
+
+// Waiting returns how many calls wait for a server.
+func Waiting(c Caller) int {
+	if pool, ok := c.(*Pool); ok {
+		return int(pool.waiting.n.Load())
+	}
+	return int(c.(*Client).group.waiting.n.Load())
 }

@@ -140,6 +140,15 @@ var publicMethods = map[string]func(s *surroundings){
 	"Server.Invoke": func(s *surroundings) {
 		s.srv.Invoke(s.deadline(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte("{}"), Peer: &Peer{}})
 	},
+	"Server.Authorize": func(s *surroundings) {
+		if a, err := s.srv.Authorize(s.deadline(), Invocation{Method: checkStock.Name(), Codec: JSON}); err == nil {
+			a.Invoke(s.deadline(), []byte("{}"))
+			a.Release()
+		}
+	},
+	"Server.InvokeStream": func(s *surroundings) {
+		s.srv.InvokeStream(s.deadline(), Invocation{Method: watch.Name(), Codec: JSON}, func(context.Context, []byte) error { return nil })
+	},
 	"Server.Register": func(s *surroundings) {
 		s.srv.Methods()
 		assert.NoError(s.t, s.srv.RegisterFunc("Late.Method", func() error { return nil }))

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -229,4 +231,58 @@ func TestObservers_ABundleServesManyServers(t *testing.T) {
 			assert.NotContains(t, j.take(), []string{"second", "first"}[i]+" closed")
 		}
 	})
+}
+
+// Who was refused is known as far as the hooks have found out.
+func TestCallErrorHandler_KnowsWhoWasRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got Identity
+		srv := newInventory().server(t,
+			WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{Name: "ann"}, nil }),
+			WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{Claims: 7}, PermissionDenied }),
+			WithCallErrorHandler(func(ctx context.Context, _ error) { got = IdentityFrom(ctx) }))
+		defer srv.Close()
+		_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "item1"})
+		assert.ErrorIs(t, err, PermissionDenied)
+		assert.Equal(t, Identity{Name: "ann", Claims: 7}, got)
+	})
+}
+
+// Close of a client waits for no callback, and that of a server for ConnClosed.
+func TestClose_SaysForWhatItWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := func(ended *atomic.Bool) Option {
+			return WithObserver(Observer{ConnClosed: func() {
+				<-time.After(time.Minute)
+				ended.Store(true)
+			}})
+		}
+		var server, client atomic.Bool
+		srv := newInventory().server(t, slow(&server))
+		c := pipe(t, srv, slow(&client))
+		require.NoError(t, c.Ping(t.Context()))
+		c.Close()
+		assert.False(t, client.Load())
+		srv.Close()
+		assert.True(t, server.Load())
+		<-time.After(time.Minute)
+	})
+}
+
+func TestServe_MayRunTwiceOnOneListener(t *testing.T) {
+	srv := newInventory().server(t)
+	ln, err := Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() { ended <- srv.Serve(ln) }()
+	}
+	for range 4 {
+		_, err := checkStock.Call(t.Context(), dial(t, ln.Addr().String()), &stockRequest{Item: "item1"})
+		require.NoError(t, err)
+	}
+	srv.Close()
+	for range 2 {
+		assert.ErrorIs(t, <-ended, ErrServerClosed)
+	}
 }

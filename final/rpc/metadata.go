@@ -8,9 +8,11 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
+	"example.com/rpc-from-scratch/final/internal/values"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -60,11 +62,18 @@ func oneLine(s string) bool {
 
 // Peer is the other end of a connection. It must not be changed.
 type Peer struct {
-	Addr     net.Addr             // the other end's address, or a Unix socket's path; of a connection never nil
-	TLS      *tls.ConnectionState // nil without TLS
-	Identity string               // by its verified certificate, see [IdentityOf]; may be empty
-	Codec    string               // the codec's name
-	Metadata Metadata             // what the client said in its hello
+	// Addr is the other end's address, or a Unix socket's path. It is nil only
+	// for a [Server.Invoke] that does not know it.
+	Addr net.Addr
+
+	TLS *tls.ConnectionState // nil without TLS
+
+	// Identity is the name in its verified certificate, see [IdentityOf]; "" if
+	// there is none.
+	Identity string
+
+	Codec    string   // the codec's name
+	Metadata Metadata // what the client said in its hello
 }
 
 func (p *Peer) setTLS(conn net.Conn) {
@@ -111,8 +120,8 @@ func isURI(name string) bool {
 
 // Keys under which a handler's context answers.
 type (
-	callKey    struct{} // *serverCall, on the server
-	optionsKey struct{} // *callOptions, on the client
+	callKey    struct{}             // *serverCall, on the server
+	optionsKey = values.CallOptions // *callOptions, on the client
 )
 
 // PeerFrom returns the peer of the call that ctx belongs to, in handlers,
@@ -168,6 +177,10 @@ type callOptions struct {
 	metadata   Metadata
 	idempotent []string      // names of methods
 	frozen     *frozenParams // of a call made by Go; nil: params are sent as they are
+	headers    *headerVars   // that the header of the reply is wanted in; nil: in none
+
+	// header is where the reply's is left for the headerScope around the call; nil: it is not wanted.
+	header *atomic.Pointer[Metadata]
 }
 
 func optionsFrom(ctx context.Context) *callOptions {
@@ -179,11 +192,20 @@ func optionsFrom(ctx context.Context) *callOptions {
 
 var noOptions callOptions
 
+// withoutCallOptions returns ctx without what a caller attached to it.
+func withoutCallOptions(ctx context.Context) context.Context {
+	if optionsFrom(ctx) == &noOptions {
+		return ctx
+	}
+	return context.WithValue(ctx, optionsKey{}, &noOptions)
+}
+
 // AddMetadata returns a context whose calls carry md, added to the metadata
 // that ctx's calls carry already; a key that they have already gets its new
-// value. It copies md. Pairs that may not travel (see [Metadata]) fail the
-// call with InvalidArgument. A handler's own calls do not carry the metadata
-// that it received.
+// value. It copies md. Pairs that may not travel, or too many of them, fail the
+// call with InvalidArgument, and too many bytes with ResourceExhausted (see
+// [Metadata] and [WithMaxMetadata]). A handler's own calls do not carry the
+// metadata that it received.
 func AddMetadata(ctx context.Context, md Metadata) context.Context {
 	o := *optionsFrom(ctx)
 	merged := make(Metadata, len(o.metadata)+len(md))
@@ -197,11 +219,11 @@ func AddMetadata(ctx context.Context, md Metadata) context.Context {
 // interceptors of a client. It must not be changed; nil if there is none.
 func OutgoingMetadata(ctx context.Context) Metadata { return optionsFrom(ctx).metadata }
 
-// MarkIdempotent returns a context in which calls of these methods may be
-// repeated when it is not known whether they ran: after a lost connection, or
-// when a server that ran them asks for a pause (see [RetryAfter]). Calls of other
-// methods are not changed by it, whoever makes them with the context. An
-// [IdempotentMethod] needs no mark.
+// MarkIdempotent returns a context in which calls of these methods, and of
+// those that ctx marks already, may be repeated when it is not known whether
+// they ran: after a lost connection, or when a server that ran them asks for a
+// pause (see [RetryAfter]). Calls of other methods are not changed by it,
+// whoever makes them with the context. An [IdempotentMethod] needs no mark.
 func MarkIdempotent(ctx context.Context, methods ...string) context.Context {
 	o := *optionsFrom(ctx)
 	o.idempotent = append(slices.Clip(o.idempotent), methods...)

@@ -18,18 +18,20 @@ type Method[Req, Reply any] string
 // Name returns the full name, "Service.Method".
 func (m Method[Req, Reply]) Name() string { return string(m) }
 
-// Handle registers fn on s. It returns an error if fn is nil, or if the name
-// is not valid (see [Server.RegisterFunc]) or is taken. fn gets a req that is
-// never nil, and must return a reply or an error; if it returns nil and nil,
-// the caller gets Internal.
+// Handle registers fn on s. It returns an error if fn is nil, or if the name is
+// not valid (see [Server.RegisterFunc]) or is taken. See [Handler] for what
+// belongs to whom, and for when the context ends. fn gets a req that is never
+// nil, and must return a reply or an error; if it returns nil and nil, the
+// caller gets Internal. If Reply is an interface, such as any, and holds an
+// error, the call fails with it.
 func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*Reply, error), opts ...MethodOption) error {
 	return handle(s, string(m), fn, opts)
 }
 
 // Call calls the method through c, a Client, a Pool or middleware around one.
 // It returns the error of c, an *[Error], and then the reply is nil. A nil req
-// depends on the codec: [JSON] sends null, from which the handler gets the
-// zero value, and [Gob] refuses it.
+// depends on the codec: from [JSON] and protobuf the handler gets the zero
+// value, and [Gob] refuses it.
 func (m Method[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
 	return call[Req, Reply](ctx, c, string(m), req)
 }
@@ -52,6 +54,9 @@ func (m IdempotentMethod[Req, Reply]) Handle(s *Server, fn func(context.Context,
 
 // Call calls the method, as [Method.Call] does, and lets the call be repeated.
 func (m IdempotentMethod[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
+	if ctx == nil {
+		return nil, errNoCallContext
+	}
 	return call[Req, Reply](MarkIdempotent(ctx, string(m)), c, string(m), req)
 }
 

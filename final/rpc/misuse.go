@@ -34,6 +34,14 @@ func (m *misuse) number(option string, n, most, fallback int) int {
 	return n
 }
 
+// memory refuses sizes below 0. 0 stands for the default.
+func (m *misuse) memory(option string, server, conn int, defaults memoryLimits) memoryLimits {
+	return memoryLimits{
+		server: m.number(option+": server", server, math.MaxInt, defaults.server),
+		conn:   m.number(option+": conn", conn, math.MaxInt, defaults.conn),
+	}
+}
+
 // duration refuses a d below 0.
 func (m *misuse) duration(option string, d time.Duration) time.Duration {
 	if d < 0 {
@@ -111,12 +119,12 @@ func (m *misuse) checkCodec(option string, c Codec) (name string, ok bool) {
 
 // tlsConfig refuses nil and a second configuration: of two, neither can be meant
 // to be ignored. It returns a copy, since an http.Server that has the same one writes
-// to it.
+// to it: see withALPN.
 func (m *misuse) tlsConfig(option string, before, cfg *tls.Config) *tls.Config {
 	if m.notNil(option, "configuration", cfg) && before != nil {
 		m.refuse("%s: given twice", option)
 	}
-	return cfg.Clone()
+	return withALPN(cfg)
 }
 
 const (
@@ -126,43 +134,6 @@ const (
 	maxLength = min(math.MaxUint32, math.MaxInt-wire.HeaderSize)
 	maxCount  = min(math.MaxUint32, math.MaxInt)
 )
-
-// newServerOptions applies opts. NewServer returns no error, so a misuse is a panic.
-func newServerOptions(opts []ServerOption) serverOptions {
-	o := defaultServerOptions()
-	o.apply(opts)
-	if o.tls != nil && len(o.tls.Certificates) == 0 && o.tls.GetCertificate == nil && o.tls.GetConfigForClient == nil {
-		o.refuse("WithTLS: a server needs Certificates, GetCertificate or GetConfigForClient in the configuration")
-	}
-	if o.err != nil {
-		panic(fmt.Errorf("rpc: NewServer: %s", o.err.Message))
-	}
-	return o
-}
-
-func (o *serverOptions) apply(opts []ServerOption) {
-	for i, opt := range opts {
-		if o.hasOption(opt != nil, i, len(opts)) {
-			opt.configureServer(o)
-		}
-	}
-}
-
-func (o *clientOptions) apply(opts []ClientOption) {
-	for i, opt := range opts {
-		if o.hasOption(opt != nil, i, len(opts)) {
-			opt.configureClient(o)
-		}
-	}
-}
-
-func (o *clientOptions) applyPool(opts []PoolOption) {
-	for i, opt := range opts {
-		if o.hasOption(opt != nil, i, len(opts)) {
-			opt.configurePool(o)
-		}
-	}
-}
 
 // hasOption refuses an option that is nil, the i-th of n.
 func (m *misuse) hasOption(ok bool, i, n int) bool {

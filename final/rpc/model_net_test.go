@@ -2,9 +2,11 @@ package rpc_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -14,14 +16,24 @@ import (
 )
 
 // modelNet is a network in memory, for a synctest bubble: connections with a
-// window, latency, torn reads, half-close, stalls, and cuts in the middle of a frame.
+// window, latency, torn reads, half-close, stalls, and cuts in the middle of a frame;
+// splits, hosts that lose their power, and ends that do not hear of each other's end.
 type modelNet struct {
-	window  int           // bytes that a direction holds
-	chunk   int           // the most that one Read returns; 0: no bound
-	latency time.Duration // of each byte
-	name    string        // of the network, in addresses
-	spoils  bool          // a write that has timed out cannot go on, as with TLS
-	offered func(id int)  // a Write was given the end of the request of call id
+	window  int               // bytes that a direction holds
+	chunk   int               // the most that one Read returns; 0: no bound
+	latency time.Duration     // of each byte
+	jitter  time.Duration     // up to so much more
+	rate    int               // bytes a second; 0: no bound
+	seed    uint64            // of each connection's jitter
+	name    string            // of the network, in addresses
+	spoils  bool              // a write that has timed out cannot go on, as with TLS
+	hosts   map[string]string // the IP addresses of those that dial; others have none
+
+	offered func(c *modelConn, id int)                  // a Write was given the end of the request of call id
+	wrote   func(c *modelConn, atClient bool, p []byte) // the network has taken p
+	arrived func(c *modelConn, atClient bool, p []byte) // a Read returned p
+	closed  func(c *modelConn, atClient bool)           // an end was closed
+	paths   map[modelPath]chan struct{}                 // those that are split; closed when they are whole
 
 	mu        sync.Mutex
 	listeners map[string]*modelListener
@@ -29,6 +41,10 @@ type modelNet struct {
 	open      int                   // ends that are not closed
 	made      int
 }
+
+// modelPath leads from a client's host to an address. Without a client it is all that
+// leads there.
+type modelPath struct{ from, to string }
 
 type modelAddr struct{ network, name string }
 
@@ -42,6 +58,7 @@ type modelListener struct {
 	accept chan net.Conn
 	ended  chan struct{}
 	once   sync.Once
+	busy   chan struct{} // closed when connections are accepted again; nil: they are. Guarded by the network's mu
 }
 
 func (n *modelNet) listen(addr string) *modelListener {
@@ -55,11 +72,33 @@ func (n *modelNet) listen(addr string) *modelListener {
 func (l *modelListener) Addr() net.Addr { return l.addr }
 
 func (l *modelListener) Accept() (net.Conn, error) {
-	select {
-	case <-l.ended:
-		return nil, net.ErrClosed
-	case conn := <-l.accept:
-		return conn, nil
+	for {
+		l.net.mu.Lock()
+		busy, accept := l.busy, l.accept
+		if busy != nil {
+			accept = nil
+		}
+		l.net.mu.Unlock()
+		select {
+		case <-l.ended:
+			return nil, net.ErrClosed
+		case conn := <-accept:
+			return conn, nil
+		case <-busy:
+		}
+	}
+}
+
+// pause lets connections wait in the backlog, or ends that.
+func (l *modelListener) pause(on bool) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	switch {
+	case on && l.busy == nil:
+		l.busy = make(chan struct{})
+	case !on && l.busy != nil:
+		close(l.busy)
+		l.busy = nil
 	}
 }
 
@@ -75,7 +114,7 @@ func (l *modelListener) Close() error {
 		for {
 			select {
 			case conn := <-l.accept:
-				conn.(*modelConn).cut()
+				conn.(*modelConn).peer.kill()
 				conn.Close()
 			default:
 				return
@@ -86,7 +125,47 @@ func (l *modelListener) Close() error {
 }
 
 // dial is for rpc.WithDialer.
-func (n *modelNet) dial(_ context.Context, addr string) (net.Conn, error) {
+func (n *modelNet) dial(ctx context.Context, addr string) (net.Conn, error) {
+	return n.dialFrom(ctx, "", addr)
+}
+
+// dialFrom connects from a host, after the time that takes. While the path is split,
+// nothing comes back.
+func (n *modelNet) dialFrom(ctx context.Context, from, addr string) (net.Conn, error) {
+	for n.latency > 0 || n.paths != nil {
+		whole := n.splitOf(from, addr)
+		timer := time.NewTimer(n.latency)
+		arrived := timer.C
+		if whole != nil {
+			arrived = nil
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, &net.OpError{Op: "dial", Net: n.name, Err: ctx.Err()}
+		case <-whole:
+			timer.Stop()
+			continue
+		case <-arrived:
+		}
+		if n.splitOf(from, addr) == nil {
+			break
+		}
+	}
+	return n.connect(from, addr)
+}
+
+// splitOf returns what is closed when the path is whole again; nil if it is.
+func (n *modelNet) splitOf(from, to string) chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if split := n.paths[modelPath{"", to}]; split != nil {
+		return split
+	}
+	return n.paths[modelPath{from, to}]
+}
+
+func (n *modelNet) connect(from, addr string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	ln := n.listeners[addr]
@@ -95,11 +174,17 @@ func (n *modelNet) dial(_ context.Context, addr string) (net.Conn, error) {
 	}
 	n.made++
 	there, back := newModelHalf(n), newModelHalf(n)
-	there.offered, there.seen = n.offered, map[int]bool{}
+	there.seen = map[int]bool{}
 	there.twin, back.twin = back, there
 	client := modelAddr{n.name, "client" + strconv.Itoa(n.made)}
-	near := &modelConn{net: n, in: back, out: there, local: client, remote: ln.addr}
-	far := &modelConn{net: n, in: there, out: back, local: ln.addr, remote: client}
+	if host := n.hosts[from]; host != "" {
+		client.name = net.JoinHostPort(host, strconv.Itoa(n.made))
+	}
+	near := &modelConn{net: n, in: back, out: there, local: client, remote: ln.addr, from: from, made: time.Now(), to: ln}
+	far := &modelConn{net: n, in: there, out: back, local: ln.addr, remote: client, far: true}
+	near.peer, far.peer = far, near
+	there.near, back.near = near, near
+	there.up = true
 	select {
 	case ln.accept <- far:
 	default:
@@ -122,6 +207,37 @@ func (n *modelNet) to(addr string) (conns []*modelConn) {
 	return conns
 }
 
+// listener returns what listens at addr, nil for nothing.
+func (n *modelNet) listener(addr string) *modelListener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.listeners[addr]
+}
+
+// vanish lets nothing listen at addr any more.
+func (n *modelNet) vanish(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.listeners, addr)
+}
+
+// splitPath splits a path, or makes it whole, for the connections that there are as well.
+func (n *modelNet) splitPath(path modelPath, on bool) {
+	n.mu.Lock()
+	whole := n.paths[path]
+	switch {
+	case on && whole == nil:
+		n.paths[path] = make(chan struct{})
+	case !on && whole != nil:
+		close(whole)
+		delete(n.paths, path)
+	}
+	n.mu.Unlock()
+	for _, conn := range n.to(path.to) {
+		conn.split(n.splitOf(conn.from, path.to) != nil)
+	}
+}
+
 func (n *modelNet) openEnds() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -133,6 +249,11 @@ type modelConn struct {
 	net           *modelNet
 	in, out       *modelHalf
 	local, remote modelAddr
+	from          string // the host that dialled
+	made          time.Time
+	to            *modelListener // of which server, if several had the address
+	far           bool           // the server's end
+	peer          *modelConn
 	once          sync.Once
 }
 
@@ -163,20 +284,27 @@ func (c *modelConn) Close() error {
 		c.in.set(func(h *modelHalf) {
 			unread = len(h.queue) > 0
 			h.readEnd, h.queue, h.size = net.ErrClosed, nil, 0
-			if h.writeEnd == nil {
-				h.writeEnd = syscall.EPIPE
-			}
+			h.tellLocked(func() {
+				if h.writeEnd == nil {
+					h.writeEnd = syscall.EPIPE
+				}
+			})
 		})
 		c.out.set(func(h *modelHalf) {
-			h.eof, h.writeEnd = true, net.ErrClosed
-			if unread && h.readEnd == nil {
-				h.readEnd = syscall.ECONNRESET
-			}
+			h.writeEnd = net.ErrClosed
+			h.tellLocked(func() {
+				if h.eof = true; unread && h.readEnd == nil {
+					h.readEnd = syscall.ECONNRESET
+				}
+			})
 		})
 		c.net.mu.Lock()
 		c.net.open--
 		delete(c.net.conns, c)
 		c.net.mu.Unlock()
+		if c.net.closed != nil {
+			c.net.closed(c, !c.far)
+		}
 	})
 	return nil
 }
@@ -188,12 +316,73 @@ func (c *modelConn) cut() {
 	}
 }
 
+// kill ends a client's connection at the server, whose process is gone. Its system says
+// so, if the path is whole.
+func (c *modelConn) kill() {
+	c.out.set(func(h *modelHalf) {
+		h.readEnd = cmp.Or(h.readEnd, error(syscall.ECONNRESET))
+		h.tellLocked(h.breakLocked)
+	})
+	c.in.set(func(h *modelHalf) {
+		h.writeEnd = cmp.Or(h.writeEnd, error(syscall.ECONNRESET))
+		h.tellLocked(h.breakLocked)
+	})
+}
+
+// whole reports whether the two ends hear of each other.
+func (c *modelConn) whole() (whole bool) {
+	c.in.set(func(h *modelHalf) { whole = !h.split && !h.severed })
+	return whole
+}
+
+// split keeps the two ends apart, or ends that: what was sent, closed and reset
+// meanwhile then arrives.
+func (c *modelConn) split(on bool) {
+	for _, half := range []*modelHalf{c.in, c.out} {
+		half.set(func(h *modelHalf) {
+			if h.split = on; on {
+				return
+			}
+			for _, tell := range h.later {
+				tell()
+			}
+			h.later = nil
+		})
+	}
+}
+
+// sever keeps the two ends apart for good: neither hears of the other's end.
+func (c *modelConn) sever() {
+	for _, half := range []*modelHalf{c.in, c.out} {
+		half.set(func(h *modelHalf) { h.severed, h.later = true, nil })
+	}
+}
+
+// powerOff ends a client's connection at the server, whose host is gone. The client
+// does not hear of it.
+func (c *modelConn) powerOff() {
+	c.sever()
+	c.out.set(func(h *modelHalf) { h.readEnd = cmp.Or(h.readEnd, error(syscall.ECONNRESET)) })
+	c.in.set(func(h *modelHalf) { h.writeEnd = cmp.Or(h.writeEnd, error(syscall.ECONNRESET)) })
+}
+
+// powerOn lets the server's host answer again: it resets a connection that it does not
+// know as soon as it hears of it.
+func (c *modelConn) powerOn() {
+	heard := false
+	c.out.set(func(h *modelHalf) { h.unknown, heard = h.severed, h.severed && h.size > 0 })
+	if heard {
+		c.cut()
+	}
+}
+
 // modelHalf is one direction of a connection.
 type modelHalf struct {
-	net     *modelNet
-	offered func(id int)
-	tail    []byte       // of what was offered; the writer's
-	seen    map[int]bool // calls that were offered; the writer's
+	net  *modelNet
+	near *modelConn
+	up   bool         // from the client to the server
+	tail []byte       // of what was offered; the writer's
+	seen map[int]bool // calls that were offered; the writer's
 
 	mu                sync.Mutex
 	changed           chan struct{} // closed, and replaced, at every change
@@ -205,6 +394,47 @@ type modelHalf struct {
 	stalled           bool
 	cutAfter          int // so many more bytes are taken, then the connection is cut; -1: never
 	twin              *modelHalf
+	split, severed    bool
+	unknown           bool     // the first byte is answered by a reset
+	later             []func() // what the other end is to hear when the path is whole
+	slow              time.Duration
+	due               time.Time  // of the last byte
+	free              time.Time  // when the line is, if it has a rate
+	rand              *rand.Rand // of the jitter
+}
+
+// tellLocked tells the other end something, when it can be told.
+func (h *modelHalf) tellLocked(tell func()) {
+	switch {
+	case h.severed:
+	case h.split:
+		h.later = append(h.later, tell)
+	default:
+		tell()
+	}
+}
+
+// dueLocked returns when n bytes that are sent now arrive: not before earlier ones.
+func (h *modelHalf) dueLocked(now time.Time, n int) time.Time {
+	due := now.Add(h.net.latency + h.slow)
+	if h.net.jitter > 0 {
+		if h.rand == nil {
+			h.rand = rand.New(rand.NewPCG(h.net.seed, uint64(h.near.made.UnixNano())))
+		}
+		due = due.Add(time.Duration(h.rand.Int64N(int64(h.net.jitter))))
+	}
+	if h.net.rate > 0 {
+		if h.free.Before(now) {
+			h.free = now
+		}
+		h.free = h.free.Add(time.Duration(n) * time.Second / time.Duration(h.net.rate))
+		due = due.Add(h.free.Sub(now))
+	}
+	if due.Before(h.due) {
+		due = h.due
+	}
+	h.due = due
+	return due
 }
 
 type modelPiece struct {
@@ -244,6 +474,9 @@ func (h *modelHalf) read(p []byte) (int, error) {
 		n, due, err := h.readLocked(p)
 		changed := h.changed
 		h.mu.Unlock()
+		if n > 0 && h.net.arrived != nil {
+			h.net.arrived(h.near, !h.up, p[:n])
+		}
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
 		}
@@ -261,7 +494,7 @@ func (h *modelHalf) readLocked(p []byte) (n int, due time.Time, err error) {
 		return 0, due, os.ErrDeadlineExceeded
 	}
 	due = h.readBy
-	if h.stalled {
+	if h.stalled || h.split || h.severed {
 		return 0, due, nil
 	}
 	if len(h.queue) == 0 {
@@ -295,7 +528,7 @@ func (h *modelHalf) write(p []byte) (written int, err error) {
 		h.mu.Lock()
 		n, err := h.writeLocked(p[written:])
 		changed, due := h.changed, h.writeBy
-		cut := h.cutAfter == 0
+		cut := h.cutAfter == 0 || h.unknown
 		if cut {
 			h.breakLocked()
 			h.signalLocked()
@@ -331,9 +564,12 @@ func (h *modelHalf) writeLocked(p []byte) (n int, err error) {
 		h.cutAfter -= n
 	}
 	if n > 0 {
-		h.queue = append(h.queue, modelPiece{now.Add(h.net.latency), bytes.Clone(p[:n])})
+		h.queue = append(h.queue, modelPiece{h.dueLocked(now, n), bytes.Clone(p[:n])})
 		h.size += n
 		h.signalLocked()
+		if h.net.wrote != nil {
+			h.net.wrote(h.near, h.up, p[:n])
+		}
 	}
 	return n, nil
 }
@@ -353,7 +589,7 @@ func awaitModel(changed <-chan struct{}, due time.Time) {
 
 // note finds the ends of requests in what a Write is given: see modelToken.
 func (h *modelHalf) note(p []byte) {
-	if h.offered == nil {
+	if h.net.offered == nil || !h.up {
 		return
 	}
 	text := append(h.tail, p...)
@@ -369,7 +605,7 @@ func (h *modelHalf) note(p []byte) {
 		}
 		if id, err := strconv.Atoi(string(text[len("call-"):end])); err == nil && !h.seen[id] {
 			h.seen[id] = true // the rest of a batch may be offered again
-			h.offered(id)
+			h.net.offered(h.near, id)
 		}
 		text = text[end:]
 	}

@@ -29,9 +29,7 @@ func (p *modelProgram) run(t *testing.T) {
 	before := runtime.NumGoroutine()
 	w := newModelWorld(t, p)
 	for _, op := range p.ops {
-		w.mu.Lock()
-		w.noteLocked("%v", op)
-		w.mu.Unlock()
+		w.note("%v", op)
 		w.do(t, op)
 	}
 	if !p.abrupt {
@@ -45,28 +43,11 @@ func (p *modelProgram) run(t *testing.T) {
 		}
 		return ""
 	})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if runtime.NumGoroutine() > before {
-		w.noGoroutinesLocked(before)
-	}
-	if n := w.net.openEnds(); n > 0 {
-		w.failLocked("%d ends of connections were not closed", n)
-	}
-}
-
-// noGoroutinesLocked checks the count, which may still hold a goroutine that has just
-// ended, against the goroutines that have a stack.
-func (w *modelWorld) noGoroutinesLocked(but int) {
-	stacks := make([]byte, 1<<20)
-	text := string(stacks[:runtime.Stack(stacks, true)])
-	if n := 1 + strings.Count(text, "\n\ngoroutine ") - but; n > 0 {
-		w.failLocked("%d goroutines are left behind:\n%s", n, text)
-	}
+	w.nothingIsLeft(before, w.net)
 }
 
 func newModelWorld(t *testing.T, p *modelProgram) *modelWorld {
-	w := &modelWorld{modelProgram: p, calls: map[int]*modelCall{}, open: make(chan struct{}), begun: time.Now()}
+	w := &modelWorld{modelProgram: p, seededWorld: seededWorld{title: p, begun: time.Now()}, calls: map[int]*modelCall{}, open: make(chan struct{})}
 	w.net = &modelNet{
 		window: p.window, chunk: p.chunk, latency: p.latency, name: "pipe",
 		listeners: map[string]*modelListener{}, conns: map[*modelConn]string{},
@@ -74,7 +55,7 @@ func newModelWorld(t *testing.T, p *modelProgram) *modelWorld {
 	if p.path != "inline" {
 		w.net.name, w.net.spoils = "model", true
 	}
-	w.net.offered = func(id int) {
+	w.net.offered = func(_ *modelConn, id int) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if c := w.calls[id]; c != nil {
@@ -105,6 +86,9 @@ func (w *modelWorld) serve(t *testing.T, addr string) *modelServer {
 	}
 	if w.compress {
 		opts = append(opts, rpc.WithCompression(64))
+	}
+	if w.big {
+		opts = append(opts, rpc.WithReplyMemory(4<<20, 256<<10)) // results wait for each other
 	}
 	if w.interceptors {
 		opts = append(opts, rpc.WithServerInterceptors(func(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler { return next }))
@@ -159,9 +143,7 @@ func (w *modelWorld) connect(t *testing.T) modelCaller {
 // serverFailed is told why a server has closed a connection.
 func (w *modelWorld) serverFailed(err error) {
 	if strings.Contains(err.Error(), "protocol") && !strings.Contains(err.Error(), "within a frame") {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.failLocked("the server closed a connection: %v", err)
+		w.fail("the server closed a connection: %v", err)
 	}
 }
 
@@ -211,11 +193,15 @@ func (w *modelWorld) do(t *testing.T, op modelOp) {
 	w.mu.Unlock()
 	switch op.kind {
 	case "call":
-		w.call(t, op)
+		w.call(op)
 	case "cancel":
-		w.cancelCall(call)
+		if call != nil {
+			w.cancelCall(&call.seededCall)
+		}
 	case "release":
-		w.releaseCall(call)
+		if call != nil {
+			w.releaseCall(&call.seededCall)
+		}
 	case "swap":
 		w.swap()
 	case "settle":
@@ -236,59 +222,14 @@ func (w *modelWorld) do(t *testing.T, op modelOp) {
 }
 
 // call makes a call in a goroutine.
-func (w *modelWorld) call(t *testing.T, op modelOp) *modelCall {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &modelCall{modelOp: op, begun: time.Now(), cancel: cancel, release: make(chan struct{}), done: make(chan struct{})}
-	if op.d > 0 {
-		c.deadline = c.begun.Add(op.d)
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, c.deadline)
-		c.cancel = func() { cancel(); stop() }
-	}
-	token := modelToken(op.index)
-	ctx = rpc.AddMetadata(ctx, rpc.Metadata{"mark": modelMark(op.index)})
-	if op.again {
-		ctx = rpc.MarkIdempotent(ctx, "Model.Call", "Model.Fast")
-	}
-	method := "Model.Call"
-	if op.fast {
-		method = "Model.Fast"
-	}
+func (w *modelWorld) call(op modelOp) *modelCall {
+	ask := seededAsk{do: op.do, bytes: op.n, limit: op.d, again: op.again, fast: op.fast, async: op.async}
+	c := &modelCall{seededCall: newSeededCall(context.Background(), op.index, ask, w.open)}
 	w.mu.Lock()
 	w.calls[op.index] = c
 	w.mu.Unlock()
-	req := &modelRequest{ID: op.index, Do: op.do, Payload: strings.Repeat("x", op.n), End: token}
-	wait := func() error { return w.client.Call(ctx, method, req, &c.reply) }
-	if op.async {
-		pending := w.client.Go(ctx, method, req, &c.reply)
-		*req = modelRequest{Do: "changed after Go"}
-		wait = pending.Wait
-	}
-	go func() {
-		err := wait()
-		w.callEnded(c, err)
-		close(c.done)
-	}()
+	w.begin(&c.seededCall, w.client, "Model", func(err error) { w.callEnded(c, err) })
 	return c
-}
-
-func (w *modelWorld) cancelCall(c *modelCall) {
-	if c == nil {
-		return
-	}
-	w.mu.Lock()
-	if !c.ended && c.cancelled.IsZero() { // else it is too late to count
-		c.cancelled = time.Now()
-	}
-	w.mu.Unlock()
-	c.cancel()
-}
-
-func (w *modelWorld) releaseCall(c *modelCall) {
-	if c != nil && !c.released {
-		c.released = true
-		close(c.release)
-	}
 }
 
 // swap lets a handler return and, at the same time, the caller of a call that waits
@@ -308,9 +249,9 @@ func (w *modelWorld) swap() {
 	}
 	w.mu.Unlock()
 	if running != nil && waiting != nil {
-		w.releaseCall(running)
+		w.releaseCall(&running.seededCall)
 		runtime.Gosched()
-		w.cancelCall(waiting)
+		w.cancelCall(&waiting.seededCall)
 	}
 }
 
@@ -424,32 +365,10 @@ func (w *modelWorld) allEnd(t *testing.T) {
 	w.calm(t)
 	close(w.open)
 	w.settle()
-	w.advanceUntil(modelMaxWait+40*time.Second, w.allEndedLocked)
+	w.advanceUntil(modelMaxWait+40*time.Second, w.underWayLocked)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.checkLocked(w.allEndedLocked())
-}
-
-// checkLocked fails with a problem, unless it is "".
-func (w *modelWorld) checkLocked(problem string) {
-	if problem != "" {
-		w.failLocked("%s", problem)
-	}
-}
-
-// allEndedLocked returns what has not ended.
-func (w *modelWorld) allEndedLocked() string {
-	for _, c := range w.calls {
-		if !c.ended {
-			return fmt.Sprintf("call %d does not end", c.index)
-		}
-	}
-	for _, e := range w.ends {
-		if !isDone(e.done) {
-			return e.what + " does not return"
-		}
-	}
-	return ""
+	w.checkLocked(w.underWayLocked())
 }
 
 // allSlotsAreFree makes as many calls at once as there are slots. All of them run.
@@ -463,18 +382,16 @@ func (w *modelWorld) allSlotsAreFree(t *testing.T) {
 	w.open = make(chan struct{})
 	index := 1000
 	w.meetAll(t, &index)
-	w.mu.Lock()
-	w.noteLocked("all slots are to be free")
-	w.mu.Unlock()
+	w.note("all slots are to be free")
 	var calls []*modelCall
 	for range min(w.slots, w.handlers) * w.servers {
 		index++
-		calls = append(calls, w.call(t, modelOp{index: index, kind: "call", do: "hang"}))
+		calls = append(calls, w.call(modelOp{index: index, kind: "call", do: "hang"}))
 	}
 	allRun := func() string {
 		for _, c := range calls {
 			if c.runs != 1 || c.ended {
-				return fmt.Sprintf("call %d does not run (%d runs, ended %v): a slot was not given back", c.index, c.runs, c.ended)
+				return fmt.Sprintf("call %d does not run (%d runs, ended %v): a slot was not given back", c.id, c.runs, c.ended)
 			}
 		}
 		return ""
@@ -484,12 +401,12 @@ func (w *modelWorld) allSlotsAreFree(t *testing.T) {
 	w.checkLocked(allRun())
 	w.mu.Unlock()
 	close(w.open)
-	w.advanceUntil(2*w.quietTime(), w.allEndedLocked)
+	w.advanceUntil(2*w.quietTime(), w.underWayLocked)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range calls {
 		if c.err != nil || !c.ended {
-			w.failLocked("call %d, ended %v: %v", c.index, c.ended, c.err)
+			w.failLocked("call %d, ended %v: %v", c.id, c.ended, c.err)
 		}
 	}
 }
@@ -502,7 +419,7 @@ func (w *modelWorld) meetAll(t *testing.T, index *int) {
 	}
 	for range rounds {
 		*index++
-		c := w.call(t, modelOp{index: *index, kind: "call", do: "echo", d: 5 * time.Second})
+		c := w.call(modelOp{index: *index, kind: "call", do: "echo", d: 5 * time.Second})
 		<-c.done
 		w.advance(time.Second)
 		met := true
@@ -539,16 +456,28 @@ func (w *modelWorld) close() {
 	if !isDone(w.open) {
 		close(w.open)
 	}
-	w.advanceUntil(3*time.Second, w.allEndedLocked)
+	w.advanceUntil(3*time.Second, w.underWayLocked)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.checkLocked(w.allEndedLocked())
+	w.checkLocked(w.underWayLocked())
+	w.checkLocked(w.owedLocked())
+}
+
+// owedLocked: whatever has ended the calls, the memory that they were charged for is
+// given back.
+func (w *modelWorld) owedLocked() string {
+	for _, s := range w.all {
+		if n := rpc.Owed(s.Server); n != 0 {
+			return fmt.Sprintf("the server at %s has ended, and its calls owe %d bytes of memory", s.addr, n)
+		}
+	}
+	return ""
 }
 
 func (w *modelWorld) callsEndedLocked() string {
 	for _, c := range w.calls {
 		if !c.ended {
-			return fmt.Sprintf("call %d has not ended with the caller's Close", c.index)
+			return fmt.Sprintf("call %d has not ended with the caller's Close", c.id)
 		}
 	}
 	return ""

@@ -21,21 +21,25 @@ type Observer struct {
 	BytesWritten func(n int)
 
 	// AttemptDone is called by a Client and a Pool, on the goroutine of the call,
-	// when an attempt to make it has ended. ctx is the call's, with what
-	// interceptors have put into it. A Server never calls it.
+	// when an attempt to make it has ended, also if your code has ended it by a
+	// panic or runtime.Goexit. ctx is the call's, with what interceptors have put
+	// into it. A Server never calls it. Of a stream, it is called once it has ended, on
+	// any goroutine.
 	AttemptDone func(ctx context.Context, a Attempt)
 }
 
 // Attempt is one attempt to make a call on a connection. A call has several if
 // the ones before failed and it may be tried again: see [WithMaxAttempts].
+// Number may exceed that, since it counts attempts that were not sent, too.
 type Attempt struct {
 	Method string
-	Addr   string // the server's, as Dial or the Resolver gave it; "" for a Client of NewClient
-	Number int    // 1 for the first attempt; those that were not sent count, too
-	After  error  // why there is another attempt: what the one before failed with; nil for the first
+	Kind   MethodKind // Unary for a call
+	Addr   string     // the server's, as Dial or the Resolver gave it; "" for a Client of NewClient
+	Number int        // 1 for the first attempt; those that were not sent count, too
+	After  error      // why there is another attempt: what the one before failed with; nil for the first
 	Begun  time.Time
 	Ended  time.Time
-	Err    error // nil if it succeeded; see [NeverRan]
+	Err    error // nil if it succeeded; see [NeverRan]. Of a stream, what it ended with; nil for a good end
 }
 
 func (o *Observer) empty() bool {

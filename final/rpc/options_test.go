@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,8 @@ func oddServerOptions() []odd[ServerOption] {
 		{"WithAuthorize", WithAuthorize(nil), "WithAuthorize: the hook is nil"},
 		{"WithServerInterceptors", WithServerInterceptors(), ""},
 		{"WithServerInterceptors", WithServerInterceptors(nil), "WithServerInterceptors: the interceptor is nil"},
+		{"WithServerMiddleware", WithServerMiddleware(), ""},
+		{"WithServerMiddleware", WithServerMiddleware(ServerMiddleware{}), "WithServerMiddleware: the middleware has no interceptor"},
 		{"WithObserver", WithObserver(Observer{}), "WithObserver: the observer has no function"},
 		{"WithObserver", WithObserver(Observer{ConnClosed: func() {}}), ""},
 		{"WithPanicHandler", WithPanicHandler(nil), "WithPanicHandler: the callback is nil"},
@@ -95,13 +98,76 @@ func oddServerOptions() []odd[ServerOption] {
 	cases = append(cases, sizes[ServerOption]("WithMaxHandlers", WithMaxHandlers, 0)...)
 	cases = append(cases, sizes[ServerOption]("WithMaxConns", WithMaxConns, 0)...)
 	cases = append(cases, sizes[ServerOption]("WithMaxMetadata", WithMaxMetadata, 65535)...)
+	for _, c := range slices.Concat(
+		sizes[ServerOption]("WithParamsMemory: server", func(n int) ServerOption { return WithParamsMemory(n, 0) }, 0),
+		sizes[ServerOption]("WithParamsMemory: conn", func(n int) ServerOption { return WithParamsMemory(0, n) }, 0),
+		sizes[ServerOption]("WithReplyMemory: server", func(n int) ServerOption { return WithReplyMemory(n, 0) }, 0),
+		sizes[ServerOption]("WithPeerShare: conns", func(n int) ServerOption { return WithPeerShare(n, 0) }, 0),
+		sizes[ServerOption]("WithPeerShare: handlers", func(n int) ServerOption { return WithPeerShare(0, n) }, 0),
+		sizes[ServerOption]("WithPeerMemory: params", func(n int) ServerOption { return WithPeerMemory(n, 0, 0) }, 0),
+		sizes[ServerOption]("WithPeerMemory: replies", func(n int) ServerOption { return WithPeerMemory(0, n, 0) }, 0),
+		sizes[ServerOption]("WithPeerMemory: streams", func(n int) ServerOption { return WithPeerMemory(0, 0, n) }, 0),
+		sizes[ServerOption]("WithReplyMemory: conn", func(n int) ServerOption { return WithReplyMemory(0, n) }, 0),
+	) {
+		c.name, _, _ = strings.Cut(c.name, ":")
+		cases = append(cases, c)
+	}
+	cases = append(cases, oddStreamOptions...)
+	for _, c := range oddConnStreamOptions() {
+		cases = append(cases, odd[ServerOption]{c.name, c.opt, c.refusal})
+	}
+	cases = append(cases, sizes[ServerOption]("WithMaxStreams", WithMaxStreams, math.MaxInt32)...)
 	cases = append(cases, sizes[ServerOption]("WithMaxMethodName", WithMaxMethodName, 65535)...)
 	cases = append(cases, sizes[ServerOption]("WithCompression", WithCompression, 0)...)
 	cases = append(cases, times[ServerOption]("WithHandshakeTimeout", WithHandshakeTimeout)...)
 	cases = append(cases, times[ServerOption]("WithReadFrameTimeout", WithReadFrameTimeout)...)
 	cases = append(cases, times[ServerOption]("WithIdleTimeout", WithIdleTimeout)...)
 	cases = append(cases, times[ServerOption]("WithWriteTimeout", WithWriteTimeout)...)
+	cases = append(cases, times[ServerOption]("WithMaxConnAge", WithMaxConnAge)...)
+	cases = append(cases, times[ServerOption]("WithKeepalive", WithKeepalive)...)
 	return append(cases, times[ServerOption]("WithHandlerTimeout", WithHandlerTimeout)...)
+}
+
+// leastForStreams is the place for an item of 4 MiB, an eighth more, and a window.
+const leastForStreams = 4<<20 + 512<<10 + 16<<10
+
+// oddConnStreamOptions are for both sides.
+func oddConnStreamOptions() []odd[Option] {
+	const name = "WithConnStreamMemory"
+	return []odd[Option]{
+		{"WithoutStreams", WithoutStreams(), ""},
+		{name, WithConnStreamMemory(0), ""},
+		{name, WithConnStreamMemory(-1), "WithConnStreamMemory(-1)"},
+		{name, WithConnStreamMemory(math.MaxInt), ""},
+		{name, WithConnStreamMemory(1), fmt.Sprintf("WithConnStreamMemory(1): want at least %d", leastForStreams)},
+		{name, WithConnStreamMemory(leastForStreams), ""},
+		{name, WithConnStreamMemory(leastForStreams - 1), fmt.Sprintf("WithConnStreamMemory(%d): want at least %d", leastForStreams-1, leastForStreams)},
+		{name, bothOptions{WithConnStreamMemory(1), WithoutStreams()}, ""},
+		{name, bothOptions{WithConnStreamMemory(leastForStreams), WithMaxMessage(5 << 20)}, "WithConnStreamMemory"},
+	}
+}
+
+// bothOptions are two in a row.
+type bothOptions [2]Option
+
+func (o bothOptions) configureServer(s *serverOptions) {
+	o[0].configureServer(s)
+	o[1].configureServer(s)
+}
+func (o bothOptions) configureClient(c *clientOptions) {
+	o[0].configureClient(c)
+	o[1].configureClient(c)
+}
+func (o bothOptions) configurePool(c *clientOptions) { o[0].configurePool(c); o[1].configurePool(c) }
+
+var oddStreamOptions = []odd[ServerOption]{
+	{"WithStreamMemory", WithStreamMemory(0), ""},
+	{"WithStreamMemory", WithStreamMemory(math.MaxInt), ""},
+	{"WithStreamMemory", WithStreamMemory(-1), "WithStreamMemory(-1)"},
+	{"WithStreamMemory", WithStreamMemory(4*leastForStreams - 4), fmt.Sprintf("WithStreamMemory(%d): want at least %d", 4*leastForStreams-4, 4*leastForStreams)},
+	{"WithStreamMemory", WithStreamMemory(4 * leastForStreams), ""},
+	{"WithStreamMemory", WithServerOptions(WithStreamMemory(1), WithoutStreams()), ""},
+	{"WithStreamMemory", WithServerOptions(WithStreamMemory(64<<10+4608), WithMaxMessage(1<<10)), ""},
 }
 
 func oddClientOptions() []odd[ClientOption] {
@@ -129,6 +195,15 @@ func oddClientOptions() []odd[ClientOption] {
 		{"WithClientInterceptors", WithClientInterceptors(nil), "WithClientInterceptors: the interceptor is nil"},
 		{"WithObserver", WithObserver(Observer{}), "WithObserver: the observer has no function"},
 		{"WithObserver", WithObserver(Observer{ConnClosed: func() {}}), ""},
+		{"WithRetryBudget", WithRetryBudget(0, 0), ""},
+		{"WithRetryBudget", WithRetryBudget(1_000_000, 1_000_000), ""},
+		{"WithRetryBudget", WithRetryBudget(-1, 0), "WithRetryBudget: percent(-1): want 0 to 1000000"},
+		{"WithRetryBudget", WithRetryBudget(0, -1), "WithRetryBudget: reserve(-1): want 0 to 1000000"},
+		{"WithRetryBudget", WithRetryBudget(1_000_001, 0), "WithRetryBudget: percent(1000001)"},
+		{"WithRetryBudget", WithRetryBudget(0, 1_000_001), "WithRetryBudget: reserve(1000001)"},
+	}
+	for _, c := range oddConnStreamOptions() {
+		cases = append(cases, odd[ClientOption]{c.name, c.opt, c.refusal})
 	}
 	cases = append(cases, sizes[ClientOption]("WithCompression", WithCompression, 0)...)
 	cases = append(cases, sizes[ClientOption]("WithMaxMessage", WithMaxMessage, maxLength)...)
@@ -138,6 +213,7 @@ func oddClientOptions() []odd[ClientOption] {
 	cases = append(cases, times[ClientOption]("WithHandshakeTimeout", WithHandshakeTimeout)...)
 	cases = append(cases, times[ClientOption]("WithDefaultTimeout", WithDefaultTimeout)...)
 	cases = append(cases, times[ClientOption]("WithWriteTimeout", WithWriteTimeout)...)
+	cases = append(cases, times[ClientOption]("WithReadFrameTimeout", WithReadFrameTimeout)...)
 	cases = append(cases, times[ClientOption]("WithKeepalive", WithKeepalive)...)
 	cases = append(cases, times[ClientOption]("WithMaxWait", WithMaxWait)...)
 	return append(cases, times[ClientOption]("WithMaxRetryAfter", WithMaxRetryAfter)...)
@@ -278,10 +354,12 @@ func TestOptions_ZeroIsTheDefault(t *testing.T) {
 	server, client := defaultServerOptions(), defaultClientOptions()
 	server.apply([]ServerOption{
 		WithMaxMessage(2048), WithMaxMessage(0), WithMaxInFlight(7), WithMaxInFlight(0), WithMaxHandlers(7), WithMaxHandlers(0),
-		WithMaxConns(7), WithMaxConns(0), WithMaxMethodName(7), WithMaxMethodName(0),
+		WithParamsMemory(7, 7), WithParamsMemory(0, 0), WithReplyMemory(7, 7), WithReplyMemory(0, 0),
+		WithMaxConns(7), WithMaxConns(0), WithPeerShare(7, 7), WithPeerShare(0, 0), WithPeerMemory(7, 7, 7), WithPeerMemory(0, 0, 0), WithMaxMethodName(7), WithMaxMethodName(0),
+		WithMaxStreams(7), WithMaxStreams(0), WithStreamMemory(7), WithStreamMemory(0), WithConnStreamMemory(7), WithConnStreamMemory(0),
 	})
 	client.applyPool([]PoolOption{
-		WithMaxMessage(2048), WithMaxMessage(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
+		WithMaxMessage(2048), WithMaxMessage(0), WithConnStreamMemory(7), WithConnStreamMemory(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
 		WithBackoff(1, 2), WithBackoff(0, 0), WithEjection(5, 1, 2), WithEjection(5, 0, 0),
 	})
 	client.forDialing = ""

@@ -92,10 +92,11 @@ func hasText(value any) bool {
 
 var logValuerType = reflect.TypeFor[slog.LogValuer]()
 
-// mayHide reports whether values of t may hold a LogValuer, or a protobuf message, whose
-// fields may be marked with debug_redact. For values that are printed field by field
-// it is also true if they may hold anything at all, or themselves, which has no end.
-// In seen, a type is true while it is searched, and false when nothing was found in it.
+// mayHide reports whether values of t may hold text that a log must not show: a LogValuer, or
+// a protobuf message, whose fields may be marked with debug_redact. byField says that the
+// values are printed field by field. Then it is also true if they may hold an interface, and
+// so anything, or themselves, since printing would not end. In seen, a type is true while it
+// is searched, and false when nothing was found in it.
 func mayHide(t reflect.Type, byField bool, seen map[reflect.Type]bool) bool {
 	if within, ok := seen[t]; ok {
 		return within && byField

@@ -31,13 +31,26 @@ func (s StaticResolver) Resolve(ctx context.Context, update func([]string)) erro
 	return ctx.Err()
 }
 
-// Pool makes calls over connections to several servers. It connects when first
-// needed, prefers the connection with the fewest calls in flight (see
-// [WithBalancing]), leaves out servers that fail (see [WithEjection]), and tries a
-// call that never ran, or is idempotent, on another connection. A call that no
-// connection can take waits for the first one that can (see [WithMaxWait]). All its
-// methods may be called by many goroutines, and from every hook and function that
-// was given to it.
+// Pool makes calls over connections to several servers. With its first call it
+// connects to all of them, and later calls connect again what was lost. It
+// prefers the connection with the fewest calls and streams in flight (see
+// [WithBalancing]), leaves out servers that fail (see [WithEjection]), and
+// tries a call that never ran, or is idempotent, on another connection. A call
+// that no connection can take waits for the first one that can (see
+// [WithMaxWait]).
+//
+// A stream is opened in the same way, and then stays on its connection. If its
+// server refuses it, being full for instance, a [ServerStream] is opened on
+// another one. A [ClientStream] or [BidiStream] is not, since an item may have
+// gone out: open another stream if [NeverRan] says so.
+//
+// A Pool has no Ping, since one server's answer says nothing of the others. To
+// know whether it is ready, call a method that every server has, such as that
+// of package health; this also makes it connect. [Pool.Members] says which
+// connections there are, and makes none.
+//
+// All its methods may be called by many goroutines, and from every hook and
+// function that was given to it.
 type Pool struct {
 	group
 	caller  Caller
@@ -59,7 +72,7 @@ func NewPool(resolver Resolver, opts ...PoolOption) *Pool {
 	}
 	p := new(Pool)
 	p.init(&o)
-	if p.caller = o.chain(CallerFunc(p.invoke)); o.err != nil {
+	if p.caller = o.chain(groupCaller{&p.group}); o.err != nil {
 		panic(fmt.Errorf("rpc: NewPool: %s", o.err.Message))
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -81,7 +94,7 @@ func (p *Pool) follow(ctx context.Context, resolver Resolver) {
 		p.resolveErr = err
 		p.mu.Unlock()
 		p.changed()
-		p.options.report(onOneLine(Errorf(Unavailable, "the resolver: %w", err)))
+		p.options.report(onOneLine(because(Unavailable, "the resolver: ", err)))
 		if time.Since(begun) > p.options.backoffMax {
 			pause = p.options.backoffMin
 		}
@@ -153,9 +166,17 @@ func (p *Pool) check() error {
 	return nil
 }
 
+// checkWith is [Client.checkWith].
+func (p *Pool) checkWith(ctx context.Context) error {
+	if ctx == nil {
+		return errNoCallContext
+	}
+	return p.check()
+}
+
 // Call calls method on one of the servers: see [Caller].
 func (p *Pool) Call(ctx context.Context, method string, params, reply any) error {
-	if err := p.check(); err != nil {
+	if err := p.checkWith(ctx); err != nil {
 		return err
 	}
 	return p.caller.Call(ctx, method, params, reply)
@@ -163,14 +184,15 @@ func (p *Pool) Call(ctx context.Context, method string, params, reply any) error
 
 // Go starts a call and returns once params are encoded: see [Client.Go].
 func (p *Pool) Go(ctx context.Context, method string, params, reply any) *Pending {
-	if err := p.check(); err != nil {
+	if err := p.checkWith(ctx); err != nil {
 		return failed(err)
 	}
 	return start(ctx, p.caller, p.options, method, params, reply)
 }
 
-// Close fails the calls in flight, as [Client.Close] does, and closes all
-// connections. It returns nil, and may be called again.
+// Close fails calls and streams, as [Client.Close] does, and closes all
+// connections. Like that, it does not wait for callbacks. It returns nil, and
+// may be called again.
 func (p *Pool) Close() error {
 	if err := p.check(); err != nil {
 		return err

@@ -27,7 +27,7 @@ func BenchmarkPool_Pick(b *testing.B) {
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if pool.choose(*pool.members.Load(), nil) == nil {
+						if pool.choose(*pool.members.Load(), nil, false) == nil {
 							b.Error("no server")
 							return
 						}
@@ -59,7 +59,7 @@ func BenchmarkQueue_CallsThatHaveTriedTheMember(b *testing.B) {
 	for _, waiting := range []int{1, 16_000} {
 		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
 			refused := newModelMember()
-			queue := &callQueue{limit: waiting}
+			queue := &callQueue{limit: &waitingLimit{most: int64(waiting)}}
 			for range waiting {
 				if !queue.push(&waitingCall{tried: []*Client{refused}}) {
 					b.Fatal("the queue is full")
@@ -67,7 +67,7 @@ func BenchmarkQueue_CallsThatHaveTriedTheMember(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if queue.pop(refused, true) != nil {
+				if queue.pop(refused, true, new(paramsRoom)) != nil {
 					b.Fatal("a call went back to a server that it has tried")
 				}
 			}

@@ -16,12 +16,13 @@ import (
 //	healthy  ── failures in a row ─▶ ejected ── a pause, then a pong ─▶ halfOpen ── a call ─▶ probing
 //	ejected  ── due, then a hello ─▶ halfOpen
 //	ejected  ── a pause, no pong ──▶ ejected, for longer
-//	probing  ── no decision ───────▶ halfOpen
+//	probing  ── no decision ───────▶ halfOpen; after a while of that, ejected, for longer
 //	probing  ── the call failed ───▶ ejected, for longer
 //	any      ── a call succeeded ──▶ healthy
 type serverHealth struct {
 	state    atomic.Int32 // changed under the group's mu, but for beginProbe and endProbe
 	failures atomic.Int32 // since the last success
+	trial    atomic.Int64 // when the first probe since it became half-open began, in Unix ns; 0: there was none
 
 	// Guarded by the group's mu.
 	ejections int  // since the last success
@@ -33,12 +34,23 @@ type serverHealth struct {
 const (
 	healthy  int32 = iota // calls
 	ejected               // none, unless there is no other server
-	halfOpen              // one call
-	probing               // no other call until that one has ended
+	halfOpen              // one call, or one stream
+	probing               // no other one until that has ended, or the stream was judged
 )
 
 // beginProbe reports whether the caller has the one call that decides.
-func (s *serverHealth) beginProbe() bool { return s.state.CompareAndSwap(halfOpen, probing) }
+func (s *serverHealth) beginProbe() bool {
+	if !s.state.CompareAndSwap(halfOpen, probing) {
+		return false
+	}
+	s.trial.CompareAndSwap(0, time.Now().UnixNano())
+	return true
+}
+
+// triedFor returns for how long calls have tried to decide.
+func (s *serverHealth) triedFor() time.Duration {
+	return time.Since(time.Unix(0, s.trial.Load()))
+}
 
 // endProbe leaves the decision to another call. It is for the one that has the probe.
 func (s *serverHealth) endProbe() { s.state.CompareAndSwap(probing, halfOpen) }
@@ -62,8 +74,8 @@ func (c *Client) mayTake() (ok, probe bool) {
 	return c.group.nobodyBut(nil), false // a server that is left out is the last resort
 }
 
-// noteOutcome updates what is known of c's server from the outcome of a call, which may
-// be the one that decides its probe.
+// noteOutcome updates what is known of c's server from the outcome of a call or a
+// stream, which may be the one that decides its probe.
 func (g *group) noteOutcome(c *Client, conn *clientConn, probe bool, err error) {
 	s := c.server
 	switch {
@@ -76,9 +88,19 @@ func (g *group) noteOutcome(c *Client, conn *clientConn, probe bool, err error) 
 		if g.count(c, false) {
 			g.changed()
 		}
+	case probe && leftByCaller(err) && s.triedFor() >= g.options.ejectMin: // a server that works has had its time
+		if g.count(c, false) {
+			g.changed()
+		}
 	case probe:
 		g.endProbe(s)
 	}
+}
+
+// leftByCaller reports whether a call's own context has ended it.
+func leftByCaller(err error) bool {
+	code := CodeOf(err)
+	return !remote(err) && (code == Canceled || code == DeadlineExceeded)
 }
 
 // count counts a failure of c's server, which may be that it says no hello. It
@@ -134,6 +156,7 @@ func (g *group) awaitHelloLocked(s *serverHealth) {
 func (g *group) halfOpenLocked(s *serverHealth) {
 	s.due = false
 	s.round++
+	s.trial.Store(0)
 	s.state.Store(halfOpen)
 }
 
@@ -203,7 +226,7 @@ func (g *group) ejectLocked(c *Client) bool {
 	}
 	s.state.Store(ejected)
 	s.due = false
-	pause := backoff(g.options.ejectMin, g.options.ejectMax, s.ejections)
+	pause := g.options.chance.backoff(g.options.ejectMin, g.options.ejectMax, s.ejections)
 	s.ejections++
 	s.round++
 	round := s.round

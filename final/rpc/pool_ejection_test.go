@@ -219,7 +219,7 @@ func TestPool_EjectedServerIsTheLastResort(t *testing.T) {
 		n.set("well", nil)
 		servers[0].Close()
 		<-time.After(100 * time.Millisecond) // an idle connection's end is seen a little later
-		pool.choose(*pool.members.Load(), nil)
+		pool.choose(*pool.members.Load(), nil, false)
 		synctest.Wait()
 		require.True(t, pool.Members()[0].BackingOff)
 		begun := time.Now()
@@ -258,8 +258,8 @@ func TestPool_LostConnectionCountsOnce(t *testing.T) {
 			if lost < 3 {
 				assert.Empty(t, ejectedOf(pool), "%d connections lost", lost)
 			}
-			<-time.After(100 * time.Millisecond)   // it backs off
-			pool.choose(*pool.members.Load(), nil) // begins to connect
+			<-time.After(100 * time.Millisecond)          // it backs off
+			pool.choose(*pool.members.Load(), nil, false) // begins to connect
 			synctest.Wait()
 		}
 		assert.Equal(t, []string{"ill"}, ejectedOf(pool))

@@ -43,6 +43,14 @@ func defaultPoolOptions() poolOptions {
 	}
 }
 
+func (o *clientOptions) applyPool(opts []PoolOption) {
+	for i, opt := range opts {
+		if o.hasOption(opt != nil, i, len(opts)) {
+			opt.configurePool(o)
+		}
+	}
+}
+
 // WithConnsPerAddr sets how many connections a Pool keeps to each address.
 // Default 1, which 0 stands for. Negative numbers, and those above 65535, are
 // refused.
@@ -50,8 +58,8 @@ func WithConnsPerAddr(n int) PoolOption {
 	return poolOption(func(o *clientOptions) { o.connsPerAddr = o.number("WithConnsPerAddr", n, math.MaxUint16, 1) })
 }
 
-// WithBalancing sets how a Pool chooses among its connections. Default
-// [LeastInFlight], which is the zero value. Any other value than the constants
+// WithBalancing sets how a Pool chooses among its connections, for calls and
+// for streams: see [Balancing]. Default [LeastInFlight], which is the zero value. Any other value than the constants
 // is refused.
 func WithBalancing(b Balancing) PoolOption {
 	return poolOption(func(o *clientOptions) {
@@ -61,19 +69,28 @@ func WithBalancing(b Balancing) PoolOption {
 	})
 }
 
-// WithEjection sets when a Pool ejects a server that fails its calls. After
-// this many failures in a row, the server gets no calls for a pause. A failure
-// is Unavailable, or a deadline that passed, also while the call waited for
-// the server's hello; all calls of one lost connection are one failure. The
-// pause doubles from least to longest, and up to half of it is cut off at
-// random. Then the server has to answer a ping within least, and the outcome
-// of one call decides whether it is back.
+// WithEjection sets when a Pool ejects a server that fails its calls or
+// streams. After this many failures in a row, the server gets none for a pause.
+// A failure is Unavailable, or a deadline that passed, also while the call
+// waited for the server's hello; all calls and streams of one lost connection
+// are one failure. The pause doubles from least to longest, and up to half of
+// it is cut off at random. Then the server has to answer a ping within least,
+// and the outcome of one call or stream decides whether it is back. If its
+// caller gives up, the next one decides; once callers of calls have given up
+// for as long as least, the server is ejected again.
+//
+// A stream is a success with the first item that arrives, however it ends
+// later. One that ends without an item counts by the code of its end, with two
+// exceptions. A cancel by its caller says nothing of the server. Nor does its
+// deadline if anything of the stream has arrived, such as a header: a handler
+// that may be quiet for long can set one and call [SendHeader] at its start. A
+// stream that decides has least for that; then the next call or stream does.
 //
 // At most half of the servers are ejected at a time, so a pool's only server
-// never is. If no other server can take a call, an ejected one gets it.
-// Default 5 failures, 1 s and 30 s. With 0 failures no server is ejected;
-// pauses of 0 stand for the default. Negative values, and a longest pause
-// shorter than the least, are refused.
+// never is. If no other server can take a call, an ejected one gets it. Default
+// 5 failures, 1 s and 30 s. With 0 failures no server is ejected; pauses of 0
+// stand for the default, and give way to the other if that is needed. Negative
+// values, and a longest pause shorter than the least, are refused.
 func WithEjection(failures int, least, longest time.Duration) PoolOption {
 	return poolOption(func(o *clientOptions) {
 		o.ejectAfter = o.number("WithEjection", failures, math.MaxInt32, 0)

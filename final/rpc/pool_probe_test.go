@@ -59,7 +59,7 @@ func TestPool_ALateGrantEndsNoTrialOfOthers(t *testing.T) {
 		c := (*pool.members.Load())[0]
 		for probe, state := range map[bool]int32{false: probing, true: halfOpen} {
 			conn := c.conn.Load()
-			require.True(t, conn.acquire())
+			require.True(t, conn.acquire(false))
 			c.server.state.Store(probing)
 			pool.giveBack(&waitingCall{conn: conn, probe: probe})
 			assert.Equal(t, state, c.server.state.Load())
@@ -159,4 +159,44 @@ func TestPool_SaysThatConnectionsBreakAfterTheirHello(t *testing.T) {
 			pool.Close()
 		}
 	})
+}
+
+// A server that hangs is not on trial for ever: callers that give up say nothing each,
+// and enough together.
+func TestPool_CallersThatGiveUpEndATrial(t *testing.T) {
+	for name, code := range map[string]Code{"cancel": Canceled, "deadline": DeadlineExceeded} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				pool, servers := moodyPool(t, newNetwork(), []string{"well", "ill"}, WithEjection(1, time.Second, 8*time.Second))
+				ill := servers[1]
+				ill.mood.Store("hangs")
+				call := func() error {
+					ctx, leave := context.WithCancel(t.Context())
+					if code == DeadlineExceeded {
+						ctx, leave = context.WithTimeout(t.Context(), 250*time.Millisecond)
+					}
+					defer leave()
+					if code == Canceled {
+						defer time.AfterFunc(250*time.Millisecond, leave).Stop()
+					}
+					_, err := checkStock.Call(ctx, pool, &stockRequest{})
+					return err
+				}
+				require.Equal(t, 1, callMany(t, pool, 10), "it is ejected")
+				ill.came.Store(0)
+				for begun := time.Now(); time.Since(begun) < 2*time.Minute; <-time.After(100 * time.Millisecond) {
+					if err := call(); err != nil {
+						assert.ErrorIs(t, err, code)
+					}
+				}
+				assert.LessOrEqual(t, ill.came.Load(), int32(100), "calls that were sacrificed in two minutes")
+				ill.mood.Store("")
+				<-time.After(9 * time.Second)
+				for range 100 {
+					assert.NoError(t, call())
+				}
+				assert.Empty(t, ejectedOf(pool))
+			})
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,24 +25,33 @@ import (
 // module is the import path that stands for the folder above this one.
 const module = "example.com/rpc-from-scratch/final"
 
-// goFiles parses the Go files of final, but for the workshop and the benchmark,
-// which speak of other packages called rpc.
+// goFiles calls f for each Go file of final, but for those of the workshop and the
+// benchmark, which speak of other packages called rpc.
 func goFiles(t *testing.T, f func(path string, file *ast.File)) {
 	t.Helper()
-	require.NoError(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	files, err := parsedFiles()
+	require.NoError(t, err)
+	for path, file := range files {
+		f(path, file)
+	}
+}
+
+// parsedFiles parses the files of goFiles: once, since three tests look at them.
+var parsedFiles = sync.OnceValues(func() (map[string]*ast.File, error) {
+	files := map[string]*ast.File{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && (d.Name() == "workshop" || d.Name() == "bench" || d.Name() == "testdata"):
 			return fs.SkipDir
 		case filepath.Ext(path) == ".go":
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
-			require.NoError(t, err)
-			f(filepath.ToSlash(path), file)
+			files[filepath.ToSlash(path)], err = parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		}
-		return nil
-	}))
-}
+		return err
+	})
+	return files, err
+})
 
 // "It needs the standard library only."
 func TestCore_NeedsTheStandardLibraryOnly(t *testing.T) {

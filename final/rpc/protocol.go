@@ -32,7 +32,8 @@ type requestHead struct {
 	deadline time.Time // the caller's; zero: none
 }
 
-// check refuses what the wire has no room for, and metadata that may not travel.
+// check refuses a name and metadata that do not fit into their fields, and metadata that may
+// not travel.
 func (h *requestHead) check() error {
 	if len(h.Method) > math.MaxUint16 {
 		return unrun(Errorf(InvalidArgument, "method name of %d bytes: at most 65535 are allowed", len(h.Method)))
@@ -49,9 +50,9 @@ func (h *requestHead) check() error {
 	return nil
 }
 
-// limit sets the timeout: what is left now, since clocks may differ. A deadline
-// that is less than a millisecond away cannot be met.
-func (h *requestHead) limit() error {
+// setTimeout sets the timeout to the time that is left now: a deadline cannot travel, since
+// clocks may differ. It fails if less than a millisecond is left, the unit of the wire.
+func (h *requestHead) setTimeout() error {
 	if h.deadline.IsZero() {
 		return nil
 	}
@@ -63,9 +64,23 @@ func (h *requestHead) limit() error {
 }
 
 // appendError appends an error frame, its text cleaned and cut so that the
-// frame is no longer than limit, which is at least 1 KiB.
-func appendError(dst []byte, id uint64, e *Error, limit int) []byte {
-	r := wire.Reason{
+// frame is no longer than limit, which is at least 1 KiB. Details, and the metadata of the
+// reply, are left out if there is no room for them.
+func appendError(dst []byte, id uint64, e *Error, md Metadata, limit int) []byte {
+	r, flags := reasonOf(e, md, limit)
+	return wire.AppendError(dst, flags, id, &r)
+}
+
+// appendEnd is appendError for the server's end of a stream.
+func appendEnd(dst []byte, id uint64, e *Error, md Metadata, limit int) []byte {
+	r, flags := reasonOf(e, md, limit)
+	return wire.AppendEnd(dst, flags, id, &r)
+}
+
+// reasonOf returns what a frame of at most limit bytes says of e, see appendError, and the
+// frame's flags.
+func reasonOf(e *Error, md Metadata, limit int) (r wire.Reason, flags uint8) {
+	r = wire.Reason{
 		Code:    wire.Code(e.Code),
 		Text:    cleanText(e.Message, min(wire.MaxErrorText, limit/2)),
 		Details: cleanPairs(e.Details),
@@ -73,11 +88,13 @@ func appendError(dst []byte, id uint64, e *Error, limit int) []byte {
 	if n := wire.PairsSize(r.Details); n > wire.MaxDetails || wire.MinLength+3+len(r.Text)+2+n > limit {
 		r.Details = nil
 	}
-	var flags uint8
+	if wire.MinLength+3+len(r.Text)+2+wire.PairsSize(r.Details)+wire.ReplyMetadataSize(md) <= limit {
+		r.Metadata = md
+	}
 	if e.neverRan {
 		flags = wire.FlagNeverRan
 	}
-	return wire.AppendError(dst, flags, id, &r)
+	return r, flags
 }
 
 func cleanPairs(pairs map[string]string) map[string]string {
@@ -95,23 +112,23 @@ func appendGoAway(dst []byte, lastID uint64, e *Error) []byte {
 	return wire.AppendGoAway(dst, lastID, &wire.Reason{Code: wire.Code(e.Code), Text: cleanText(e.Message, wire.MaxReasonText)})
 }
 
-// parseError reads what the peer says went wrong. Whatever the peer claims, the
-// result is an error: an unknown code, or OK, is Unknown.
-func parseError(f *wire.Frame) (*Error, error) {
+// parseError returns the error that the peer has sent, and the metadata beside it, which lie
+// in the frame.
+func parseError(f *wire.Frame) (e *Error, md []byte, err error) {
 	r, err := wire.ParseReason(f)
 	if err != nil {
-		return nil, fromWire(err)
+		return nil, nil, fromWire(err)
 	}
-	e := said(&r)
+	e = sentError(&r)
 	e.handed, e.neverRan = true, f.Flags&wire.FlagNeverRan != 0
 	if f.Flags&wire.FlagPairs != 0 {
 		details, err := wire.ParsePairs(r.Pairs, math.MaxInt)
 		if err != nil {
-			return nil, fromWire(err)
+			return nil, nil, fromWire(err)
 		}
 		e.Details = cleanPairs(details)
 	}
-	return e, nil
+	return e, r.Metadata, nil
 }
 
 func parseGoAway(f *wire.Frame) (*Error, error) {
@@ -119,15 +136,14 @@ func parseGoAway(f *wire.Frame) (*Error, error) {
 	if err != nil {
 		return nil, fromWire(err)
 	}
-	return said(&r), nil
+	return sentError(&r), nil
 }
 
-// said is the error that a peer has sent.
-func said(r *wire.RawReason) *Error {
+// sentError returns the error that a peer has sent: its text cleaned, its code Unknown if it
+// is none that an error may have.
+func sentError(r *wire.RawReason) *Error {
 	e := &Error{Code: Code(r.Code), Message: cleanBytes(r.Text, wire.MaxErrorText), remote: true}
-	if e.Code == OK || e.Code > lastCode {
-		e.Code = Unknown
-	}
+	e.Code = e.code()
 	return e
 }
 
@@ -171,13 +187,12 @@ func parseServerHello(body []byte) (wire.ServerHello, error) {
 		return h, fromWire(err)
 	}
 	h.Text = cleanText(h.Text, wire.MaxErrorText)
-	switch {
-	case Code(h.Code) > lastCode:
-		return h, &Error{Code: Unknown, Message: h.Text, remote: true, neverRan: true}
-	case h.Code != wire.OK:
-		return h, &Error{Code: Code(h.Code), Message: h.Text, remote: true, neverRan: true}
+	if h.Code == wire.OK {
+		return h, fromWire(h.Check())
 	}
-	return h, fromWire(h.Check())
+	refused := &Error{Code: Code(h.Code), Message: h.Text, remote: true}
+	refused.Code = refused.code()
+	return h, unrun(refused)
 }
 
 // isTimeout reports whether err is a deadline that passed.

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/wire"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -41,6 +42,42 @@ func tableRows(text string) (rows [][]string) {
 	return rows
 }
 
+// columns returns where in a line one of the signs is, in characters.
+func columns(line, signs string) (at []int) {
+	for i, c := range []rune(line) {
+		if strings.ContainsRune(signs, c) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// Each box of PROTOCOL.md is straight: its upright lines, its corners and the offsets
+// above it are in the same columns.
+func TestProtocol_BoxesAreStraight(t *testing.T) {
+	lines := strings.Split(readText(t, "..", "PROTOCOL.md"), "\n")
+	offset := regexp.MustCompile(`(^| )[0-9][0-9+a-z]*`)
+	boxes := 0
+	for i := 0; i+2 < len(lines); i++ {
+		corners := columns(lines[i], "+")
+		if !strings.HasPrefix(strings.TrimSpace(lines[i]), "+-") {
+			continue
+		}
+		boxes++
+		assert.Equal(t, corners, columns(lines[i+1], "|"), "line %d: %s", i+2, lines[i+1])
+		assert.Equal(t, lines[i], lines[i+2], "line %d", i+3)
+		for _, at := range columns(lines[i+3], "|") {
+			assert.Contains(t, corners, at, "line %d: %s", i+4, lines[i+3])
+		}
+		for _, at := range offset.FindAllStringIndex(lines[i-1], -1) {
+			number := strings.TrimSpace(lines[i-1][at[0]:at[1]])
+			assert.Contains(t, corners, at[1]-len(number), "line %d: %s", i, lines[i-1])
+		}
+		i += 2
+	}
+	assert.Equal(t, 14, boxes)
+}
+
 func readText(t *testing.T, path ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(path...))
@@ -61,11 +98,10 @@ func lastWord(t *testing.T, s *section) string {
 		case p.data[4] == 3:
 			m := dissect(t, p.data)
 			assert.Equal(t, byte(8), m.flags&8, "%s: the handler was never started", s.name)
-			text := m.text
-			if before, _, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(before, "decode params of ") {
-				text = before
-			}
-			return fmt.Sprintf("error `%s`: %s", m.code, strings.TrimSpace(text))
+			return fmt.Sprintf("error `%s`: %s", m.code, strings.TrimSpace(withoutDecoder(m.text)))
+		case p.data[4] == 10 && p.data[14] != 0:
+			m := dissect(t, p.data)
+			return fmt.Sprintf("end `%s`: %s", m.code, strings.TrimSpace(withoutDecoder(m.text)))
 		case p.data[4] == 7:
 			m := dissect(t, p.data)
 			return fmt.Sprintf("go-away `%s`: %s", m.code, m.text)
@@ -76,10 +112,10 @@ func lastWord(t *testing.T, s *section) string {
 
 func TestProtocolMD_BadInputIsAnsweredAsTheCapturesShow(t *testing.T) {
 	answers := map[string]string{}
-	for _, name := range []string{"final-hello-bad.txt", "final-server-bad.txt", "final-client-bad.txt", "final-compress.txt"} {
+	for _, name := range []string{"final-hello-bad.txt", "final-server-bad.txt", "final-client-bad.txt", "final-compress.txt", "final-reply-metadata.txt", "final-stream-bad.txt"} {
 		_, sections := readCapture(t, name)
 		for _, s := range sections {
-			if name == "final-compress.txt" && !strings.HasPrefix(s.name, "compressed: ") {
+			if name == "final-compress.txt" && !strings.HasPrefix(s.name, "compressed: ") || name == "final-reply-metadata.txt" && !strings.HasPrefix(s.name, "reply metadata: ") {
 				continue
 			}
 			answers[s.name] = ""
@@ -114,6 +150,10 @@ func TestProtocolMD_BadInputIsAnsweredAsTheCapturesShow(t *testing.T) {
 		}
 	}
 	delete(answers, "client: a result that is not JSON") // below the table
+	delete(answers, "client: reply metadata without sense")
+	delete(answers, "client: an item that is not JSON")
+	delete(answers, "client: a short fragment")
+	delete(answers, "client: a header without sense")
 	assert.Empty(t, answers, "sections that are not in the table")
 }
 
@@ -153,6 +193,28 @@ func TestREADME_NamesEveryOption(t *testing.T) {
 	for _, m := range regexp.MustCompile("`(With\\w+)`").FindAllStringSubmatch(readme, -1) {
 		assert.Contains(t, code, "func "+m[1]+"(")
 	}
+}
+
+// What README.md shows of streams is in their Examples, word for word.
+func TestREADME_StreamsAreTheExamples(t *testing.T) {
+	_, text, found := strings.Cut(readText(t, "..", "README.md"), "\n## Streams\n")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "\n## ")
+	examples := readText(t, "example_stream_test.go")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1)
+	require.Len(t, blocks, 3)
+	for _, block := range blocks {
+		assert.Contains(t, examples, block[1])
+	}
+	declarations := 0
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "    var ") {
+			declaration, _, _ := strings.Cut(strings.TrimPrefix(line, "    var "), "//")
+			assert.Contains(t, examples, strings.TrimSpace(declaration))
+			declarations++
+		}
+	}
+	assert.Equal(t, 3, declarations)
 }
 
 // The map in README.md has every file, and no other.
@@ -246,18 +308,17 @@ func TestWire_ClientThatAsksAndDoesNotReadIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := rpc.NewServer()
 		conn := rawHello(t, srv)
-		pings := []byte(strings.Repeat("\x00\x00\x00\n\x05\x00\x00\x00\x00\x00\x00\x00\x00\x01", 1<<10))
 		conn.SetWriteDeadline(time.Now().Add(time.Second))
-		written := 0
-		for {
-			n, err := conn.Write(pings) // and reads no pong
-			written += n
-			if err != nil {
+		answers := 0
+		for id := uint64(1); ; id++ {
+			head := wire.RequestHead{Method: "Test.Nope"}
+			if _, err := conn.Write(head.Append(nil, 0, id, 0)); err != nil { // and reads no answer
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 				break
 			}
+			answers += len("\x00\x00\x00\x2b\x03\x08\x00\x00\x00\x00\x00\x00\x00\x01\x0c\x00\x1bmethod not found: Test.Nope")
 		}
-		assert.InDelta(t, 2<<20, written, 1<<18, "the server does not read on")
+		assert.InDelta(t, 2<<20, answers, 1<<18, "the server does not read on")
 		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		all, err := io.ReadAll(conn) // now the client reads
 		require.NoError(t, err)

@@ -54,7 +54,7 @@ func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
 			}
 			hello, err := answerTo(t, srv, (&wire.ClientHello{Codec: "json", MaxMessage: 1 << 10, Pairs: wire.AppendPairs(nil, md)}).Append(nil))
 			assert.Equal(t, want, CodeOf(err))
-			assert.Equal(t, want == OK, hello.Text == gzipGranted)
+			assert.Equal(t, want == OK, hello.Text == compressionKey+"="+gzipName)
 		})
 	}
 }
@@ -120,5 +120,77 @@ func TestProtocolProse_ConnectingAndHelloHaveTenSecondsTogether(t *testing.T) {
 		}))
 		assert.ErrorIs(t, err, Unavailable)
 		assert.Equal(t, 10*time.Second, time.Since(begun))
+	})
+}
+
+func TestProtocolProse_AClientWhoseTimeIsUpSendsOneCancel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := rawServer(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		call := client.Go(ctx, "Test.It", nil, nil)
+		require.Equal(t, wire.KindRequest, raw.read().Kind)
+		f := raw.read()
+		assert.Equal(t, wire.KindCancel, f.Kind)
+		assert.EqualValues(t, 1, f.ID)
+		assert.ErrorIs(t, call.Wait(), DeadlineExceeded)
+	})
+}
+
+func TestProtocolProse_CallsAboveAGoAwayAreUnavailableWhateverItsCode(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := rawServer(t)
+		call := client.Go(t.Context(), "Test.It", nil, nil)
+		require.Equal(t, wire.KindRequest, raw.read().Kind)
+		raw.write(appendGoAway(nil, 0, Errorf(InvalidArgument, "a bad frame")))
+		err := call.Wait()
+		assert.ErrorIs(t, err, Unavailable)
+		assert.True(t, NeverRan(err))
+	})
+}
+
+func TestProtocolProse_TextAndDetailsOfAGoodEndMeanNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := streamingServer(t, "rpc.streams=10,16384")
+		s := openRaw(t, client, raw)
+		require.NoError(t, s.CloseSend())
+		require.Equal(t, wire.KindEnd, raw.read().Kind)
+		raw.write(frameOf(wire.KindEnd, wire.FlagPairs|wire.FlagNeverRan, 1, "\x00\x00\x02no\x00\x01x"))
+		_, err := s.Receive(t.Context())
+		assert.Equal(t, io.EOF, err)
+		client.Close()
+	})
+}
+
+// An item without bytes is the zero value, to a client, too.
+func TestProtocolProse_AnItemWithoutBytesIsAnItem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := streamingServer(t, "rpc.streams=10,16384")
+		s := openRaw(t, client, raw)
+		raw.write(frameOf(wire.KindData, 0, 1, ""))
+		item, err := s.Receive(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, &change{}, item)
+		client.Close()
+	})
+}
+
+// At a want, less than a quarter of the window is given back at once, if that is enough.
+func TestProtocolProse_AWantDoesNotWaitForAQuarterOfTheWindow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := streamingServer(t, "rpc.streams=10,16384")
+		s := openRaw(t, client, raw)
+		raw.write(frameOf(wire.KindData, 0, 1, `{"Data":"`+string(repeat('x', 3000))+`"}`))
+		_, err := s.Receive(t.Context())
+		require.NoError(t, err)
+		raw.write(number(wire.KindWant, 1, 15_000))
+		for credit := int64(16384 - wire.DataCost(3011)); credit < 15_000; {
+			f := raw.read()
+			require.Equal(t, wire.KindCredit, f.Kind)
+			n, err := wire.ParseBytes(&f)
+			require.NoError(t, err)
+			credit += n
+		}
+		client.Close()
 	})
 }

@@ -215,7 +215,7 @@ func TestHello_ServerAnswersABadOneWithACode(t *testing.T) {
 		"version 0":        {"\x93RPC\x00\x00\x00", "unimplemented: unknown version 0: this side speaks 1"},
 		"unknown codec":    {"\x93RPC\x01\x00\x08\x03xml\x00\x10\x00\x00", `unimplemented: unknown codec "xml": this server offers json`},
 		"truncated":        {"\x93RPC\x01\x00\x03\x09js", "invalid_argument: protocol: truncated hello"},
-		"too long":         {"\x93RPC\x01\xff\xff", "resource_exhausted: hello of 65535 bytes: at most 8256 are allowed"},
+		"too long":         {"\x93RPC\x01\xff\xff", "resource_exhausted: hello of 65535 bytes: at most 8320 are allowed"},
 		"too small a size": {"\x93RPC\x01\x00\x09\x04json\x00\x00\x00\x01", "invalid_argument: protocol: hello: a largest message of 1 bytes, less than 1024"},
 		"bad metadata":     {"\x93RPC\x01\x00\x0f\x04json\x00\x10\x00\x00\x00\x01\n\x00\x01v", "invalid_argument: metadata key"},
 	} {
@@ -435,10 +435,10 @@ func TestFrames_MemoryGrowsWithWhatArrives(t *testing.T) {
 func TestErrorFrames_KeepToThePeersLimit(t *testing.T) {
 	e := Errorf(Internal, "%s", strings.Repeat("ä\n", 5000))
 	e.Details = map[string]string{"k": strings.Repeat("x", 900)}
-	b := appendError(nil, 1, e, 1024)
+	b := appendError(nil, 1, e, nil, 1024)
 	assert.LessOrEqual(t, len(b), 4+1024)
 	f := wire.Frame{Flags: b[5], Payload: b[wire.HeaderSize:]}
-	back, err := parseError(&f)
+	back, _, err := parseError(&f)
 	require.NoError(t, err)
 	assert.Equal(t, Internal, back.Code)
 	assert.NotContains(t, back.Message, "\n")

@@ -194,7 +194,7 @@ func TestCall_DeadlineWhileConnectingSaysWhereAndWhy(t *testing.T) {
 			cancel()
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.ErrorContains(t, err, "connecting to nowhere: ")
-			assert.ErrorContains(t, err, "the last attempt: rpc: unavailable: dial nowhere: ")
+			assert.ErrorContains(t, err, "the last attempt: dial nowhere: ")
 		}
 	})
 }

@@ -15,23 +15,25 @@ import (
 const shrinkAfter = 10 * time.Second
 
 var (
-	errIdle      = errors.New("rpc: idle timeout")
+	errIdle      = errors.New("idle timeout")
 	errSlowFrame = Errorf(DeadlineExceeded, "a frame took too long to arrive")
-	errHurry     = errors.New("rpc: the reader has to give way")
+	errHurry     = errors.New("the reader has to give way")
 )
 
-// frameReader reads a connection's frames, under the deadlines that it sets for that. After
-// a deadline another goroutine can go on. One goroutine uses it at a time.
+// frameReader reads a connection's frames, and sets the read deadlines for that. A deadline
+// that passes loses no byte: another goroutine can read on. One goroutine uses it at a time.
 type frameReader struct {
 	wire.Reader
 	conn net.Conn
 
 	frameTimeout time.Duration // from a frame's first byte to its last; 0: any
+	patient      bool          // as long again for what arrives at leastRate
 	idleTimeout  time.Duration // without a byte between frames; 0: any
 	observers    *observers    // may be nil
 	shrunk       func()        // called when shrink has given back memory, for other memory; may be nil
 
 	begun time.Time // when reading the current frame began; zero between frames
+	got   int       // bytes since the last frame that was read
 	last  time.Time // when the last bytes arrived; kept with idleTimeout, and while the reader has grown
 	armed time.Time // the read deadline that is set; zero: none
 	hurry time.Time // give way then with errHurry; zero: never
@@ -48,7 +50,7 @@ func (r *frameReader) next() (*wire.Frame, error) {
 			return nil, fromWire(err)
 		}
 		if f != nil {
-			r.begun = time.Time{}
+			r.begun, r.got = time.Time{}, 0
 			return f, nil
 		}
 		if err := r.fill(); err != nil {
@@ -84,22 +86,32 @@ func (r *frameReader) took(n int) {
 		r.last = time.Now()
 	}
 	r.reads.Add(1)
+	r.got += n
 	if r.observers != nil {
 		r.observers.bytesRead(n)
 	}
 	r.Took(n)
 }
 
-// came returns when the bytes of the last frame arrived.
-func (r *frameReader) came() time.Time {
+// expandsTo returns how large a compressed body of f may become: as large as one that was sent
+// uncompressed could be. It is 0 for a body that is not compressed.
+func (r *frameReader) expandsTo(f *wire.Frame, body []byte) int {
+	if f.Flags&wire.FlagCompressed == 0 {
+		return 0
+	}
+	return max(r.Limit-wire.MinLength-len(f.Payload)+len(body), 1)
+}
+
+// arrived returns when the bytes of the last frame arrived.
+func (r *frameReader) arrived() time.Time {
 	if r.idleTimeout <= 0 || r.last.IsZero() {
 		return time.Now()
 	}
 	return r.last
 }
 
-// arm sets the read deadline. A deadline that is set and comes too early does
-// as well, since timedOut looks again: so it is seldom set.
+// arm sets the read deadline, unless one is set that is earlier. That one does as well, since
+// timedOut checks what is due and reading goes on: setting one for each frame costs time.
 func (r *frameReader) arm() error {
 	want := r.due()
 	if !r.hurry.IsZero() && (want.IsZero() || r.hurry.Before(want)) {
@@ -112,8 +124,8 @@ func (r *frameReader) arm() error {
 	return r.setDeadline(want)
 }
 
-// setDeadline sets the read deadline. A pipe that the peer has closed fails here
-// already: how the stream has ended is for Read to say.
+// setDeadline sets the read deadline. On a pipe that the peer has closed that fails; the error
+// is ignored, since Read returns a better one.
 func (r *frameReader) setDeadline(when time.Time) error {
 	return unlessClosed(r.conn.SetReadDeadline(when))
 }
@@ -133,7 +145,11 @@ func (r *frameReader) due() time.Time {
 		if r.begun.IsZero() {
 			r.begun = time.Now()
 		}
-		return r.begun.Add(r.frameTimeout)
+		due := r.begun.Add(r.frameTimeout)
+		if r.patient {
+			due = due.Add(time.Duration(r.got) * (time.Second / leastRate))
+		}
+		return due
 	case r.Partial():
 		return time.Time{}
 	case r.idleTimeout <= 0 && !r.Grown():
@@ -151,7 +167,9 @@ func (r *frameReader) due() time.Time {
 	return r.last.Add(min(r.idleTimeout, shrinkAfter))
 }
 
-// timedOut says what the deadline that passed was for; nil if for nothing that still holds.
+// timedOut returns the error that belongs to the deadline that has passed: errSlowFrame,
+// errIdle or errHurry. It returns nil if reading should go on: nothing is due yet, or only
+// memory was to be given back.
 func (r *frameReader) timedOut() error {
 	r.armed = time.Time{}
 	if err := r.setDeadline(time.Time{}); err != nil {
@@ -172,7 +190,7 @@ func (r *frameReader) timedOut() error {
 	if !r.hurry.IsZero() {
 		return errHurry
 	}
-	return nil // the deadline was one of before
+	return nil // an earlier deadline was left: see arm
 }
 
 // shrink gives back memory that an idle connection does not need.

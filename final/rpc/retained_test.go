@@ -77,6 +77,30 @@ func TestConn_AQuietOneHoldsLittleMemory(t *testing.T) {
 	}
 }
 
+// What only streams, metadata and connecting need is there while it is needed: a connection
+// that was dialled, made a call and is quiet holds little more than what calls need, both
+// sides together. Stacks, and what the system holds, come on top.
+func TestConn_AnIdleOneHoldsWhatCallsNeed(t *testing.T) {
+	held := math.MaxInt
+	for range 2 { // goroutines of the first round are used again: their records are none of ours
+		bubble(t, func(t *testing.T) {
+			srv := NewServer(WithMaxConns(1000))
+			require.NoError(t, echoWord.Handle(srv, func(_ context.Context, text *string) (*string, error) { return text, nil }, NonBlocking()))
+			defer srv.Close()
+			n := newNetwork()
+			n.set("a", srv)
+			held = min(held, perConn(40, func() {
+				client, err := Dial(t.Context(), "a", WithDialer(n.dial))
+				require.NoError(t, err)
+				t.Cleanup(func() { client.Close() })
+				echoAtOnce(t, client, 1, 10)
+			}, func() { <-time.After(12 * time.Second) })) // longer than buffers are kept
+		})
+	}
+	t.Logf("%d bytes held", held)
+	assert.Less(t, held, 10<<10)
+}
+
 // echoAtOnce makes calls whose params and replies have size bytes.
 func echoAtOnce(t *testing.T, client *Client, callers, size int) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,13 +8,9 @@ import (
 	"maps"
 	"net"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
 // Server answers calls. Make one with [NewServer], register methods, then
@@ -24,7 +19,16 @@ import (
 type Server struct {
 	options  serverOptions
 	registry registry
-	running  atomic.Int64 // handlers of all connections
+	places   places  // for connections
+	handlers places  // of all connections
+	refused  reports // of connections that had no hello
+	broken   reports // of those that had
+	origins  origins // of those that have such places
+	params   *memory // of those calls
+	replies  *memory // of encoded results that are not written yet
+	streams  *memory // of what streams have promised to take
+	invoked  share   // of params: what calls without a connection take
+	answers  share   // of replies: likewise
 
 	mu        sync.Mutex
 	state     State
@@ -34,6 +38,7 @@ type Server struct {
 	serving   sync.WaitGroup // Serve and ServeConn; nothing is added once it is not Serving
 	ended     chan struct{}  // closed when serving has ended
 	ending    sync.Once
+	warned    sync.Once       // of too few files
 	life      context.Context // of calls without a connection; ended by Close
 	endLife   context.CancelFunc
 	watch     readWatch
@@ -73,7 +78,19 @@ func NewServer(opts ...ServerOption) *Server {
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
 		ended:     make(chan struct{}),
+		refused:   reports{kind: "were refused"},
+		broken:    reports{kind: "ended with an error"},
 	}
+	s.makePlaces()
+	s.params = newMemory(s.options.paramsMemory.server)
+	s.replies = newMemory(s.options.replyMemory.server)
+	s.streams = newMemory(int(s.options.allStreams))
+	s.params.setPeer(s.options.peerMemory.params)
+	s.replies.setPeer(s.options.peerMemory.replies)
+	s.streams.setPeer(s.options.peerMemory.streams)
+	s.streams.setPlacesAside(largeCost(s.options.maxMessage))
+	s.invoked = s.params.newShare(s.options.paramsMemory.server)
+	s.answers = s.replies.newShare(s.options.replyMemory.server)
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.watch.ended = s.ended
 	return s
@@ -91,7 +108,8 @@ var errNotMade = errors.New("rpc: a Server is made by NewServer")
 // [Server.RegisterFunc] for them. It refuses a receiver that has an exported
 // method with parameters and another signature, and a value whose pointer has
 // more methods to publish, unless opts contain [SkipUnfit]. Nothing is
-// published if a method is refused, a name is taken or no method fits.
+// published if a method is refused, a name is taken or no method fits. The
+// error is InvalidArgument, or AlreadyExists if a name is taken.
 func (s *Server) Register(name string, receiver any, opts ...MethodOption) error {
 	var wanted method
 	if err := wanted.apply(name, opts); err != nil {
@@ -108,7 +126,8 @@ func (s *Server) Register(name string, receiver any, opts ...MethodOption) error
 // [error]) with at least one result, under its full name "Service.Method". A
 // name has something before its first dot and after it, is UTF-8 without white
 // space and control characters, and is no longer than [WithMaxMethodName]
-// allows. It must not be taken.
+// allows. It must not be taken. A result of an interface type, such as any, may
+// hold an error: the call then fails with it. Errors are those of Register.
 func (s *Server) RegisterFunc(name string, fn any, opts ...MethodOption) error {
 	v := reflect.ValueOf(fn)
 	if v.Kind() != reflect.Func || v.IsNil() {
@@ -144,15 +163,33 @@ func (s *Server) registerAll(methods []*method, opts []MethodOption) error {
 		if err := m.apply(m.info.Name, opts); err != nil {
 			return err
 		}
+		m.server = s
 		if err := s.chain(m); err != nil {
 			return err
 		}
+		s.measure(m)
 	}
 	return s.registry.add(methods)
 }
 
+// measure finds out how the params of a method can grow with each codec.
+func (s *Server) measure(m *method) {
+	for _, codec := range s.options.codecOrder {
+		m.sizes = append(m.sizes, m.sizesOf(s.options.codecs[codec]))
+	}
+}
+
 // Methods describes what is registered now, sorted by name.
 func (s *Server) Methods() []MethodInfo { return s.registry.list() }
+
+// Method describes the method that is registered as name now; ok is false if there is none.
+func (s *Server) Method(name string) (info MethodInfo, ok bool) {
+	m := s.registry.find([]byte(name))
+	if m == nil {
+		return MethodInfo{}, false
+	}
+	return m.info, true
+}
 
 // State returns whether the server serves, drains or is closed.
 func (s *Server) State() State {
@@ -172,10 +209,10 @@ func (s *Server) ListenAndServe(addr string) error {
 }
 
 // Serve accepts connections from ln until Shutdown or Close, then returns
-// [ErrServerClosed]. It may run on several listeners at once, and closes its ln
-// before it returns. After a failure to accept that may pass, it tries again
-// with backoff: no file descriptor left, a client that has already left, a
-// timeout. It returns any other error; open connections stay open. With
+// [ErrServerClosed]. It may run several times at once, also on one listener. It
+// closes its ln before it returns. After a failure to accept that may pass, it
+// tries again with backoff: no file descriptor left, a client that has already
+// left, a timeout. It returns any other error; open connections stay open. With
 // [WithTLS] it refuses a listener that has a method OwnTLS, as that of
 // transport/http2 has.
 func (s *Server) Serve(ln net.Listener) error {
@@ -183,38 +220,18 @@ func (s *Server) Serve(ln net.Listener) error {
 		return Errorf(InvalidArgument, "Serve: the listener is nil%s", typeOfNil(ln))
 	}
 	defer closeListener(ln)
-	switch _, own := ln.(interface{ OwnTLS() }); {
-	case !s.made():
-		return errNotMade
-	case own && s.options.tls != nil:
-		return Errorf(InvalidArgument, "Serve: WithTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
+	if err := s.checkListener(ln); err != nil {
+		return err
 	}
 	if !s.addListener(&ln) {
 		return ErrServerClosed
 	}
 	defer s.removeListener(&ln)
-	var pause time.Duration
+	s.warnOfFiles(ln)
 	for {
-		conn, err := ln.Accept()
-		if s.State() != Serving {
-			if err == nil && !isNil(conn) {
-				guardConn(conn).Close()
-			}
-			return ErrServerClosed
-		}
+		conn, err := s.accept(ln)
 		if err != nil {
-			err = fmt.Errorf("rpc: accept: %w", err)
-			if !temporary(err) {
-				return err
-			}
-			s.report(err)
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.pause(pause)
-			continue
-		}
-		pause = 0
-		if isNil(conn) {
-			return fmt.Errorf("rpc: accept: the listener %T returned a nil connection%s", ln, typeOfNil(conn))
+			return err
 		}
 		if s.options.tls != nil {
 			conn = tls.Server(conn, s.options.tls)
@@ -225,6 +242,45 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 }
 
+// accept returns the next connection from ln. It tries again, with backoff, after a failure
+// that may pass.
+func (s *Server) accept(ln net.Listener) (net.Conn, error) {
+	var pause time.Duration
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case s.State() != Serving:
+			if err == nil && !isNil(conn) {
+				guardConn(conn).Close()
+			}
+			return nil, ErrServerClosed
+		case err == nil && isNil(conn):
+			return nil, fmt.Errorf("rpc: accept: the listener %T returned a nil connection%s", ln, typeOfNil(conn))
+		case err == nil:
+			return conn, nil
+		}
+		err = fmt.Errorf("rpc: accept: %w", err)
+		if !temporary(err) {
+			return nil, err
+		}
+		s.report(err)
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.pause(pause)
+	}
+}
+
+// checkListener refuses what cannot be served.
+func (s *Server) checkListener(ln net.Listener) error {
+	switch _, own := ln.(interface{ OwnTLS() }); {
+	case !s.made():
+		return errNotMade
+	case own && s.options.tls != nil:
+		return Errorf(InvalidArgument, "Serve: WithTLS, and a %T, whose connections have their own TLS or none: leave the option out", ln)
+	}
+	return nil
+}
+
+// pause waits for d, or until the server no longer serves.
 func (s *Server) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -283,17 +339,15 @@ func (s *Server) ServeConn(conn net.Conn) {
 	}
 }
 
-// addConn counts a connection in, also one that is turned away because there are too
-// many. If the server no longer serves, it closes conn and returns nil.
+// addConn counts a connection in, also one that is turned away later. If the server no
+// longer serves, it closes conn and returns nil.
 func (s *Server) addConn(conn net.Conn) *serverConn {
 	c := newServerConn(s, conn)
 	s.mu.Lock()
 	open := s.state == Serving
 	if open {
 		s.serving.Add(1)
-		if c.tooMany = len(s.conns) >= s.options.maxConns; !c.tooMany {
-			s.conns[c] = struct{}{}
-		}
+		s.conns[c] = struct{}{}
 	}
 	s.mu.Unlock()
 	if !open {
@@ -313,276 +367,39 @@ func (s *Server) serveConn(c *serverConn) {
 		s.mu.Unlock()
 	}()
 	defer c.conn.Close() // also if a user's code ends this goroutine
-	if err := c.inspect(); err != nil {
-		s.report(fmt.Errorf("rpc: %s: %w", c.peer.Addr, err))
+	defer c.params.close()
+	if err := s.admitConn(c); err != nil {
+		c.turnAway(err)
+		c.report(&s.refused, err)
 		return
 	}
-	if c.tooMany {
-		c.turnAway(s.options.maxConns)
-		s.report(fmt.Errorf("rpc: %s: more than %d connections", c.peer.Addr, s.options.maxConns))
-		return
-	}
+	defer s.connLeaves(c)
 	s.options.observers.connOpened()
 	defer s.options.observers.connClosed()
 	c.serve()
 }
 
-// acquire takes one of the server's handler slots for a call of m.
-func (s *Server) acquire(m *method) bool {
-	extra := int64(0)
-	if m.vital {
-		extra = vitalHandlers
-	}
-	if s.running.Add(1)-extra > int64(s.options.maxHandlers) {
-		s.running.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (s *Server) release() { s.running.Add(-1) }
-
-// noMethod refuses a call of a method that does not exist. A hook may say that
-// there are too many of them; whatever else one says would tell callers apart, and
-// does not keep the next hook from being asked.
-func (s *Server) noMethod(ctx context.Context, call *serverCall, name []byte) error {
-	refusal, asked := noMethod(name, s.options.maxMethodName), ""
-	if refusal.Code == Unimplemented {
-		asked = string(name)
-	}
-	for _, hook := range s.options.authorize {
-		err := s.ask(ctx, call, hook, asked)
-		switch CodeOf(err) {
-		case ResourceExhausted, Unavailable:
-			return err
-		}
-	}
-	return refusal
-}
-
-// authorize asks the hooks until one refuses.
-func (s *Server) authorize(ctx context.Context, call *serverCall, name string) error {
-	for _, hook := range s.options.authorize {
-		if err := s.ask(ctx, call, hook, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ask asks one hook, which may panic like any code of a user.
-func (s *Server) ask(ctx context.Context, call *serverCall, hook AuthorizeFunc, name string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = Errorf(Internal, "authorization failed")
-			s.panicked(ctx, p, debug.Stack())
-		}
-	}()
-	identity, err := hook(ctx, name)
-	if identity.Name != "" {
-		call.identity.Name = identity.Name
-	}
-	if identity.Claims != nil {
-		call.identity.Claims = identity.Claims
-	}
-	return s.sound(ctx, err)
-}
-
-// report calls the error handlers, see [WithErrorHandler].
-func (s *Server) report(err error) {
-	for _, f := range s.options.onError {
-		s.guard(context.Background(), func() { f(err) })
-	}
-}
-
-// panicked calls the panic handlers, see [WithPanicHandler], or prints.
-func (s *Server) panicked(ctx context.Context, value any, stack []byte) {
-	if len(s.options.onPanic) == 0 {
-		printPanic(fmt.Sprintf("in %s", cmp.Or(MethodFrom(ctx), "a hook")), value, stack)
-	}
-	for _, f := range s.options.onPanic {
-		defer func() { // a panic of a panic handler is only printed
-			if p := recover(); p != nil {
-				printPanic("in a panic handler", p, debug.Stack())
-			}
-		}()
-		f(ctx, value, stack)
-	}
-}
-
-// guard calls a hook, whose panic is one like any other.
-func (s *Server) guard(ctx context.Context, hook func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.panicked(ctx, p, debug.Stack())
-		}
-	}()
-	hook()
-}
-
-// sound returns err, or what others can read in its place: an error whose code is
-// OK counts as success somewhere, and one whose methods panic ends a process.
-func (s *Server) sound(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	p, readable := soundError(err)
-	if p != nil {
-		s.panicked(ctx, p.value, p.stack)
-	}
-	return readable
-}
-
-// chain puts the interceptors around a method's handler, the first one given
-// outermost. Each sees sound errors of what it wraps. One that wraps nothing is refused.
-func (s *Server) chain(m *method) error {
-	m.handler = s.soundly(m.handler)
-	for i, wrap := range slices.Backward(s.options.interceptors) {
-		outer := wrap(m.info, m.handler)
-		if outer == nil {
-			return fmt.Errorf("rpc: register %s: WithServerInterceptors: interceptor %d of %d returned nil", m.info.Name, i+1, len(s.options.interceptors))
-		}
-		m.handler = s.soundly(outer)
-	}
-	return nil
-}
-
-func (s *Server) soundly(h Handler) Handler {
-	return func(ctx context.Context, params any) (any, error) {
-		result, err := h(ctx, params)
-		return result, s.sound(ctx, err)
-	}
-}
-
-// callFailed calls the callbacks of [WithCallErrorHandler], which may panic
-// like any code of a user.
-func (s *Server) callFailed(ctx context.Context, err error) {
-	if p, ok := causes.Find[*codecPanic](err); ok {
-		s.panicked(ctx, p.value, p.stack)
-	}
-	err = onOneLine(err)
-	for _, f := range s.options.onCallError {
-		s.guard(ctx, func() { f(ctx, err) })
-	}
-}
-
-// Invocation is a call that comes without a connection: see [Server.Invoke].
-type Invocation struct {
-	Method   string
-	Codec    Codec    // of Params and of the result; required
-	Params   []byte   // encoded; empty for a method that takes none
-	Peer     *Peer    // who calls; nil if that is not known
-	Metadata Metadata // may be nil
-}
-
-// Invoke runs a method without a connection, for gateways, and returns its
-// encoded result. Authorize, interceptors, [WithMaxHandlers] and
-// [WithHandlerTimeout] apply; the limits of a connection and of messages do
-// not. The error is an *[Error]: InvalidArgument if there is no codec,
-// Unavailable after Shutdown or Close. Shutdown waits for the call; Close ends
-// its context and waits for it.
-func (s *Server) Invoke(ctx context.Context, in Invocation) ([]byte, error) {
-	if isNil(in.Codec) {
-		return nil, unrun(Errorf(InvalidArgument, "Invoke: the codec is nil%s", typeOfNil(in.Codec)))
-	}
-	if !s.made() {
-		return nil, unrun(Errorf(Internal, "%w", errNotMade))
-	}
-	call := &serverCall{peer: cmp.Or(in.Peer, new(Peer)), method: s.registry.find([]byte(in.Method)), metadata: in.Metadata}
-	ctx, leave := s.enter(ctx)
-	defer leave()
-	ctx = context.WithValue(ctx, callKey{}, call)
-	if err := s.admit(ctx, call, in.Method); err != nil {
-		refusal := unrun(toError(err).clone())
-		s.callFailed(ctx, refusal)
-		return nil, refusal
-	}
-	defer s.release()
-	return s.invoke(ctx, call.method, in.Codec, in.Params)
-}
-
-// enter counts in a call without a connection, if the server still serves, and
-// returns the context that it has and what ends it.
-func (s *Server) enter(ctx context.Context) (context.Context, context.CancelFunc) {
-	var cancel context.CancelFunc
-	if d := s.options.handlerTimeout; d > 0 {
-		ctx, cancel = context.WithTimeout(ctx, d)
-	} else {
-		ctx, cancel = context.WithCancel(ctx)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != Serving {
-		return ctx, cancel
-	}
-	s.serving.Add(1)
-	stop := context.AfterFunc(s.life, cancel)
-	return ctx, func() {
-		stop()
-		cancel()
-		s.serving.Done()
-	}
-}
-
-// admit is [serverConn.admit] for calls without a connection.
-func (s *Server) admit(ctx context.Context, call *serverCall, name string) error {
-	if call.method != nil && s.State() != Serving {
-		return errDraining
-	}
-	if err := call.metadata.check(); err != nil {
-		return Errorf(InvalidArgument, "%w", err)
-	}
-	if call.method == nil {
-		return s.noMethod(ctx, call, []byte(name))
-	}
-	if err := s.authorize(ctx, call, name); err != nil {
-		return err
-	}
-	if !s.acquire(call.method) {
-		return Errorf(ResourceExhausted, "more than %d calls are running on this server", s.options.maxHandlers)
-	}
-	return nil
-}
-
-func (s *Server) invoke(ctx context.Context, m *method, codec Codec, body []byte) ([]byte, error) {
-	var params any
-	if m.newParams != nil {
-		params = m.newParams()
-		if err := decodeWith(codec, body, params); err != nil {
-			err = unrun(Errorf(InvalidArgument, "decode params of %s: %w", m.info.Name, err))
-			s.callFailed(ctx, err)
-			return nil, err
-		}
-	}
-	result, err := s.runHandler(ctx, m, params)
-	if err != nil {
-		return nil, toError(err)
-	}
-	out, err := encodeWith(codec, nil, result)
-	if err != nil {
-		err = Errorf(Internal, "encode the result: %w", err)
-		s.callFailed(ctx, err)
-		return nil, err
-	}
-	return out, nil
-}
-
-// Shutdown stops accepting connections and calls, and tells the clients. It
-// waits until the running calls have ended and the clients have read their
-// replies, and closes the connections. It returns nil, or ctx's error if ctx
-// ends first. In that case it has closed everything as Close does, but without
-// waiting for the handlers. In a hook or a handler it would wait for itself:
-// start it in a goroutine there.
+// Shutdown stops accepting connections, calls and streams, and tells the clients.
+// It waits until the running calls and streams have ended and the clients have
+// read their replies, and closes the connections. Serve returns at once, so the
+// program has to wait for Shutdown. The contexts of handlers go on until ctx ends:
+// the handler of a long stream has to look at [DrainingFrom], or Shutdown waits for it.
+// Shutdown returns nil, or ctx's error if ctx ends first. In that case it has
+// closed everything as Close does, but without waiting for the handlers. In a
+// hook or a handler it would wait for itself: start it in a goroutine there.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if !s.made() {
 		return errNotMade
+	}
+	if ctx == nil {
+		return errNoContext
 	}
 	s.stop(Draining)
 	s.mu.Lock()
 	conns := s.connsLocked()
 	s.mu.Unlock()
 	for _, c := range conns {
-		go c.drain()
+		go c.drain(errDraining)
 	}
 	go s.wait()
 	late, stop := afterEnd(ctx)
@@ -602,9 +419,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends the contexts of all calls, closes listeners and connections, and
-// waits for the handlers to return. It returns nil. In a hook or a handler it
-// would wait for itself: start it in a goroutine there.
+// Close ends the contexts of all calls and streams, closes listeners and connections, and
+// waits for the handlers to return, and for the interceptors, the Authorize
+// hooks and the observers of ConnClosed. Callbacks for bytes and errors may
+// still run. It returns nil. In a hook or a handler it would wait for itself:
+// start it in a goroutine there.
 func (s *Server) Close() error {
 	if !s.made() {
 		return errNotMade
@@ -618,7 +437,12 @@ func (s *Server) Close() error {
 // wait waits for listeners, connections and handlers, after stop.
 func (s *Server) wait() {
 	s.serving.Wait()
-	s.ending.Do(func() { close(s.ended) })
+	s.invoked.close()
+	s.answers.close()
+	s.ending.Do(func() {
+		s.endReports()
+		close(s.ended)
+	})
 }
 
 // stop moves the state on and closes the listeners.

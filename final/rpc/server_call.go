@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
@@ -23,10 +24,13 @@ type serverCall struct {
 	metadata Metadata
 	deadline time.Time // zero: none
 
+	header atomic.Pointer[Metadata] // of the reply, see SetHeader; what it points to does not change
+
 	params    any              // decoded by the reader; gob only
 	body      *bytepool.Buffer // else params to decode: data, which lies in body
 	data      []byte
-	expandsTo int // data is compressed, of at most so many bytes; 0: it is not
+	charge    int64 // what params have taken of the connection's share
+	expandsTo int   // data is compressed, of at most so many bytes; 0: it is not
 
 	mu    sync.Mutex
 	done  chan struct{}

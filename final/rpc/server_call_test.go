@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -85,5 +86,97 @@ func TestServerCall_EndsWhenItsHandlerHasReturned(t *testing.T) {
 		<-kept.Done()
 		assert.Equal(t, context.Canceled, kept.Err())
 		assert.Equal(t, "Keep.It", MethodFrom(kept), "it is not used for another call")
+	})
+}
+
+// Calls are allocated several at a time. A handler that runs for long must not hold what
+// the calls beside it have had.
+func TestServerCall_ASlowOneHoldsNothingOfOthers(t *testing.T) {
+	type claims [1 << 10]string
+	for about, c := range map[string]struct {
+		authorize bool
+		metadata  Metadata
+		batched   bool
+	}{
+		"params":   {batched: true},
+		"metadata": {metadata: Metadata{"key": "value"}},
+		"claims":   {authorize: true},
+	} {
+		for _, codec := range codecs() {
+			bubble(t, func(t *testing.T) {
+				var records []weak.Pointer[serverCall]
+				var held []weak.Pointer[string]
+				var known []weak.Pointer[claims]
+				opts := []ServerOption{WithCodecs(Gob)}
+				if c.authorize {
+					opts = append(opts, WithAuthorize(func(context.Context, string) (Identity, error) {
+						found := new(claims)
+						known = append(known, weak.Make(found))
+						return Identity{Claims: found}, nil
+					}))
+				}
+				srv := NewServer(opts...)
+				defer srv.Close()
+				require.NoError(t, echoWord.Handle(srv, func(ctx context.Context, text *string) (*string, error) {
+					if *text == "slow" {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+					records = append(records, weak.Make(ctx.(*serverCall)))
+					held = append(held, weak.Make(text))
+					return text, SetHeader(ctx, Metadata{"answered-by": "a"})
+				}))
+				client := pipe(t, srv, WithCodec(codec))
+				const pairs = 2 * callsAtOnce
+				for range pairs {
+					client.Go(t.Context(), echoWord.Name(), "slow", nil)
+					synctest.Wait()
+					text := "quick"
+					_, err := echoWord.Call(AddMetadata(t.Context(), c.metadata), client, &text)
+					require.NoError(t, err)
+				}
+				synctest.Wait()
+				runtime.GC()
+				require.Len(t, held, pairs)
+				for i := range pairs {
+					assert.True(t, held[i].Value() == nil, "%s, %s: the params of quick call %d are held", about, codec.Name(), i+1)
+					record := records[i].Value()
+					assert.Equal(t, c.batched, record != nil, "%s, %s: quick call %d lies beside a slow one", about, codec.Name(), i+1)
+					assert.True(t, record == nil || record.header.Load() == nil, "%s, %s: the header of quick call %d is held", about, codec.Name(), i+1)
+				}
+				living := 0
+				for _, found := range known {
+					if found.Value() != nil {
+						living++
+					}
+				}
+				if c.authorize {
+					assert.Equal(t, pairs, living, "%s: those of the slow calls", codec.Name())
+				}
+			})
+		}
+	}
+}
+
+// Nor does a connection on which nothing is called any more.
+func TestServerCall_AnIdleConnectionHoldsNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer()
+		defer srv.Close()
+		var calls []weak.Pointer[serverCall]
+		require.NoError(t, echoWord.Handle(srv, func(ctx context.Context, text *string) (*string, error) {
+			calls = append(calls, weak.Make(ctx.(*serverCall)))
+			return text, nil
+		}))
+		client := pipe(t, srv)
+		for range 2 {
+			echoAtOnce(t, client, 1, 2<<10)
+		}
+		<-time.After(2 * shrinkAfter)
+		runtime.GC()
+		require.Len(t, calls, 2)
+		for i, call := range calls {
+			assert.True(t, call.Value() == nil, "call %d", i+1)
+		}
 	})
 }

@@ -9,9 +9,10 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// inlineTurn is what a serverConn needs to run calls while reading. turn is odd
-// while it does. The one that makes it even next owns the reading: the call when
-// it returns, or the server's watch when the call takes too long.
+// inlineTurn is what a serverConn needs to run calls on the goroutine that reads. turn is odd
+// while a call runs there. Two want to make it even again, and the first one decides who reads
+// on: the goroutine of the call, if the call returns in time, or a new one, if the server's
+// watch finds that the call takes too long.
 type inlineTurn struct {
 	turn    atomic.Uint64
 	watched atomic.Bool
@@ -65,20 +66,20 @@ func (c *serverConn) sendReplies() {
 // is work enough for a goroutine. Its error ends the reading.
 func (c *serverConn) run(call *serverCall, f *wire.Frame, body []byte) error {
 	call.keep(f, body) // a goroutine that takes over reads into the buffer where body lies
-	if !call.method.info.NonBlocking || !c.flusher.inline || f.Large != nil || call.expandsTo > 0 || c.congested() {
+	if !call.method.info.NonBlocking || !c.flusher.inline || f.Large != nil || call.expandsTo > 0 || c.replies.scarce() || c.congested() {
 		c.remember(call)
 		go c.serveCall(call)
 		return nil
 	}
-	fast := &c.inline
-	if !fast.watched.Load() {
+	inline := &c.inline
+	if !inline.watched.Load() {
 		c.server.watch.add(c)
 	}
-	fast.call.Store(call)
-	if !c.runInline(call, fast.turn.Add(1)) {
+	inline.call.Store(call)
+	if !c.runInline(call, inline.turn.Add(1)) {
 		return errTakenOver
 	}
-	fast.unsent = true
+	inline.unsent = true
 	return nil
 }
 
@@ -108,15 +109,15 @@ func (c *serverConn) runInline(call *serverCall, turn uint64) (mine bool) {
 func (c *serverConn) congested() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.out.size >= highWater/2
+	return c.out.size >= highWater/2 || !c.lightRoomLocked()
 }
 
 // takeOver lets another goroutine read while the call that the reader runs goes on.
 func (c *serverConn) takeOver(turn uint64) {
-	fast := &c.inline
-	call := fast.call.Load()
+	inline := &c.inline
+	call := inline.call.Load()
 	c.remember(call)
-	if !fast.turn.CompareAndSwap(turn, turn+1) {
+	if !inline.turn.CompareAndSwap(turn, turn+1) {
 		c.forget(call) // it has returned just now
 		return
 	}
@@ -129,11 +130,11 @@ func (c *serverConn) takeOver(turn uint64) {
 	go c.read()
 }
 
-// readWatch looks every millisecond after the connections that run calls while
-// reading. It runs only while there are some.
+// readWatch looks every millisecond at the connections that run calls on the goroutine that
+// reads. Its own goroutine runs only while there are some.
 type readWatch struct {
 	ended <-chan struct{} // the server's
-	mu    sync.Mutex
+	mu    sync.Mutex      // guards conns, and of each the watch's fields of inlineTurn
 	conns map[*serverConn]struct{}
 }
 
@@ -166,24 +167,24 @@ func (w *readWatch) run() {
 	}
 }
 
-// look takes the reading from calls that run since the last look, and returns
-// how many connections are left to watch.
+// look has another goroutine read in place of each call that has run since the last look. It
+// returns how many connections are left to watch.
 func (w *readWatch) look() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
-		fast := &c.inline
-		turn := fast.turn.Load()
+		inline := &c.inline
+		turn := inline.turn.Load()
 		switch {
-		case turn != fast.seen:
-			fast.seen, fast.quiet = turn, 0
+		case turn != inline.seen:
+			inline.seen, inline.quiet = turn, 0
 		case turn%2 == 1:
 			c.takeOver(turn)
 		default:
-			fast.quiet++
+			inline.quiet++
 		}
-		if fast.quiet > quietTurns {
-			fast.watched.Store(false)
+		if inline.quiet > quietTurns {
+			inline.watched.Store(false)
 			delete(w.conns, c)
 		}
 	}

@@ -15,31 +15,50 @@ import (
 
 // MethodInfo describes a registered method.
 type MethodInfo struct {
-	Name        string       // "Service.Method"
-	Kind        MethodKind   // [Unary]
-	Params      reflect.Type // what it takes, pointers taken off; nil if nothing
-	Reply       reflect.Type // what it returns, pointers taken off; nil if only an error
-	NonBlocking bool         // see [NonBlocking]
-	Idempotent  bool         // see [IdempotentMethod]
+	Name string // "Service.Method"
+	Kind MethodKind
+
+	// What the method takes and returns, without pointers. Params is nil if it
+	// takes nothing, Reply if it returns only an error. Of a stream they are the
+	// request, or the client's item, and the reply, or the server's item.
+	Params reflect.Type
+	Reply  reflect.Type
+
+	NonBlocking bool // see [NonBlocking]
+	Idempotent  bool // see [IdempotentMethod]
 }
 
-// MethodKind says how many messages a call of a method carries each way. There
-// is one kind today. An interceptor should return next for kinds that it does
-// not know.
+// MethodKind says how many messages a call of a method carries each way. A
+// [ServerInterceptor] sees methods of the kind [Unary] only.
 type MethodKind uint8
 
-// Unary is the kind of a method with one message of params and one result.
-const Unary MethodKind = 0
+// The kinds. The numbers of streams are those of the protocol's shapes.
+const (
+	Unary           MethodKind = iota // one message of params, one result
+	ServerStreaming                   // one request, many items: see [ServerStream]
+	ClientStreaming                   // many items, one reply: see [ClientStream]
+	BidiStreaming                     // many items each way: see [BidiStream]
+)
 
-// String returns the kind's name: "unary".
+// String returns the kind's name: "unary", "server stream".
 func (k MethodKind) String() string {
-	if k == Unary {
+	switch k {
+	case Unary:
 		return "unary"
+	case ServerStreaming:
+		return "server stream"
+	case ClientStreaming:
+		return "client stream"
+	case BidiStreaming:
+		return "bidi stream"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
 // MethodOption changes how one method, or all methods of a receiver, are run.
+// None says that a method is idempotent, since it is the client that sends a
+// call again: declare an [IdempotentMethod] for both sides, or let the client
+// use [MarkIdempotent].
 type MethodOption interface{ configureMethod(*method) }
 
 type methodOption func(*method)
@@ -60,27 +79,50 @@ func NonBlocking() MethodOption {
 const vitalHandlers = 64
 
 // Vital marks a method that has to answer even on a full server, such as a
-// health check: up to 64 of its calls may run beyond [WithMaxHandlers]. It
-// should be cheap and wait for nothing, because callers need it most when the
-// server is busy.
+// health check: up to 64 calls of all such methods together may run beyond
+// [WithMaxHandlers]. All other limits hold. It should be cheap and wait for
+// nothing, because callers need it most when the server is busy.
 func Vital() MethodOption {
 	return methodOption(func(m *method) { m.vital = true })
 }
 
 // SkipUnfit makes [Server.Register] leave out exported methods that take params
 // but cannot be called from outside, such as ServeHTTP. Without it, Register
-// refuses their receiver.
+// refuses their receiver. Elsewhere it is refused.
 func SkipUnfit() MethodOption {
 	return methodOption(func(m *method) { m.skipUnfit = true })
 }
 
 // method is one entry of the registry, checked and bound at registration.
 type method struct {
-	info      MethodInfo
-	skipUnfit bool       // see [SkipUnfit]
-	vital     bool       // see [Vital]
-	newParams func() any // a pointer to decode into; nil if the method takes nothing
-	handler   Handler    // with the server's interceptors around it
+	info       MethodInfo
+	skipUnfit  bool          // see [SkipUnfit]
+	vital      bool          // see [Vital]
+	newParams  func() any    // a pointer to decode into; nil if the method takes nothing
+	sizes      []SizeFunc    // what params can become, by the server's order of codecs
+	replySizes replySizes    // of results that encode themselves
+	handler    Handler       // with the server's interceptors around it
+	stream     StreamHandler // in place of handler, if it is a stream
+	server     *Server
+}
+
+// mayReturnError reports whether the method's type does not say that its result is no
+// error.
+func (m *method) mayReturnError() bool {
+	return m.info.Reply == nil || m.info.Reply.Kind() == reflect.Interface
+}
+
+// errorIn returns a result, or what a pointer to an interface holds, if it is an error.
+func errorIn(result any) error {
+	if err, ok := result.(error); ok {
+		return err
+	}
+	v := reflect.ValueOf(result)
+	if v.Kind() == reflect.Pointer && !v.IsNil() && v.Elem().Kind() == reflect.Interface {
+		err, _ := v.Elem().Interface().(error)
+		return err
+	}
+	return nil
 }
 
 // apply applies the options of a registration.
@@ -93,6 +135,20 @@ func (m *method) apply(name string, opts []MethodOption) error {
 	}
 	return nil
 }
+
+// unregistered is an error of a registration. Its text has no code, which errors.Is and
+// CodeOf find all the same.
+func unregistered(code Code, format string, args ...any) error {
+	return &registerError{fmt.Sprintf(prefix+format, args...), code}
+}
+
+type registerError struct {
+	text string
+	code Code
+}
+
+func (e *registerError) Error() string { return e.text }
+func (e *registerError) Unwrap() error { return e.code }
 
 // registry finds methods by their exact names. Looking up takes no lock:
 // registering, which is rare, replaces the map.
@@ -120,7 +176,7 @@ func (r *registry) add(added []*method) error {
 	}
 	for _, m := range added {
 		if _, taken := methods[m.info.Name]; taken {
-			return fmt.Errorf("rpc: method %s is registered already", m.info.Name)
+			return unregistered(AlreadyExists, "method %s is registered already", m.info.Name)
 		}
 		methods[m.info.Name] = m
 	}
@@ -145,14 +201,14 @@ func (r *registry) list() []MethodInfo {
 // checkName accepts "Service.Method": two or more parts of visible characters.
 func checkName(name string, limit int) error {
 	if len(name) > limit {
-		return fmt.Errorf("rpc: method name of %d bytes: at most %d are allowed", len(name), limit)
+		return unregistered(InvalidArgument, "method name of %d bytes: at most %d are allowed", len(name), limit)
 	}
 	service, rest, dotted := strings.Cut(name, ".")
 	if !dotted || service == "" || rest == "" {
-		return fmt.Errorf("rpc: method name %q: want Service.Method", name)
+		return unregistered(InvalidArgument, "method name %q: want Service.Method", name)
 	}
 	if !oneLine(name) || strings.ContainsFunc(name, unicode.IsSpace) {
-		return fmt.Errorf("rpc: method name %q: white space, control characters or invalid UTF-8", name)
+		return unregistered(InvalidArgument, "method name %q: white space, control characters or invalid UTF-8", name)
 	}
 	return nil
 }
@@ -179,7 +235,7 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 		in++
 	}
 	if t.IsVariadic() || in != t.NumIn() || (in == 0 && !bare) {
-		return nil, fmt.Errorf("rpc: register %s: %s: want func([context.Context,] [params]) ([result,] [error])", name, t)
+		return nil, unregistered(InvalidArgument, "register %s: %s: want func([context.Context,] [params]) ([result,] [error]); a stream is registered by its declaration, such as ServerStream.Handle", name, t)
 	}
 	results := t.NumOut()
 	fails := results > 0 && t.Out(results-1) == errorType
@@ -188,13 +244,13 @@ func bind(name string, fn reflect.Value, bare bool) (*method, error) {
 	}
 	switch {
 	case results > 1 || t.NumOut() == 0:
-		return nil, fmt.Errorf("rpc: register %s: %s: want a result, an error, or both", name, t)
+		return nil, unregistered(InvalidArgument, "register %s: %s: want a result, an error, or both", name, t)
 	case results == 1 && !fails && t.Out(0).Implements(errorType):
-		return nil, fmt.Errorf("rpc: register %s: %s: a %s is an error, and would be sent as a result: want the type error", name, t, t.Out(0))
+		return nil, unregistered(InvalidArgument, "register %s: %s: a %s is an error, and would be sent as a result: want the type error", name, t, t.Out(0))
 	case params != nil && (!isData(params) || params.Kind() == reflect.Interface && params.NumMethod() > 0):
-		return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, params)
+		return nil, unregistered(InvalidArgument, "register %s: %s: a %s cannot travel: want data", name, t, params)
 	case results == 1 && (!isData(t.Out(0)) || t.Out(0) == errorType):
-		return nil, fmt.Errorf("rpc: register %s: %s: a %s cannot travel: want data", name, t, t.Out(0))
+		return nil, unregistered(InvalidArgument, "register %s: %s: a %s cannot travel: want data", name, t, t.Out(0))
 	}
 	if params != nil {
 		m.info.Params = withoutPointers(params)
@@ -272,7 +328,7 @@ func reflectHandler(fn reflect.Value, takesContext bool, params reflect.Type, re
 func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) {
 	v := reflect.ValueOf(receiver)
 	if isNil(receiver) {
-		return nil, fmt.Errorf("rpc: register %s: the receiver is nil%s", service, typeOfNil(receiver))
+		return nil, unregistered(InvalidArgument, "register %s: the receiver is nil%s", service, typeOfNil(receiver))
 	}
 	t := v.Type()
 	var found []*method
@@ -299,7 +355,12 @@ func methodsOf(service string, receiver any, skipUnfit bool) ([]*method, error) 
 	if len(found) > 0 {
 		return found, nil
 	}
-	return nil, fmt.Errorf("rpc: register %s: %s has no method of its own that takes a context and/or one value and returns something", service, t)
+	if t.Kind() != reflect.Pointer {
+		if missing := pointerMethods(service, t); missing != nil {
+			return nil, missing // also with SkipUnfit: nothing would be left
+		}
+	}
+	return nil, unregistered(InvalidArgument, "register %s: %s has no method of its own that takes a context and/or one value and returns something", service, t)
 }
 
 // pointerMethods returns an error if a pointer to t has methods to publish that t has not.
@@ -315,7 +376,7 @@ func pointerMethods(service string, t reflect.Type) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("rpc: register %s: %s has no method %s; *%s has: register a pointer", service, t, strings.Join(missing, ", "), t)
+	return unregistered(InvalidArgument, "register %s: %s has no method %s; *%s has: register a pointer", service, t, strings.Join(missing, ", "), t)
 }
 
 // isPromoted reports whether t, or what t points to, is a struct with an embedded field

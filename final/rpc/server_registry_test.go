@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -193,4 +194,69 @@ func TestRegister_SaysWhatWouldBeRight(t *testing.T) {
 	assert.ErrorContains(t, checkStock.Handle(srv, nil), "the function is nil")
 	assert.EqualError(t, new(Server).RegisterFunc("T.Fn", func(int) error { return nil }), "rpc: a Server is made by NewServer")
 	assert.Empty(t, srv.Methods())
+}
+
+// A function that returns any may return an error by it. That is no success.
+func TestRegister_AnErrorInAnyIsAnError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		interceptor := func(info MethodInfo, next Handler) Handler {
+			if info.Name != "T.Intercepted" {
+				return next
+			}
+			return func(context.Context, any) (any, error) { return NotFound, nil }
+		}
+		srv := NewServer(WithServerInterceptors(interceptor))
+		defer srv.Close()
+		for name, fn := range map[string]any{
+			"T.Code":        func() any { return NotFound },
+			"T.Error":       func() any { return Errorf(NotFound, "no such item") },
+			"T.Pair":        func() (any, error) { return NotFound, nil },
+			"T.Pointer":     func() *any { v := any(NotFound); return &v },
+			"T.Stringer":    func() fmt.Stringer { return NotFound },
+			"T.Intercepted": func() error { return nil },
+		} {
+			require.NoError(t, srv.RegisterFunc(name, fn), name)
+		}
+		declared := Method[int, any]("T.Declared")
+		require.NoError(t, declared.Handle(srv, func(context.Context, *int) (*any, error) { v := any(NotFound); return &v, nil }))
+		require.NoError(t, srv.RegisterFunc("T.Data", func() any { return 7 }))
+		require.NoError(t, srv.RegisterFunc("T.Nil", func() any { return nil }))
+		client := pipe(t, srv)
+		for _, name := range []string{"T.Code", "T.Error", "T.Pair", "T.Pointer", "T.Stringer", "T.Declared", "T.Intercepted"} {
+			assert.ErrorIs(t, client.Call(t.Context(), name, nil, nil), NotFound, name)
+		}
+		var n int
+		require.NoError(t, client.Call(t.Context(), "T.Data", nil, &n))
+		assert.Equal(t, 7, n)
+		assert.NoError(t, client.Call(t.Context(), "T.Nil", nil, nil))
+	})
+}
+
+// onlyByPointer has no method to publish without one.
+type onlyByPointer struct{}
+
+func (*onlyByPointer) Tick(int) error { return nil }
+
+func TestRegister_ErrorsHaveACodeAndNameThePointer(t *testing.T) {
+	srv := NewServer()
+	for _, opts := range [][]MethodOption{nil, {SkipUnfit()}} {
+		err := srv.Register("Clock", onlyByPointer{}, opts...)
+		assert.EqualError(t, err, "rpc: register Clock: rpc.onlyByPointer has no method Tick; *rpc.onlyByPointer has: register a pointer")
+		assert.ErrorIs(t, err, InvalidArgument)
+	}
+	require.NoError(t, srv.Register("Clock", &onlyByPointer{}))
+	for want, errs := range map[Code][]error{
+		AlreadyExists: {srv.Register("Clock", &onlyByPointer{}), srv.RegisterFunc("Clock.Tick", func() error { return nil })},
+		InvalidArgument: {
+			srv.Register("X", nil), srv.Register("X", struct{}{}), srv.Register("X", &onlyByPointer{}, nil),
+			srv.RegisterFunc("X.Y", 7), srv.RegisterFunc("X.Y", func(int) {}), srv.RegisterFunc("X", func() error { return nil }),
+			srv.RegisterFunc(strings.Repeat("x", 200)+".Y", func() error { return nil }), srv.RegisterFunc("X.Y", func(a, b int) error { return nil }),
+			checkStock.Handle(srv, nil), srv.RegisterFunc("X.Y", func() error { return nil }, SkipUnfit()),
+			NewServer(WithServerInterceptors(func(MethodInfo, Handler) Handler { return nil })).RegisterFunc("X.Y", func() error { return nil }),
+		},
+	} {
+		for i, err := range errs {
+			assert.Equal(t, want, CodeOf(err), "%d: %v", i, err)
+		}
+	}
 }

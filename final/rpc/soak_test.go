@@ -189,25 +189,30 @@ func soakTime(t *testing.T) time.Duration {
 	return 2 * time.Second
 }
 
-// 64 callers under faults: no wrong reply, nothing run twice that must not be,
-// nothing left behind.
+// 64 callers under faults, of unary calls and of streams: no wrong reply, no stream out of
+// order or cut short without an error, nothing run twice that must not be, nothing left
+// behind.
 func TestSoak_UnderFaultsEveryReplyIsRight(t *testing.T) {
 	noLeaks(t)
 	files := openFiles()
 	heap := heapInUse()
 	service := &soakServer{ran: map[string]int{}}
-	srv := NewServer(WithCodecs(Gob), WithReadFrameTimeout(5*time.Second), WithMaxInFlight(50))
+	srv := NewServer(WithCodecs(Gob), WithReadFrameTimeout(5*time.Second), WithMaxInFlight(50), WithCompression(1<<10))
+	streams := &soakStreams{t: t, runs: service}
+	require.NoError(t, streams.register(srv))
 	require.NoError(t, soakCall.Handle(srv, service.run))
 	require.NoError(t, soakFast.Handle(srv, service.run, NonBlocking()))
 	proxy := newFaultProxy(t, listen(t, srv))
 	var stats soakStats
-	idempotent := soakCallers(t, proxy.ln.Addr().String(), soakTime(t), &stats)
+	idempotent := soakCallers(t, proxy.ln.Addr().String(), soakTime(t), &stats, streams)
 	proxy.close()
 	require.NoError(t, srv.Close())
 
-	t.Logf("%d calls answered, %d failed, %d faults", stats.answered.Load(), stats.failed.Load(), proxy.faults.Load())
+	t.Logf("%d calls answered, %d failed; streams: %d ended, %d failed, %d left, %d items of %d bytes; %d faults", stats.answered.Load(), stats.failed.Load(),
+		streams.ended.Load(), streams.failed.Load(), streams.left.Load(), streams.items.Load(), streams.bytes.Load(), proxy.faults.Load())
 	assert.Zero(t, stats.wrong.Load(), "wrong replies")
 	assert.Greater(t, stats.answered.Load(), int64(100))
+	assert.Greater(t, streams.ended.Load(), int64(10))
 	for id, n := range service.ran {
 		if n > 1 && !idempotent[id] {
 			t.Errorf("%s ran %d times", id, n)
@@ -216,6 +221,7 @@ func TestSoak_UnderFaultsEveryReplyIsRight(t *testing.T) {
 	for id := range stats.neverRan {
 		assert.Zero(t, service.ran[id], "%s was said to have never run", id)
 	}
+	owesNothing(t, srv)
 	service.ran, idempotent, stats.neverRan = nil, nil, nil
 	assert.LessOrEqual(t, openFiles(), files, "open files")
 	assert.Less(t, heapInUse(), heap+16<<20, "bytes of memory in use")
@@ -227,9 +233,9 @@ type soakStats struct {
 	neverRan                map[string]bool
 }
 
-// soakCallers calls from 64 goroutines through four clients until the time is
-// up, and returns which calls were marked idempotent.
-func soakCallers(t *testing.T, addr string, d time.Duration, stats *soakStats) map[string]bool {
+// soakCallers calls and opens streams from 64 goroutines through four clients until the
+// time is up, and returns which calls were marked idempotent.
+func soakCallers(t *testing.T, addr string, d time.Duration, stats *soakStats, streams *soakStreams) map[string]bool {
 	t.Helper()
 	stats.neverRan = map[string]bool{}
 	idempotent := map[string]bool{}
@@ -238,7 +244,11 @@ func soakCallers(t *testing.T, addr string, d time.Duration, stats *soakStats) m
 	var clients []Caller
 	for i := range 4 {
 		codec := []Codec{JSON, Gob}[i%2]
-		pool := NewPool(StaticResolver{addr}, WithCodec(codec), WithBackoff(time.Millisecond, 20*time.Millisecond), WithKeepalive(time.Second))
+		opts := []ClientOption{WithCodec(codec), WithBackoff(time.Millisecond, 20*time.Millisecond), WithKeepalive(time.Second)}
+		if i > 1 {
+			opts = append(opts, WithCompression(1<<10))
+		}
+		pool := NewPool(StaticResolver{addr}, WithClientOptions(opts...))
 		defer pool.Close()
 		clients = append(clients, pool)
 	}
@@ -247,6 +257,12 @@ func soakCallers(t *testing.T, addr string, d time.Duration, stats *soakStats) m
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				id := fmt.Sprintf("%s-%d-%d", []string{"call", "call", "fail"}[rand.IntN(3)], g, i)
+				if rand.IntN(4) == 0 {
+					limited, cancel := context.WithTimeout(t.Context(), soakLimit())
+					streams.one(limited, clients[g%4], id+"-stream", stats)
+					cancel()
+					continue
+				}
 				again := rand.IntN(3) == 0
 				if again {
 					stats.mu.Lock()
@@ -261,6 +277,14 @@ func soakCallers(t *testing.T, addr string, d time.Duration, stats *soakStats) m
 	return idempotent
 }
 
+// soakLimit is the time that a call or stream has: one in ten has too little.
+func soakLimit() time.Duration {
+	if rand.IntN(10) == 0 {
+		return time.Duration(1+rand.IntN(20)) * time.Millisecond
+	}
+	return 5 * time.Second
+}
+
 // soakOne makes one call and judges what comes of it.
 func soakOne(t *testing.T, client Caller, id string, again bool, stats *soakStats) {
 	req := soakRequest{ID: id}
@@ -270,11 +294,7 @@ func soakOne(t *testing.T, client Caller, id string, again bool, stats *soakStat
 	case 1, 2:
 		req.Wait = time.Duration(rand.IntN(4)) * time.Millisecond
 	}
-	limit := 5 * time.Second
-	if rand.IntN(10) == 0 {
-		limit = time.Duration(1+rand.IntN(20)) * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), soakLimit())
 	defer cancel()
 	if again {
 		ctx = MarkIdempotent(ctx, soakCall.Name(), soakFast.Name())

@@ -73,7 +73,7 @@ func TestNeverRan_IsFalseOfAPartThatWriteHasTaken(t *testing.T) {
 					defer client.Close()
 					first := startOne(t, client, "item1")
 					small := startOne(t, client, "held")
-					large := startOne(t, client, strings.Repeat("x", 2*largeBody))
+					large := startOne(t, client, strings.Repeat("x", largeBody)) // one piece
 					close(odd.gate)
 					assert.ErrorIs(t, small.Wait(), errCable)
 					assert.False(t, NeverRan(small.Wait()))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -166,6 +167,40 @@ func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
 	}
 }
 
+// tardy has ended, and says why only when it is asked again, as any context does that
+// ends between two questions.
+type tardy struct {
+	context.Context
+	asked atomic.Int32
+}
+
+func (c *tardy) Err() error {
+	select {
+	case <-c.Done():
+	default:
+		return nil
+	}
+	if c.asked.Add(1) == 1 {
+		return nil
+	}
+	return c.Context.Err()
+}
+
+func TestClient_AContextThatEndsAsItIsAskedSaysWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inv := newInventory()
+		srv := inv.server(t, WithMaxInFlight(1))
+		defer srv.Close()
+		defer close(inv.hold)
+		client := pipe(t, srv)
+		defer client.Close()
+		startOne(t, client, "held")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, client.Call(&tardy{Context: ctx}, "Test.Any", nil, nil), DeadlineExceeded)
+	})
+}
+
 // Neither a ping nor Shutdown waits for a context longer than its deadline says.
 func TestContext_ADeadlineAloneEndsAPingAndAShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -199,3 +234,92 @@ type contradiction struct {
 
 func (c contradiction) Done() <-chan struct{}       { return c.done }
 func (c contradiction) Deadline() (time.Time, bool) { return c.deadline() }
+
+// Nor does one that has ended without an error panic in package context, of which the
+// default timeout and Invoke make others.
+func TestContext_AnEndWithoutAnErrorIsOne(t *testing.T) {
+	for _, when := range []string{"before", "during"} {
+		t.Run(when, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				inv := newInventory()
+				srv := inv.server(t, WithHandlerTimeout(time.Hour))
+				defer srv.Close()
+				client := pipe(t, srv, WithDefaultTimeout(time.Hour))
+				defer client.Close()
+				ctx := oddEnd{context.Background(), make(chan struct{}), func() error { return nil }}
+				if when == "before" {
+					close(ctx.done)
+				} else {
+					time.AfterFunc(time.Second, func() { close(ctx.done) })
+				}
+				_, err := checkStock.Call(ctx, client, &stockRequest{Item: "held"})
+				assert.ErrorIs(t, err, Canceled)
+				_, err = srv.Invoke(ctx, Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{"Item":"held"}`)})
+				assert.ErrorIs(t, err, Canceled)
+			})
+		})
+	}
+}
+
+// What a caller has put into its context is for the calls that it makes with it, and a
+// handler's own calls are not these.
+func TestInvoke_HandlersCallsInheritNothingOfTheCallers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		type key struct{}
+		srv := NewServer()
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Test.Look", func(ctx context.Context) error {
+			assert.Nil(t, OutgoingMetadata(ctx))
+			assert.False(t, mayRepeat(ctx, "Orders.Place"))
+			assert.Equal(t, "value", ctx.Value(key{}))
+			assert.Equal(t, Metadata{"trace": "1"}, OutgoingMetadata(AddMetadata(ctx, Metadata{"trace": "1"})), "its own")
+			return nil
+		}))
+		ctx := MarkIdempotent(AddMetadata(t.Context(), Metadata{"authorization": "Bearer secret"}), "Orders.Place")
+		_, err := srv.Invoke(context.WithValue(ctx, key{}, "value"), Invocation{Method: "Test.Look", Codec: JSON})
+		assert.NoError(t, err)
+	})
+}
+
+// lateContext ends when its deadline has passed and its Err is read, but that Err is
+// still nil: so it is between the two for a moment, if both timers fire at once.
+type lateContext struct {
+	context.Context
+	due  time.Time
+	done chan struct{}
+	once sync.Once
+	over atomic.Bool
+}
+
+func (c *lateContext) Deadline() (time.Time, bool) { return c.due, true }
+func (c *lateContext) Done() <-chan struct{}       { return c.done }
+
+func (c *lateContext) Err() error {
+	if c.over.Load() {
+		return context.DeadlineExceeded
+	}
+	if !time.Now().Before(c.due) {
+		c.once.Do(func() {
+			c.over.Store(true)
+			close(c.done)
+		})
+	}
+	return nil
+}
+
+// A call that waits has timers of its own for the deadline. It fails with why its context
+// ended, also if that is in the middle of asking.
+func TestContext_ADeadlineThatPassesWhileItIsAskedForIsOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pool := NewPool(StaticResolver{"a"}, WithDialer(newNetwork().dial)) // nobody listens there
+		defer pool.Close()
+		ctx := &lateContext{Context: t.Context(), due: time.Now().Add(time.Second), done: make(chan struct{})}
+		err := pool.Call(ctx, checkStock.Name(), &stockRequest{Item: "item1"}, nil)
+		require.ErrorIs(t, err, DeadlineExceeded)
+		assert.True(t, NeverRan(err))
+	})
+	bubble(t, func(t *testing.T) {
+		ctx := &lateContext{Context: t.Context(), due: time.Now(), done: make(chan struct{})}
+		assert.ErrorIs(t, derivable(ctx).Err(), context.DeadlineExceeded)
+	})
+}

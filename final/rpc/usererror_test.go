@@ -511,7 +511,7 @@ func TestHooks_ThatPanicEndNothing(t *testing.T) {
 
 func TestClient_KeepsAnErrorsTextWithinItsBound(t *testing.T) {
 	f := &wire.Frame{Payload: append([]byte{byte(Aborted), 0xff, 0xff}, strings.Repeat("x", 0xffff)...)}
-	e, err := parseError(f)
+	e, _, err := parseError(f)
 	require.NoError(t, err)
 	assert.Len(t, e.Message, 4096)
 }
@@ -622,7 +622,7 @@ func TestGo_APanicOfAnInterceptorShowsNoMoreThanALog(t *testing.T) {
 				return CallerFunc(func(context.Context, string, any, any) error { panic(value) })
 			}))
 			err := client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil).Wait()
-			assert.ErrorContains(t, err, "an interceptor panicked: ")
+			assert.ErrorContains(t, err, "an interceptor, an observer, a marshaler or the context panicked: ")
 			assert.NotContains(t, err.Error(), "password")
 		})
 	}

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +105,25 @@ func readCapture(t testing.TB, name string) (head []string, sections []*section)
 	}
 	require.NotEmpty(t, sections)
 	return head, sections
+}
+
+// The heads of the captures end with how to read them, the same in each.
+func TestWire_CapturesSayHowToReadThem(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(wireFile(t, "final-calls.txt")), "final-*.txt"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	howTo := func(name string) string {
+		head, _ := readCapture(t, name)
+		_, how, _ := strings.Cut(strings.Join(head, "\n"), "# How to read it: ")
+		return how
+	}
+	want := howTo("final-calls.txt")
+	for _, escape := range []string{`\xNN`, `\a \b \t \n \v \f \r`, `\\`, `\"`} {
+		assert.Contains(t, want, escape)
+	}
+	for _, file := range files {
+		assert.Equal(t, want, howTo(filepath.Base(file)), filepath.Base(file))
+	}
 }
 
 // printCapture is the file that readCapture reads, with its notes.
@@ -203,7 +224,10 @@ func decimal(what string) func(uint64) string {
 
 func codeName(n uint64) string { return "code " + rpc.Code(n).String() }
 
-var kindNames = []string{"kind 0", "request", "response", "error", "cancel", "ping", "pong", "go-away"}
+var kindNames = []string{"kind 0", "request", "response", "error", "cancel", "ping", "pong", "go-away",
+	"open", "data", "end", "credit", "want", "header"}
+
+var shapeNames = map[uint64]string{1: "server stream", 2: "client stream", 3: "bidi stream"}
 
 // notes explains one packet, in lines that are not too long.
 func notes(p packet, first bool) (lines []string) {
@@ -296,20 +320,37 @@ func (d *dissector) frame() {
 	case kind == 1:
 		d.number(4, func(n uint64) string { return fmt.Sprintf("timeout %d ms", n) })
 		d.text(2, "method")
-		d.flagged(flags)
+		d.flagged(flags & 1)
 		d.body("params", flags)
 	case kind == 2:
+		d.flagged(flags & 0x20)
 		d.body("result", flags)
-	case kind == 3, kind == 7:
+	case kind == 3, kind == 7, kind == 10:
 		d.number(1, codeName)
 		d.text(2, "text")
-		d.flagged(flags)
+		d.flagged(flags & 1)
+		d.flagged(flags & 0x20)
+	case kind == 8:
+		d.number(4, func(n uint64) string { return fmt.Sprintf("timeout %d ms", n) })
+		d.number(1, func(n uint64) string { return cmp.Or(shapeNames[n], fmt.Sprintf("shape %d", n)) })
+		d.text(2, "method")
+		d.flagged(flags & 1)
+		d.body("params", flags)
+	case kind == 9 && flags&0x40 != 0:
+		d.body("a part of an item", flags&^0x10)
+	case kind == 9:
+		d.body("item", flags)
+	case kind == 11, kind == 12:
+		d.number(4, decimal("bytes"))
+	case kind == 13:
+		d.pairs(d.b)
 	}
 	d.b = d.rest("the rest") + after
 }
 
-func (d *dissector) flagged(flags uint64) {
-	if flags&1 == 0 || len(d.b) < 2 {
+// flagged is a block of pairs, if it is there.
+func (d *dissector) flagged(flag uint64) {
+	if flag == 0 || len(d.b) < 2 {
 		return
 	}
 	n := int(d.number(2, decimal("bytes of pairs:")))
@@ -372,13 +413,15 @@ func readMessage(conn io.Reader, hello bool) (string, error) {
 	return string(head) + string(body[:n]), err
 }
 
-// message is a request, response or error frame taken apart.
+// message is a frame taken apart.
 type message struct {
 	kind, flags byte
 	id          uint64
 	timeout     time.Duration
+	shape       byte
 	method      string
 	pairs       map[string]string
+	metadata    map[string]string // of a reply
 	code        rpc.Code
 	text        string
 	body        string
@@ -406,19 +449,37 @@ func dissect(t testing.TB, frame string) message {
 	case 1:
 		m.timeout = time.Duration(number(4)) * time.Millisecond
 		m.method = take(number(2))
-	case 3, 7:
+	case 8:
+		m.timeout = time.Duration(number(4)) * time.Millisecond
+		m.shape = byte(number(1))
+		m.method = take(number(2))
+	case 3, 7, 10:
+		if rest == "" { // the end of a client
+			return m
+		}
 		m.code = rpc.Code(number(1))
 		m.text = take(number(2))
 	}
-	if m.flags&1 != 0 {
-		m.pairs = map[string]string{}
-		for end := len(rest) - 2 - number(2); len(rest) > end+2; {
+	pairs := func() map[string]string {
+		found := map[string]string{}
+		for end := len(rest) - 2 - number(2); len(rest) > end; {
 			key := take(number(2))
-			m.pairs[key] = take(number(2))
-			if len(rest) <= end+2 {
-				break
-			}
+			found[key] = take(number(2))
 		}
+		return found
+	}
+	if m.kind == 13 { // pairs to the end
+		m.metadata = map[string]string{}
+		for rest != "" {
+			key := take(number(2))
+			m.metadata[key] = take(number(2))
+		}
+	}
+	if m.flags&1 != 0 {
+		m.pairs = pairs()
+	}
+	if m.flags&0x20 != 0 {
+		m.metadata = pairs()
 	}
 	m.body = rest
 	return m
@@ -437,6 +498,19 @@ func (captured) User(ctx context.Context) string {
 	return rpc.MetadataFrom(ctx)["user"]
 }
 func (captured) Any(a anything) anything { return a }
+
+// Header answers with metadata that it has taken from the call's.
+func (captured) Header(ctx context.Context, a anything) (anything, error) {
+	if err := rpc.SetHeader(ctx, rpc.Metadata{"user": rpc.MetadataFrom(ctx)["user"]}); err != nil {
+		return a, err
+	}
+	if a.V != nil {
+		e := rpc.Errorf(rpc.NotFound, "unknown: %v", a.V)
+		e.Details = map[string]string{"item": fmt.Sprint(a.V)}
+		return a, e
+	}
+	return a, nil
+}
 func (captured) Unfitting(context.Context) unfitting {
 	return unfitting{make(chan int)}
 }
@@ -455,6 +529,131 @@ func checkCaptured(ctx context.Context, req *CheckStockRequest) (*CheckStockRepl
 	return &CheckStockReply{Count: 100}, nil
 }
 
+// The streams that the captures open.
+type step struct {
+	N    int
+	Data string `json:",omitempty"`
+}
+
+var (
+	capturedCount = rpc.ServerStream[step, step]("Test.Count")
+	capturedSum   = rpc.ClientStream[step, step]("Test.Sum")
+	capturedEcho  = rpc.BidiStream[step, step]("Test.Echo")
+	capturedFirst = rpc.BidiStream[step, step]("Test.First")
+	capturedNever = rpc.BidiStream[step, step]("Test.Never")
+	capturedHold  = rpc.ServerStream[step, step]("Test.Hold")
+	capturedLabel = rpc.ServerStream[step, step]("Test.Label")
+
+	// Of protobuf.
+	capturedUppers = rpc.BidiStream[wrapperspb.StringValue, wrapperspb.StringValue]("Test.Uppers")
+)
+
+func handleCapturedStreams(t testing.TB, srv *rpc.Server) {
+	t.Helper()
+	// Count sends so many items, each with the data of the request.
+	require.NoError(t, capturedCount.Handle(srv, func(ctx context.Context, req *step, out *rpc.Sender[step]) error {
+		for n := range req.N {
+			if err := out.Send(ctx, &step{n + 1, req.Data}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	// Sum adds all items up; a negative one fails it.
+	require.NoError(t, capturedSum.Handle(srv, func(ctx context.Context, in *rpc.Receiver[step]) (*step, error) {
+		sum := new(step)
+		for item, err := range in.All() {
+			if err != nil {
+				return nil, err
+			}
+			if sum.N += item.N; item.N < 0 {
+				e := rpc.Errorf(rpc.OutOfRange, "item of %d", item.N)
+				e.Details = map[string]string{"sum": fmt.Sprint(sum.N)}
+				return nil, e
+			}
+		}
+		return sum, nil
+	}))
+	// Echo sends back what arrives; a negative item fails it, after that.
+	require.NoError(t, capturedEcho.Handle(srv, func(ctx context.Context, in *rpc.Receiver[step], out *rpc.Sender[step]) error {
+		for item, err := range in.All() {
+			if err == nil {
+				err = out.Send(ctx, item)
+			}
+			if err != nil {
+				return err
+			}
+			if item.N < 0 {
+				e := rpc.Errorf(rpc.OutOfRange, "item of %d", item.N)
+				e.Details = map[string]string{"item": fmt.Sprint(item.N)}
+				return e
+			}
+		}
+		return nil
+	}))
+	// First answers one item and returns.
+	require.NoError(t, capturedFirst.Handle(srv, func(ctx context.Context, in *rpc.Receiver[step], out *rpc.Sender[step]) error {
+		item, err := in.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		return out.Send(ctx, item)
+	}))
+	// Never receives nothing and waits for its end.
+	require.NoError(t, capturedNever.Handle(srv, func(ctx context.Context, _ *rpc.Receiver[step], _ *rpc.Sender[step]) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}))
+	require.NoError(t, capturedUppers.Handle(srv, func(ctx context.Context, in *rpc.Receiver[wrapperspb.StringValue], out *rpc.Sender[wrapperspb.StringValue]) error {
+		for item, err := range in.All() {
+			if err == nil {
+				err = out.Send(ctx, wrapperspb.String(strings.ToUpper(item.GetValue())))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	// Label answers with metadata before its items and after them; with none, it fails.
+	require.NoError(t, capturedLabel.Handle(srv, func(ctx context.Context, req *step, out *rpc.Sender[step]) error {
+		if err := rpc.SetHeader(ctx, rpc.Metadata{"user": rpc.MetadataFrom(ctx)["user"]}); err != nil {
+			return err
+		}
+		for n := range req.N {
+			if err := out.Send(ctx, &step{N: n + 1}); err != nil {
+				return err
+			}
+		}
+		if err := rpc.SetTrailer(ctx, rpc.Metadata{"sent": fmt.Sprint(req.N)}); err != nil {
+			return err
+		}
+		if req.N == 0 {
+			return rpc.Errorf(rpc.NotFound, "nothing to send")
+		}
+		return nil
+	}))
+	require.NoError(t, capturedHold.Handle(srv, func(ctx context.Context, _ *step, _ *rpc.Sender[step]) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}))
+}
+
+// grantsStreams returns the option with which a server grants as many streams as the
+// captured one.
+func grantsStreams(packets []packet) rpc.ServerOption {
+	if len(packets) < 2 || !strings.Contains(packets[0].data, "rpc.streams\x00") {
+		return rpc.WithMaxStreams(0)
+	}
+	_, grant, granted := strings.Cut(packets[1].data, "rpc.streams=")
+	if !granted {
+		return rpc.WithoutStreams()
+	}
+	most, _, _ := strings.Cut(grant, ",")
+	n, _ := strconv.Atoi(most)
+	return rpc.WithMaxStreams(n)
+}
+
 // capturedCompressFrom is from how many bytes on both sides of the captures compress.
 const capturedCompressFrom = 64
 
@@ -468,7 +667,7 @@ func compresses(packets []packet) bool {
 // capturedServer has the bounds that the capture's server announces.
 func capturedServer(t testing.TB, packets []packet, codecs []rpc.Codec) *rpc.Server {
 	t.Helper()
-	opts := []rpc.ServerOption{rpc.WithCodecs(codecs...)}
+	opts := []rpc.ServerOption{rpc.WithCodecs(codecs...), grantsStreams(packets)}
 	if compresses(packets) {
 		opts = append(opts, rpc.WithCompression(capturedCompressFrom))
 	}
@@ -484,6 +683,7 @@ func capturedServer(t testing.TB, packets []packet, codecs []rpc.Codec) *rpc.Ser
 	require.NoError(t, CheckStock.Handle(srv, checkCaptured))
 	require.NoError(t, srv.Register("Test", captured{t}))
 	require.NoError(t, srv.RegisterFunc("Test.Nothing", func() error { return nil }))
+	handleCapturedStreams(t, srv)
 	return srv
 }
 
@@ -534,25 +734,30 @@ func replayServer(t *testing.T, s *section, codecs []rpc.Codec, same func(t *tes
 
 func identical(t *testing.T, want, got string) {
 	t.Helper()
-	if want == got || len(want) < 14 || want[4] != 3 || strings.HasPrefix(want, "\x93") {
+	if want == got || len(want) < 14 || want[4] != 3 && want[4] != 10 || strings.HasPrefix(want, "\x93") {
 		require.Equal(t, want, got)
 		return
 	}
 	// What encoding/json says of bad input may change with Go.
 	w, g := dissect(t, want), dissect(t, got)
-	for _, m := range []*message{&w, &g} {
-		if before, _, ok := strings.Cut(m.text, ": "); ok && strings.HasPrefix(before, "decode params of ") {
-			m.text = before
-		}
-	}
+	w.text, g.text = withoutDecoder(w.text), withoutDecoder(g.text)
 	require.Equal(t, w, g)
+}
+
+// withoutDecoder cuts off what a decoder says.
+func withoutDecoder(text string) string {
+	before, _, found := strings.Cut(text, ": ")
+	if found && (strings.HasPrefix(before, "decode params of ") || strings.HasPrefix(before, "decode an item of ")) {
+		return before
+	}
+	return text
 }
 
 // identicalOpened is identical for bodies that may be compressed: what gzip
 // makes of them may change with Go.
 func identicalOpened(t *testing.T, want, got string) {
 	t.Helper()
-	if len(want) < 14 || want[4] > 2 || want[5]&0x10 == 0 || strings.HasPrefix(want, "\x93") {
+	if len(want) < 14 || want[4] > 2 && want[4] != 9 || want[5]&0x10 == 0 || strings.HasPrefix(want, "\x93") {
 		identical(t, want, got)
 		return
 	}
@@ -585,7 +790,7 @@ func replayServerFile(t *testing.T, name string, codecs []rpc.Codec, same func(t
 }
 
 func TestWire_ServerAnswersAsCaptured(t *testing.T) {
-	for _, name := range []string{"final-calls.txt", "final-odd.txt", "final-go-away.txt", "final-hello-bad.txt", "final-server-bad.txt", "final-client-bad.txt"} {
+	for _, name := range []string{"final-calls.txt", "final-odd.txt", "final-go-away.txt", "final-hello-bad.txt", "final-reply-metadata.txt", "final-server-bad.txt", "final-client-bad.txt", "final-stream-bad.txt", "final-params.txt"} {
 		t.Run(name, func(t *testing.T) { replayServerFile(t, name, nil, identical) })
 	}
 	t.Run("final-protobuf.txt", func(t *testing.T) {
@@ -595,6 +800,10 @@ func TestWire_ServerAnswersAsCaptured(t *testing.T) {
 
 func TestWire_ServerCompressesAsCaptured(t *testing.T) {
 	replayServerFile(t, "final-compress.txt", nil, identicalOpened)
+}
+
+func TestWire_ServerStreamsAsCaptured(t *testing.T) {
+	replayServerFile(t, "final-streams.txt", nil, identicalOpened)
 }
 
 // A gob body is decoded and compared: its type numbers depend on what the
@@ -662,11 +871,67 @@ func sameGob(t *testing.T, want, got *gobStream, wanted, had string) {
 	require.Equal(t, w, g)
 }
 
-// capturedCall is a call of the real client that a capture foretold.
+// defaultOffers are what a client offers by default, as pairs. Captures of clients that do
+// not know them stand for all that came before: their server must not notice, nor may the
+// client miss a grant.
+var defaultOffers = []string{"\x00\x12rpc.reply-metadata\x00\x011", "\x00\x0brpc.streams\x00\x0516384"}
+
+// asOffered returns a client's hello without those offers that the capture's does not have.
+func asOffered(captured, hello string) string {
+	for _, offer := range defaultOffers {
+		before, after, found := strings.Cut(hello, offer)
+		if !found || strings.Contains(captured, offer) {
+			continue
+		}
+		size := len(before) + len(after) - 7
+		hello = before[:5] + string([]byte{byte(size >> 8), byte(size)}) + before[7:] + after
+	}
+	return hello
+}
+
+// inOrder returns a client's hello with its pairs in order: theirs means nothing.
+func inOrder(hello string) string {
+	head := 8 + int(hello[7]) + 4
+	var pairs []string
+	for rest := hello[head:]; rest != ""; {
+		n := 2 + int(rest[1])
+		n += 2 + int(rest[n+1])
+		pairs, rest = append(pairs, rest[:n]), rest[n:]
+	}
+	slices.Sort(pairs)
+	return hello[:head] + strings.Join(pairs, "")
+}
+
+// capturedCall is a call, or a stream, of the real client that a capture foretold.
 type capturedCall struct {
 	cancel context.CancelFunc
 	done   chan error
 	reply  any
+	header rpc.Metadata
+	opened chan rpc.OpenedStream // of a stream
+	stream rpc.OpenedStream      // from opened
+	over   bool                  // its end has been checked
+}
+
+// awaitStream returns the stream, which is open since the server has read its open.
+func (c *capturedCall) awaitStream() rpc.OpenedStream {
+	if c.stream == nil {
+		c.stream = <-c.opened
+	}
+	return c.stream
+}
+
+// ended returns what the call or the stream has ended with.
+func (c *capturedCall) ended(t *testing.T) error {
+	if c.opened == nil {
+		return <-c.done
+	}
+	err := c.awaitStream().Receive(t.Context(), new(json.RawMessage))
+	if err == nil { // an item before it
+		err = c.stream.Receive(t.Context(), new(json.RawMessage))
+	}
+	c.stream.Close()
+	return err
 }
 
 // replayClient plays the section's server and lets a client do what its client did.
@@ -686,9 +951,16 @@ func replayClient(t *testing.T, s *section, codec rpc.Codec, same func(t *testin
 		}
 		near, far := net.Pipe()
 		opts := []rpc.ClientOption{rpc.WithCodec(codec), rpc.WithKeepalive(0), rpc.WithMaxMessage(int(binary.BigEndian.Uint32([]byte(rest))))}
+		delete(md, "rpc.reply-metadata")
+		delete(md, "rpc.streams")
 		if _, offered := md["rpc.compression"]; offered {
 			delete(md, "rpc.compression")
 			opts = append(opts, rpc.WithCompression(capturedCompressFrom))
+		}
+		if _, offered := md["rpc.params"]; offered {
+			delete(md, "rpc.params")
+		} else { // a client of before
+			opts = append(opts, rpc.WithoutParamsOffer())
 		}
 		client := rpc.NewClient(near, append(opts, rpc.WithHelloMetadata(md))...)
 		defer client.Close()
@@ -710,6 +982,10 @@ func replayClient(t *testing.T, s *section, codec rpc.Codec, same func(t *testin
 					continue
 				}
 				require.NoError(t, err)
+				if i == 0 {
+					require.Equal(t, inOrder(p.data), inOrder(asOffered(p.data, got)))
+					continue
+				}
 				same(t, p.data, got)
 			case p.data == "":
 				far.Close()
@@ -723,11 +999,14 @@ func replayClient(t *testing.T, s *section, codec rpc.Codec, same func(t *testin
 			}
 		}
 		for id, call := range calls {
+			if call.over {
+				continue
+			}
 			if check == nil {
 				t.Errorf("call %d was not answered", id)
 				continue
 			}
-			check(t, s.name, <-call.done)
+			check(t, s.name, call.ended(t))
 		}
 	})
 }
@@ -739,6 +1018,37 @@ func clientActs(t *testing.T, client *rpc.Client, codec rpc.Codec, data string, 
 		return
 	}
 	switch m := dissect(t, data); m.kind {
+	case 8:
+		call := &capturedCall{opened: make(chan rpc.OpenedStream, 1)}
+		calls[m.id] = call
+		var params any
+		if m.body != "" {
+			params = json.RawMessage(m.body)
+		}
+		go func() {
+			ctx := t.Context()
+			if m.pairs != nil {
+				ctx = rpc.AddMetadata(ctx, m.pairs)
+			}
+			s, err := client.OpenStream(ctx, rpc.MethodKind(m.shape), m.method, params)
+			assert.NoError(t, err)
+			call.opened <- s
+		}()
+	case 9:
+		stream, plain := calls[m.id].awaitStream(), m.body
+		synctest.Wait() // one goroutine at a time sends
+		if m.flags&0x10 != 0 {
+			plain, _ = gunzip(m.flags, m.body)
+		}
+		var item any = json.RawMessage(plain)
+		if codec == protobuf.Codec {
+			item = new(wrapperspb.StringValue)
+			require.NoError(t, protobuf.Codec.Decode([]byte(plain), item))
+		}
+		go func() { assert.NoError(t, stream.Send(t.Context(), item)) }()
+	case 10:
+		stream := calls[m.id].awaitStream()
+		go stream.CloseSend()
 	case 1:
 		ctx, cancel := context.WithCancel(t.Context())
 		if m.timeout > 0 {
@@ -749,6 +1059,7 @@ func clientActs(t *testing.T, client *rpc.Client, codec rpc.Codec, data string, 
 			ctx = rpc.AddMetadata(ctx, m.pairs)
 		}
 		call := &capturedCall{cancel: cancel, done: make(chan error, 1)}
+		ctx = rpc.ReceiveHeader(ctx, &call.header)
 		var args any
 		switch codec {
 		case rpc.Gob:
@@ -773,6 +1084,11 @@ func clientActs(t *testing.T, client *rpc.Client, codec rpc.Codec, data string, 
 		calls[m.id] = call
 		go func() { call.done <- client.Call(ctx, m.method, args, call.reply) }()
 	case 4:
+		if calls[m.id].opened != nil {
+			go calls[m.id].awaitStream().Close()
+			delete(calls, m.id)
+			return
+		}
 		calls[m.id].cancel()
 		require.ErrorIs(t, <-calls[m.id].done, context.Canceled)
 		delete(calls, m.id)
@@ -784,7 +1100,15 @@ func clientActs(t *testing.T, client *rpc.Client, codec rpc.Codec, data string, 
 // checkReply checks that the call that the frame is for returns what is in it.
 func checkReply(t *testing.T, codec rpc.Codec, frame string, calls map[uint64]*capturedCall) {
 	t.Helper()
-	if len(frame) < 14 || strings.HasPrefix(frame, "\x93") || frame[4] != 2 && frame[4] != 3 {
+	if len(frame) < 14 || strings.HasPrefix(frame, "\x93") {
+		return
+	}
+	switch frame[4] {
+	case 2, 3:
+	case 9, 10, 13:
+		checkStream(t, codec, frame, calls)
+		return
+	default:
 		return
 	}
 	id := binary.BigEndian.Uint64([]byte(frame[6:]))
@@ -801,6 +1125,7 @@ func checkReply(t *testing.T, codec rpc.Codec, frame string, calls map[uint64]*c
 		assert.Equal(t, m.text, e.Message)
 		assert.Equal(t, m.pairs, e.Details)
 		assert.Equal(t, m.flags&8 != 0, rpc.NeverRan(err))
+		assert.Equal(t, rpc.Metadata(m.metadata), call.header)
 		delete(calls, id)
 		return
 	}
@@ -814,7 +1139,12 @@ func checkReply(t *testing.T, codec rpc.Codec, frame string, calls map[uint64]*c
 		require.ErrorIs(t, <-call.done, rpc.Internal)
 		return
 	}
+	if strings.Contains(fmt.Sprint(m.metadata), "\n") {
+		require.ErrorIs(t, <-call.done, rpc.Internal)
+		return
+	}
 	require.NoError(t, <-call.done)
+	assert.Equal(t, rpc.Metadata(m.metadata), call.header)
 	switch reply := call.reply.(type) {
 	case *json.RawMessage:
 		assert.Equal(t, m.body, string(*reply))
@@ -825,10 +1155,78 @@ func checkReply(t *testing.T, codec rpc.Codec, frame string, calls map[uint64]*c
 	}
 }
 
+// checkStream checks that the stream that the frame is for receives what is in it.
+func checkStream(t *testing.T, codec rpc.Codec, frame string, calls map[uint64]*capturedCall) {
+	t.Helper()
+	m := dissect(t, frame)
+	call := calls[m.id]
+	if call == nil || m.flags&0x40 != 0 {
+		return // its caller has left, or it is not the whole item
+	}
+	stream := call.awaitStream()
+	if m.kind == 13 {
+		header, err := stream.Header(t.Context())
+		if m.metadata["User"] != "" { // no key
+			require.ErrorIs(t, err, rpc.Internal)
+			return
+		}
+		require.NoError(t, err)
+		assert.Equal(t, rpc.Metadata(m.metadata), header)
+		return
+	}
+	var item json.RawMessage
+	message := new(wrapperspb.StringValue)
+	var err error
+	if codec == protobuf.Codec {
+		err = stream.Receive(t.Context(), message)
+	} else {
+		err = stream.Receive(t.Context(), &item)
+	}
+	plain, _ := gunzip(m.flags, m.body)
+	switch {
+	case m.kind == 9 && codec == protobuf.Codec:
+		require.NoError(t, err)
+		out, err := protobuf.Codec.Append(nil, message)
+		require.NoError(t, err)
+		assert.Equal(t, plain, string(out))
+	case m.kind == 9 && json.Valid([]byte(plain)):
+		require.NoError(t, err)
+		assert.Equal(t, plain, string(item))
+	case m.kind == 9:
+		require.ErrorIs(t, err, rpc.Internal)
+	case m.code == rpc.OK:
+		require.Equal(t, io.EOF, err)
+	default:
+		var e *rpc.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, m.code, e.Code)
+		assert.Equal(t, m.text, e.Message)
+		assert.Equal(t, m.pairs, e.Details)
+		assert.Equal(t, m.flags&8 != 0, rpc.NeverRan(err))
+	}
+	if m.kind == 10 {
+		assert.Equal(t, rpc.Metadata(m.metadata), stream.Trailer())
+		call.over = true
+		stream.Close()
+	}
+}
+
+func TestWire_ClientStreamsAsCaptured(t *testing.T) {
+	_, sections := readCapture(t, "final-streams.txt")
+	for _, s := range sections {
+		if !strings.HasPrefix(s.name, "odd: ") && !strings.HasPrefix(s.name, "shutdown") {
+			t.Run(s.name, func(t *testing.T) { replayClient(t, s, rpc.JSON, identicalOpened, nil) })
+		}
+	}
+}
+
 func TestWire_ClientCallsAsCaptured(t *testing.T) {
-	for name, codec := range map[string]rpc.Codec{"final-calls.txt": rpc.JSON, "final-protobuf.txt": protobuf.Codec} {
+	for name, codec := range map[string]rpc.Codec{"final-calls.txt": rpc.JSON, "final-params.txt": rpc.JSON, "final-protobuf.txt": protobuf.Codec, "final-reply-metadata.txt": rpc.JSON} {
 		_, sections := readCapture(t, name)
 		for _, s := range sections {
+			if strings.HasPrefix(s.name, "odd: ") || strings.HasPrefix(s.name, "reply metadata: ") {
+				continue // no client of ours does that
+			}
 			t.Run(name+"/"+s.name, func(t *testing.T) { replayClient(t, s, codec, identical, nil) })
 		}
 	}

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"runtime"
 	"time"
@@ -49,25 +50,49 @@ func (f *flusher) flush(yield bool) {
 	if !f.take() {
 		return
 	}
-	more, err := f.write(briefly)
+	_, more, err := f.write(briefly)
 	switch {
 	case err != nil && !isTimeout(err):
-		f.owner.writeFailed(err, true)
+		f.owner.writeFailed(f.failure(err), true)
 	case err != nil || more:
 		go f.flushAll()
 	}
 }
 
-// flushAll writes until nothing is left.
+// flushAll writes until nothing is left, as long as the peer reads.
 func (f *flusher) flushAll() {
 	for more := f.take(); more; {
-		var err error
-		if more, err = f.write(f.timeout); err != nil {
-			f.owner.writeFailed(err, true)
+		begun := time.Now()
+		written, again, err := f.write(f.timeout)
+		switch {
+		case err == nil:
+			more = again && f.take()
+		case f.inline && isTimeout(err) && keepsUp(written, time.Since(begun)):
+			more = f.take() // the rest
+		default:
+			f.owner.writeFailed(f.failure(err), true)
 			return
 		}
-		more = more && f.take()
 	}
+}
+
+// leastRate is how many bytes a second a peer has to take, or has to send of a frame,
+// to be slow and not to hang. What it takes lies in buffers of the system first: it
+// may seem to take nothing for a while, and then much at once.
+const leastRate = 1 << 10
+
+// keepsUp reports whether so many bytes are enough for a time in which the peer was
+// waited for.
+func keepsUp(bytes int, d time.Duration) bool {
+	return time.Duration(bytes)*time.Second >= d*leastRate
+}
+
+// failure says what a write has failed with.
+func (f *flusher) failure(err error) error {
+	if isTimeout(err) {
+		return fmt.Errorf("write timeout: the peer has read less than %d bytes per second for %v (WithWriteTimeout): %w", leastRate, f.timeout, err)
+	}
+	return fmt.Errorf("write: %w", err)
 }
 
 // take gets the next batch, or the rest of one that another goroutine began.
@@ -85,17 +110,16 @@ func (f *flusher) take() bool {
 
 // write writes the rest of the batch and reports whether more was appended
 // meanwhile. If not, it has given the role back. After a timeout it can be called
-// again.
-func (f *flusher) write(timeout time.Duration) (more bool, err error) {
-	needed := true // while true, the writing stops if this goroutine ends
+// again, unless the connection is not resumable.
+func (f *flusher) write(timeout time.Duration) (written int, more bool, err error) {
+	needed := true // nobody else would go on writing if this goroutine ended now
 	defer func() {
 		if needed { // a user's connection or observer has ended it
 			f.owner.writeFailed(errExited, false)
 		}
 	}()
-	written := 0
 	if err = f.arm(timeout); err == nil {
-		written, err = f.writeRest()
+		written, err = f.writeRest(timeout)
 	}
 	if err == nil {
 		f.writing.recycle()
@@ -108,11 +132,14 @@ func (f *flusher) write(timeout time.Duration) (more bool, err error) {
 		f.observers.bytesWritten(written)
 	}
 	needed = false
-	return more, err
+	return written, more, err
 }
 
 // writeRest writes what is left of the batch, and leaves what is still left then.
-func (f *flusher) writeRest() (written int, err error) {
+func (f *flusher) writeRest(timeout time.Duration) (written int, err error) {
+	if !f.inline {
+		return f.writePieces(timeout)
+	}
 	if len(f.rest) > 1 {
 		n, err := f.rest.WriteTo(f.conn)
 		return int(n), err
@@ -120,6 +147,29 @@ func (f *flusher) writeRest() (written int, err error) {
 	written, err = f.conn.Write(f.rest[0])
 	f.rest[0] = f.rest[0][written:]
 	return written, err
+}
+
+// pieceSize is how much is written at a time where a deadline that passes spoils the
+// stream: there, only what was written whole is progress. It is a record of TLS.
+const pieceSize = 16 << 10
+
+// writePieces is writeRest with a deadline for each piece.
+func (f *flusher) writePieces(timeout time.Duration) (written int, err error) {
+	for len(f.rest) > 0 {
+		if err = f.arm(timeout); err != nil {
+			return written, err
+		}
+		piece := f.rest[0][:min(pieceSize, len(f.rest[0]))]
+		n, err := f.conn.Write(piece)
+		written += n
+		if err != nil {
+			return written, err
+		}
+		if f.rest[0] = f.rest[0][n:]; len(f.rest[0]) == 0 {
+			f.rest = f.rest[1:]
+		}
+	}
+	return written, nil
 }
 
 // arm sets the write deadline, before every write: one that has passed would

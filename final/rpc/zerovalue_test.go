@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"net"
 	"testing"
 
@@ -13,7 +14,10 @@ func TestZeroValues_SayHowTheyAreMade(t *testing.T) {
 	assert.NoError(t, err)
 	for _, srv := range []*Server{new(Server), nil} {
 		_, invoked := srv.Invoke(t.Context(), Invocation{Method: "A.B", Codec: JSON})
+		streamed := srv.InvokeStream(t.Context(), Invocation{Method: "A.B", Codec: JSON}, func(context.Context, []byte) error { return nil })
+		_, authorized := srv.Authorize(t.Context(), Invocation{Method: "A.B", Codec: JSON})
 		for what, err := range map[string]error{
+			"InvokeStream": streamed, "Authorize": authorized,
 			"Serve": srv.Serve(ln), "Register": srv.Register("Inventory", new(nilReceiver)), "Close": srv.Close(),
 			"RegisterFunc": srv.RegisterFunc("A.B", func(int) error { return nil }), "Shutdown": srv.Shutdown(t.Context()), "Invoke": invoked,
 			"ListenAndServe": srv.ListenAndServe("127.0.0.1:0"),

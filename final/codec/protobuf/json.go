@@ -55,12 +55,12 @@ func messageIn(v reflect.Value) proto.Message {
 var messageTypes sync.Map // reflect.Type to bool
 
 func isMessage(t reflect.Type) bool {
-	if t.Kind() != reflect.Pointer || !t.Implements(messageType) {
+	if t.Kind() != reflect.Pointer {
 		return false
 	}
-	known, ok := messageTypes.Load(t)
+	known, ok := messageTypes.Load(t) // Implements is slow, and asked of each value
 	if !ok {
-		known = findMessage(t)
+		known = t.Implements(messageType) && findMessage(t)
 		messageTypes.Store(t, known)
 	}
 	return known.(bool)

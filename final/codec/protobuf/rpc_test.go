@@ -2,7 +2,12 @@ package protobuf_test
 
 import (
 	"context"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -43,6 +48,58 @@ func dial(t *testing.T, addr string, codec rpc.Codec) *rpc.Client {
 	return client
 }
 
+func TestCalls_MetadataOfReplies(t *testing.T) {
+	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
+	require.NoError(t, srv.RegisterFunc("Test.Header", func(ctx context.Context, s *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+		if err := rpc.SetHeader(ctx, rpc.Metadata{"text": s.GetValue()}); err != nil || s.GetValue() != "item9" {
+			return s, err
+		}
+		return nil, rpc.Errorf(rpc.NotFound, "not here")
+	}))
+	client := connect(t, srv)
+	for text, code := range map[string]rpc.Code{"": rpc.OK, "item1": rpc.OK, "item9": rpc.NotFound} {
+		var header rpc.Metadata
+		reply := new(wrapperspb.StringValue)
+		err := client.Call(rpc.ReceiveHeader(t.Context(), &header), "Test.Header", wrapperspb.String(text), reply)
+		assert.Equal(t, code, rpc.CodeOf(err))
+		assert.Equal(t, rpc.Metadata{"text": text}, header)
+		if code == rpc.OK {
+			assert.Equal(t, text, reply.GetValue())
+		}
+	}
+}
+
+// The room that a server announces for messages is what they take: as many run at once as
+// that is, and none is refused.
+func TestCalls_RoomForParams(t *testing.T) {
+	const size, fit = 257 << 10, 8
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec), rpc.WithParamsMemory(0, fit*5*size+64<<10))
+		defer srv.Close()
+		hold := make(chan struct{})
+		var running atomic.Int32
+		require.NoError(t, srv.RegisterFunc("Test.Large", func(s *wrapperspb.StringValue) error {
+			running.Add(1)
+			<-hold
+			return nil
+		}))
+		near, far := net.Pipe()
+		go srv.ServeConn(far)
+		client := rpc.NewClient(near, rpc.WithCodec(protobuf.Codec))
+		defer client.Close()
+		var all sync.WaitGroup
+		for range 3 * fit {
+			all.Go(func() {
+				assert.NoError(t, client.Call(t.Context(), "Test.Large", wrapperspb.String(strings.Repeat("x", size-100)), nil))
+			})
+		}
+		synctest.Wait()
+		assert.EqualValues(t, fit, running.Load())
+		close(hold)
+		all.Wait()
+	})
+}
+
 // What is no message fails its own call, with words for whoever wrote it.
 func TestCodec_WrongTypesFailTheirCallOnly(t *testing.T) {
 	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
@@ -75,4 +132,19 @@ func TestCodec_WrongTypesFailTheirCallOnly(t *testing.T) {
 	left := wrapperspb.String("left over")
 	assert.NoError(t, client.Call(ctx, "Test.Nil", nil, left))
 	assert.Empty(t, left.GetValue())
+}
+
+// A nil request is sent as no bytes, which are the zero message.
+func TestMethod_NilRequestIsTheZeroMessage(t *testing.T) {
+	srv := rpc.NewServer(rpc.WithCodecs(protobuf.Codec))
+	echo := rpc.Method[wrapperspb.StringValue, wrapperspb.StringValue]("Test.Echo")
+	require.NoError(t, echo.Handle(srv, func(_ context.Context, req *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+		return wrapperspb.String("got " + req.Value), nil
+	}))
+	addr := serve(t, srv)
+	for _, codec := range []rpc.Codec{protobuf.Codec, rpc.JSON} {
+		reply, err := echo.Call(t.Context(), dial(t, addr, codec), nil)
+		require.NoError(t, err, codec.Name())
+		assert.Equal(t, "got ", reply.Value, codec.Name())
+	}
 }

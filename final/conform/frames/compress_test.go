@@ -87,3 +87,35 @@ func TestAgreed_NeedsOfferAndGrant(t *testing.T) {
 	gob.Codec = "gob"
 	assert.Zero(t, Agreed(gob, accepts))
 }
+
+func TestAgreed_StreamsNeedNumbersOnBothSides(t *testing.T) {
+	for name, c := range map[string]struct {
+		offer, grant   string
+		window         int64
+		most, ofServer int64
+	}{
+		"both":                   {"16384", "rpc.streams=1024,4096", 16384, 1024, 4096},
+		"among other words":      {"4096", "rpc.x=1 rpc.streams=1,2147483647 y", 4096, 1, 1<<31 - 1},
+		"no offer":               {"", "rpc.streams=1024,4096", 0, 1024, 4096},
+		"too small a window":     {"4095", "rpc.streams=1024,4095", 0, 0, 0},
+		"too large a window":     {"2147483648", "rpc.streams=1024,2147483648", 0, 0, 0},
+		"a number in other ways": {"+4096", "rpc.streams=01,4096", 0, 0, 0},
+		"no streams":             {"04096", "rpc.streams=0,4096", 0, 0, 0},
+		"one number":             {"4096,1", "rpc.streams=4096", 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := ClientHello{Codec: "gob", Metadata: []Pair{{Streams, "none"}, {Streams, c.offer}}}
+			server := ServerHello{Text: c.grant}
+			assert.Equal(t, c.window, client.OffersStreams())
+			most, window := server.GrantsStreams()
+			assert.Equal(t, [2]int64{c.most, c.ofServer}, [2]int64{most, window})
+			want := uint8(0)
+			if c.window > 0 && c.most > 0 {
+				want = wire.FlagMore
+			}
+			assert.Equal(t, want, Agreed(client, server))
+			server.Code = wire.Unavailable
+			assert.Zero(t, Agreed(client, server))
+		})
+	}
+}

@@ -16,7 +16,7 @@ import (
 type Frame struct {
 	Kind   wire.Kind
 	Flags  uint8
-	ID     uint64 // the call's, the ping's, or a go-away's last call that is served
+	ID     uint64 // the call's, the stream's, the ping's, or a go-away's last call that is served
 	Fields []byte // what the kind has after the ID
 }
 
@@ -49,22 +49,43 @@ func (f Frame) Check(fromClient bool) error { return f.CheckAgreed(fromClient, 0
 
 // CheckAgreed is Check on a connection that may have more flags: see [Agreed].
 func (f Frame) CheckAgreed(fromClient bool, agreed uint8) error {
-	if f.Kind.Known() && !mayCome(f.Kind, fromClient) {
+	known := f.Kind.Known() || f.Kind.OfStreams() && agreed&wire.FlagMore != 0
+	if known && !mayCome(f.Kind, fromClient) {
 		sender := "server"
 		if fromClient {
 			sender = "client"
 		}
 		return &Error{Offset: 4, Reason: fmt.Sprintf("a %s does not send a frame of kind %s", sender, f.Kind)}
 	}
-	return found(f.wire().Check(agreed&wire.FlagCompressed != 0))
+	if err := f.wire().Check(agreed); err != nil {
+		return found(err)
+	}
+	switch {
+	case f.Kind == wire.KindHeader && agreed&wire.FlagReplyMetadata == 0:
+		return &Error{Offset: 4, Reason: "a header, and the hellos have not agreed upon reply metadata"}
+	case f.Kind == wire.KindEnd && fromClient:
+		return f.checkClientEnd()
+	}
+	return nil
+}
+
+// checkClientEnd reports what a client's end has beside its ID: only a server's has more.
+func (f Frame) checkClientEnd() error {
+	switch {
+	case f.Flags != 0:
+		return &Error{Offset: 5, Reason: fmt.Sprintf("flags %#02x on the end of a client, which has none", f.Flags)}
+	case len(f.Fields) > 0:
+		return &Error{Offset: wire.HeaderSize, Reason: fmt.Sprintf("%d bytes after the ID of an end of a client, which has no fields", len(f.Fields))}
+	}
+	return nil
 }
 
 // mayCome reports whether that side may send frames of this kind.
 func mayCome(k wire.Kind, fromClient bool) bool {
 	switch k {
-	case wire.KindPing, wire.KindPong:
+	case wire.KindPing, wire.KindPong, wire.KindData, wire.KindEnd, wire.KindCredit, wire.KindWant:
 		return true
-	case wire.KindRequest, wire.KindCancel:
+	case wire.KindRequest, wire.KindCancel, wire.KindOpen:
 		return fromClient
 	}
 	return !fromClient

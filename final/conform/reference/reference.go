@@ -66,19 +66,43 @@ func Serve(ctx context.Context, ln net.Listener) error {
 type (
 	checkStockRequest struct{ Item string }
 	checkStockReply   struct{ Count int }
+	anything          struct{ V any }
 )
+
+func stock(_ context.Context, req *checkStockRequest) (*checkStockReply, error) {
+	if req.Item != "item1" {
+		e := rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)
+		e.Details = map[string]string{"item": req.Item}
+		return nil, e
+	}
+	return &checkStockReply{Count: 100}, nil
+}
 
 func register(srv *rpc.Server) error {
 	checkStock := rpc.Method[checkStockRequest, checkStockReply]("Inventory.CheckStock")
+	header := rpc.Method[checkStockRequest, checkStockReply]("Test.Header")
 	return errors.Join(
-		checkStock.Handle(srv, func(_ context.Context, req *checkStockRequest) (*checkStockReply, error) {
-			if req.Item != "item1" {
-				e := rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)
-				e.Details = map[string]string{"item": req.Item}
-				return nil, e
+		checkStock.Handle(srv, stock),
+		header.Handle(srv, func(ctx context.Context, req *checkStockRequest) (*checkStockReply, error) {
+			if err := rpc.SetHeader(ctx, rpc.MetadataFrom(ctx)); err != nil {
+				return nil, err
 			}
-			return &checkStockReply{Count: 100}, nil
+			return stock(ctx, req)
 		}),
+		count.Handle(srv, counts),
+		sum.Handle(srv, sums),
+		echo.Handle(srv, echoes),
+		first.Handle(srv, firsts),
+		label.Handle(srv, labels),
+		hold.Handle(srv, func(ctx context.Context, _ *number, _ *rpc.Sender[number]) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}),
+		never.Handle(srv, func(ctx context.Context, _ *rpc.Receiver[number], _ *rpc.Sender[number]) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}),
+		srv.RegisterFunc("Test.Any", func(a anything) anything { return a }),
 		srv.RegisterFunc("Test.Wait", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
 		srv.RegisterFunc("Test.User", func(ctx context.Context) string { return rpc.MetadataFrom(ctx)["user"] }),
 		srv.RegisterFunc("Test.Nothing", func() error { return nil }),

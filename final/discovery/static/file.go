@@ -19,12 +19,12 @@ const maxFile = 1 << 20
 
 // File is an [rpc.Resolver] that reads addresses from a file, one per line, and
 // reads it again when it has changed. A # at the beginning of a line or after a
-// space begins a comment; empty lines are ignored. A file that is missing,
-// empty, larger than 1 MiB or wrong in any line changes nothing, because
-// editors truncate a file before they write it, and half a list would send all
-// calls to half of the servers. To replace a file at once, write another one
-// and rename it. As long as there is no list at all, the calls of a pool that end
-// for want of one say why.
+// space begins a comment; empty lines are ignored. A file that is missing, empty,
+// larger than 1 MiB, no regular file, or wrong in any line changes nothing,
+// because editors truncate a file before they write it, and half a list would
+// send all calls to half of the servers. To replace a file at once, write another
+// one and rename it. As long as there is no list at all, the calls of a pool that
+// end for want of one say why.
 //
 // Its fields must not change once it is in use. Several pools may share a File.
 type File struct {
@@ -40,8 +40,9 @@ type File struct {
 	told error // the last reason of a Resolve that has returned it
 }
 
-// Resolve implements [rpc.Resolver]. It returns when ctx ends, or with the reason
-// why there is no list yet: a pool tells its callers, and calls it again.
+// Resolve implements [rpc.Resolver]. It returns when ctx ends, even if the file
+// system does not answer, or with the reason why there is no list yet: a pool tells
+// its callers, and calls it again.
 func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
 	every := f.Every
 	if every <= 0 {
@@ -51,7 +52,11 @@ func (f *File) Resolve(ctx context.Context, update func(addrs []string)) error {
 	defer tick.Stop()
 	last := state{err: f.swapTold(nil)}
 	for {
-		last = f.look(last, update)
+		text, err := await(ctx, func() ([]byte, error) { return readFile(f.Path) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		last = f.look(last, text, err, update)
 		if last.list == nil {
 			f.swapTold(last.err)
 			return last.err
@@ -80,9 +85,26 @@ type state struct {
 	list rpc.StaticResolver // the last one that could be used
 }
 
-// look reads the file and says what is new.
-func (f *File) look(last state, update func([]string)) state {
-	text, err := readFile(f.Path)
+// await returns what read does, or when ctx ends. A file system that hangs holds its
+// goroutine, and no more.
+func await(ctx context.Context, read func() ([]byte, error)) (text []byte, err error) {
+	done := make(chan struct{})
+	var readText []byte
+	var readErr error
+	go func() {
+		defer close(done)
+		readText, readErr = read()
+	}()
+	select {
+	case <-done:
+		return readText, readErr
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// look says what is new in the file, which has been read.
+func (f *File) look(last state, text []byte, err error, update func([]string)) state {
 	if err == nil && last.text != nil && bytes.Equal(text, last.text) {
 		return last
 	}
@@ -100,7 +122,12 @@ func (f *File) look(last state, update func([]string)) state {
 	return state{text: text, list: addrs}
 }
 
+// readFile refuses what is no file before it opens that: a pipe would wait for a
+// writer.
 func readFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("static: %s is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("static: %w", err)

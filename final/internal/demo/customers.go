@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"example.com/rpc-from-scratch/final/internal/history"
 	"example.com/rpc-from-scratch/final/internal/shop"
 	"example.com/rpc-from-scratch/final/orders"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -31,13 +34,17 @@ type customers struct {
 	conns    shop.Connections
 }
 
-func newCustomers(servers []*part, codec rpc.Codec, books *ledger, told func(answered int)) *customers {
+func newCustomers(
+	servers []*part, codec rpc.Codec, reach []rpc.ClientOption,
+	history *history.Recorder, books *ledger, told func(answered int),
+) *customers {
 	c := &customers{books: books, told: told}
 	var addrs rpc.StaticResolver
 	for _, p := range servers {
 		addrs = append(addrs, p.addr)
 	}
-	c.pool = orders.Connect(&c.retries, addrs, rpc.WithCodec(codec), rpc.WithObserver(c.conns.Observer()))
+	c.pool = orders.Connect(&c.retries, addrs, rpc.WithCodec(codec), rpc.WithObserver(c.conns.Observer()),
+		rpc.WithClientInterceptors(history.Intercept), rpc.WithClientOptions(reach...))
 	return c
 }
 
@@ -45,9 +52,9 @@ func (c *customers) saw() shop.Seen {
 	return shop.Seen{Calls: c.calls.Load(), Retries: c.retries.Count() + c.again.Load(), Reconnects: c.conns.Again(orderServers)}
 }
 
-// placeAll has n customers place all orders, each one after the other. It
-// returns the first error that is not an answer, or ctx's.
-func (c *customers) placeAll(ctx context.Context, n int, list []wish) error {
+// placeAll has n customers place all orders, each one after the other, pace a second at
+// most; 0: no limit. It returns the first error that is not an answer, or ctx's.
+func (c *customers) placeAll(ctx context.Context, n, pace int, list []wish) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan wish)
@@ -61,15 +68,22 @@ func (c *customers) placeAll(ctx context.Context, n int, list []wish) error {
 			}
 		})
 	}
-	feed(ctx, queue, list)
+	feed(ctx, queue, pace, list)
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// feed sends the list to queue, until ctx ends, and closes it.
-func feed(ctx context.Context, queue chan<- wish, list []wish) {
+// feed sends the list to queue, pace a second at most, until ctx ends, and closes it.
+func feed(ctx context.Context, queue chan<- wish, pace int, list []wish) {
 	defer close(queue)
+	limit := rate.NewLimiter(rate.Inf, 1)
+	if pace > 0 {
+		limit.SetLimit(rate.Limit(pace))
+	}
 	for _, w := range list {
+		if limit.Wait(ctx) != nil {
+			return
+		}
 		select {
 		case queue <- w:
 		case <-ctx.Done():

@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/history"
 	"example.com/rpc-from-scratch/final/internal/program"
 	"example.com/rpc-from-scratch/final/internal/shop"
 	"example.com/rpc-from-scratch/final/inventory"
@@ -27,8 +29,10 @@ func Main(discover program.Discover) {
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	n := flags.Int("orders", 10_000, "place this `number` of orders")
 	customers := flags.Int("customers", 64, "let this `number` of customers order at the same time")
+	pace := flags.Int("pace", 0, "place at most this `number` of orders a second, and leave the killed server away for two; 0: as fast as they go")
 	seed := flags.Uint64("seed", 1, "the orders are the same for the same `seed`")
 	codec := program.CodecFlag(flags, "let customers and servers speak this `codec`")
+	secure := flags.Bool("tls", false, "let all parts speak TLS, with certificates and a token that are made for this run")
 	agent := program.NewAgentFlag(flags, discover, "let the order servers find the inventory through the Consul agent at this `address`")
 	program.Parse(flags, os.Args[1:])
 	discovery, err := agent.Open()
@@ -41,8 +45,11 @@ func Main(discover program.Discover) {
 	if *customers < 1 {
 		program.UsageError(flags, "-customers %d: want at least 1", *customers)
 	}
+	if *pace < 0 {
+		program.UsageError(flags, "-pace %d: want 0 or more", *pace)
+	}
 	d := &demo{
-		list: planOrders(*n, *customers, *seed), customers: *customers, codec: *codec, out: os.Stdout,
+		list: planOrders(*n, *customers, *seed), customers: *customers, pace: *pace, codec: *codec, secure: *secure, out: os.Stdout,
 		discovery: discovery, findBy: agent.Args(),
 	}
 	program.Exit("demo", d.run(program.Ended(false)))
@@ -52,16 +59,22 @@ func Main(discover program.Discover) {
 type demo struct {
 	list      []wish
 	customers int
+	pace      int       // orders a second at most; 0: no limit
 	codec     rpc.Codec // of all connections
+	secure    bool      // TLS and a token for all parts
 	out       io.Writer
 	discovery program.Discovery // nil without Consul
 	findBy    []string          // the parts' flags for it
 
 	dir       string // of the database
+	safety    safety
 	inventory *part
 	servers   []*part
+	board     *board
 	killed    time.Time // when the inventory server was killed
 	back      time.Time // when it listened again
+
+	history history.Recorder // of all calls of the customers
 }
 
 // run opens the shop, has all orders placed, closes it and balances the books.
@@ -72,28 +85,77 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	defer d.killAll()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // whatever it interrupted
+		}
+	}()
 
+	if d.secure {
+		if d.safety, err = newSafety(d.dir); err != nil {
+			return err
+		}
+	}
 	books := newLedger(planStock(d.list))
 	if err := d.open(books.stock); err != nil {
 		return err
 	}
+	down, err := d.hangBoard(ctx)
+	if err != nil {
+		return err
+	}
+	defer down()
 	begun := time.Now()
 	visitors, w, err := d.trade(ctx, books)
 	if err != nil {
 		return err
 	}
 	took := time.Since(begun)
-	metrics, err := scrape(ctx, d.inventory.page)
+	metrics, err := scrape(ctx, d.safety.browser, d.inventory.page)
 	if err != nil {
 		return err
 	}
-	return d.account(books, report{parts: []partRow{visitors}, window: w, metrics: metrics, took: took})
+	again, err := d.sendAgain(ctx, books)
+	if err != nil {
+		return err
+	}
+	return d.account(ctx, books, report{parts: []partRow{visitors}, window: w, metrics: metrics, took: took, again: again})
+}
+
+// hangBoard puts up the board, and waits until it shows the stock. down takes it down.
+func (d *demo) hangBoard(ctx context.Context) (down func(), err error) {
+	pool := rpc.NewPool(program.Resolver(d.discovery, shop.InventoryService, d.inventory.addr), rpc.WithCodec(d.codec), rpc.WithClientOptions(d.safety.clients...))
+	d.board = newBoard(pool)
+	following, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { d.board.follow(following) })
+	down = func() {
+		cancel()
+		wg.Wait()
+		pool.Close()
+	}
+	if err := d.board.settle(ctx); err != nil {
+		down()
+		return nil, err
+	}
+	return down, nil
+}
+
+// sendAgain sends all orders to an order server again, and compares its report with the books.
+func (d *demo) sendAgain(ctx context.Context, books *ledger) (resent, error) {
+	pool := rpc.NewPool(rpc.StaticResolver{d.servers[0].addr}, rpc.WithCodec(d.codec), rpc.WithClientOptions(d.safety.clients...))
+	defer pool.Close()
+	again, err := sendAgain(ctx, pool, d.list)
+	if err != nil {
+		return again, err
+	}
+	return again, books.confirm(again.report)
 }
 
 // account closes the shop, adds what it says at the end to the report, prints that,
 // and balances the books.
-func (d *demo) account(books *ledger, r report) error {
-	servers, second, err := d.close()
+func (d *demo) account(ctx context.Context, books *ledger, r report) error {
+	servers, second, err := d.close(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,10 +166,26 @@ func (d *demo) account(books *ledger, r report) error {
 	r.d, r.books, r.second, r.items = d, books, second, items
 	r.parts = append(r.parts, servers...)
 	r.print(d.out)
-	if err := books.balance(d.list, items, records); err != nil {
+	if err := errors.Join(books.balance(d.list, items, records), d.board.compare(items)); err != nil {
 		return fmt.Errorf("the books do not balance:\n%w", err)
 	}
 	fmt.Fprintln(d.out, "books balance")
+	return d.prove(books.stock, items)
+}
+
+// decideWithin bounds the search for an explanation of the history. For ten thousand
+// orders it takes less than a second.
+const decideWithin = time.Minute
+
+// prove checks that what the customers were told, and what the database holds at the end,
+// could come from a shop with one copy of the stock.
+func (d *demo) prove(stock map[string]int, items []inventory.Item) error {
+	d.history.Saw(items)
+	calls := d.history.Calls()
+	if err := history.Check(stock, calls, decideWithin); err != nil {
+		return fmt.Errorf("the customers' history: %w", err)
+	}
+	fmt.Fprintf(d.out, "history of %s calls is linearizable\n", figure(len(calls)))
 	return nil
 }
 
@@ -126,7 +204,8 @@ func (d *demo) open(stock map[string]int) error {
 		return err
 	}
 	for range orderServers {
-		p, err := startPart("orders", "127.0.0.1:0", append(d.findBy, "-inventory", d.inventory.addr, "-codec", d.codec.Name(), d.gob())...)
+		args := slices.Concat(d.findBy, d.safety.serve, d.safety.reserve, []string{"-inventory", d.inventory.addr, "-codec", d.codec.Name(), d.gob()})
+		p, err := startPart("orders", "127.0.0.1:0", args...)
 		if err != nil {
 			return err
 		}
@@ -139,8 +218,9 @@ func (d *demo) open(stock map[string]int) error {
 func (d *demo) stockFile() string { return filepath.Join(d.dir, "stock.json") }
 
 func (d *demo) startInventory(addr string) (err error) {
-	d.inventory, err = startPart("inventory", addr, append(d.findBy, "-db", d.database(), "-stock", d.stockFile(), d.gob(),
-		"-metrics", "127.0.0.1:0", "-list-limit", fmt.Sprint(listsPerSecond))...)
+	args := slices.Concat(d.findBy, d.safety.serve, []string{"-db", d.database(), "-stock", d.stockFile(), d.gob(),
+		"-metrics", "127.0.0.1:0", "-list-limit", fmt.Sprint(listsPerSecond)})
+	d.inventory, err = startPart("inventory", addr, args...)
 	return err
 }
 
@@ -151,7 +231,7 @@ func (d *demo) gob() string { return fmt.Sprintf("-gob=%t", d.codec == rpc.Gob) 
 // when half of the orders are answered, kills the inventory server and starts it
 // again.
 func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window, err error) {
-	w, err = newWindow(program.Resolver(d.discovery, shop.InventoryService, d.inventory.addr), d.codec)
+	w, err = newWindow(program.Resolver(d.discovery, shop.InventoryService, d.inventory.addr), d.codec, d.safety.clients)
 	if err != nil {
 		return row, nil, err
 	}
@@ -161,7 +241,7 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window
 	w.open(ctx)
 	show := newProgress(os.Stderr, d.out, len(d.list))
 	half := make(chan struct{})
-	c := newCustomers(d.servers, d.codec, books, func(answered int) {
+	c := newCustomers(d.servers, d.codec, d.safety.clients, &d.history, books, func(answered int) {
 		show.step()
 		if answered == len(d.list)/2 {
 			close(half)
@@ -179,13 +259,16 @@ func (d *demo) trade(ctx context.Context, books *ledger) (row partRow, w *window
 		case <-ctx.Done():
 		}
 	})
-	if err = c.placeAll(ctx, d.customers, d.list); err != nil {
+	if err = c.placeAll(ctx, d.customers, d.pace, d.list); err != nil {
 		cancel(err)
 	}
 	crash.Wait()
 	show.finish()
 	return partRow{"customers", c.saw()}, w, err
 }
+
+// awayFor is how long a demo with a pace leaves the killed server away.
+const awayFor = 2 * time.Second
 
 // crash kills the inventory server and starts it again, on the same database and
 // the same address. With Consul it gets another address, which only Consul knows.
@@ -197,6 +280,9 @@ func (d *demo) crash(ctx context.Context, show progress) error {
 	d.killed = time.Now()
 	d.inventory.kill()
 	show.note("killed the inventory server, without warning")
+	if d.pace > 0 {
+		pause(ctx, awayFor) // a room wants to see that orders wait
+	}
 	err := d.startInventory(addr)
 	// The port may be in use for a moment: by one of the connections that are
 	// tried to the server that is not there.
@@ -228,14 +314,18 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // close ends the shop, the servers before what they use, and returns what each
-// order server saw, and the inventory server.
-func (d *demo) close() (rows []partRow, inventory shop.Seen, err error) {
+// order server saw, and the inventory server. When the last order server has ended,
+// the stock is final, and the board has to show it.
+func (d *demo) close(ctx context.Context) (rows []partRow, inventory shop.Seen, err error) {
 	for i, p := range d.servers {
 		saw, err := p.end()
 		if err != nil {
 			return nil, inventory, err
 		}
 		rows = append(rows, partRow{fmt.Sprintf("order server %d", i+1), saw})
+	}
+	if err := d.board.settle(ctx); err != nil {
+		return nil, inventory, err
 	}
 	inventory, err = d.inventory.end()
 	return rows, inventory, err

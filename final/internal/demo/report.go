@@ -22,6 +22,7 @@ type report struct {
 	metrics *scraped  // of the inventory server that was not killed
 	second  shop.Seen // the same server, by its own count
 	items   []inventory.Item
+	again   resent
 }
 
 // A partRow is a line of the table of what each part saw.
@@ -32,7 +33,7 @@ type partRow struct {
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s orders in %s, %s a second\n", figure(len(r.d.list)), round(r.took), figure(float64(len(r.d.list))/r.took.Seconds()))
-	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.looked, r.scraped, r.stock} {
+	for _, table := range []func(io.Writer){r.answers, r.latencies, r.saw, r.looked, r.scraped, r.streamed, r.stock} {
 		fmt.Fprintln(w)
 		table(w)
 	}
@@ -138,6 +139,17 @@ func (r *report) scraped(w io.Writer) {
 		row(w, m.name, m.ok, m.refused, round(m.mean))
 	}
 	fmt.Fprintf(w, "(%s KiB read, %s KiB written; scraped from %s)\n", figure(r.metrics.read/1024), figure(r.metrics.written/1024), r.metrics.url)
+}
+
+// streamed says what went through streams.
+func (r *report) streamed(w io.Writer) {
+	board, again := r.d.board.saw(), r.again.report
+	row(w, "Inventory.Watch", "items", "streams", "levels")
+	row(w, "board of the stock", len(r.items), board.streams, board.levels)
+	fmt.Fprintln(w, "(a killed server ends its stream; the board opens another)")
+	row(w, "Orders.Import", "orders", "ordered", "refused")
+	row(w, "all, in one stream", len(r.d.list), again.Placed, len(r.d.list)-again.Placed)
+	fmt.Fprintf(w, "(sent once more, in %s: the same answers, nothing new)\n", round(r.again.took))
 }
 
 // stock is the books, item by item.

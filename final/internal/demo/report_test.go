@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"example.com/rpc-from-scratch/final/internal/shop"
+	"example.com/rpc-from-scratch/final/orders"
 )
 
 func TestPercentile_IsAValueThatWasMeasured(t *testing.T) {
@@ -71,4 +72,17 @@ func TestReport_CountsAreForPeople(t *testing.T) {
 	assert.Contains(t, out.String(), " 2,000,000 ")
 	assert.Contains(t, out.String(), " 1,000 ")
 	assert.Contains(t, out.String(), "(5,120 KiB read, 1 KiB written")
+}
+
+// A terminal beside a browser has 60 columns.
+func TestReport_StreamsAreNarrow(t *testing.T) {
+	var out strings.Builder
+	r := &report{d: &demo{list: make([]wish, 100_000), board: newBoard(nil)}, again: resent{&orders.ImportReport{Placed: 95_000}, 2560 * time.Millisecond}}
+	r.d.board.seen = boardSeen{levels: 1_234_567, streams: 12}
+	r.streamed(&out)
+	for line := range strings.Lines(out.String()) {
+		assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 60, line)
+	}
+	assert.Regexp(t, `(?m)^board of the stock +0 +12 +1,234,567$`, out.String())
+	assert.Regexp(t, `(?m)^all, in one stream +100,000 +95,000 +5,000$`, out.String())
 }

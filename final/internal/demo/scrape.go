@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -26,15 +27,15 @@ type methodMetrics struct {
 	mean        time.Duration
 }
 
-// scrape reads a page of metrics as Prometheus does.
-func scrape(ctx context.Context, url string) (*scraped, error) {
+// scrape reads a page of metrics as Prometheus does. A nil browser is the default one.
+func scrape(ctx context.Context, browser *http.Client, url string) (*scraped, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := cmp.Or(browser, http.DefaultClient).Do(req)
 	if err != nil {
 		return nil, err
 	}

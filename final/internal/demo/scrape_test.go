@@ -36,11 +36,11 @@ func TestScrape_ReadsCallsByMethod(t *testing.T) {
 		w.Write([]byte(page))
 	}))
 	defer server.Close()
-	got, err := scrape(t.Context(), server.URL+"/metrics")
+	got, err := scrape(t.Context(), nil, server.URL+"/metrics")
 	require.NoError(t, err)
 	assert.Equal(t, []methodMetrics{{"A.Often", 7, 3, 2 * time.Millisecond}, {"A.Seldom", 1, 0, 0}}, got.methods)
 	assert.Equal(t, []float64{2048, 1024}, []float64{got.read, got.written})
 
-	_, err = scrape(t.Context(), server.URL+"/elsewhere")
+	_, err = scrape(t.Context(), nil, server.URL+"/elsewhere")
 	assert.ErrorContains(t, err, "/elsewhere: 404 Not Found")
 }

@@ -34,15 +34,15 @@ const (
 )
 
 // newWindow returns a window of the inventory that resolver finds.
-func newWindow(resolver rpc.Resolver, codec rpc.Codec) (*window, error) {
+func newWindow(resolver rpc.Resolver, codec rpc.Codec, reach []rpc.ClientOption) (*window, error) {
 	answers, err := cache.New(cache.Method(inventory.List.Name(), freshFor))
 	if err != nil {
 		return nil, err
 	}
 	return &window{
 		answers: answers,
-		shown:   rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithClientInterceptors(answers.Intercept)),
-		behind:  rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithMaxRetryAfter(0)), // who copies does not wait
+		shown:   rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithClientInterceptors(answers.Intercept), rpc.WithClientOptions(reach...)),
+		behind:  rpc.NewPool(resolver, rpc.WithCodec(codec), rpc.WithMaxRetryAfter(0), rpc.WithClientOptions(reach...)), // who copies does not wait
 	}, nil
 }
 

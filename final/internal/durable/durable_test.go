@@ -4,6 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -90,4 +94,72 @@ func TestRename_WritesTheFolder(t *testing.T) {
 func TestSyncDir_SaysWhatIsNoFolder(t *testing.T) {
 	assert.ErrorIs(t, SyncDir(filepath.Join(t.TempDir(), "nowhere")), os.ErrNotExist)
 	assert.NoError(t, SyncDir(t.TempDir()))
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "stock.json")
+	for _, text := range []string{"a long text", "short"} {
+		require.NoError(t, WriteFile(path, []byte(text)))
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, text, string(got))
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing stays beside it")
+
+	require.Error(t, WriteFile(filepath.Join(dir, "none", "stock.json"), nil))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o777))
+	require.Error(t, WriteFile(filepath.Join(dir, "folder"), nil), "a folder has the name")
+	entries, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 2)
+}
+
+// Two goroutines that write one file leave one of the two texts, whole.
+func TestWriteFile_ByManyAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "stock.json")
+	texts := []string{strings.Repeat("a", 1<<16), strings.Repeat("b", 1<<15)}
+	for range 20 {
+		var all sync.WaitGroup
+		for _, text := range texts {
+			all.Go(func() { assert.NoError(t, WriteFile(path, []byte(text))) })
+		}
+		all.Wait()
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.True(t, slices.Contains(texts, string(got)), "%d bytes that nobody has written so", len(got))
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing stays beside it")
+}
+
+// A file that has a mode keeps it: a program stays one, and a secret, too.
+func TestWriteFile_KeepsTheMode(t *testing.T) {
+	dir := t.TempDir()
+	fresh := filepath.Join(dir, "fresh")
+	require.NoError(t, WriteFile(fresh, nil))
+	usual := filepath.Join(dir, "usual")
+	require.NoError(t, os.WriteFile(usual, nil, 0o666))
+	assert.Equal(t, modeOf(t, usual), modeOf(t, fresh), "a new file has the mode of any")
+	for _, mode := range []os.FileMode{0o600, 0o755, 0o666, 0o444} {
+		path := filepath.Join(dir, "file"+mode.String())
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		before := modeOf(t, path) // Windows has read-only files, and others
+		if err := WriteFile(path, []byte("new")); runtime.GOOS != "windows" || mode != 0o444 {
+			require.NoError(t, err)
+		}
+		assert.Equal(t, before, modeOf(t, path))
+	}
+}
+
+func modeOf(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	return info.Mode()
 }

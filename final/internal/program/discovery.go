@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"flag"
+	"fmt"
 
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -79,6 +80,17 @@ type Listing struct {
 func (l *Listing) begin(ctx context.Context, addr string) (err error) {
 	if l.Discovery != nil {
 		l.registration, err = l.Discovery.Register(ctx, l.Service, addr)
+	}
+	return err
+}
+
+// stop takes the listing back and lets running calls finish, for as long as Drain.
+func (l *Listing) stop(srv *rpc.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Drain)
+	defer cancel()
+	err := l.shutdown(ctx, srv)
+	if err == context.DeadlineExceeded { // Shutdown's own, and no registration's
+		return fmt.Errorf("calls were still running after %v, and were cut", Drain)
 	}
 	return err
 }

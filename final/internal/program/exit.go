@@ -12,7 +12,7 @@ import (
 )
 
 // Ended returns a context that ends on SIGINT or SIGTERM and, if untilEOF, at
-// the end of standard input: the one signal that every system has. A second
+// the end of standard input, which works on every system. A second
 // signal ends the program at once.
 func Ended(untilEOF bool) context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

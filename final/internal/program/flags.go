@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"example.com/rpc-from-scratch/final/codec/protobuf"
 	"example.com/rpc-from-scratch/final/rpc"
@@ -16,6 +17,11 @@ type ServerFlags struct {
 	Addr     *string
 	Gob      *bool
 	UntilEOF *bool
+
+	tlsCert, tlsKey, clientCA *string
+	tokenFile                 *string
+	noIntrospect              *bool
+	handlerTimeout            *time.Duration
 }
 
 // NewServerFlags returns the flags of a server that listens on addr by default. A server
@@ -27,6 +33,13 @@ func NewServerFlags(program, addr string) ServerFlags {
 		Addr:     flags.String("addr", addr, "listen on this `address`; port 0 picks a free port"),
 		Gob:      flags.Bool("gob", false, "offer gob, too, beside json and protobuf; only if you trust all clients"),
 		UntilEOF: flags.Bool("until-eof", false, "end when standard input ends; for a parent process"),
+
+		tlsCert:        flags.String("tls-cert", "", "speak TLS with the certificate in this PEM `file`, also on pages"),
+		tlsKey:         flags.String("tls-key", "", "PEM `file` of the certificate's private key"),
+		clientCA:       flags.String("client-ca", "", "want a certificate from clients, those of pages too, signed by an authority in this PEM `file`"),
+		tokenFile:      flags.String("token-file", "", "want the bearer token in this `file` from callers, but for health checks, and show no page; the token is secret over TLS only"),
+		noIntrospect:   flags.Bool("no-introspect", false, "do not tell callers which methods and types there are, and show no page"),
+		handlerTimeout: flags.Duration("handler-timeout", time.Minute, "how long a call may take that has no deadline, or a later one; 0: as long as it wants"),
 	}
 }
 

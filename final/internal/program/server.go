@@ -17,12 +17,14 @@ import (
 )
 
 // NewServer returns a server that says on standard error what goes wrong, and
-// tells callers what it can do and how it is: see the program rpc.
-func NewServer(program string, opts ...rpc.ServerOption) (*rpc.Server, error) {
-	srv := rpc.NewServer(append(logTo(os.Stderr, program), opts...)...)
+// tells callers how it is and, unless the flags say otherwise, what it can do: see the
+// program rpc.
+func (f ServerFlags) NewServer(s Security, opts ...rpc.ServerOption) (*rpc.Server, error) {
+	opts = append(append(logTo(os.Stderr, f.Name()), s.Options...), opts...)
+	srv := rpc.NewServer(append(opts, f.Codecs())...)
 	h, err := health.Register(srv)
-	if err != nil {
-		return nil, err
+	if err != nil || *f.noIntrospect {
+		return srv, err
 	}
 	return srv, introspect.Register(srv, h)
 }
@@ -60,9 +62,7 @@ func Serve(ctx context.Context, srv *rpc.Server, addr string, l *Listing, listen
 	}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), Drain)
-		defer cancel()
-		stopped <- l.shutdown(ctx, srv)
+		stopped <- l.stop(srv)
 	})
 	if err := srv.Serve(ln); !errors.Is(err, rpc.ErrServerClosed) {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,11 @@ func benchCommand(o *options) *cobra.Command {
 next call when it has the last reply. bench prints calls per second, percentiles and
 a histogram of the latencies. An interrupt ends it early, with the figures so far.
 
+If the method is a stream, each caller has one open at a time, and bench counts items.
+It receives those of a server stream, and opens it again at its end. To a client stream it
+sends the JSON over and over, until the time is up. On a bidi stream it sends the next item
+when the last one was answered by one, and measures how long that takes.
+
 It makes real calls: a method that changes something changes it that often.`,
 		Example:           `  rpc bench 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}' -c 64 -d 5s`,
 		Args:              positional("ADDR", "METHOD", "[JSON]"),
@@ -52,7 +58,7 @@ It makes real calls: a method that changes something changes it that often.`,
 			if err := l.check(); err != nil {
 				return err
 			}
-			params, err := readParams(cmd.InOrStdin(), args[2:])
+			params, err := benchParams(cmd.InOrStdin(), args[2:])
 			if err != nil {
 				return err
 			}
@@ -61,11 +67,23 @@ It makes real calls: a method that changes something changes it that often.`,
 	}
 	flags := cmd.Flags()
 	o.addUnknownFlag(flags)
+	o.addStreamFlag(cmd)
 	flags.IntVarP(&l.callers, "callers", "c", 64, "how many callers")
 	flags.IntVar(&l.conns, "conns", 1, "how many connections they share")
 	flags.DurationVarP(&l.d, "duration", "d", 5*time.Second, "for how long")
-	flags.IntVarP(&l.calls, "calls", "n", 0, "stop after this many calls, not after -d")
+	flags.IntVarP(&l.calls, "calls", "n", 0, "stop after this many calls, or items of streams, not after -d")
 	return cmd
+}
+
+// benchParams returns the JSON argument, or nil if there is none.
+func benchParams(stdin io.Reader, args []string) (json.RawMessage, error) {
+	switch {
+	case len(args) == 0:
+		return nil, nil
+	case args[0] == "-":
+		return readParams(stdin)
+	}
+	return checkedJSON([]byte(args[0]))
 }
 
 // bench makes one call to see that it works, then runs the load and prints what
@@ -92,7 +110,11 @@ func (o *options) bench(cmd *cobra.Command, addr, method string, params json.Raw
 	bar := newProgress(cmd.ErrOrStderr(), r)
 	result := r.measure(ctx)
 	bar.end()
-	what := fmt.Sprintf("%s, %s, %s on %s", method, o.codec, count(l.callers, "caller"), count(len(clients), "connection"))
+	name := method
+	if m.kind != rpc.Unary {
+		name += ", " + m.kind.String()
+	}
+	what := fmt.Sprintf("%s, %s, %s on %s", name, o.codec, count(l.callers, "caller"), count(len(clients), "connection"))
 	if err := result.print(cmd.OutOrStdout(), what); err != nil {
 		return err
 	}
@@ -121,7 +143,12 @@ func (o *options) tryOut(ctx context.Context, c *rpc.Client, method string, para
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Call(ctx, method, m.params, m.newReply()); err != nil {
+	if m.kind != rpc.Unary {
+		err = tryOutStream(ctx, c, method, m)
+	} else {
+		err = c.Call(ctx, method, m.params, m.newReply())
+	}
+	if err != nil {
 		return nil, explainCall(ctx, c, method, err)
 	}
 	return m, nil
@@ -144,16 +171,26 @@ func (r *run) measure(ctx context.Context) *result {
 	results := make([]*result, r.callers)
 	var callers sync.WaitGroup
 	start := time.Now()
+	streams, cancel := r.bound(ctx)
+	defer cancel()
 	if r.calls == 0 {
 		timer := time.AfterFunc(r.d, func() { r.over.Store(true) })
 		defer timer.Stop()
 	}
 	for i := range results {
 		results[i] = newResult()
-		callers.Go(func() { r.callOn(ctx, r.clients[i%len(r.clients)], results[i]) })
+		callers.Go(func() {
+			c := r.clients[i%len(r.clients)]
+			if r.message.kind != rpc.Unary {
+				r.streamOn(streams, c, results[i])
+				return
+			}
+			r.callOn(ctx, c, results[i])
+		})
 	}
 	callers.Wait()
 	total := newResult()
+	total.kind = r.message.kind
 	total.took = time.Since(start)
 	total.interrupted = ctx.Err() != nil
 	for _, one := range results {

@@ -20,7 +20,7 @@ func (spaces) Read(b []byte) (int, error) {
 }
 
 func TestInput_WhatHasNoEndIsRefused(t *testing.T) {
-	_, err := readParams(spaces{}, []string{"-"})
+	_, err := readParams(spaces{})
 	assert.EqualError(t, err, "read params: more than 64 MiB")
 
 	file := filepath.Join(t.TempDir(), "large")

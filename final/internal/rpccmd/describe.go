@@ -20,7 +20,8 @@ func describeCommand(o *options) *cobra.Command {
 		Short: "Show what a method takes and returns",
 		Long: `describe prints a method's params and reply, and a call to start from. For every
 type in them it shows the fields, with their names in JSON and their types in Go. For
-gob a field has its Go name, for protobuf its number.`,
+gob a field has its Go name, for protobuf its number. Of the fields of a oneof, a
+message has one at most.`,
 		Example:           "  rpc describe 127.0.0.1:7000 Inventory.CheckStock",
 		Args:              positional("ADDR", "METHOD"),
 		ValidArgsFunction: o.completeMethod,
@@ -52,12 +53,16 @@ func printDescription(w io.Writer, addr string, d *introspect.DescribeReply) err
 	out := columns(w)
 	m := d.GetMethod()
 	plaintext.Fprintf(out, "%s\n", m.GetName())
-	plaintext.Fprintf(out, "  params\t%s\n", orNothing(m.GetParams()))
-	plaintext.Fprintf(out, "  reply\t%s\n", orNothing(m.GetReply()))
-	for _, t := range d.GetTypes() {
-		printType(out, t)
+	if m.GetKind() != "" {
+		plaintext.Fprintf(out, "  kind\t%s\n", m.GetKind())
 	}
+	plaintext.Fprintf(out, "  params\t%s\n", orNothing(paramsOf(m)))
+	plaintext.Fprintf(out, "  reply\t%s\n", orNothing(replyOf(m)))
+	printTypes(out, d)
 	fmt.Fprintf(out, "\n%s\n", commandLine(addr, d))
+	if m.GetKind() == rpc.ClientStreaming.String() || m.GetKind() == rpc.BidiStreaming.String() {
+		fmt.Fprintln(out, "With - in place of the JSON, call reads items from standard input, one a line.")
+	}
 	if err := out.Flush(); err != nil {
 		return failf("write: %w", err)
 	}
@@ -90,12 +95,24 @@ func orNothing(name string) string {
 	return name
 }
 
-// printType prints a struct with its fields, or what another named type is. The
-// name of a type like []int says it all.
-func printType(w io.Writer, t *introspect.Type) {
-	if t.GetPackage() == "" && t.GetKind() != "struct" {
-		return
+// printTypes prints all types but those of which the name says it all, like []int, and
+// the interfaces that Go has for the oneofs of messages.
+func printTypes(w io.Writer, d *introspect.DescribeReply) {
+	messages := newMessageChecker(d)
+	table := describedMessages(messages, d.GetTypes())
+	for _, t := range d.GetTypes() {
+		switch {
+		case table.oneofs[t.GetName()], t.GetPackage() == "" && t.GetKind() != "struct":
+		case messages.find(t.GetMessage()) != nil:
+			table.print(w, t)
+		default:
+			printType(w, t)
+		}
 	}
+}
+
+// printType prints a struct with its fields, or what another named type is.
+func printType(w io.Writer, t *introspect.Type) {
 	plaintext.Fprintf(w, "\n%s  %s\n", t.GetName(), underlying(t))
 	for _, f := range t.GetFields() {
 		name := f.GetName()

@@ -68,6 +68,8 @@ func explainTLS(err error) error {
 		return hint(err, "name the authority that signed the server's certificate: -ca FILE")
 	case errors.As(err, &wrongHost):
 		return hint(err, "name the host in the server's certificate: -server-name NAME")
+	case errors.As(err, &op) && op.Op == "remote error" && op.Err.Error() == "tls: no application protocol":
+		return hint(err, "no HTTP/2 there: leave https:// out, with -tls")
 	case errors.As(err, &op) && op.Op == "remote error":
 		return hint(err, "the server wants a certificate that it trusts: -cert FILE -key FILE")
 	}

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"example.com/rpc-from-scratch/final/introspect"
 )
 
@@ -24,10 +22,11 @@ func checkFields(d *introspect.DescribeReply, params json.RawMessage, asMessage 
 	if err != nil {
 		return usagef("params are not JSON: %w", err)
 	}
-	if desc := paramsMessage(d, asMessage); desc != nil {
-		err = checkMessage(desc, "", value)
+	c := &fieldChecker{typesByName(d), newMessageChecker(d)}
+	if asMessage {
+		err = c.messages.check(d.GetParamsMessage(), "", value)
 	} else {
-		err = (&fieldChecker{typesByName(d)}).check(d.GetMethod().GetParams(), "", value)
+		err = c.check(d.GetMethod().GetParams(), "", value)
 	}
 	if err != nil {
 		return hint(usagef("params of %s: %w", d.GetMethod().GetName(), err), "-allow-unknown sends them all the same")
@@ -35,27 +34,10 @@ func checkFields(d *introspect.DescribeReply, params json.RawMessage, asMessage 
 	return nil
 }
 
-// paramsMessage returns the message that params are in JSON; nil if they are a Go
-// type. With the protobuf codec both are messages.
-func paramsMessage(d *introspect.DescribeReply, asMessage bool) protoreflect.MessageDescriptor {
-	own := typesByName(d)[d.GetMethod().GetParams()].GetJsonEncoding() == "own"
-	if d.GetParamsMessage() == "" || !own && !asMessage {
-		return nil
-	}
-	files, err := protobufFiles(d)
-	if err != nil {
-		return nil
-	}
-	desc, err := findMessage(files, "params", d.GetMethod().GetParams(), d.GetParamsMessage())
-	if err != nil {
-		return nil
-	}
-	return desc
-}
-
 // fieldChecker looks at JSON by the rules of encoding/json.
 type fieldChecker struct {
-	types map[string]*introspect.Type
+	types    map[string]*introspect.Type
+	messages messageChecker
 }
 
 // maxPointers bounds how far a chain of pointers is followed: a server can describe
@@ -67,6 +49,9 @@ func (c *fieldChecker) check(name, path string, value any) error {
 	t := c.types[name]
 	for n := 0; t.GetKind() == "pointer" && n < maxPointers; n++ {
 		t = c.types[t.GetElem()]
+	}
+	if t.GetMessage() != "" {
+		return c.messages.check(t.GetMessage(), path, value)
 	}
 	if t.GetJsonEncoding() != "" {
 		return nil // the type's own code reads it
@@ -155,45 +140,6 @@ func foldKey(known map[string]string, key string) (string, bool) {
 	return "", false
 }
 
-// checkMessage looks at JSON by the rules of protobuf.
-func checkMessage(desc protoreflect.MessageDescriptor, path string, value any) error {
-	if strings.HasPrefix(string(desc.FullName()), "google.protobuf.") {
-		return nil // well-known types have JSON of their own
-	}
-	return eachMember(path, value, func(key, path string, v any) error {
-		field := desc.Fields().ByJSONName(key)
-		if field == nil {
-			field = desc.Fields().ByTextName(key)
-		}
-		switch {
-		case strings.HasPrefix(key, "["): // an extension
-			return nil
-		case field == nil:
-			return unknownField(path, string(desc.FullName()), key, jsonNames(desc))
-		case field.IsMap():
-			inner := field.MapValue().Message()
-			return eachMember(path, v, func(_, path string, v any) error { return checkInner(inner, path, v) })
-		case field.IsList():
-			return eachElement(path, v, func(path string, v any) error { return checkInner(field.Message(), path, v) })
-		}
-		return checkInner(field.Message(), path, v)
-	})
-}
-
-func checkInner(desc protoreflect.MessageDescriptor, path string, value any) error {
-	if desc == nil {
-		return nil // a number, a text, an enum
-	}
-	return checkMessage(desc, path, value)
-}
-
-func jsonNames(desc protoreflect.MessageDescriptor) (names []string) {
-	for i := range desc.Fields().Len() {
-		names = append(names, desc.Fields().Get(i).JSONName())
-	}
-	return names
-}
-
 // A member is one of a JSON object, which is a []member, so that the first of two
 // with one name is looked at as well: JSON reads both.
 type member struct {
@@ -201,8 +147,8 @@ type member struct {
 	value any
 }
 
-// parseValue reads a JSON value: a []member, a []any, or nil, since nothing else
-// has fields.
+// parseValue reads a JSON value: a []member, a []any, a string, or nil, since nothing
+// else has fields or names.
 func parseValue(dec *json.Decoder) (any, error) {
 	token, err := dec.Token()
 	if err != nil {
@@ -235,6 +181,9 @@ func parseValue(dec *json.Decoder) (any, error) {
 		_, err = dec.Token()
 		return elements, err
 	}
+	if text, isText := token.(string); isText {
+		return text, nil
+	}
 	return nil, nil
 }
 
@@ -263,7 +212,6 @@ func eachElement(path string, value any, f func(path string, v any) error) error
 
 // unknownField names the field, where it is, and those that there are.
 func unknownField(path, typeName, key string, known []string) error {
-	slices.Sort(known)
 	text := fmt.Sprintf("unknown field %q", key)
 	if path != key {
 		text += " (" + path + ")"
@@ -271,9 +219,26 @@ func unknownField(path, typeName, key string, known []string) error {
 	if len(known) == 0 {
 		return fmt.Errorf("%s: %s has no fields", text, typeName)
 	}
-	text = fmt.Sprintf("%s: %s has %s", text, typeName, strings.Join(known, ", "))
-	if near := nearest(key, known); near != "" {
+	return fmt.Errorf("%s: %s", text, offer(typeName, key, known))
+}
+
+// offer says what a type has instead of what was written.
+func offer(typeName, written string, known []string) string {
+	slices.Sort(known)
+	text := typeName + " has " + listed(known)
+	if near := nearest(written, known); near != "" {
 		text += "; did you mean " + near + "?"
 	}
-	return fmt.Errorf("%s", text)
+	return text
+}
+
+// mostListed bounds how many names an error or a description shows: a server can have
+// any number.
+const mostListed = 40
+
+func listed(names []string) string {
+	if more := len(names) - mostListed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostListed], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }

@@ -8,6 +8,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/typepb"
 
 	"example.com/rpc-from-scratch/final/internal/testpb"
 	"example.com/rpc-from-scratch/final/introspect"
@@ -95,7 +99,7 @@ func TestCheckFields_OfMessages(t *testing.T) {
 	d := described(t, func(m *testpb.Everything) *testpb.Everything { return m })
 	for _, asMessage := range []bool{false, true} {
 		for params, want := range map[string]string{
-			`{"createdAt":"x","created_at":"x","any":{"@type":"t","more":1},"counts":{"a":1},"[a.ext]":1}`: "",
+			`{"createdAt":"x","created_at":"x","any":{"@type":"t","more":1},"counts":{"a":1}}`: "",
 			`{"creatdAt":"x"}`: `unknown field "creatdAt": `,
 			`{"Large":1}`:      `unknown field "Large": `, // protobuf's names have their case
 		} {
@@ -108,6 +112,95 @@ func TestCheckFields_OfMessages(t *testing.T) {
 		checkFieldsError(t, d, `{"order":"a","lines":[{"item":"a","quantity":1}]}`, asMessage, "")
 		checkFieldsError(t, d, `{"lines":[{"itm":"a"}]}`, asMessage, `unknown field "itm" (lines[0].itm): `)
 	}
+}
+
+// parcel is a Go type with messages in it, which have protobuf's JSON.
+type parcel struct {
+	Name   string
+	Thing  *testpb.Everything
+	Things map[string][]testpb.Everything
+	At     *timestamppb.Timestamp
+	None   *emptypb.Empty
+	Type   *typepb.Type // of google.protobuf, and yet an object of its fields
+	*testpb.Everything
+}
+
+func TestCheckFields_OfMessagesInGoTypes(t *testing.T) {
+	d := described(t, func(*parcel) error { return nil })
+	const everything = "rpcfromscratch.test.Everything has any, children, "
+	for params, want := range map[string]string{
+		`{"Thing":{"createdAt":"x","created_at":"x","counts":{"a":1}},"At":"x","None":{},"Everything":{"text":"a"}}`: "",
+		`{"At":{"seconds":1},"Type":{"oneofs":["a"],"sourceContext":{"fileName":"a"},"syntax":"SYNTAX_PROTO3"}}`:     "",
+		`{"Thing":{"creatdAt":"x"}}`:                      `unknown field "creatdAt" (Thing.creatdAt): ` + everything,
+		`{"Things":{"a":[{},{"nested":{"lrge":1}}]}}`:     `unknown field "lrge" (Things.a[1].nested.lrge): ` + everything,
+		`{"Everything":{"lrge":1}}`:                       `unknown field "lrge" (Everything.lrge): ` + everything,
+		`{"None":{"a":1}}`:                                `unknown field "a" (None.a): google.protobuf.Empty has no fields`,
+		`{"Type":{"sourceContext":{"filename":"a"}}}`:     `unknown field "filename" (Type.sourceContext.filename): google.protobuf.SourceContext has fileName; did you mean fileName?`,
+		`{"Type":{"fields":[{"kind":"TYPE_STRNG"}]}}`:     `unknown name "TYPE_STRNG" (Type.fields[0].kind): google.protobuf.Field.Kind has TYPE_BOOL, `,
+		`{"Thing":{"children":{"1":{"colors":["RED"]}}}}`: `unknown name "RED" (Thing.children.1.colors[0]): rpcfromscratch.test.Color has COLOR_NONE, COLOR_RED`,
+	} {
+		checkFieldsError(t, d, params, false, want)
+	}
+}
+
+func TestCheckFields_NamesOfEnums(t *testing.T) {
+	d := described(t, func(*testpb.Everything) error { return nil })
+	const colors = "rpcfromscratch.test.Color has COLOR_NONE, COLOR_RED"
+	for _, asMessage := range []bool{false, true} {
+		for params, want := range map[string]string{
+			`{"color":"COLOR_RED","colors":["COLOR_NONE",7,null],"nothing":null}`: "",
+			`{"color":12345,"nothing":"NULL_VALUE"}`:                              "",
+			`{"color":"COLOR_RD"}`:                                                `unknown name "COLOR_RD" (color): ` + colors + "; did you mean COLOR_RED?",
+			`{"color":"RED"}`:                                                     `unknown name "RED" (color): ` + colors,
+			`{"color":"color_red"}`:                                               `unknown name "color_red" (color): ` + colors,
+			`{"color":""}`:                                                        `unknown name "" (color): ` + colors,
+			`{"colors":["COLOR_RED","COLOR_BLUE"]}`:                               `unknown name "COLOR_BLUE" (colors[1]): ` + colors,
+			`{"nested":{"nothing":"NULL"}}`:                                       `unknown name "NULL" (nested.nothing): google.protobuf.NullValue has NULL_VALUE`,
+		} {
+			checkFieldsError(t, d, params, asMessage, want)
+		}
+	}
+}
+
+func TestCheckFields_InAnAny(t *testing.T) {
+	d := described(t, func(*testpb.Everything) error { return nil })
+	const kind = `"@type":"type.googleapis.com/rpcfromscratch.test.Everything"`
+	for _, asMessage := range []bool{false, true} {
+		for params, want := range map[string]string{
+			`{"any":{}}`: "",
+			`{"any":{` + kind + `,"color":"COLOR_RED","any":{` + kind + `,"text":"a"}}}`:                                                            "",
+			`{"any":{"@type":"x/of.which.nothing.is.known","lrge":1}}`:                                                                              "",
+			`{"any":{"value":"1s","@type":"type.googleapis.com/google.protobuf.Duration"}}`:                                                         "",
+			`{"any":{"lrge":1,` + kind + `}}`:                                                                                                       `unknown field "lrge" (any.lrge): rpcfromscratch.test.Everything has any, `,
+			`{"any":{` + kind + `,"color":"RED"}}`:                                                                                                  `unknown name "RED" (any.color): rpcfromscratch.test.Color has `,
+			`{"any":{` + kind + `,"any":{` + kind + `,"lrge":1}}}`:                                                                                  `unknown field "lrge" (any.any.lrge): `,
+			`{"any":{"@typ":"x/y","large":1}}`:                                                                                                      `unknown field "@typ" (any.@typ): google.protobuf.Any without a type has @type; did you mean @type?`,
+			`{"any":{"@type":"x/google.protobuf.Duration","valu":"1s"}}`:                                                                            `unknown field "valu" (any.valu): google.protobuf.Duration in a google.protobuf.Any has @type, value; did you mean value?`,
+			`{"any":{"@type":"x/google.protobuf.Any","value":{` + kind + `,"lrge":1}}}`:                                                             `unknown field "lrge" (any.value.lrge): `,
+			`{"any":{"@type":"x/google.protobuf.Empty","value":{"a":1}}}`:                                                                           `unknown field "a" (any.value.a): google.protobuf.Empty has no fields`,
+			`{"any":{"@type":"x/google.protobuf.Struct","value":{"any":{"thing":1}}},"value":{"ever":1},"object":{"a":[{"b":1}]},"mask":"a,b.c_d"}`: "",
+		} {
+			checkFieldsError(t, d, params, asMessage, want)
+		}
+	}
+}
+
+// Of a message that can be extended, the server may know more than it describes.
+func TestCheckFields_Extensions(t *testing.T) {
+	d := described(t, func(*descriptorpb.FileOptions) error { return nil })
+	checkFieldsError(t, d, `{"[some.extension]":{"what":1}}`, false, "")
+	d = described(t, func(*testpb.Everything) error { return nil })
+	checkFieldsError(t, d, `{"[some.extension]":1}`, false, `unknown field "[some.extension]": rpcfromscratch.test.Everything has any, `)
+}
+
+// Servers before this one do not say which types are messages.
+func TestCheckFields_LetsPassWhatAnOlderServerDescribes(t *testing.T) {
+	d := described(t, func(*parcel) error { return nil })
+	for _, typ := range d.GetTypes() {
+		typ.Message = ""
+	}
+	checkFieldsError(t, d, `{"Thing":{"lrge":1}}`, false, "")
+	checkFieldsError(t, d, `{"Thin":{"lrge":1}}`, false, `unknown field "Thin": rpccmd.parcel has `)
 }
 
 func checkFieldsError(t *testing.T, d *introspect.DescribeReply, params string, asMessage bool, want string) {

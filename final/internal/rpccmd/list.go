@@ -18,7 +18,7 @@ func listCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:               "list ADDR [SERVICE]",
 		Short:             "List a server's services and methods",
-		Long:              "list prints each service with its status, and each method with its params and result.",
+		Long:              "list prints each service with its status, and each method with its params and result.\nOf a stream, a side that sends many items has stream before their type.",
 		Example:           "  rpc list 127.0.0.1:7000",
 		Args:              positional("ADDR", "[SERVICE]"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -53,8 +53,25 @@ func printServices(w io.Writer, services []*introspect.Service) error {
 }
 
 // signature reads as in Go: Inventory.CheckStock(inventory.CheckStockRequest) inventory.CheckStockReply.
+// A side that sends items has stream before their type.
 func signature(m *introspect.Method) string {
-	return strings.TrimRight(fmt.Sprintf("%s(%s) %s", m.GetName(), m.GetParams(), m.GetReply()), " ")
+	return strings.TrimRight(fmt.Sprintf("%s(%s) %s", m.GetName(), paramsOf(m), replyOf(m)), " ")
+}
+
+func paramsOf(m *introspect.Method) string {
+	return itemsOf(m.GetParams(), m.GetKind(), rpc.ClientStreaming)
+}
+
+func replyOf(m *introspect.Method) string {
+	return itemsOf(m.GetReply(), m.GetKind(), rpc.ServerStreaming)
+}
+
+// itemsOf returns what a side sends: items of the type name, if the method is a stream of one kind, or of both.
+func itemsOf(name, kind string, one rpc.MethodKind) string {
+	if kind == one.String() || kind == rpc.BidiStreaming.String() {
+		return "stream " + name
+	}
+	return name
 }
 
 // columns sets what is printed with tabs in columns.

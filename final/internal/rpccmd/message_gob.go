@@ -11,29 +11,42 @@ import (
 
 // gobMessage makes Go types of the description: gob tells types by their
 // fields, not by their names, so the server cannot see the difference.
-func gobMessage(d *introspect.DescribeReply, params json.RawMessage, allowUnknown bool) (*message, error) {
-	types := &goTypes{described: typesByName(d), made: map[string]reflect.Type{}}
+func gobMessage(d *introspect.DescribeReply, allowUnknown bool) *message {
 	m := &message{newReply: noReply, text: noText}
-	if params != nil {
-		t, err := types.of(d.GetMethod().GetParams())
-		if err != nil {
-			return nil, noCodec("gob", d, err)
+	params, unsendable := gobType(d, d.GetMethod().GetParams())
+	m.encode = func(text json.RawMessage) (any, error) {
+		if unsendable != nil {
+			return nil, unsendable
 		}
-		value := reflect.New(t)
-		if err := decode(params, value.Interface(), allowUnknown); err != nil {
+		value := reflect.New(params)
+		if err := decode(text, value.Interface(), allowUnknown); err != nil {
 			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), err)
 		}
-		m.params = value.Interface()
+		return value.Interface(), nil
 	}
 	if name := d.GetMethod().GetReply(); name != "" {
-		t, err := types.of(name)
+		t, err := gobType(d, name)
 		if err != nil {
-			return nil, noCodec("gob", d, err)
+			m.unreadable = err
+			return m
 		}
 		m.newReply = func() any { return reflect.New(t).Interface() }
 		m.text = func(reply any) ([]byte, error) { return rpc.JSON.Append(nil, reply) }
 	}
-	return m, nil
+	return m
+}
+
+// gobType makes the type of that name. One that cannot be made leaves no trace.
+func gobType(d *introspect.DescribeReply, name string) (reflect.Type, error) {
+	if name == "" {
+		return nil, nil
+	}
+	types := &goTypes{described: typesByName(d), made: map[string]reflect.Type{}}
+	t, err := types.of(name)
+	if err != nil {
+		return nil, noCodec("gob", d, err)
+	}
+	return t, nil
 }
 
 // decode refuses fields that do not exist, since nothing else would: they do not

@@ -20,14 +20,14 @@ import (
 
 // protobufMessage makes messages of the server's descriptors. JSON is then
 // protobuf's own: 64-bit integers are strings in replies, for example.
-func protobufMessage(d *introspect.DescribeReply, params json.RawMessage, allowUnknown bool) (*message, error) {
+func protobufMessage(d *introspect.DescribeReply, allowUnknown bool) (*message, error) {
 	files, err := protobufFiles(d)
 	if err != nil {
 		return nil, noCodec("protobuf", d, err)
 	}
 	types := dynamicpb.NewTypes(files)
 	m := &message{newReply: noReply, text: noText}
-	if params != nil {
+	m.encode = func(params json.RawMessage) (any, error) {
 		desc, err := findMessage(files, "params", d.GetMethod().GetParams(), d.GetParamsMessage())
 		if err != nil {
 			return nil, noCodec("protobuf", d, err)
@@ -36,12 +36,13 @@ func protobufMessage(d *introspect.DescribeReply, params json.RawMessage, allowU
 		if err := (protojson.UnmarshalOptions{Resolver: types, DiscardUnknown: allowUnknown}).Unmarshal(params, msg); err != nil {
 			return nil, usagef("params of %s: %w", d.GetMethod().GetName(), inPlainWords(err))
 		}
-		m.params = msg
+		return msg, nil
 	}
 	if name := d.GetMethod().GetReply(); name != "" {
 		desc, err := findMessage(files, "the reply", name, d.GetReplyMessage())
 		if err != nil {
-			return nil, noCodec("protobuf", d, err)
+			m.unreadable = noCodec("protobuf", d, err)
+			return m, nil
 		}
 		m.newReply = func() any { return dynamicpb.NewMessage(desc) }
 		m.text = func(reply any) ([]byte, error) {

@@ -24,12 +24,13 @@ type options struct {
 
 	tokenFile    string
 	allowUnknown bool
+	stream       string // the kind of stream that the method is; empty: the server says
 }
 
 func (o *options) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.codec, "codec", "json", "the connection's codec `name`: json, gob or protobuf")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting and a call may take; 0: for ever")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting and a call may take, and a stream if this is given; 0: for ever")
 	flags.StringArrayVarP(&o.metadata, "metadata", "H", nil, "a `key=value` that goes with every call, or @FILE with one a line; may be repeated")
 	flags.StringVar(&o.tokenFile, "token-file", "", "send the bearer token in this `file`, over TLS or to this machine; default: $"+tokenVariable)
 	o.tls.addFlags(flags)
@@ -53,7 +54,12 @@ func (o *options) check(flags *pflag.FlagSet) (err error) {
 }
 
 func (o *options) addUnknownFlag(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "also send fields that the server does not know")
+	flags.BoolVar(&o.allowUnknown, "allow-unknown", false, "also send fields and names of enums that the server does not know")
+}
+
+func (o *options) addStreamFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.stream, "stream", "", "the method is a stream of this `kind`: server, client or bidi; default: the server says")
+	_ = cmd.RegisterFlagCompletionFunc("stream", cobra.FixedCompletions([]string{"server", "client", "bidi"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 var codecs = map[string]rpc.Codec{"json": rpc.JSON, "gob": rpc.Gob, "protobuf": protobuf.Codec}
@@ -177,19 +183,24 @@ func (o *options) dial(ctx context.Context, addr string) (*rpc.Client, error) {
 // with connects to addr, gives f the client, and closes it. The timeout bounds
 // all of it.
 func (o *options) with(ctx context.Context, addr string, f func(ctx context.Context, c *rpc.Client) error) error {
+	return o.connected(ctx, addr, func(_, bounded context.Context, c *rpc.Client) error { return f(bounded, c) })
+}
+
+// connected is with for what may go on for longer than the timeout, under ctx.
+func (o *options) connected(ctx context.Context, addr string, f func(ctx, bounded context.Context, c *rpc.Client) error) error {
 	ctx, err := o.callContext(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := o.bounded(ctx)
+	bounded, cancel := o.bounded(ctx)
 	defer cancel()
-	client, err := o.dial(ctx, addr)
+	client, err := o.dial(bounded, addr)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	err = f(ctx, client)
-	if rpc.CodeOf(err) == rpc.DeadlineExceeded && isOver(ctx) {
+	err = f(ctx, bounded, client)
+	if rpc.CodeOf(err) == rpc.DeadlineExceeded && isOver(bounded) {
 		return hint(err, "-timeout is %v", o.timeout)
 	}
 	return err

@@ -24,7 +24,10 @@ func pingCommand(o *options) *cobra.Command {
 				return usagef("-n %d: want at least 1", times)
 			}
 			return o.with(cmd.Context(), args[0], func(ctx context.Context, c *rpc.Client) error {
-				for range times {
+				for n := range times {
+					if err := pause(ctx, n); err != nil {
+						return err
+					}
 					start := time.Now()
 					if err := c.Ping(ctx); err != nil {
 						return err
@@ -40,6 +43,24 @@ func pingCommand(o *options) *cobra.Command {
 	cmd.Flags().IntVarP(&times, "count", "n", 1, "how often")
 	return cmd
 }
+
+// pause waits before the n-th ping, if there were many: a server ends a connection that
+// pings too often.
+func pause(ctx context.Context, n int) error {
+	if n < manyPings {
+		return nil
+	}
+	timer := time.NewTimer(20 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+const manyPings = 500
 
 // readable rounds d to three digits.
 func readable(d time.Duration) time.Duration {

@@ -19,6 +19,9 @@ import (
 // result is what a caller, or all together, measured.
 type result struct {
 	latencies   *hdrhistogram.Histogram // of calls that succeeded, in nanoseconds
+	kind        rpc.MethodKind          // of the method; what is counted depends on it
+	items       int64                   // of streams, or round trips
+	streams     int64                   // that were opened
 	failed      map[rpc.Code]int
 	example     map[rpc.Code]error // the first of each
 	took        time.Duration
@@ -55,6 +58,8 @@ func (r *result) record(d time.Duration, err error) {
 
 func (r *result) add(other *result) {
 	r.latencies.Merge(other.latencies)
+	r.items += other.items
+	r.streams += other.streams
 	for code, n := range other.failed {
 		r.failed[code] += n
 		if r.example[code] == nil {
@@ -74,9 +79,17 @@ func (r *result) failures() int {
 // failure is the run's error: a call that failed.
 func (r *result) failure() error {
 	if n := r.failures(); n > 0 {
-		return failf("%s failed", count(n, "call"))
+		return failf("%s failed", count(n, r.attempt()))
 	}
 	return nil
+}
+
+// attempt is what can fail.
+func (r *result) attempt() string {
+	if r.kind == rpc.Unary {
+		return "call"
+	}
+	return "stream"
 }
 
 // print prints the figures; what says what was run.
@@ -84,8 +97,15 @@ func (r *result) print(w io.Writer, what string) error {
 	out := columns(w)
 	n := r.latencies.TotalCount()
 	fmt.Fprintf(out, "%s, for %v%s\n\n", what, readable(r.took), r.ending())
-	fmt.Fprintf(out, "calls\t%s\n", numbers.Thousands(n))
-	fmt.Fprintf(out, "calls/s\t%s\n", numbers.Thousands(int64(math.Round(float64(n)/r.took.Seconds()))))
+	done, unit := n, units[r.kind]+"s"
+	if r.kind != rpc.Unary {
+		done = r.items
+	}
+	fmt.Fprintf(out, "%s\t%s\n", unit, numbers.Thousands(done))
+	fmt.Fprintf(out, "%s/s\t%s\n", unit, numbers.Thousands(int64(math.Round(float64(done)/r.took.Seconds()))))
+	if r.kind != rpc.Unary {
+		fmt.Fprintf(out, "streams\t%s\n", numbers.Thousands(r.streams))
+	}
 	fmt.Fprintf(out, "failed\t%s\n", numbers.Thousands(r.failures()))
 	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
 		text := strings.TrimPrefix(r.example[code].Error(), "rpc: ")

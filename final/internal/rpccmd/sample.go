@@ -12,37 +12,36 @@ import (
 )
 
 // sample returns params for the described method in which every field is zero,
-// and every slice and map has one element.
+// and every slice and map has one element. A slice of strings is empty: an empty string is
+// rarely one of a list's.
 func sample(d *introspect.DescribeReply) string {
-	if text, ok := messageSample(d); ok {
-		return text
-	}
-	s := &sampler{types: typesByName(d), inside: map[string]bool{}, room: maxValues}
+	s := &sampler{types: typesByName(d), messages: newMessageChecker(d), inside: map[string]bool{}, room: maxValues}
 	return s.value(d.GetMethod().GetParams())
 }
 
-// messageSample is sample for params that are a protobuf message, whose JSON is
-// protobuf's.
-func messageSample(d *introspect.DescribeReply) (string, bool) {
-	params := typesByName(d)[d.GetMethod().GetParams()]
-	if d.GetParamsMessage() == "" || params.GetJsonEncoding() != "own" {
-		return "", false
+// message returns a message with every field but those of oneofs, in protobuf's JSON;
+// null if it was not described, or there is no room.
+func (s *sampler) message(name string) string {
+	desc := s.messages.find(name)
+	if desc == nil {
+		return "null"
 	}
-	files, err := protobufFiles(d)
+	text, err := protojson.MarshalOptions{EmitUnpopulated: true, AllowPartial: true}.Marshal(dynamicpb.NewMessage(desc))
 	if err != nil {
-		return "", false
-	}
-	desc, err := findMessage(files, "params", params.GetName(), d.GetParamsMessage())
-	if err != nil {
-		return "", false
-	}
-	text, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(dynamicpb.NewMessage(desc))
-	if err != nil {
-		return "", false
+		return "null"
 	}
 	var b bytes.Buffer
-	err = json.Compact(&b, text)
-	return b.String(), err == nil
+	if json.Compact(&b, text) != nil || !s.fits(b.Len()) {
+		return "null"
+	}
+	return b.String()
+}
+
+// fits takes room for text of so many bytes, and reports whether there was any. It
+// counts as a value, and another for each 64 bytes.
+func (s *sampler) fits(bytes int) bool {
+	s.room -= 1 + bytes/64
+	return s.room >= 0
 }
 
 // maxValues bounds the values in a sample, since the server says what is in what:
@@ -50,9 +49,10 @@ func messageSample(d *introspect.DescribeReply) (string, bool) {
 const maxValues = 10_000
 
 type sampler struct {
-	types  map[string]*introspect.Type
-	inside map[string]bool // types that contain what is being made
-	room   int             // for more values, and structs that are embedded
+	types    map[string]*introspect.Type
+	messages messageChecker
+	inside   map[string]bool // types that contain what is being made
+	room     int             // for more values, and for the text of names and messages
 }
 
 func typesByName(d *introspect.DescribeReply) map[string]*introspect.Type {
@@ -66,7 +66,7 @@ func typesByName(d *introspect.DescribeReply) map[string]*introspect.Type {
 // value returns a value of a type as JSON; of a type inside itself, or where there
 // is no room left, null.
 func (s *sampler) value(name string) string {
-	if s.room--; s.room < 0 {
+	if !s.fits(0) {
 		return "null"
 	}
 	t := s.types[name]
@@ -79,6 +79,8 @@ func (s *sampler) value(name string) string {
 	s.inside[name] = true
 	defer delete(s.inside, name)
 	switch {
+	case t.GetMessage() != "":
+		return s.message(t.GetMessage())
 	case name == "time.Time":
 		return `"2006-01-02T15:04:05Z"`
 	case t.GetJsonEncoding() == "text":
@@ -94,6 +96,9 @@ func (s *sampler) composite(t *introspect.Type) string {
 	case "struct":
 		return "{" + strings.Join(s.fields(t), ",") + "}"
 	case "slice", "array":
+		if t.GetKind() == "slice" && t.GetElem() == "string" {
+			return "[]"
+		}
 		return "[" + s.value(t.GetElem()) + "]"
 	case "map":
 		return "{" + s.key(t.GetKey()) + ":" + s.value(t.GetElem()) + "}"
@@ -107,7 +112,7 @@ func (s *sampler) composite(t *introspect.Type) string {
 func (s *sampler) fields(t *introspect.Type) []string {
 	var members []string
 	for _, f := range t.GetFields() {
-		if s.room--; s.room < 0 {
+		if !s.fits(len(f.GetName())) {
 			break
 		}
 		switch {

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"serve":     serve,
 			"interrupt": interrupt,
 			"exits":     exits,
+			"converse":  converse,
 		},
 	})
 }
@@ -90,6 +91,51 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if err := cmd.Wait(); err != nil {
 		ts.Fatalf("%s: %v\n%s%s", args[0], err, line, rest)
 	}
+}
+
+// converse CODE SCRIPT PROG ARGS... runs a program as a terminal's user would. The lines of
+// the file SCRIPT that begin with "> " are typed, those with "< " have to be printed before
+// it goes on, one with "^C" is an interrupt. Standard input stays open until a line "^D", or
+// the program's end, which must be with status CODE.
+func converse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: converse CODE SCRIPT PROG ARGS...")
+	}
+	cmd, stdin := command(ts, args[2:])
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	ts.Check(cmd.Start())
+	printed := bufio.NewReader(stdout)
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		line = strings.TrimRight(line, "\r\n")
+		text, typed := strings.CutPrefix(line, "> ")
+		want, awaited := strings.CutPrefix(line, "< ")
+		switch {
+		case typed:
+			_, err := io.WriteString(stdin.(io.Writer), text+"\n")
+			ts.Check(err)
+		case awaited:
+			got, err := printed.ReadString('\n')
+			if got = strings.TrimRight(got, "\r\n"); got != want {
+				ts.Fatalf("%s printed %q, not %q: %v\n%s", args[2], got, want, err, stderr.String())
+			}
+		case line == "^C":
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+		case line == "^D":
+			ts.Check(stdin.Close())
+		default:
+			ts.Fatalf("%s: line %q", args[1], line)
+		}
+	}
+	rest, err := io.ReadAll(printed)
+	ts.Check(err)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); strconv.Itoa(code) != args[0] || len(rest) > 0 {
+		ts.Fatalf("%s ended with status %d, not %s, and printed %q\n%s", args[2], code, args[0], rest, stderr.String())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]+".err"), []byte(stderr.String()), 0o666))
 }
 
 // exits CODE PROG ARGS... runs a program to its end, which must be with status

@@ -49,6 +49,10 @@ type (
 		Name string
 		Next *node
 	}
+	parcel struct {
+		To    string
+		Thing *testpb.Everything
+	}
 )
 
 func checkStock(ctx context.Context, req *stockRequest) (*stockReply, error) {
@@ -63,6 +67,78 @@ func checkStock(ctx context.Context, req *stockRequest) (*stockReply, error) {
 	}, nil
 }
 
+// The streams that the scripts open.
+type (
+	watchRequest struct {
+		Count int    `json:"count"`
+		Fails bool   `json:"fails,omitempty"`
+		Then  string `json:"then,omitempty"` // "wait"
+	}
+	change struct {
+		Item  string `json:"item"`
+		Count int    `json:"count"`
+	}
+	report struct {
+		Orders int `json:"orders"`
+		Units  int `json:"units"`
+	}
+)
+
+var (
+	watch   = rpc.ServerStream[watchRequest, change]("Inventory.Watch")
+	imports = rpc.ClientStream[change, report]("Orders.Import")
+	syncing = rpc.BidiStream[change, change]("Inventory.Sync")
+	chat    = rpc.BidiStream[wrapperspb.StringValue, wrapperspb.StringValue]("Text.Chat")
+	left    = make(chan string, 16) // why callers of watch have left
+)
+
+func sendChanges(ctx context.Context, req *watchRequest, out *rpc.Sender[change]) error {
+	if err := errors.Join(rpc.SetHeader(ctx, rpc.Metadata{"kind": "snap\u202eshot"}), rpc.SetTrailer(ctx, rpc.Metadata{"seen": "all"})); err != nil {
+		return err
+	}
+	for n := range req.Count {
+		if err := out.Send(ctx, &change{"item1\u202e", n}); err != nil {
+			return err
+		}
+	}
+	switch {
+	case req.Then == "wait":
+		<-ctx.Done()
+		left <- ctx.Err().Error()
+		return ctx.Err()
+	case req.Fails:
+		return &rpc.Error{Code: rpc.Aborted, Message: "no more\u202e", Details: map[string]string{"item": "item1"}}
+	}
+	return nil
+}
+
+func addUp(_ context.Context, in *rpc.Receiver[change]) (*report, error) {
+	r := new(report)
+	for c, err := range in.All() {
+		if err != nil {
+			return nil, err
+		}
+		if c.Count < 0 {
+			return nil, rpc.Errorf(rpc.InvalidArgument, "%d units", c.Count)
+		}
+		r.Orders++
+		r.Units += c.Count
+	}
+	return r, nil
+}
+
+func echo[T any](ctx context.Context, in *rpc.Receiver[T], out *rpc.Sender[T]) error {
+	for item, err := range in.All() {
+		if err != nil {
+			return err
+		}
+		if err := out.Send(ctx, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func depth(n node) int {
 	d := 1
 	for ; n.Next != nil; n = *n.Next {
@@ -73,6 +149,8 @@ func depth(n node) int {
 
 func registerShop(srv *rpc.Server) error {
 	return errors.Join(
+		watch.Handle(srv, sendChanges), imports.Handle(srv, addUp), syncing.Handle(srv, echo[change]), chat.Handle(srv, echo[wrapperspb.StringValue]),
+		srv.RegisterFunc("Test.Left", func() string { return <-left }),
 		srv.RegisterFunc("Inventory.CheckStock", checkStock),
 		srv.RegisterFunc("Inventory.Depth", depth),
 		srv.RegisterFunc("Inventory.Reset", func() error { return nil }),
@@ -82,6 +160,13 @@ func registerShop(srv *rpc.Server) error {
 		srv.RegisterFunc("Test.InnerTimeout", func() error { return rpc.Errorf(rpc.DeadlineExceeded, "call Database.Get") }),
 		srv.RegisterFunc("Test.Who", func(ctx context.Context) string {
 			return rpc.MetadataFrom(ctx)["token"] + "/" + rpc.IdentityFrom(ctx).Name
+		}),
+		srv.RegisterFunc("Test.Header", func(ctx context.Context, fails bool) (bool, error) {
+			err := rpc.SetHeader(ctx, rpc.Metadata{"left": "7", "evil": "\u202etxt"})
+			if fails {
+				err = rpc.Errorf(rpc.NotFound, "not here")
+			}
+			return fails, err
 		}),
 		srv.RegisterFunc("Test.Authorization", func(ctx context.Context) string { return rpc.MetadataFrom(ctx)[auth.MetadataKey] }),
 		srv.RegisterFunc("Text.Greet", func(s *wrapperspb.StringValue) *wrapperspb.StringValue {
@@ -139,8 +224,11 @@ func serveShop(bare, draining, secure, mutual, messages bool, path string) error
 		return err
 	}
 	if messages {
-		same := func(m *testpb.Everything) *testpb.Everything { return m }
-		if err := srv.RegisterFunc("Test.Same", same); err != nil {
+		err := errors.Join(
+			srv.RegisterFunc("Test.Same", func(m *testpb.Everything) *testpb.Everything { return m }),
+			srv.RegisterFunc("Test.Pack", func(p *parcel) *parcel { return p }),
+		)
+		if err != nil {
 			return err
 		}
 	}

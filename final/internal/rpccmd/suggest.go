@@ -4,14 +4,20 @@ import (
 	"context"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/internal/spelling"
 	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// explainCall adds what helps when the server does not know method.
+// explainCall adds what helps when the server does not know method, or knows it as a stream.
 func explainCall(ctx context.Context, c rpc.Caller, method string, err error) error {
 	if rpc.CodeOf(err) != rpc.Unimplemented || !rpc.NeverRan(err) {
 		return err
+	}
+	for name, kind := range kinds {
+		if strings.HasSuffix(err.Error(), method+" is a "+kind.String()) {
+			return hint(err, "-stream %s opens it", name)
+		}
 	}
 	return suggest(ctx, c, method, err)
 }
@@ -29,7 +35,11 @@ func suggest(ctx context.Context, c rpc.Caller, method string, err error) error 
 			names = append(names, m.GetName())
 		}
 	}
-	if near := nearest(method, names); near != "" {
+	near := nearest(method, names)
+	if near == method { // it is there, and something else is wrong
+		return err
+	}
+	if near != "" {
 		return hint(err, "did you mean %s?", near)
 	}
 	return hint(err, "rpc list shows the methods that there are")
@@ -51,35 +61,13 @@ func nearest(word string, names []string) string {
 	best, least := "", len(word)/2+1
 	for _, name := range names {
 		lower := strings.ToLower(name)
-		d := distance(word, lower)
+		d := spelling.Distance(word, lower)
 		if !strings.Contains(word, ".") {
-			d = min(d, distance(word, lower[strings.LastIndexByte(lower, '.')+1:]))
+			d = min(d, spelling.Distance(word, lower[strings.LastIndexByte(lower, '.')+1:]))
 		}
 		if d < least {
 			best, least = name, d
 		}
 	}
 	return best
-}
-
-// distance counts the bytes to insert, delete or replace to get from a to b
-// (Levenshtein's), a row of the table at a time.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -23,11 +23,3 @@ func TestNearest_FindsWhatWasMeant(t *testing.T) {
 	}
 	assert.Empty(t, nearest("Orders.Place", nil))
 }
-
-func TestDistance_CountsChanges(t *testing.T) {
-	assert.Equal(t, 0, distance("same", "same"))
-	assert.Equal(t, 4, distance("", "word"))
-	assert.Equal(t, 4, distance("word", ""))
-	assert.Equal(t, 3, distance("kitten", "sitting"))
-	assert.Equal(t, 1, distance("CheckStok", "CheckStock"))
-}

@@ -2,11 +2,9 @@ package shop
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/program"
@@ -19,6 +17,7 @@ import (
 type callsPage struct {
 	ln       net.Listener
 	hosts    []string
+	secure   program.Security
 	recorder *gateway.Recorder
 	server   *http.Server
 }
@@ -26,16 +25,16 @@ type callsPage struct {
 // newCallsPage listens on addr, for hosts of these names as gateway.OnlyHosts has
 // it, and returns what lets a page see a server's calls. Without an address there
 // is no page, and no option.
-func newCallsPage(addr string, hosts []string) (*callsPage, []rpc.ServerOption, error) {
+func newCallsPage(addr string, hosts []string, secure program.Security) (*callsPage, []rpc.ServerOption, error) {
 	if addr == "" {
 		return nil, nil, nil
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := rpc.Listen(addr)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &callsPage{ln: ln, hosts: hosts, recorder: gateway.NewRecorder()}
-	return p, []rpc.ServerOption{rpc.WithServerInterceptors(p.recorder.Intercept)}, nil
+	p := &callsPage{ln: ln, hosts: hosts, secure: secure, recorder: gateway.NewRecorder()}
+	return p, []rpc.ServerOption{rpc.WithServerMiddleware(p.recorder.Middleware())}, nil
 }
 
 // serve says where srv can be called and serves it there until close.
@@ -44,9 +43,17 @@ func (p *callsPage) serve(srv *rpc.Server) {
 		return
 	}
 	mux := http.NewServeMux()
-	calls := gateway.New(srv, gateway.WithPage(p.recorder), gateway.WithHosts("*")) // OnlyHosts stands before all
+	opts := []gateway.Option{gateway.WithHosts("*")} // OnlyHosts stands before all
+	if p.secure.Open {
+		opts = append(opts, gateway.WithPage(p.recorder))
+	}
+	calls := gateway.New(srv, opts...)
 	mux.Handle("/rpc/", calls)
 	mux.Handle("/healthz", calls)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Second)) // a gateway has its own
+		http.NotFound(w, r)
+	})
 	p.server = &http.Server{
 		Handler:           gateway.OnlyHosts(mux, p.hosts...),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -54,12 +61,8 @@ func (p *callsPage) serve(srv *rpc.Server) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}
-	fmt.Printf("calls on http://%s/rpc/\n", p.ln.Addr())
-	go func() {
-		if err := p.server.Serve(p.ln); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintln(os.Stderr, "http:", err)
-		}
-	}()
+	fmt.Printf("calls on %s/rpc/\n", siteOf(p.ln, p.secure))
+	go serveSite("http", p.server, p.ln, p.secure)
 }
 
 // close ends the page once the calls over it have ended, as program.Serve does with

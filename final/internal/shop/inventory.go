@@ -41,6 +41,12 @@ func RunInventory(args []string, discover program.Discover) (saw Seen, err error
 	stockFile := flags.String("stock", "", "fill a new database with the stock in this JSON `file`; default: a built-in stock")
 	flags.consul = program.NewAgentFlag(flags.FlagSet, discover, "register with the Consul agent at this `address`")
 	program.Parse(flags.FlagSet, args)
+	flags.CheckListen("addr", *flags.Addr, true)
+	for name, addr := range map[string]string{"http": *flags.http, "metrics": *flags.metrics} {
+		if addr != "" {
+			flags.CheckListen(name, addr, false)
+		}
+	}
 	if *flags.listLimit < 0 {
 		program.UsageError(flags.FlagSet, "-list-limit %d: want 0 or more", *flags.listLimit)
 	}
@@ -48,6 +54,10 @@ func RunInventory(args []string, discover program.Discover) (saw Seen, err error
 		program.UsageError(flags.FlagSet, "-hosts: %v", err)
 	}
 
+	secure, err := flags.Secure()
+	if err != nil {
+		return saw, err
+	}
 	stock, err := readStock(*stockFile)
 	if err != nil {
 		return saw, err
@@ -57,24 +67,24 @@ func RunInventory(args []string, discover program.Discover) (saw Seen, err error
 		return saw, err
 	}
 	var calls counter
-	err = serveInventory(inv, &calls, flags)
+	err = serveInventory(inv, &calls, flags, secure)
 	counts, countErr := inv.Counts()
 	saw = Seen{Calls: calls.Load(), Repeated: counts.Repeated, Commits: counts.Commits}
 	return saw, errors.Join(err, countErr, inv.Close())
 }
 
 // serveInventory serves inv, and if asked to its metrics and HTTP clients, until it is told to end.
-func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFlags) error {
+func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFlags, secure program.Security) error {
 	hosts, err := hostNames(*flags.hosts)
 	if err != nil {
 		return err
 	}
-	metrics, opts, err := newMetricsPage(*flags.metrics, hosts)
+	metrics, opts, err := newMetricsPage(*flags.metrics, hosts, secure)
 	if err != nil {
 		return err
 	}
 	defer metrics.close()
-	page, watch, err := newCallsPage(*flags.http, hosts)
+	page, watch, err := newCallsPage(*flags.http, hosts, secure)
 	if err != nil {
 		return err
 	}
@@ -91,7 +101,7 @@ func serveInventory(inv *inventory.Inventory, calls *counter, flags inventoryFla
 	if err != nil {
 		return err
 	}
-	srv, err := program.NewServer("inventory", append(opts, flags.Codecs(), rpc.WithServerInterceptors(calls.count))...)
+	srv, err := flags.NewServer(secure, append(opts, rpc.WithServerMiddleware(rpc.PassStreams(calls.count)))...)
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,16 @@
 package shop
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/rpc-from-scratch/final/internal/program"
 	"example.com/rpc-from-scratch/final/middleware/metrics"
 	"example.com/rpc-from-scratch/final/rpc"
 	"example.com/rpc-from-scratch/final/transport/gateway"
@@ -21,13 +20,14 @@ import (
 // nil page is none.
 type metricsPage struct {
 	ln     net.Listener
+	secure program.Security
 	server *http.Server
 }
 
 // newMetricsPage listens on addr, for hosts of these names as gateway.OnlyHosts has
 // it, and returns what gives a server its metrics. Without an address there is no
 // page, and no option.
-func newMetricsPage(addr string, hosts []string) (*metricsPage, []rpc.ServerOption, error) {
+func newMetricsPage(addr string, hosts []string, secure program.Security) (*metricsPage, []rpc.ServerOption, error) {
 	if addr == "" {
 		return nil, nil, nil
 	}
@@ -37,7 +37,7 @@ func newMetricsPage(addr string, hosts []string) (*metricsPage, []rpc.ServerOpti
 	if err != nil {
 		return nil, nil, err
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := rpc.Listen(addr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,7 +52,7 @@ func newMetricsPage(addr string, hosts []string) (*metricsPage, []rpc.ServerOpti
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
-	return &metricsPage{ln, server}, []rpc.ServerOption{m.Options()}, nil
+	return &metricsPage{ln, secure, server}, []rpc.ServerOption{m.Options()}, nil
 }
 
 // serve says where the page is and serves it until close.
@@ -60,12 +60,8 @@ func (p *metricsPage) serve() {
 	if p == nil {
 		return
 	}
-	fmt.Printf("metrics on http://%s/metrics\n", p.ln.Addr())
-	go func() {
-		if err := p.server.Serve(p.ln); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintln(os.Stderr, "metrics:", err)
-		}
-	}()
+	fmt.Printf("metrics on %s/metrics\n", siteOf(p.ln, p.secure))
+	go serveSite("metrics", p.server, p.ln, p.secure)
 }
 
 // close ends the page.

@@ -23,9 +23,19 @@ func RunOrders(args []string, discover program.Discover) (saw Seen, err error) {
 	addr := flags.String("inventory", "127.0.0.1:7001", "reserve from the inventory at this `address`")
 	codec := program.CodecFlag(flags.FlagSet, "speak this `codec` to the inventory")
 	agent := program.NewAgentFlag(flags.FlagSet, discover, "find the inventory through the Consul agent at this `address`")
+	reach := program.NewClientFlags(flags.FlagSet, "inventory")
 	program.Parse(flags.FlagSet, args)
+	flags.CheckListen("addr", *flags.Addr, true)
 	if err := static.Check(*addr); err != nil {
 		program.UsageError(flags.FlagSet, "-inventory: %v", err)
+	}
+	secure, err := flags.Secure()
+	if err != nil {
+		return saw, err
+	}
+	how, err := reach.Options()
+	if err != nil {
+		return saw, err
 	}
 	discovery, err := agent.Open()
 	if err != nil {
@@ -35,9 +45,9 @@ func RunOrders(args []string, discover program.Discover) (saw Seen, err error) {
 	var calls counter
 	var retries orders.Retries
 	var conns Connections
-	inventory := orders.Connect(&retries, program.Resolver(discovery, InventoryService, *addr), rpc.WithCodec(*codec), rpc.WithObserver(conns.Observer()))
+	inventory := orders.Connect(&retries, program.Resolver(discovery, InventoryService, *addr), rpc.WithCodec(*codec), rpc.WithObserver(conns.Observer()), rpc.WithClientOptions(how...))
 	defer inventory.Close()
-	srv, err := program.NewServer("orders", flags.Codecs(), rpc.WithServerInterceptors(calls.count))
+	srv, err := flags.NewServer(secure, rpc.WithServerMiddleware(rpc.PassStreams(calls.count)))
 	if err == nil {
 		err = orders.New(inventory).Register(srv)
 	}

@@ -20,7 +20,7 @@ type Seen struct {
 // counter counts the calls that a server runs.
 type counter struct{ atomic.Int64 }
 
-// count is an [rpc.ServerInterceptor].
+// count is an [rpc.ServerInterceptor]. Streams are not counted: see [rpc.PassStreams].
 func (c *counter) count(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	return func(ctx context.Context, params any) (any, error) {
 		c.Add(1)

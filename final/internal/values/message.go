@@ -18,12 +18,12 @@ var messages sync.Map // reflect.Type to bool
 // struct that embeds a message has its methods, but they speak of a part of it, and
 // panic if there is nothing in the field: it is none.
 func IsMessage(t reflect.Type) bool {
-	if t == nil || t.Kind() != reflect.Pointer || !t.Implements(reflect.TypeFor[message]()) {
+	if t == nil || t.Kind() != reflect.Pointer {
 		return false
 	}
-	known, ok := messages.Load(t)
+	known, ok := messages.Load(t) // Implements is slow, and asked of each reply
 	if !ok {
-		known = !embedsMessage(t.Elem())
+		known = t.Implements(reflect.TypeFor[message]()) && !embedsMessage(t.Elem())
 		messages.Store(t, known)
 	}
 	return known.(bool)

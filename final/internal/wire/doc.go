@@ -24,20 +24,31 @@
 //	| length  | kind | flags | call ID  | the kind's fields … |
 //
 //	1 request   c→s  | 4 timeout in ms, 0 none | 2 m | m method | [2 n | n metadata pairs] | params … |
-//	2 response  s→c  | result … |
-//	3 error     s→c  | 1 code | 2 t | t text | [2 n | n detail pairs] |
+//	2 response  s→c  | {2 m | m metadata pairs} | result … |
+//	3 error     s→c  | 1 code | 2 t | t text | [2 n | n detail pairs] | {2 m | m metadata pairs} |
 //	4 cancel    c→s  (no fields: the caller does not wait any more)
 //	5 ping      both (no fields; the receiver sends the ID back)
 //	6 pong      both (no fields)
 //	7 go-away   s→c  | 1 code | 2 t | t text |   ID: the last call that is served
-//	8–15             reserved for streams
+//	8–13             streams, only if the hellos have agreed upon them:
 //
-//	flags:  01 metadata or detail pairs are there    request, error
+//	8 open      c→s  | 4 timeout in ms, 0 none | 1 shape | 2 m | m method | [2 n | n metadata pairs] | params … |
+//	9 data      both | item, or a part of it … |
+//	10 end      c→s  (no fields: no more items)
+//	            s→c  | 1 code | 2 t | t text | [2 n | n detail pairs] | {2 m | m trailer pairs} |
+//	11 credit   both | 4 bytes |
+//	12 want     both | 4 bytes |
+//	13 header   s→c  | metadata pairs … |
+//
+//	flags:  01 metadata or detail pairs are there    request, error, open, end
 //	        02 the gob stream starts anew            request, response
 //	        04 gob, self-contained: its own stream   request, response
-//	        08 the handler was never started         error
-//	        10 the body is gzip; only if the hellos  request, response
+//	        08 the handler was never started         error, end
+//	        10 the body is gzip; only if the hellos  request, response, open, data
 //	           have agreed upon it
+//	        20 the reply's metadata are there: {}    response, error, end
+//	           only if the hellos have agreed upon it
+//	        40 the item goes on in the next frame    data
 //
 // Pairs are | 2 k | k key | 2 v | v value |, one after the other. A flag that the
 // table does not give to a kind, an unknown kind, a length out of bounds and
@@ -45,5 +56,6 @@
 //
 // Call IDs begin at 1 and rise with every request. Each request gets one
 // response or error, a cancelled one too, in any order; until then it counts
-// against the server's bound of calls in flight.
+// against the server's bound of calls in flight. Opens take IDs of the same row. Each gets
+// one end of the server's.
 package wire

@@ -2,14 +2,15 @@ package wire
 
 import "fmt"
 
-// Error is what is wrong with a message. The parsers return no other errors, but for
-// those of reading.
+// Error is what is wrong with a message. The parsers return no other type of error;
+// [ReadHello] also returns those of the reader that it is given.
 type Error struct {
-	Code Code   // what the peer is told
-	Text string // and in words, such as "protocol: truncated request 1"
+	// For the peer: "protocol: truncated request 1".
+	Code Code
+	Text string
 
-	// Where in the message, and what exactly, for those who write an implementation:
-	// "method of 9 bytes, but only 3 are left".
+	// For those who write an implementation: where in the message the fault is, and more
+	// exactly what, such as "method of 9 bytes, but only 3 are left".
 	Offset int
 	Detail string
 }

@@ -5,14 +5,16 @@ import (
 	"fmt"
 )
 
-// fields takes a message apart. Once something is missing, all further fields are
-// empty, and want says how many bytes of what were missing. Its methods are small, so
-// that they are inlined: a request is taken apart for every call.
+// fields takes a message apart. Once a field is cut off, it and all after it are empty,
+// and the parser asks bad once, at its end. The methods are small, so that they are
+// inlined: a request is taken apart for every call.
 type fields struct {
-	b    []byte // not taken yet
-	want int    // bytes that were missing, in all of what; 0: none
-	left int    // and how many were left
+	b []byte // not taken yet
+
+	// The first field that was cut off: its name, its size, and how many bytes were there.
 	what string
+	want int // 0: none was
+	left int
 }
 
 // take takes n bytes. An empty field is not nil.
@@ -29,6 +31,7 @@ func (f *fields) take(n int, what string) []byte {
 	return b
 }
 
+// bad reports whether a field was cut off.
 func (f *fields) bad() bool { return f.want > 0 }
 
 func (f *fields) uint8(what string) uint8 {
@@ -52,7 +55,7 @@ func (f *fields) uint32(what string) uint32 {
 	return 0
 }
 
-// explain adds to e where in the message, of size bytes, something was missing.
+// explain adds to e which field was cut off, and where in the message of size bytes.
 func (f *fields) explain(e *Error, size int) *Error {
 	e.Offset = size - f.left
 	e.Detail = fmt.Sprintf("%s of %d bytes, but only %d are left", f.what, f.want, f.left)

@@ -47,18 +47,17 @@ func parseHeader(head, payload []byte) Frame {
 }
 
 // Check refuses kinds and flags that the version does not know, or to which the
-// hellos have not agreed, and fields where there are none. Who may send the kind, and
-// what its fields hold, is not looked at.
-func (f *Frame) Check(compressed bool) error {
-	if !f.Kind.Known() {
+// hellos have not agreed, and fields where there are none. agreed is those of
+// [Extensions] to which they have. Who may send the kind, and what its fields hold, is
+// not looked at.
+func (f *Frame) Check(agreed uint8) error {
+	if !f.Kind.Known() && !(f.Kind.OfStreams() && agreed&FlagMore != 0) {
 		e := malformed(4, "unknown frame kind %d", uint8(f.Kind))
 		e.Code = Unimplemented
 		return e
 	}
 	reserved := f.Flags &^ allowedFlags[f.Kind]
-	if !compressed {
-		reserved |= f.Flags & FlagCompressed
-	}
+	reserved |= f.Flags & Extensions &^ agreed
 	if reserved != 0 {
 		e := malformed(5, "reserved flags %#02x in a frame of kind %d", reserved, uint8(f.Kind))
 		e.Detail = fmt.Sprintf("reserved flags %#02x on a frame of kind %s", reserved, f.Kind)

@@ -61,3 +61,25 @@ func PairsSize(pairs map[string]string) int {
 	}
 	return size
 }
+
+// A block is pairs after their size, for fields that others follow. No pairs are no bytes:
+// a flag of the frame says whether the block is there.
+
+// blockSize returns how many bytes a block of pairs takes.
+func blockSize(pairs map[string]string) int {
+	if len(pairs) == 0 {
+		return 0
+	}
+	return 2 + PairsSize(pairs)
+}
+
+func appendBlock(dst []byte, pairs map[string]string) []byte {
+	if len(pairs) == 0 {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(PairsSize(pairs)))
+	return AppendPairs(dst, pairs)
+}
+
+// ReplyMetadataSize returns how many bytes the metadata of a reply take in its frame.
+func ReplyMetadataSize(md map[string]string) int { return blockSize(md) }

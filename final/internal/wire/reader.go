@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	minReadBuffer = 2 << 10
+	newReadBuffer = 512     // enough for small calls: a server may have thousands of connections that wait with it
+	minReadBuffer = 2 << 10 // from the first frame that needs more, and what an idle connection may keep
 	maxReadBuffer = 64 << 10
 	largeFrame    = 16 << 10 // from here on a frame is read into a buffer of its own
 )
@@ -23,10 +24,11 @@ type Reader struct {
 	buf        []byte
 	start, end int // received and not handed out yet: buf[start:end]
 
-	large     *bytepool.Buffer // a large frame that is being read, header taken off
-	largeWant int
-	largeHead [HeaderSize]byte
-	lastLarge int // size of the last large frame that was received whole
+	large        *bytepool.Buffer // a large frame that is being read, header taken off
+	largeWant    int
+	largeHead    [HeaderSize]byte
+	lastLarge    int  // size of the last large frame that was received whole
+	lastWasLarge bool // so was the last frame of all: probably the next one is, too
 
 	frame Frame // what Next returned
 }
@@ -56,6 +58,7 @@ func (r *Reader) Next() (*Frame, error) {
 	total := LengthSize + int(length)
 	if len(have) >= total {
 		r.start += total
+		r.lastWasLarge = false
 		r.frame = parseHeader(have, have[HeaderSize:total])
 		return &r.frame, nil
 	}
@@ -65,8 +68,8 @@ func (r *Reader) Next() (*Frame, error) {
 	return r.none(), nil
 }
 
-// none forgets the last frame, which has been handled: while its owner waits for bytes,
-// a reader must not keep a large buffer from being used again.
+// none is the answer of Next while the next frame is not there yet. It forgets the last one,
+// whose large buffer could not be used again otherwise while the owner waits for bytes.
 func (r *Reader) none() *Frame {
 	r.frame = Frame{}
 	return nil
@@ -79,13 +82,13 @@ func (r *Reader) nextLarge() *Frame {
 	r.frame = parseHeader(r.largeHead[:], r.large.B)
 	r.frame.Large = r.large
 	r.lastLarge = r.largeWant
-	r.large = nil
+	r.large, r.lastWasLarge = nil, true
 	return &r.frame
 }
 
-// beginLarge moves the received part of a large frame to a buffer of its own. The
-// buffer grows with what arrives; only as much as has arrived before on this
-// connection is believed at once.
+// beginLarge moves the received part of a large frame to a buffer of its own, which grows
+// with what arrives: a peer that only announces a large frame must not cost its memory. A
+// peer that has sent one gets a buffer of that size at once.
 func (r *Reader) beginLarge(have []byte, want int) {
 	copy(r.largeHead[:], have)
 	have = have[HeaderSize:]
@@ -95,7 +98,7 @@ func (r *Reader) beginLarge(have []byte, want int) {
 	r.start, r.end = 0, 0
 }
 
-// Buffered reports whether Next would return a frame, or an error, of small frames.
+// Buffered reports whether Next would return a small frame, or an error, without another read.
 func (r *Reader) Buffered() bool {
 	if r.large != nil {
 		return false
@@ -117,7 +120,7 @@ func (r *Reader) Room() []byte {
 		return b[len(b):min(cap(b), r.largeWant)] // not past this frame's end
 	}
 	if r.buf == nil {
-		r.buf = make([]byte, minReadBuffer)
+		r.buf = make([]byte, newReadBuffer)
 	}
 	if r.start > 0 { // what is left of a frame goes to the front
 		r.end = copy(r.buf, r.buf[r.start:r.end])
@@ -125,6 +128,9 @@ func (r *Reader) Room() []byte {
 	}
 	if r.end == len(r.buf) {
 		r.grow()
+	}
+	if r.lastWasLarge { // read little: what arrives here of a large frame has to be copied
+		return r.buf[r.end:min(r.end+minReadBuffer, len(r.buf))]
 	}
 	return r.buf[r.end:]
 }
@@ -142,7 +148,7 @@ func (r *Reader) Took(n int) {
 }
 
 func (r *Reader) grow() {
-	bigger := make([]byte, 2*len(r.buf))
+	bigger := make([]byte, max(2*len(r.buf), minReadBuffer))
 	copy(bigger, r.buf[:r.end])
 	r.buf = bigger
 }

@@ -14,13 +14,7 @@ type RequestHead struct {
 }
 
 // Size returns how many bytes the head takes after the frame's header.
-func (h *RequestHead) Size() int {
-	size := 6 + len(h.Method)
-	if len(h.Metadata) > 0 {
-		size += 2 + PairsSize(h.Metadata)
-	}
-	return size
-}
+func (h *RequestHead) Size() int { return 6 + len(h.Method) + blockSize(h.Metadata) }
 
 // Append begins a request frame, which body bytes of params complete. It rounds the
 // timeout down to milliseconds.
@@ -29,15 +23,20 @@ func (h *RequestHead) Append(dst []byte, flags uint8, id uint64, body int) []byt
 		flags |= FlagPairs
 	}
 	dst = AppendHeader(dst, KindRequest, flags, id, h.Size()+body)
-	ms := min(h.Timeout.Milliseconds(), math.MaxUint32)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(ms))
+	dst = binary.BigEndian.AppendUint32(dst, milliseconds(h.Timeout))
+	return h.appendMethod(dst)
+}
+
+// milliseconds returns a timeout as the wire has it.
+func milliseconds(timeout time.Duration) uint32 {
+	return uint32(min(timeout.Milliseconds(), math.MaxUint32))
+}
+
+// appendMethod appends the fields that a request and an open share.
+func (h *RequestHead) appendMethod(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(h.Method)))
 	dst = append(dst, h.Method...)
-	if len(h.Metadata) > 0 {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(PairsSize(h.Metadata)))
-		dst = AppendPairs(dst, h.Metadata)
-	}
-	return dst
+	return appendBlock(dst, h.Metadata)
 }
 
 // Request is a request frame taken apart. Its slices point into the frame.
@@ -54,13 +53,18 @@ func ParseRequest(f *Frame) (Request, error) {
 	in := fields{b: f.Payload}
 	var r Request
 	r.Timeout = time.Duration(in.uint32("timeout")) * time.Millisecond
-	r.Method = in.take(in.uint16("length of a method"), "method")
-	if f.Flags&FlagPairs != 0 {
-		r.Pairs = in.take(in.uint16("size of the metadata"), "metadata")
-	}
+	r.takeMethod(&in, f.Flags)
 	if in.bad() {
 		return r, in.explain(malformed(0, "truncated request %d", f.ID), HeaderSize+len(f.Payload))
 	}
-	r.Body = in.b
 	return r, nil
+}
+
+// takeMethod takes the fields that a request and an open share, and what follows them.
+func (r *Request) takeMethod(in *fields, flags uint8) {
+	r.Method = in.take(in.uint16("length of a method"), "method")
+	if flags&FlagPairs != 0 {
+		r.Pairs = in.take(in.uint16("size of the metadata"), "metadata")
+	}
+	r.Body = in.b
 }

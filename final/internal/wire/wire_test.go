@@ -24,7 +24,7 @@ func TestRequest_IsTheSameTakenApart(t *testing.T) {
 	f, err := ParseFrame(b)
 	require.NoError(t, err)
 	assert.Equal(t, Frame{Kind: KindRequest, Flags: FlagPairs | FlagRestart, ID: 7, Payload: b[HeaderSize:]}, f)
-	require.NoError(t, f.Check(false))
+	require.NoError(t, f.Check(0))
 	r, err := ParseRequest(&f)
 	require.NoError(t, err)
 	assert.Equal(t, 1500*time.Millisecond, r.Timeout)
@@ -173,6 +173,36 @@ func TestReader_CutsAnyPiecesIntoTheSameFrames(t *testing.T) {
 	}
 }
 
+// Most connections make small calls, and most of them are idle: their reader waits with
+// little memory, however many frames it has read.
+func TestReader_SmallFramesTakeLittleMemory(t *testing.T) {
+	r := &Reader{Limit: 1 << 20}
+	call := append(AppendHeader(nil, KindResponse, 0, 1, 100), bytes.Repeat([]byte{1}, 100)...)
+	for range 1000 {
+		got, err := fed(t, r, call, len(call))
+		require.NoError(t, err)
+		require.Equal(t, [][]byte{call}, got)
+	}
+	assert.LessOrEqual(t, r.Held(), 512)
+}
+
+// Of large frames in a row, most bytes are read into their own buffers: what is read into the
+// reader's is copied. After a small frame, it reads as much as it can again.
+func TestReader_LargeFramesInARowAreNotCopied(t *testing.T) {
+	r := &Reader{Limit: 1 << 20}
+	large := append(AppendHeader(nil, KindData, 0, 1, 64<<10), make([]byte, 64<<10)...)
+	got, err := fed(t, r, bytes.Repeat(large, 20), 1<<20)
+	require.NoError(t, err)
+	require.Len(t, got, 20)
+	assert.LessOrEqual(t, r.Held(), 4<<10)
+
+	small := append(AppendHeader(nil, KindData, 0, 1, 100), make([]byte, 100)...)
+	got, err = fed(t, r, bytes.Repeat(small, 1000), 1<<20)
+	require.NoError(t, err)
+	require.Len(t, got, 1000)
+	assert.Len(t, r.Room(), maxReadBuffer)
+}
+
 // Four bytes are enough to refuse a length, and a length is no reason to take memory.
 func TestReader_LengthIsAClaim(t *testing.T) {
 	r := &Reader{Limit: 1 << 20}
@@ -217,7 +247,7 @@ func TestReadHello_StopsAtWhatItRefuses(t *testing.T) {
 
 func TestNames_OfWhatVersion1DoesNotHave(t *testing.T) {
 	assert.Equal(t, "kind 0", Kind(0).String())
-	assert.Equal(t, "kind 8", Kind(8).String())
+	assert.Equal(t, "kind 14", Kind(14).String())
 	assert.Equal(t, "go-away", KindGoAway.String())
 	assert.Equal(t, "code 17", Code(17).String())
 	assert.Equal(t, "unauthenticated", Unauthenticated.String())

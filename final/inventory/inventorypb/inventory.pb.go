@@ -458,6 +458,51 @@ func (x *ListReply) GetItems() []*Item {
 	return nil
 }
 
+// Inventory.Watch, a server stream of items
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []string               `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"` // none: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_final_inventory_inventorypb_inventory_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WatchRequest) GetItems() []string {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
 type Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -469,7 +514,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[9]
+	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +526,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[9]
+	mi := &file_final_inventory_inventorypb_inventory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +539,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_final_inventory_inventorypb_inventory_proto_rawDescGZIP(), []int{9}
+	return file_final_inventory_inventorypb_inventory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Item) GetId() string {
@@ -544,7 +589,9 @@ const file_final_inventory_inventorypb_inventory_proto_rawDesc = "" +
 	"\x05units\x18\x01 \x01(\x03R\x05units\"\r\n" +
 	"\vListRequest\"D\n" +
 	"\tListReply\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.rpcfromscratch.inventory.v1.ItemR\x05items\"F\n" +
+	"\x05items\x18\x01 \x03(\v2!.rpcfromscratch.inventory.v1.ItemR\x05items\"$\n" +
+	"\fWatchRequest\x12\x14\n" +
+	"\x05items\x18\x01 \x03(\tR\x05items\"F\n" +
 	"\x04Item\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04left\x18\x02 \x01(\x03R\x04left\x12\x1a\n" +
@@ -562,7 +609,7 @@ func file_final_inventory_inventorypb_inventory_proto_rawDescGZIP() []byte {
 	return file_final_inventory_inventorypb_inventory_proto_rawDescData
 }
 
-var file_final_inventory_inventorypb_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_final_inventory_inventorypb_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_final_inventory_inventorypb_inventory_proto_goTypes = []any{
 	(*CheckStockRequest)(nil), // 0: rpcfromscratch.inventory.v1.CheckStockRequest
 	(*CheckStockReply)(nil),   // 1: rpcfromscratch.inventory.v1.CheckStockReply
@@ -573,16 +620,17 @@ var file_final_inventory_inventorypb_inventory_proto_goTypes = []any{
 	(*ReleaseReply)(nil),      // 6: rpcfromscratch.inventory.v1.ReleaseReply
 	(*ListRequest)(nil),       // 7: rpcfromscratch.inventory.v1.ListRequest
 	(*ListReply)(nil),         // 8: rpcfromscratch.inventory.v1.ListReply
-	(*Item)(nil),              // 9: rpcfromscratch.inventory.v1.Item
+	(*WatchRequest)(nil),      // 9: rpcfromscratch.inventory.v1.WatchRequest
+	(*Item)(nil),              // 10: rpcfromscratch.inventory.v1.Item
 }
 var file_final_inventory_inventorypb_inventory_proto_depIdxs = []int32{
-	2, // 0: rpcfromscratch.inventory.v1.ReserveRequest.lines:type_name -> rpcfromscratch.inventory.v1.Line
-	9, // 1: rpcfromscratch.inventory.v1.ListReply.items:type_name -> rpcfromscratch.inventory.v1.Item
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: rpcfromscratch.inventory.v1.ReserveRequest.lines:type_name -> rpcfromscratch.inventory.v1.Line
+	10, // 1: rpcfromscratch.inventory.v1.ListReply.items:type_name -> rpcfromscratch.inventory.v1.Item
+	2,  // [2:2] is the sub-list for method output_type
+	2,  // [2:2] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_final_inventory_inventorypb_inventory_proto_init() }
@@ -596,7 +644,7 @@ func file_final_inventory_inventorypb_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_final_inventory_inventorypb_inventory_proto_rawDesc), len(file_final_inventory_inventorypb_inventory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

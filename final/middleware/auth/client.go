@@ -12,8 +12,8 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Source returns the token to send. The client calls it before each call that
-// has no token yet, from many goroutines at once, so that a token can be
+// Source returns the token to send. The client calls it before each call and each
+// stream that has no token yet, from many goroutines at once, so that a token can be
 // replaced while it is in use. If it fails, the call fails with Unauthenticated
 // before it is sent, or with the code of its context if that has ended.
 type Source func(ctx context.Context) (token string, err error)
@@ -29,7 +29,8 @@ func Static(token string) Source {
 // twice. [rpc.WithDialer] may be given, since TLS is spoken over its
 // connections. OverTLS panics if source is nil.
 //
-// A call that has an authorization of its own, by rpc.AddMetadata, keeps it.
+// A call that has an authorization of its own, by rpc.AddMetadata, keeps it. A
+// stream sends its token when it opens: it goes on when the token has expired.
 func OverTLS(cfg *tls.Config, source Source) rpc.ClientOption {
 	if cfg == nil {
 		cfg = new(tls.Config)
@@ -58,23 +59,40 @@ func send(option string, source Source) rpc.ClientOption {
 		panic(fmt.Errorf("auth: %s: the source is nil", option))
 	}
 	return rpc.WithClientInterceptors(func(next rpc.Caller) rpc.Caller {
-		return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
-			if _, own := rpc.OutgoingMetadata(ctx)[MetadataKey]; own {
+		return rpc.CallerFuncs{
+			CallFunc: func(ctx context.Context, method string, params, reply any) error {
+				ctx, err := withToken(ctx, source)
+				if err != nil {
+					return err
+				}
 				return next.Call(ctx, method, params, reply)
-			}
-			token, err := source(ctx)
-			switch {
-			case err != nil && ctx.Err() != nil:
-				return rpc.Errorf(rpc.CodeOf(ctx.Err()), "auth: no token: %w", err)
-			case err != nil:
-				return rpc.Errorf(rpc.Unauthenticated, "auth: no token: %w", err)
-			case !isToken(token):
-				return rpc.Errorf(rpc.Unauthenticated, "auth: the token is empty or has characters that none may have")
-			}
-			ctx = rpc.AddMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + token})
-			return next.Call(ctx, method, params, reply)
-		})
+			},
+			OpenFunc: func(ctx context.Context, kind rpc.MethodKind, method string, params any) (rpc.OpenedStream, error) {
+				ctx, err := withToken(ctx, source)
+				if err != nil {
+					return nil, err
+				}
+				return rpc.OpenStream(ctx, next, kind, method, params)
+			},
+		}
 	})
+}
+
+// withToken puts a token into the metadata of a call or a stream, unless it has its own.
+func withToken(ctx context.Context, source Source) (context.Context, error) {
+	if _, own := rpc.OutgoingMetadata(ctx)[MetadataKey]; own {
+		return ctx, nil
+	}
+	token, err := source(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, rpc.Errorf(rpc.CodeOf(ctx.Err()), "auth: no token: %w", err)
+	case err != nil:
+		return nil, rpc.Errorf(rpc.Unauthenticated, "auth: no token: %w", err)
+	case !isToken(token):
+		return nil, rpc.Errorf(rpc.Unauthenticated, "auth: the token is empty or has characters that none may have")
+	}
+	return rpc.AddMetadata(ctx, rpc.Metadata{MetadataKey: "Bearer " + token}), nil
 }
 
 // dialLoopback connects to this machine only. It looks at the address that the

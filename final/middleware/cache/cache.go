@@ -35,7 +35,7 @@ type Stats struct {
 	Hits    int64 // answered from the cache
 	Misses  int64 // went to the server, to be kept
 	Shared  int64 // waited for a call that was under way
-	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode or perhaps not twice, another type
+	Passed  int64 // went to the server, not to be kept: nil replies, params that do not encode or perhaps not twice, params of Go in another codec that cannot be copied, another type
 	Evicted int64 // replies dropped to make room for others
 	Entries int   // replies kept now, expired ones among them
 	Bytes   int   // the memory that they take, about
@@ -75,28 +75,44 @@ func New(opts ...Option) (*Cache, error) {
 }
 
 // Intercept is the interceptor of one Client or Pool, for rpc.WithClientInterceptors.
-// All calls of a second Client or Pool with the same cache fail with
+// All calls and streams of a second Client or Pool with the same cache fail with
 // FailedPrecondition: it may act for another user, who must not see these
 // replies.
 func (c *Cache) Intercept(next rpc.Caller) rpc.Caller {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.used {
-		return rpc.CallerFunc(func(context.Context, string, any, any) error {
-			return rpc.Errorf(rpc.FailedPrecondition, "cache: it belongs to another client: make one for each")
-		})
+		return elsewhere()
 	}
 	c.used = true
-	return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
-		if c.rules[method] == nil {
-			return next.Call(ctx, method, params, reply)
-		}
-		return c.call(ctx, next, method, params, reply)
-	})
+	return rpc.CallerFuncs{
+		CallFunc: func(ctx context.Context, method string, params, reply any) error {
+			if c.rules[method] == nil {
+				return next.Call(ctx, method, params, reply)
+			}
+			return c.call(ctx, next, method, params, reply)
+		},
+		OpenFunc: func(ctx context.Context, kind rpc.MethodKind, method string, params any) (rpc.OpenedStream, error) {
+			if c.rules[method] != nil {
+				return nil, rpc.Errorf(rpc.FailedPrecondition, "cache: %s is a %s, which is not cached: do not declare it", method, kind)
+			}
+			return rpc.OpenStream(ctx, next, kind, method, params)
+		},
+	}
+}
+
+// elsewhere returns what a second client gets.
+func elsewhere() rpc.Caller {
+	refused := rpc.Errorf(rpc.FailedPrecondition, "cache: it belongs to another client: make one for each")
+	return rpc.CallerFuncs{
+		CallFunc: func(context.Context, string, any, any) error { return refused },
+		OpenFunc: func(context.Context, rpc.MethodKind, string, any) (rpc.OpenedStream, error) { return nil, refused },
+	}
 }
 
 // call answers a call of a declared method.
 func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params, reply any) error {
+	values.ForgetHeader(ctx)
 	if ctx.Err() != nil {
 		return gaveUp(ctx)
 	}
@@ -115,6 +131,9 @@ func (c *Cache) call(ctx context.Context, next rpc.Caller, method string, params
 	c.mu.Unlock()
 	if e != nil {
 		return e.give(c.codec, method, reply)
+	}
+	if values.LiveIn(ctx, params) != nil {
+		return c.alone(ctx, &q, next, params, reply)
 	}
 	own, params, exact := c.copyParams(params, body)
 	if !exact {

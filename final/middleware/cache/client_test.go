@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -127,4 +128,43 @@ func BenchmarkHit(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// onlyMarshals hides a map: it can be copied neither as memory nor by a codec.
+type onlyMarshals struct{ held map[string]string }
+
+func (o *onlyMarshals) MarshalJSON() ([]byte, error) { return json.Marshal(o.held["item"]) }
+
+// Params that cannot be copied are the caller's again when Go returns. The cache must not
+// take what they are by then for what was asked.
+func TestClient_ParamsChangedAfterGoSpoilNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer()
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc(method, func(item string) string { return "the count of " + item }))
+		changed := make(chan struct{}, 10)
+		wait := func(next rpc.Caller) rpc.Caller {
+			return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
+				<-changed
+				return next.Call(ctx, method, params, reply)
+			})
+		}
+		c := newCache(t, Method(method, time.Minute))
+		client, err := rpc.Dial(t.Context(), "a", pipes(srv), rpc.WithClientInterceptors(wait, c.Intercept))
+		require.NoError(t, err)
+		defer client.Close()
+		params, got := &onlyMarshals{held: map[string]string{"item": "item1"}}, ""
+		call := client.Go(t.Context(), method, params, &got)
+		params.held["item"] = "item2"
+		changed <- struct{}{}
+		require.NoError(t, call.Wait())
+		assert.Equal(t, "the count of item1", got)
+		for item, hits := range map[string]int64{"item2": 0, "item1": 1} {
+			changed <- struct{}{}
+			before := c.Stats().Hits
+			require.NoError(t, client.Call(t.Context(), method, item, &got))
+			assert.Equal(t, "the count of "+item, got)
+			assert.Equal(t, hits, c.Stats().Hits-before, item)
+		}
+	})
 }

@@ -5,6 +5,9 @@
 //	answers, err := cache.New(cache.Method("Inventory.CheckStock", time.Second))
 //	client, err := rpc.Dial(ctx, addr, rpc.WithClientInterceptors(answers.Intercept))
 //
+// Streams are not cached. Opening one whose method is declared cacheable fails with
+// FailedPrecondition; all others pass.
+//
 // # What is the same
 //
 // Two calls are the same if their method, their params as the codec encodes
@@ -29,6 +32,9 @@
 // wrong answer.
 //
 // # What is kept
+//
+// The metadata of a reply (rpc.SetHeader) are not kept. A call that uses the cache leaves
+// the variable of rpc.ReceiveHeader nil, also if the server has answered it.
 //
 // Every caller gets a copy of its own, of the Go type that it asked for. A
 // caller that wants another type asks the server; the cache keeps the type
@@ -58,7 +64,8 @@
 // The cache encodes params to compare calls. Params that encode themselves, and only
 // once, as from a stream, are sent as JSON that was encoded for that. With another
 // codec, calls whose params hide what cannot be copied as memory do not use the
-// cache.
+// cache. For params that Go could not copy, the cache takes what Go has encoded, if
+// the client has the same codec; else the call does not use the cache.
 //
 // If an interceptor panics in a shared call, or ends its goroutine, that
 // happens in the first caller, as without the cache. The others make calls of

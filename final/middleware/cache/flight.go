@@ -35,7 +35,8 @@ func (c *Cache) joinLocked(ctx context.Context, q *question) (f *flight, leads b
 	switch {
 	case f == nil:
 		f = &flight{question: *q, begun: time.Now(), done: make(chan struct{})}
-		f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		apart := rpc.ReceiveHeader(context.WithoutCancel(ctx), nil) // the variable is its caller's, who may leave
+		f.ctx, f.cancel = context.WithCancel(apart)
 		c.flights[q.key] = f
 		c.stats.Misses++
 		leads = true

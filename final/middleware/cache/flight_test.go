@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/rpc"
+	"example.com/rpc-from-scratch/final/rpc/rpctest"
 )
 
 // outcome is what one of many callers got.
@@ -50,6 +51,77 @@ func TestFlight_ManyCallersOneCall(t *testing.T) {
 		assert.Equal(t, int64(49), stats.Shared)
 		assert.Empty(t, c.flights)
 	})
+}
+
+// A flight goes on without the caller that began it, whose variable it must not touch.
+func TestFlight_SetsNobodysHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := rpc.NewServer()
+		let := make(chan struct{})
+		require.NoError(t, rpc.Method[request, reply](method).Handle(srv, func(ctx context.Context, req *request) (*reply, error) {
+			<-let
+			return &reply{Item: req.Item, Count: 1}, rpc.SetHeader(ctx, rpc.Metadata{"key": "value"})
+		}))
+		caller := newCache(t, Method(method, time.Hour)).Intercept(rpctest.NewClient(t, srv))
+		var first, second rpc.Metadata
+		ctx, leave := context.WithCancel(t.Context())
+		a := asks(rpc.ReceiveHeader(ctx, &first), caller, "item1")
+		synctest.Wait()
+		b := asks(rpc.ReceiveHeader(t.Context(), &second), caller, "item1")
+		synctest.Wait()
+		leave()
+		assert.ErrorIs(t, (<-a).err, rpc.Canceled)
+		close(let)
+		assert.Equal(t, outcome{1, nil}, <-b)
+		synctest.Wait()
+		assert.Nil(t, first)
+		assert.Nil(t, second)
+	})
+}
+
+// A kept reply is without its metadata, and what an earlier call has left in the variable is
+// not its own.
+func TestCache_ItsRepliesHaveNoMetadata(t *testing.T) {
+	srv := rpc.NewServer()
+	check := rpc.Method[request, reply](method)
+	require.NoError(t, check.Handle(srv, func(ctx context.Context, req *request) (*reply, error) {
+		return &reply{Item: req.Item, Count: 1}, rpc.SetHeader(ctx, rpc.Metadata{"key": "value"})
+	}))
+	client := rpctest.NewClient(t, srv, rpc.WithClientInterceptors(newCache(t, Method(method, time.Hour)).Intercept))
+	var header rpc.Metadata
+	ctx := rpc.ReceiveHeader(t.Context(), &header)
+	for range 2 { // from the server, from the cache
+		require.NoError(t, client.Call(ctx, method, &request{Item: "item2"}, nil), "without the cache")
+		assert.Equal(t, rpc.Metadata{"key": "value"}, header)
+		_, err := check.Call(ctx, client, &request{Item: "item1"})
+		require.NoError(t, err)
+		assert.Nil(t, header)
+	}
+}
+
+// A cache may be around a client, too: nobody but it knows that the call is over.
+func TestCache_AroundAClientItsRepliesHaveNoMetadataEither(t *testing.T) {
+	srv := rpc.NewServer()
+	check := rpc.Method[request, reply](method)
+	require.NoError(t, check.Handle(srv, func(ctx context.Context, req *request) (*reply, error) {
+		return &reply{Item: req.Item, Count: 1}, rpc.SetHeader(ctx, rpc.Metadata{"key": "value"})
+	}))
+	client := rpctest.NewClient(t, srv)
+	caller := newCache(t, Method(method, time.Hour)).Intercept(client)
+	var header rpc.Metadata
+	ctx := rpc.ReceiveHeader(t.Context(), &header)
+	left, leave := context.WithCancel(ctx)
+	leave()
+	for name, do := range map[string]func() error{
+		"from the server":       func() error { _, err := check.Call(ctx, caller, &request{Item: "item1"}); return err },
+		"from the cache":        func() error { _, err := check.Call(ctx, caller, &request{Item: "item1"}); return err },
+		"for a caller who left": func() error { _, err := check.Call(left, caller, &request{Item: "item1"}); return err },
+	} {
+		require.NoError(t, client.Call(ctx, method, &request{Item: "item2"}, nil))
+		require.NotNil(t, header)
+		assert.Equal(t, name == "for a caller who left", do() != nil)
+		assert.Nil(t, header, name)
+	}
 }
 
 func TestFlight_GoesOnWhenTheFirstCallerLeaves(t *testing.T) {

@@ -50,17 +50,25 @@ func (c *Cache) ask(ctx context.Context, method string, params, reply any) (q qu
 	if v := reflect.ValueOf(reply); v.Kind() != reflect.Pointer || v.IsNil() || values.IsPrepared(reply) {
 		return q, nil, false
 	}
-	source, exact := c.source(params)
-	if !exact && c.codec != rpc.JSON {
-		return q, nil, false // what can be encoded only once could not be sent
-	}
-	body, err := encode(c.codec, source)
-	if err != nil {
-		return q, nil, false // the client will say what is wrong
+	if body, ok = c.encoded(ctx, params); !ok {
+		return q, nil, false
 	}
 	q = question{method: method, want: typeOf(values.Target(reply)), request: sum([]byte(method), body)}
 	q.key = c.withMetadata(q.request, rpc.OutgoingMetadata(ctx))
 	return q, body, true
+}
+
+// encoded returns params as the codec encodes them, or false if that is not to be had.
+func (c *Cache) encoded(ctx context.Context, params any) ([]byte, bool) {
+	if live := values.LiveIn(ctx, params); live != nil { // they may have changed since
+		return live.Body, live.Codec == c.codec.Name()
+	}
+	source, exact := c.source(params)
+	if !exact && c.codec != rpc.JSON {
+		return nil, false // what can be encoded only once could not be sent
+	}
+	body, err := encode(c.codec, source)
+	return body, err == nil // else the client will say what is wrong
 }
 
 // source returns a copy of params to be encoded, because a marshaler may change its

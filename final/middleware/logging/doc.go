@@ -1,4 +1,4 @@
-// Package logging writes one line per call to a [log/slog.Logger], on both
+// Package logging writes one line per call or stream to a [log/slog.Logger], on both
 // sides: method, code, duration, who called, and what went wrong. Give it to a
 // server before other interceptors, so that it sees what they do:
 //
@@ -14,6 +14,10 @@
 // had left. A call is logged once, when it ends. On a server that is when its
 // handler returns, not when its caller leaves. A client logs one line for a
 // call, however often it was tried.
+//
+// A stream has one line, too, when it has ended: "stream served" or "stream opened".
+// Besides the attributes of a call it has sent and received, which count items, and
+// bytes_sent and bytes_received. Its items are never logged.
 //
 // A panic in a handler is logged in its call's line, with its value and stack, and
 // goes on to the server's [rpc.WithPanicHandler], as if there were no logging. A

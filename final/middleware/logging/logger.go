@@ -39,7 +39,7 @@ func New(out *slog.Logger, opts ...Option) *Logger {
 	return l
 }
 
-// call is what a line tells.
+// call is what a line tells of a call or a stream.
 type call struct {
 	message string
 	method  string
@@ -49,7 +49,8 @@ type call struct {
 	params  string
 	result  string
 	late    bool
-	stack   []byte // of a panic
+	items   *rpc.StreamStats // of a stream
+	stack   []byte           // of a panic
 
 	returned bool // it neither panicked nor ended its goroutine
 }
@@ -61,6 +62,12 @@ func (l *Logger) begin(message, method string, params any) call {
 		c.params = show(params, l.payloads)
 	}
 	return c
+}
+
+// count notes how much has travelled on a stream.
+func (c *call) count(s rpc.Stream) {
+	items := s.Stats()
+	c.items = &items
 }
 
 // end notes the call's outcome.
@@ -102,7 +109,7 @@ func (l *Logger) write(ctx context.Context, c *call, s *sampler) {
 			return
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 12), slog.String("method", clean(c.method, maxName)), slog.String("code", c.code.String()))
+	attrs := append(make([]slog.Attr, 0, 16), slog.String("method", clean(c.method, maxName)), slog.String("code", c.code.String()))
 	if !c.begun.IsZero() {
 		attrs = append(attrs, slog.Duration("duration", now.Sub(c.begun)))
 	}
@@ -121,6 +128,10 @@ func (c *call) appendMore(attrs []slog.Attr) []slog.Attr {
 	attrs = appendText(attrs, "error", clean(c.err, maxText))
 	attrs = appendText(attrs, "params", c.params)
 	attrs = appendText(attrs, "result", c.result)
+	if c.items != nil {
+		attrs = append(attrs, slog.Int64("sent", c.items.Sent), slog.Int64("received", c.items.Received),
+			slog.Int64("bytes_sent", c.items.BytesSent), slog.Int64("bytes_received", c.items.BytesReceived))
+	}
 	if c.late {
 		attrs = append(attrs, slog.Bool("late", true))
 	}

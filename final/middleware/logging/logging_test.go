@@ -159,7 +159,7 @@ func TestClient_LogsALineACall(t *testing.T) {
 		assert.Equal(t, map[string]any{"level": "INFO", "msg": "call made", "method": "Test.Do", "code": "not_found", "duration": 0.0, "error": "no such thing"}, all[1])
 		assert.Equal(t, "Test.Nope "+strings.Repeat("x", 118)+"…", all[2]["method"])
 		assert.Equal(t, "canceled", all[3]["code"])
-		assert.Equal(t, "rpc: client closed", all[3]["error"])
+		assert.Equal(t, "client closed", all[3]["error"])
 	})
 }
 
@@ -254,6 +254,33 @@ func TestServer_LogsRefusedCallsAndRepliesThatWereNotSent(t *testing.T) {
 		assert.Equal(t, "call served", all[3]["msg"])
 		assert.Equal(t, "reply not sent", all[4]["msg"])
 		assert.Equal(t, "resource_exhausted", all[4]["code"])
+	})
+}
+
+// Metadata of replies can be a session or a token: no line has them, and no error quotes them.
+func TestLogs_HaveNoMetadataOfReplies(t *testing.T) {
+	var log lines
+	set := func(_ rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+		return func(ctx context.Context, params any) (any, error) {
+			if err := rpc.SetHeader(ctx, rpc.Metadata{"session": "hunter2"}); err != nil {
+				return nil, err
+			}
+			if err := rpc.SetHeader(ctx, rpc.Metadata{"session": "hunter2\n"}); err != nil && params.(*request).Do == "refused" {
+				return nil, err
+			}
+			return next(ctx, params)
+		}
+	}
+	l := log.logger(logging.WithPayloads(1000))
+	bubble(t, rpc.WithServerOptions(rpc.WithServerInterceptors(set), l.ServerOptions()), l.ClientOptions(), func(t *testing.T, c *rpc.Client) {
+		for _, what := range []string{"fine", "missing", "refused", "huge"} {
+			var header rpc.Metadata
+			do.Call(rpc.ReceiveHeader(t.Context(), &header), c, &request{Do: what})
+			assert.Equal(t, "hunter2", header["session"])
+		}
+		synctest.Wait()
+		assert.NotContains(t, log.text(), "hunter2")
+		assert.Contains(t, log.text(), "fine")
 	})
 }
 

@@ -134,7 +134,7 @@ var hiding = map[string]any{
 	"pointer's function":  &lazy[*hidden]{func() *hidden { return &hidden{"secret"} }},
 }
 
-// shown returns what a server logs of a result.
+// shown returns what a server logs of a result. One that is an error fails the call.
 func shown(t *testing.T, v any, limit int) string {
 	t.Helper()
 	var log lines
@@ -144,7 +144,10 @@ func shown(t *testing.T, v any, limit int) string {
 	srv.Invoke(t.Context(), rpc.Invocation{Method: "Test.Show", Codec: rpc.JSON})
 	for _, line := range log.all(t) {
 		if line["msg"] == "call served" {
-			text, _ := line["result"].(string)
+			text, ok := line["result"].(string)
+			if !ok {
+				text, _ = line["error"].(string)
+			}
 			return text
 		}
 	}

@@ -6,9 +6,11 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// ServerOptions makes a server log its calls, in [rpc.NewServer].
+// ServerOptions makes a server log its calls and streams, in [rpc.NewServer].
 func (l *Logger) ServerOptions() rpc.ServerOption {
-	return rpc.WithServerOptions(rpc.WithServerInterceptors(l.serve), rpc.WithCallErrorHandler(l.callFailed))
+	return rpc.WithServerOptions(
+		rpc.WithServerMiddleware(rpc.ServerMiddleware{Unary: l.serve, Stream: l.serveStream}),
+		rpc.WithCallErrorHandler(l.callFailed))
 }
 
 func (l *Logger) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
@@ -25,6 +27,23 @@ func (l *Logger) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 		c.late = err == nil && ctx.Err() != nil
 		l.end(&c, result, err)
 		return result, err
+	}
+}
+
+func (l *Logger) serveStream(info rpc.MethodInfo, next rpc.StreamHandler) rpc.StreamHandler {
+	return func(ctx context.Context, params any, s rpc.Stream) error {
+		c := l.begin("stream served", info.Name, params)
+		defer func() {
+			value := recover()
+			c.count(s)
+			l.finish(ctx, &c, value)
+			if value != nil {
+				panic(value) // for the server's own panic handler
+			}
+		}()
+		err := next(ctx, params, s)
+		l.end(&c, nil, err)
+		return err
 	}
 }
 

@@ -16,6 +16,7 @@ type side struct {
 	started, finished *prometheus.CounterVec
 	inFlight          *prometheus.GaugeVec
 	duration          *prometheus.HistogramVec
+	streams           *streams
 	read, written     prometheus.Counter
 	opened            prometheus.Counter
 	open              prometheus.Gauge
@@ -32,26 +33,33 @@ func newSide(prefix string, o options) *side {
 		return prometheus.GaugeOpts{Name: prefix + name, Help: help}
 	}
 	s := &side{
-		started:  prometheus.NewCounterVec(counter("calls_started_total", "Calls that began, those that were refused included."), byMethod),
-		finished: prometheus.NewCounterVec(counter("calls_finished_total", "Calls that ended, those that were refused included, by their code."), []string{"method", "code"}),
+		started:  prometheus.NewCounterVec(counter("calls_started_total", "Calls and streams that began, those that were refused included."), byMethod),
+		finished: prometheus.NewCounterVec(counter("calls_finished_total", "Calls and streams that ended, those that were refused included, by their code."), []string{"method", "code"}),
 		inFlight: prometheus.NewGaugeVec(gauge("calls_in_flight", "Calls that have begun and not ended."), byMethod),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    prefix + "call_duration_seconds",
-			Help:    "How long calls took that were not refused.",
-			Buckets: o.buckets,
-			// What client_golang recommends: the precision of a tenth, and an
-			// end to the memory that unusual durations take.
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  160,
-			NativeHistogramMinResetDuration: time.Hour,
-		}, byMethod),
-		read:    prometheus.NewCounter(counter("read_bytes_total", "Bytes of frames that were read.")),
-		written: prometheus.NewCounter(counter("written_bytes_total", "Bytes of frames that were written.")),
-		opened:  prometheus.NewCounter(counter("connections_opened_total", "Connections that were opened.")),
-		open:    prometheus.NewGauge(gauge("open_connections", "Connections that are open.")),
+		duration: prometheus.NewHistogramVec(durations(prefix+"call_duration_seconds", "How long calls took that were not refused.", o.buckets), byMethod),
+		streams:  newStreams(prefix, o),
+		read:     prometheus.NewCounter(counter("read_bytes_total", "Bytes of frames that were read.")),
+		written:  prometheus.NewCounter(counter("written_bytes_total", "Bytes of frames that were written.")),
+		opened:   prometheus.NewCounter(counter("connections_opened_total", "Connections that were opened.")),
+		open:     prometheus.NewGauge(gauge("open_connections", "Connections that are open.")),
 	}
 	s.all = []prometheus.Collector{s.started, s.finished, s.inFlight, s.duration, s.read, s.written, s.opened, s.open}
+	s.all = append(s.all, s.streams.all()...)
 	return s
+}
+
+// durations are the options of a histogram.
+func durations(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name:    name,
+		Help:    help,
+		Buckets: buckets,
+		// What client_golang recommends: the precision of a tenth, and an
+		// end to the memory that unusual durations take.
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
 }
 
 // Describe implements [prometheus.Collector].
@@ -63,6 +71,7 @@ func (s *side) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (s *side) Collect(to chan<- prometheus.Metric) {
+	s.streams.countOpen()
 	for _, c := range s.all {
 		c.Collect(to)
 	}
@@ -87,6 +96,7 @@ type method struct {
 	inFlight    prometheus.Gauge
 	duration    prometheus.Observer
 	finished    *prometheus.CounterVec // for the codes that are not OK
+	streams     *streams
 	name        string
 }
 
@@ -98,6 +108,7 @@ func (s *side) method(name string) *method {
 		inFlight: s.inFlight.WithLabelValues(name),
 		duration: s.duration.WithLabelValues(name),
 		finished: s.finished,
+		streams:  s.streams,
 		name:     name,
 	}
 }

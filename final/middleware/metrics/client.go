@@ -42,7 +42,7 @@ func NewClient(reg prometheus.Registerer, opts ...Option) (*Client, error) {
 	return register(reg, c)
 }
 
-// Options returns the option that makes a client count its calls, for
+// Options returns the option that makes a client count its calls and streams, for
 // [rpc.Dial], [rpc.NewClient] and [rpc.NewPool]. Interceptors that are given
 // before it are not part of a call's duration, and calls that they answer are
 // not counted.
@@ -57,9 +57,26 @@ func (c *Client) attempted(_ context.Context, a rpc.Attempt) {
 }
 
 func (c *Client) intercept(next rpc.Caller) rpc.Caller {
-	return rpc.CallerFunc(func(ctx context.Context, name string, params, reply any) error {
-		return c.methods.find(name).measure(func() error {
-			return next.Call(ctx, name, params, reply)
-		})
-	})
+	return rpc.CallerFuncs{
+		CallFunc: func(ctx context.Context, name string, params, reply any) error {
+			return c.methods.find(name).measure(func() error {
+				return next.Call(ctx, name, params, reply)
+			})
+		},
+		OpenFunc: func(ctx context.Context, kind rpc.MethodKind, name string, params any) (rpc.OpenedStream, error) {
+			m, code := c.methods.find(name), rpc.Internal // if it panics
+			defer func() {
+				if code != rpc.OK {
+					m.refused(code)
+				}
+			}()
+			s, err := rpc.OpenStream(ctx, next, kind, name, params)
+			if code = rpc.CodeOf(err); err != nil {
+				return nil, err
+			}
+			one := m.streamBegins(s)
+			s.OnEnd(func(err error) { one.ended(rpc.CodeOf(err)) })
+			return s, nil
+		},
+	}
 }

@@ -42,7 +42,7 @@ func handle(hold <-chan struct{}) func(context.Context, *string) (*string, error
 // serve serves on a free port for the length of the test and returns the address.
 func serve(t testing.TB, hold <-chan struct{}, opts ...rpc.ServerOption) string {
 	t.Helper()
-	srv := rpc.NewServer(opts...)
+	srv := streamServer(t, opts...)
 	require.NoError(t, echo.Handle(srv, handle(hold)))
 	ln, err := rpc.Listen("127.0.0.1:0")
 	require.NoError(t, err)

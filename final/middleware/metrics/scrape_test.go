@@ -34,9 +34,24 @@ func exported(t *testing.T) (url string) {
 		echo.Call(t.Context(), pool, &text)
 	}
 	pool.Call(t.Context(), "Test.Nope", nil, nil)
+	stream(t, pool)
 	page := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	t.Cleanup(page.Close)
 	return page.URL
+}
+
+// stream has one item sent and received, and returns when the client has counted the end.
+func stream(t *testing.T, c rpc.StreamCaller) {
+	t.Helper()
+	s, err := c.OpenStream(t.Context(), rpc.BidiStreaming, syncing.Name(), nil)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	s.OnEnd(func(err error) { ended <- err })
+	text := "12345"
+	require.NoError(t, s.Send(t.Context(), &text))
+	require.NoError(t, s.CloseSend())
+	require.NoError(t, s.Receive(t.Context(), &text))
+	require.NoError(t, <-ended)
 }
 
 func get(t *testing.T, url, accept string) *http.Response {
@@ -61,8 +76,10 @@ func TestScrape_TextParses(t *testing.T) {
 	}
 	assert.Equal(t, map[string]float64{
 		"Test.Echo ok": 3, "Test.Echo not_found": 1, "(unknown) ok": 0, "(unknown) unimplemented": 1,
+		"Test.Sync ok": 1, "Test.Watch ok": 0,
 	}, finished)
 	assert.Equal(t, dto.MetricType_HISTOGRAM, families["rpc_client_call_duration_seconds"].GetType())
+	assert.Len(t, families["rpc_server_stream_messages_total"].GetMetric(), 2)
 	assert.Equal(t, 1.0, families["rpc_server_open_connections"].GetMetric()[0].GetGauge().GetValue())
 }
 
@@ -86,7 +103,7 @@ func TestScrape_HistogramsAreNativeToo(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 3, native, "Test.Echo on both sides, Test.Nope at the client")
+	assert.Equal(t, 5, native, "Test.Echo and Test.Sync on both sides, Test.Nope at the client")
 }
 
 func TestScrape_PromtoolHasNothingToSay(t *testing.T) {

@@ -42,12 +42,12 @@ func NewServer(reg prometheus.Registerer, opts ...Option) (*Server, error) {
 	return register(reg, s)
 }
 
-// Options returns the option that makes a server count its calls, for
+// Options returns the option that makes a server count its calls and streams, for
 // [rpc.NewServer]. Interceptors that are given before it are not part of a
 // call's duration, and calls that they refuse are not counted.
 func (s *Server) Options() rpc.ServerOption {
 	return rpc.WithServerOptions(
-		rpc.WithServerInterceptors(s.intercept),
+		rpc.WithServerMiddleware(rpc.ServerMiddleware{Unary: s.intercept, Stream: s.interceptStream}),
 		rpc.WithObserver(s.observer()),
 		rpc.WithCallErrorHandler(s.callFailed))
 }
@@ -62,6 +62,18 @@ func (s *Server) intercept(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 			return err
 		})
 		return result, err
+	}
+}
+
+// interceptStream measures the streams that run.
+func (s *Server) interceptStream(info rpc.MethodInfo, next rpc.StreamHandler) rpc.StreamHandler {
+	m := s.methods.find(info.Name)
+	return func(ctx context.Context, params any, stream rpc.Stream) error {
+		one, code := m.streamBegins(stream), rpc.Internal // if next panics
+		defer func() { one.ended(code) }()
+		err := next(ctx, params, stream)
+		code = rpc.CodeOf(err)
+		return err
 	}
 }
 

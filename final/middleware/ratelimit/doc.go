@@ -17,7 +17,10 @@
 // limits the calls that the other one allows, and [Limiter.Before] all calls
 // that it is asked about.
 //
-// Health checks (Health.Check) are not limited unless [LimitHealth] or a [Method]
+// A stream counts as a call when it opens. Its messages are limited only if [Messages]
+// says so: then they are not refused, but wait.
+//
+// Health checks (Health.Check, Health.Watch) are not limited unless [LimitHealth] or a [Method]
 // limit says so. But one that the hook beside [Limiter.Before] refuses does count,
 // so that nobody can try out tokens there. Calls of methods that do not exist are
 // limited as others are.

@@ -22,6 +22,8 @@ type Limiter struct {
 	methods map[string][]shared // by exact name
 	exempt  map[string]bool     // of all limits but those of methods
 
+	messages map[string]*messages // by exact name
+
 	limitHealth bool // health checks are not exempt
 
 	mu    sync.Mutex // guards what is below, and that buckets are asked and used together
@@ -48,7 +50,7 @@ type Stats struct {
 // burst or a size is below 1, if a bucket would take more than a year to fill, or
 // if a name can be none of a method.
 func New(limits ...Option) (*Limiter, error) {
-	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{}}
+	l := &Limiter{methods: map[string][]shared{}, exempt: map[string]bool{}, messages: map[string]*messages{}}
 	for i, add := range limits {
 		if add == nil {
 			return nil, fmt.Errorf("ratelimit: limit %d of %d is nil", i+1, len(limits))
@@ -57,11 +59,12 @@ func New(limits ...Option) (*Limiter, error) {
 			return nil, fmt.Errorf("ratelimit: %w", err)
 		}
 	}
-	check := health.Check.Name()
-	if l.limitHealth && l.exempt[check] {
-		return nil, fmt.Errorf("ratelimit: Exempt names %s, and LimitHealth is given, too", check)
+	for _, check := range []string{health.Check.Name(), health.Watch.Name()} {
+		if l.limitHealth && l.exempt[check] {
+			return nil, fmt.Errorf("ratelimit: Exempt names %s, and LimitHealth is given, too", check)
+		}
+		l.exempt[check] = !l.limitHealth
 	}
-	l.exempt[check] = !l.limitHealth
 	return l, nil
 }
 
@@ -153,6 +156,9 @@ func unknown(ctx context.Context) bool {
 // allow takes a token from each bucket of a call, or returns the error that
 // refuses the call.
 func (l *Limiter) allow(ctx context.Context, method, identity string) error {
+	if err := l.checkMessages(method); err != nil {
+		return err
+	}
 	own := l.methods[method]
 	if l.isExempt(ctx, method) {
 		if len(own) == 0 {

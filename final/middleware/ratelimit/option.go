@@ -45,8 +45,8 @@ func Method(name string, perSecond float64, burst int) Option {
 }
 
 // Exempt adds methods, by exact names, to which the limits of the server and of
-// peers do not apply. A limit of [Method] for one of them does apply. Health.Check
-// is exempt without being named: see [LimitHealth]. New refuses an Exempt without
+// peers do not apply. A limit of [Method] for one of them does apply. Health.Check and
+// Health.Watch are exempt without being named: see [LimitHealth]. New refuses an Exempt without
 // names. The option may be given several times.
 func Exempt(methods ...string) Option {
 	return func(l *Limiter) error {
@@ -64,10 +64,10 @@ func Exempt(methods ...string) Option {
 }
 
 // LimitHealth applies the limits of the server and of peers to health checks
-// (Health.Check), too. Without it they are exempt: if a probe were refused under
-// load, a healthy server would be restarted. A limit of [Method] for Health.Check
-// needs no LimitHealth. New refuses LimitHealth beside an [Exempt] that names
-// Health.Check.
+// (Health.Check and Health.Watch), too. Without it they are exempt: if a probe were
+// refused under load, a healthy server would be restarted. A limit of [Method] for one
+// of them needs no LimitHealth. New refuses LimitHealth beside an [Exempt] that names
+// one of them.
 func LimitHealth() Option {
 	return func(l *Limiter) error {
 		l.limitHealth = true

@@ -139,6 +139,135 @@ func (x *Receipt) GetUnits() int64 {
 	return 0
 }
 
+// Orders.Import, a client stream of orders
+type ImportReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Placed        int64                  `protobuf:"varint,1,opt,name=placed,proto3" json:"placed,omitempty"`
+	Units         int64                  `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+	Failed        map[string]int64       `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // how many, by code
+	Failures      []*Failure             `protobuf:"bytes,4,rep,name=failures,proto3" json:"failures,omitempty"`                                                                        // of the first of them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportReport) Reset() {
+	*x = ImportReport{}
+	mi := &file_final_orders_orderspb_orders_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportReport) ProtoMessage() {}
+
+func (x *ImportReport) ProtoReflect() protoreflect.Message {
+	mi := &file_final_orders_orderspb_orders_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportReport.ProtoReflect.Descriptor instead.
+func (*ImportReport) Descriptor() ([]byte, []int) {
+	return file_final_orders_orderspb_orders_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ImportReport) GetPlaced() int64 {
+	if x != nil {
+		return x.Placed
+	}
+	return 0
+}
+
+func (x *ImportReport) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *ImportReport) GetFailed() map[string]int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+func (x *ImportReport) GetFailures() []*Failure {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+type Failure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_final_orders_orderspb_orders_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_final_orders_orderspb_orders_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_final_orders_orderspb_orders_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Failure) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *Failure) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Failure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_final_orders_orderspb_orders_proto protoreflect.FileDescriptor
 
 const file_final_orders_orderspb_orders_proto_rawDesc = "" +
@@ -150,7 +279,19 @@ const file_final_orders_orderspb_orders_proto_rawDesc = "" +
 	"\x05lines\x18\x03 \x03(\v2!.rpcfromscratch.inventory.v1.LineR\x05lines\"5\n" +
 	"\aReceipt\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\x03R\x05unitsB4Z2example.com/rpc-from-scratch/final/orders/orderspbb\x06proto3"
+	"\x05units\x18\x02 \x01(\x03R\x05units\"\x82\x02\n" +
+	"\fImportReport\x12\x16\n" +
+	"\x06placed\x18\x01 \x01(\x03R\x06placed\x12\x14\n" +
+	"\x05units\x18\x02 \x01(\x03R\x05units\x12J\n" +
+	"\x06failed\x18\x03 \x03(\v22.rpcfromscratch.orders.v1.ImportReport.FailedEntryR\x06failed\x12=\n" +
+	"\bfailures\x18\x04 \x03(\v2!.rpcfromscratch.orders.v1.FailureR\bfailures\x1a9\n" +
+	"\vFailedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"M\n" +
+	"\aFailure\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\tR\x05order\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessageB4Z2example.com/rpc-from-scratch/final/orders/orderspbb\x06proto3"
 
 var (
 	file_final_orders_orderspb_orders_proto_rawDescOnce sync.Once
@@ -164,19 +305,24 @@ func file_final_orders_orderspb_orders_proto_rawDescGZIP() []byte {
 	return file_final_orders_orderspb_orders_proto_rawDescData
 }
 
-var file_final_orders_orderspb_orders_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_final_orders_orderspb_orders_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_final_orders_orderspb_orders_proto_goTypes = []any{
 	(*Order)(nil),            // 0: rpcfromscratch.orders.v1.Order
 	(*Receipt)(nil),          // 1: rpcfromscratch.orders.v1.Receipt
-	(*inventorypb.Line)(nil), // 2: rpcfromscratch.inventory.v1.Line
+	(*ImportReport)(nil),     // 2: rpcfromscratch.orders.v1.ImportReport
+	(*Failure)(nil),          // 3: rpcfromscratch.orders.v1.Failure
+	nil,                      // 4: rpcfromscratch.orders.v1.ImportReport.FailedEntry
+	(*inventorypb.Line)(nil), // 5: rpcfromscratch.inventory.v1.Line
 }
 var file_final_orders_orderspb_orders_proto_depIdxs = []int32{
-	2, // 0: rpcfromscratch.orders.v1.Order.lines:type_name -> rpcfromscratch.inventory.v1.Line
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: rpcfromscratch.orders.v1.Order.lines:type_name -> rpcfromscratch.inventory.v1.Line
+	4, // 1: rpcfromscratch.orders.v1.ImportReport.failed:type_name -> rpcfromscratch.orders.v1.ImportReport.FailedEntry
+	3, // 2: rpcfromscratch.orders.v1.ImportReport.failures:type_name -> rpcfromscratch.orders.v1.Failure
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_final_orders_orderspb_orders_proto_init() }
@@ -190,7 +336,7 @@ func file_final_orders_orderspb_orders_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_final_orders_orderspb_orders_proto_rawDesc), len(file_final_orders_orderspb_orders_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -37,7 +37,7 @@ func label(ctx context.Context, inventory rpc.Caller, item string) (string, erro
 var t *testing.T
 
 func TestExamples(parent *testing.T) {
-	for name, example := range map[string]func(){"Fake": ExampleFake, "NewClient": ExampleNewClient} {
+	for name, example := range map[string]func(){"Fake": ExampleFake, "NewClient": ExampleNewClient, "StubServerStream": ExampleStubServerStream} {
 		parent.Run(name, func(test *testing.T) {
 			t = test
 			example()
@@ -63,6 +63,43 @@ func ExampleFake() {
 	assert.Equal(t, "not sold here", text)
 
 	assert.Equal(t, &CheckStockRequest{Item: "item2"}, inventory.Calls()[1].Params)
+}
+
+type Change struct{ Count int }
+
+var Watch = rpc.ServerStream[CheckStockRequest, Change]("Inventory.Watch")
+
+// soldOut is code to be tested: it waits until an item is sold out.
+func soldOut(ctx context.Context, inventory rpc.Caller, item string) (changes int, err error) {
+	stock, err := Watch.Open(ctx, inventory, &CheckStockRequest{Item: item})
+	if err != nil {
+		return 0, err
+	}
+	for change, err := range stock.All() {
+		if err != nil {
+			return changes, err
+		}
+		if changes++; change.Count == 0 {
+			break // it ends the stream
+		}
+	}
+	return changes, nil
+}
+
+func ExampleStubServerStream() {
+	inventory := rpctest.NewFake(t)
+	rpctest.StubServerStream(inventory, Watch, func(ctx context.Context, req *CheckStockRequest, out *rpc.Sender[Change]) error {
+		for count := 2; ; count-- {
+			if err := out.Send(ctx, &Change{Count: count}); err != nil {
+				return err // the caller has left
+			}
+		}
+	})
+
+	changes, err := soldOut(t.Context(), inventory, "item1")
+	require.NoError(t, err)
+	assert.Equal(t, 3, changes)
+	assert.Equal(t, rpc.ServerStreaming, inventory.Calls()[0].Kind)
 }
 
 // A handler that hangs, and a client with a deadline of an hour: in a bubble the

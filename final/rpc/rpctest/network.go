@@ -3,8 +3,8 @@
 // testing/synctest.
 //
 // [NewClient] connects a client to a server in memory. A [Network] does the same
-// for several servers and a pool. A [Fake] is an [rpc.Caller] whose replies the
-// test decides, for code that takes a Caller.
+// for several servers and a pool. A [Fake] is an [rpc.Caller] whose replies and streams
+// the test decides, for code that takes a Caller.
 package rpctest
 
 import (

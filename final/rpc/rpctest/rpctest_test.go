@@ -149,3 +149,116 @@ func TestFake_ReportsAMisusedStub(t *testing.T) {
 	go rpctest.Stub(fake, CheckStock, nil)
 	assert.Equal(t, "fatal", <-said.errors)
 }
+
+func TestFake_StubsSetMetadataOfReplies(t *testing.T) {
+	fake := rpctest.NewFake(t)
+	stock := rpc.Method[int, int]("Inventory.Stock")
+	rpctest.Stub(fake, stock, func(ctx context.Context, item *int) (*int, error) {
+		if err := rpc.SetHeader(ctx, rpc.Metadata{"age": "3s"}); err != nil || *item < 9 {
+			return item, err
+		}
+		return nil, rpc.Errorf(rpc.NotFound, "no item %d", *item)
+	})
+	for item, code := range map[int]rpc.Code{1: rpc.OK, 9: rpc.NotFound} {
+		var header rpc.Metadata
+		_, err := stock.Call(rpc.ReceiveHeader(t.Context(), &header), fake, &item)
+		assert.Equal(t, code, rpc.CodeOf(err))
+		assert.Equal(t, rpc.Metadata{"age": "3s"}, header)
+	}
+}
+
+func TestFake_StreamsOfThreeShapes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := rpctest.NewFake(t)
+		down := rpc.ServerStream[int, int]("Count.Down")
+		sum := rpc.ClientStream[int, int]("Count.Sum")
+		double := rpc.BidiStream[int, int]("Count.Double")
+		rpctest.StubServerStream(fake, down, func(ctx context.Context, from *int, out *rpc.Sender[int]) error {
+			for n := *from; n > 0; n-- {
+				if err := out.Send(ctx, &n); err != nil {
+					return err
+				}
+			}
+			return rpc.Errorf(rpc.NotFound, "there is no number 0")
+		})
+		rpctest.StubClientStream(fake, sum, func(ctx context.Context, in *rpc.Receiver[int]) (*int, error) {
+			all := 0
+			for n, err := range in.All() {
+				if err != nil {
+					return nil, err
+				}
+				all += *n
+			}
+			return &all, nil
+		})
+		rpctest.StubBidiStream(fake, double, func(ctx context.Context, in *rpc.Receiver[int], out *rpc.Sender[int]) error {
+			for n, err := range in.All() {
+				if err != nil {
+					return err
+				}
+				twice := 2 * *n
+				if err := out.Send(ctx, &twice); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		ctx := rpc.AddMetadata(t.Context(), rpc.Metadata{"tenant": "t1"})
+		three := 3
+		in, err := down.Open(ctx, fake, &three)
+		require.NoError(t, err)
+		var got []int
+		for n, failed := range in.All() {
+			if err = failed; err == nil {
+				got = append(got, *n)
+			}
+		}
+		assert.Equal(t, []int{3, 2, 1}, got)
+		assert.ErrorIs(t, err, rpc.NotFound)
+
+		out, err := sum.Open(t.Context(), fake)
+		require.NoError(t, err)
+		for n := range 4 {
+			require.NoError(t, out.Send(t.Context(), &n))
+		}
+		all, err := out.CloseAndReceive(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 6, *all)
+
+		both, err := double.Open(t.Context(), fake)
+		require.NoError(t, err)
+		require.NoError(t, both.Send(t.Context(), &three))
+		six, err := both.Receive(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 6, *six)
+		require.NoError(t, both.Close())
+
+		none, err := rpc.ServerStream[int, int]("Count.Up").Open(t.Context(), fake, &three)
+		require.NoError(t, err)
+		_, err = none.Receive(t.Context())
+		assert.ErrorIs(t, err, rpc.Unimplemented)
+
+		assert.Equal(t, []rpctest.Call{
+			{Method: "Count.Down", Kind: rpc.ServerStreaming, Params: &three, Metadata: rpc.Metadata{"tenant": "t1"}},
+			{Method: "Count.Sum", Kind: rpc.ClientStreaming},
+			{Method: "Count.Double", Kind: rpc.BidiStreaming},
+		}, fake.Calls())
+	})
+}
+
+func TestFake_ReportsAMisusedStubOfAStream(t *testing.T) {
+	said := &recorder{t, make(chan string, 3)}
+	fake := rpctest.NewFake(said)
+	go rpctest.StubServerStream(fake, rpc.ServerStream[int, int]("Count.Down"), nil)
+	assert.Equal(t, "fatal", <-said.errors)
+	go rpctest.StubClientStream(fake, rpc.ClientStream[int, int]("Count.Sum"), nil)
+	assert.Equal(t, "fatal", <-said.errors)
+	go rpctest.StubBidiStream(fake, rpc.BidiStream[int, int]("Count.Double"), nil)
+	assert.Equal(t, "fatal", <-said.errors)
+	rpctest.StubServerStream(fake, Watch, func(context.Context, *CheckStockRequest, *rpc.Sender[Change]) error { panic("oops") })
+	in, err := Watch.Open(t.Context(), fake, &CheckStockRequest{})
+	require.NoError(t, err)
+	_, err = in.Receive(t.Context())
+	assert.ErrorIs(t, err, rpc.Internal)
+	assert.Contains(t, <-said.errors, "a stub panicked")
+}

@@ -28,6 +28,10 @@
 //	Authorization, Baggage, Traceparent, Tracestate
 //	                           metadata, too, by their own names in lower case
 //
+// The metadata of the reply (rpc.SetHeader) are headers of the answer, with the same
+// prefix, also beside an error of the call. Answers that the gateway gives by itself have
+// none: at the deadline, and those to a request that is no call.
+//
 // Metadata that are given twice are refused. A trace never fails a call:
 // several Baggage and Tracestate headers are joined, and if there are two
 // Traceparents, none is taken. Members that are not UTF-8 are left out, and so
@@ -35,7 +39,51 @@
 //
 // The handler's context ends with the deadline, or when the client leaves. At
 // the deadline the client gets its answer, even if the handler has not
-// returned.
+// returned, or the body has not arrived.
+//
+// # Streams
+//
+// A server stream (rpc.ServerStream) is a call with many results. It is opened as a call
+// is made, and the header Accept decides how the items arrive:
+//
+//	curl -N -H 'Content-Type: application/json' -d '{"Item":"item1"}' http://127.0.0.1:8080/rpc/Inventory.Watch
+//
+//	{"item":{"Item":"item1","Count":3}}
+//	{"item":{"Item":"item1","Count":2}}
+//	{"end":{"code":"ok"}}
+//
+// These are lines of JSON, application/x-ndjson. With text/event-stream in Accept, they are
+// events for a browser's EventSource:
+//
+//	data: {"Item":"item1","Count":3}
+//
+//	event: end
+//	data: {"code":"ok"}
+//
+// The last line or event is the end, with the code, and with the message and details of an
+// error. A stream without an end was cut off. An error before the first item has the status
+// and the form of a call's. If neither an item nor the end is there after a second, the
+// client is told that the stream is open (200), and an error is the end. A silent event
+// stream has a comment every 15 seconds. Lines have a space then, before the next one, which
+// JSON allows. What the handler sets by rpc.SetHeader are headers
+// of the answer, if it is set by then. What it sets by rpc.SetTrailer is in the end, as "trailer".
+//
+// The handler's Send waits while the client does not read: at most one item is on its way,
+// and the next one made. Each has the time of WithWriteTimeout, so a client may read
+// slowly for hours. One that stops reading loses its connection, and the handler's context
+// ends. It also ends when the client leaves, and with Rpc-Timeout. Streams have a limit of
+// their own: see WithMaxStreams. Client and bidi streams need a connection of package rpc:
+// the answer is 501.
+//
+// EventSource sends GET, without headers or a body. WithGET names the streams that may be
+// opened so, with the params in the query:
+//
+//	const changes = new EventSource("/rpc/Inventory.Watch?params=" + encodeURIComponent('{"Item":"item1"}'))
+//	changes.onmessage = (event) => show(JSON.parse(event.data))
+//	changes.addEventListener("end", () => changes.close())
+//
+// Without the last line, EventSource opens the stream again after its end: after the pause
+// that the error names (rpc.RetryAfter), or after its own.
 //
 // # Errors
 //
@@ -52,16 +100,28 @@
 //	429  ResourceExhausted
 //	499  Canceled
 //	500  Unknown, Internal, DataLoss
-//	501  Unimplemented: no such method
+//	501  Unimplemented: no such method, or a client or bidi stream
 //	503  Unavailable
 //	504  DeadlineExceeded
 //
 // If the error's details have a pause (rpc.RetryAfter), the header Retry-After
 // has it, too, in whole seconds. A request that is no call gets a status of its
-// own, with an error of the same form: 403 for a page of another site, 404 for
-// a path that is not a method's, 405 for another method than POST, 408 for a
-// body that took too long, 413 for one that is too large, 415 for one that is
-// not application/json, 421 for another host's name, 431 for too much metadata.
+// own, with an error of the same form: 400 for a query that does not decode, 403
+// for a page of another site, 404 for a path that is not a method's, 405 for
+// another method than POST, 406 if Accept leaves out the page that a GET would
+// get, 408 for a body that took too long, 413 for one that is too large, 415 for
+// one that is not application/json, 421 for another host's name, 431 for too
+// much metadata.
+//
+// # Strangers
+//
+// A caller is authorized before its body is read. Bodies on their way are
+// bounded in size, in time and in number, and one that is slow gives its place to
+// the next request: see WithMaxBody, WithReadTimeout and WithMaxInFlight. One
+// address leaves some places to the others: see WithPeerShare. A client that does
+// not read its answer loses its connection: see WithWriteTimeout. Until then its
+// answer is in memory, within rpc.WithReplyMemory. Set ReadHeaderTimeout, IdleTimeout and MaxHeaderBytes of
+// the http.Server, and limit its connections.
 //
 // # Probes
 //
@@ -93,12 +153,13 @@
 //
 // WithPage adds two pages. GET /rpc/ lists services and methods, how often they
 // were called and how long that took. GET /rpc/Service.Method shows a method's
-// types and the line that calls it. A browser (Accept: text/html) also gets a
+// types and the line that calls it. That of a server stream can open it, and shows the
+// items as they arrive. A browser (Accept: text/html) also gets a
 // page if a path is wrong. The pages show what the server can do to everyone
 // who can reach it, so they are off unless asked for.
 //
 // # Ending
 //
-// Shut down the rpc.Server first: new calls get 503. Then the http.Server, which
-// waits for the running ones.
+// Shut down the rpc.Server first: new calls get 503, and the handlers of streams are told
+// (rpc.DrainingFrom). Then the http.Server, which waits for the running ones.
 package gateway

@@ -2,11 +2,15 @@ package gateway
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/causes"
+	"example.com/rpc-from-scratch/final/internal/plaintext"
+	"example.com/rpc-from-scratch/final/internal/wire"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -47,14 +51,24 @@ type errorBody struct {
 	Code    string            `json:"code"`
 	Message string            `json:"message"`
 	Details map[string]string `json:"details,omitempty"`
+	Trailer rpc.Metadata      `json:"trailer,omitempty"` // of a stream
 }
 
-// fail answers with an error and, where it has one, when to come back.
-func fail(w http.ResponseWriter, status int, err error) {
+// coded returns err, with a code of its own.
+func coded(err error) *rpc.Error {
 	var e *rpc.Error
 	if !causes.As(err, &e) {
 		e = rpc.Errorf(rpc.CodeOf(err), "%w", err)
 	}
+	return e
+}
+
+// fail answers with an error and, where it has one, when to come back.
+func fail(w http.ResponseWriter, status int, err error) { failStream(w, status, err, nil) }
+
+// failStream is fail with the trailer of a stream.
+func failStream(w http.ResponseWriter, status int, err error, trailer rpc.Metadata) {
+	e := coded(err)
 	header := w.Header()
 	if wait, ok := rpc.RetryAfter(e); ok {
 		header.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
@@ -64,5 +78,17 @@ func fail(w http.ResponseWriter, status int, err error) {
 	}
 	header.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(errorBody{Code: e.Code.String(), Message: e.Message, Details: e.Details})
+	io.WriteString(w, errorText(e, trailer))
+}
+
+// errorText returns an error as JSON, with a text no longer than other transports carry.
+// What a terminal would obey is escaped: a handler repeats in its errors what it was sent.
+func errorText(e *rpc.Error, trailer rpc.Metadata) string {
+	message := strings.ToValidUTF8(e.Message, "\ufffd")
+	if len(message) > wire.MaxErrorText {
+		message = strings.ToValidUTF8(message[:wire.MaxErrorText], "") // without half a rune
+	}
+	var b strings.Builder
+	json.NewEncoder(&b).Encode(errorBody{e.Code.String(), message, e.Details, trailer}) // texts are always encoded
+	return plaintext.Lines(b.String())
 }

@@ -26,7 +26,7 @@ var CheckStock = rpc.Method[CheckStockRequest, CheckStockReply]("Inventory.Check
 // A call as curl makes it, one that fails, and the page.
 func Example() {
 	recorder := gateway.NewRecorder()
-	srv := rpc.NewServer(rpc.WithServerInterceptors(recorder.Intercept))
+	srv := rpc.NewServer(rpc.WithServerMiddleware(recorder.Middleware()))
 	err := CheckStock.Handle(srv, func(_ context.Context, req *CheckStockRequest) (*CheckStockReply, error) {
 		if req.Item != "item1" {
 			return nil, rpc.Errorf(rpc.NotFound, "unknown item: %s", req.Item)

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,70 @@ func TestCall_ResultInJSON(t *testing.T) {
 	assert.Equal(t, http.StatusOK, a.StatusCode)
 	a = post(t, url+"/rpc/Clock.Tick", "")
 	assert.Equal(t, "null\n", a.text, "a method without a result")
+}
+
+func TestCall_MetadataOfTheReply(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	inv.saw = func(ctx context.Context) {
+		assert.NoError(t, rpc.SetHeader(ctx, rpc.Metadata{"tenant_id": "blue", "set-cookie": "a=b", "name": "Jörg"}))
+	}
+	_, url := serve(t, inv, nil, WithCORS("https://shop.example"))
+	for item, status := range map[string]int{"item1": 200, "code not_found": 404, "panic": 500, "goexit": 500} {
+		a := do(t, http.MethodPost, url+method, `{"item":"`+item+`"}`, "Content-Type: application/json")
+		assert.Equal(t, status, a.StatusCode)
+		assert.Equal(t, "blue", a.Header.Get("Rpc-Meta-Tenant_id"), item)
+		assert.Equal(t, "a=b", a.Header.Get("Rpc-Meta-Set-Cookie"))
+		assert.Equal(t, "Jörg", a.Header.Get("Rpc-Meta-Name"))
+		assert.Empty(t, a.Header.Values("Set-Cookie"), "a handler sets no headers of HTTP's")
+		assert.Empty(t, a.Header.Get("Access-Control-Expose-Headers"), "no page of another origin asked")
+	}
+	a := do(t, http.MethodPost, url+method, `{"item":"item1"}`, "Content-Type: application/json", "Origin: https://shop.example")
+	assert.Equal(t, 200, a.StatusCode)
+	exposed := strings.Split(strings.Join(a.Header.Values("Access-Control-Expose-Headers"), ","), ",")
+	assert.ElementsMatch(t, []string{"Retry-After", "Rpc-Meta-tenant_id", "Rpc-Meta-set-cookie", "Rpc-Meta-name"}, exposed)
+}
+
+// What a handler sets can neither end a header's line nor be one that a proxy or a browser acts on.
+func TestCall_MetadataOfTheReplyAreNoOtherHeaders(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	inv.saw = func(ctx context.Context) {
+		for _, evil := range []string{"a\r\nSet-Cookie: b=c", "a\nb", "a\rb", "a\x00b", "\x7f", "\u0085", "\xff"} {
+			assert.ErrorIs(t, rpc.SetHeader(ctx, rpc.Metadata{"good": "1", "evil": evil}), rpc.InvalidArgument, "%q", evil)
+		}
+		for _, evil := range []string{"a b", "a:b", "a\r\nb", "Rpc", "", "\u00fc"} {
+			assert.ErrorIs(t, rpc.SetHeader(ctx, rpc.Metadata{evil: "1"}), rpc.InvalidArgument, "%q", evil)
+		}
+		assert.NoError(t, rpc.SetHeader(ctx, rpc.Metadata{"connection": "close", "transfer-encoding": "chunked", "content-length": "1",
+			"content-type": "text/html", "location": "https://evil.example", "access-control-allow-origin": "*"}))
+	}
+	_, url := serve(t, newInventory(), nil)
+	before := do(t, http.MethodPost, url+method, `{"item":"item1"}`, "Content-Type: application/json")
+	_, url = serve(t, inv, nil)
+	a := do(t, http.MethodPost, url+method, `{"item":"item1"}`, "Content-Type: application/json")
+	assert.Equal(t, 200, a.StatusCode)
+	for key, values := range a.Header {
+		if !strings.HasPrefix(key, "Rpc-Meta-") {
+			assert.Contains(t, before.Header, key, "set by the handler: %q", values)
+		}
+	}
+	assert.Equal(t, before.Header.Values("Content-Type"), a.Header.Values("Content-Type"))
+	assert.Equal(t, "close", a.Header.Get("Rpc-Meta-Connection"))
+	assert.Empty(t, a.Header.Get("Rpc-Meta-Good"), "all pairs or none")
+}
+
+// The handler of a caller who has left, or whose time is up, may still set metadata.
+func TestCall_MetadataOfAHandlerThatGoesOnAreDropped(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	inv.saw = func(ctx context.Context) { assert.NoError(t, rpc.SetHeader(ctx, rpc.Metadata{"k": "v"})) }
+	_, url := serve(t, inv, nil)
+	a := do(t, http.MethodPost, url+method, `{"item":"deaf"}`, "Content-Type: application/json", "Rpc-Timeout: 50ms")
+	assert.Equal(t, http.StatusGatewayTimeout, a.StatusCode)
+	assert.Empty(t, a.Header.Get("Rpc-Meta-K"))
+	close(inv.let)
+	<-inv.ended
 }
 
 func TestCall_CodesAndStatuses(t *testing.T) {
@@ -277,6 +342,24 @@ func TestCall_SlowBody(t *testing.T) {
 	assert.Contains(t, answer, "deadline_exceeded")
 }
 
+// A handler repeats what it was sent. Curl prints that on a terminal.
+func TestCall_TextsOfErrorsAreTextAndNotTooLong(t *testing.T) {
+	srv, target := serve(t, newInventory(), nil, WithPage(nil))
+	const hostile = "\x1b[31m\r\x7f\u009b2J\u202e\nforged \xff"
+	require.NoError(t, srv.RegisterFunc("Test.Fails", func() error {
+		return &rpc.Error{Code: rpc.NotFound, Message: hostile + strings.Repeat("é", 10_000), Details: map[string]string{"item": hostile}}
+	}))
+	a := post(t, target+"/rpc/Test.Fails", "")
+	assert.False(t, strings.ContainsFunc(strings.TrimSuffix(a.text, "\n"), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", a.text[:100])
+	e := a.failure(t)
+	assert.True(t, strings.HasPrefix(e.Message, "\x1b[31m\r\x7f\u009b2J\u202e\nforged \ufffd"), "%q", e.Message)
+	assert.LessOrEqual(t, len(e.Message), 4<<10)
+	assert.Equal(t, "\x1b[31m\r\x7f\u009b2J\u202e\nforged \ufffd", e.Details["item"])
+
+	a = do(t, http.MethodGet, target+"/rpc/Test.%E2%80%AE%C2%9B", "", "Accept: text/html")
+	assert.NotContains(t, a.text, "\u202e")
+}
+
 // A request that is refused unread does not keep its connection either.
 func TestCall_RefusedSlowBody(t *testing.T) {
 	noLeaks(t)
@@ -319,7 +402,7 @@ func TestHosts_ARefusedRequestEndsItsConnection(t *testing.T) {
 	}
 }
 
-// unfinished sends a request, "METHOD /path" or "METHOD /path | Header: value", whose body
+// unfinished sends a request, "METHOD /path" or "METHOD /path | Header: value | …", whose body
 // does not end, and returns what is received until the server closes the connection.
 func unfinished(t *testing.T, target, request string) string {
 	t.Helper()
@@ -328,13 +411,14 @@ func unfinished(t *testing.T, target, request string) string {
 	conn, err := net.Dial("tcp", u.Host)
 	require.NoError(t, err)
 	defer conn.Close()
-	request, special, _ := strings.Cut(request, " | ")
+	parts := strings.Split(request, " | ")
 	header := http.Header{"Host": {u.Host}, "Content-Type": {"application/json"}, "Content-Length": {"100"}}
-	if name, value, found := strings.Cut(special, ": "); found {
+	for _, special := range parts[1:] {
+		name, value, _ := strings.Cut(special, ": ")
 		header.Set(name, value)
 	}
 	var sent bytes.Buffer
-	fmt.Fprintf(&sent, "%s HTTP/1.1\r\n", request)
+	fmt.Fprintf(&sent, "%s HTTP/1.1\r\n", parts[0])
 	require.NoError(t, header.Write(&sent))
 	sent.WriteString("\r\n{")
 	_, err = conn.Write(sent.Bytes())

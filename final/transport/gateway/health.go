@@ -21,7 +21,12 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMethodNotAllowed, rpc.Errorf(rpc.InvalidArgument, "a probe is a GET"))
 		return
 	}
-	status, err := g.health(r)
+	query, err := queryOf(r)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	status, err := g.health(r, query.Get("service"))
 	switch rpc.CodeOf(err) {
 	case rpc.OK:
 	case rpc.NotFound, rpc.Unauthenticated, rpc.PermissionDenied:
@@ -40,8 +45,7 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 
 // health asks Health.Check, as a call would, or the server's state where that is
 // not registered, and is all there is to know.
-func (g *Gateway) health(r *http.Request) (health.Status, error) {
-	service := r.URL.Query().Get("service")
+func (g *Gateway) health(r *http.Request, service string) (health.Status, error) {
 	if state := g.server.State(); state != rpc.Serving || !g.has(health.Check.Name()) {
 		return health.Status(stateName(state)), nil
 	}

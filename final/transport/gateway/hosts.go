@@ -86,7 +86,7 @@ func OnlyHosts(next http.Handler, names ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allowed.allow(r) {
 			hangUp(w)
-			fail(w, http.StatusMisdirectedRequest, errHost(r))
+			fail(timed(w, defaultWriteTimeout), http.StatusMisdirectedRequest, errHost(r))
 			return
 		}
 		next.ServeHTTP(w, r)

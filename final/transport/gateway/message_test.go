@@ -9,9 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"example.com/rpc-from-scratch/final/internal/testpb"
+	"example.com/rpc-from-scratch/final/introspect"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -59,6 +61,7 @@ func TestSample_OfAMessageIsUnderstood(t *testing.T) {
 	text := sample(reflect.TypeFor[testpb.Everything]())
 	assert.Contains(t, text, `"createdAt":null`)
 	require.NoError(t, protojson.Unmarshal([]byte(text), new(testpb.Everything)))
+	assert.JSONEq(t, `{"namePart":null,"isExtension":null}`, sample(reflect.TypeFor[descriptorpb.UninterpretedOption_NamePart]()))
 	type order struct {
 		List []*testpb.Everything
 		At   *timestamppb.Timestamp
@@ -68,7 +71,8 @@ func TestSample_OfAMessageIsUnderstood(t *testing.T) {
 
 func TestPage_ListsTheFieldsOfAMessage(t *testing.T) {
 	structs := structsIn(reflect.TypeFor[testpb.Everything]())
-	require.Len(t, structs, 1)
+	require.Len(t, structs, 2, "the enum that is in it, too")
+	assert.Equal(t, structType{"rpcfromscratch.test.Color", []field{{Name: "COLOR_NONE", Type: "0"}, {Name: "COLOR_RED", Type: "1"}}}, structs[1])
 	types := map[string]string{}
 	for _, f := range structs[0].Fields {
 		types[f.Name] = f.Type
@@ -106,4 +110,14 @@ func TestPage_AStructThatEmbedsAMessageIsNone(t *testing.T) {
 	a := post(t, url+"/rpc/Test.Embeds", text)
 	assert.Equal(t, http.StatusOK, a.StatusCode, a.text)
 	assert.Equal(t, `{"Everything":{"large":"7"},"Extra":1}`+"\n", post(t, url+"/rpc/Test.Embeds", `{"Everything":{"large":7},"Extra":1}`).text)
+}
+
+func TestPage_ListsTheMessagesInAMessage(t *testing.T) {
+	type held struct{ Reply *introspect.DescribeReply }
+	var names []string
+	for _, s := range structsIn(reflect.TypeFor[held]()) {
+		names = append(names, s.Name)
+	}
+	const in = "rpcfromscratch.introspect.v1."
+	assert.Equal(t, []string{"gateway.held", "introspect.DescribeReply", in + "Method", in + "Type", in + "Field"}, names)
 }

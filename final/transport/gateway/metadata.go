@@ -56,6 +56,21 @@ func metadataOf(h http.Header, limit int) (md rpc.Metadata, status int, err erro
 	return md, 0, nil
 }
 
+// exposeHeaders says which headers a page of another origin may read.
+const exposeHeaders = "Access-Control-Expose-Headers"
+
+// addMetadata adds what a handler has set by rpc.SetHeader. The prefix keeps a handler
+// from setting a header that means something to a browser or a proxy; keys and values
+// are checked already, and are those of a header. A page that may call may also read them.
+func addMetadata(h http.Header, md rpc.Metadata) {
+	for key, value := range md {
+		h.Set(metaPrefix+key, value)
+		if h.Get(exposeHeaders) != "" {
+			h.Add(exposeHeaders, metaPrefix+key)
+		}
+	}
+}
+
 // headersByKey returns the values of the headers that are metadata by their keys,
 // those of a header's own name first.
 func headersByKey(h http.Header) map[string][]string {

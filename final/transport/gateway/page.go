@@ -7,15 +7,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
-	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
 	"example.com/rpc-from-scratch/final/internal/numbers"
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -25,13 +23,23 @@ var pageHTML string
 //go:embed page.css
 var pageCSS string
 
+//go:embed page.js
+var pageJS string
+
 // style is the page's only style sheet. A browser that reads it turns line ends
 // into newlines before it takes the hash.
 var style = strings.ReplaceAll(pageCSS, "\r\n", "\n")
 
+// script is of the pages of streams, and shows one. It is read as style is.
+var script = strings.ReplaceAll(pageJS, "\r\n", "\n")
+
 // policy lets the page have its style sheet, and nothing else: text injected
 // into the page could load nothing and send nothing.
 var policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashOf(style))
+
+// streamPolicy is policy for the page of a stream, which has its script as well. Text
+// injected into it could still load nothing.
+var streamPolicy = policy + fmt.Sprintf("; script-src 'sha256-%s'; connect-src 'self'", hashOf(script))
 
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -60,11 +68,35 @@ type methodView struct {
 	Full          string // "Inventory.CheckStock"
 	Link          string
 	Params, Reply string
+	Kind          string // "server stream"; empty: it is a call
+	Runs          bool   // it is a stream that the page can show
 	NonBlocking   bool
 	Figures       *figures // nil: none are kept
 
 	ParamsTypes, ReplyTypes []structType // on the method's own page
 	Curl                    string
+	Sample                  string // params to begin with
+}
+
+// Takes and Returns are what a method has of messages, as a program reads them.
+func (m methodView) Takes() string {
+	if m.streams(rpc.ClientStreaming) {
+		return "stream " + m.Params
+	}
+	return m.Params
+}
+
+// Returns is what a caller gets.
+func (m methodView) Returns() string {
+	if m.streams(rpc.ServerStreaming) {
+		return "stream " + m.Reply
+	}
+	return m.Reply
+}
+
+// streams reports whether items go in the direction that one has to itself.
+func (m methodView) streams(one rpc.MethodKind) bool {
+	return m.Kind == one.String() || m.Kind == rpc.BidiStreaming.String()
 }
 
 // Unused reports whether there is nothing to tell of the method, which saves room on a phone.
@@ -81,6 +113,7 @@ type serviceView struct {
 // view is what the templates get.
 type view struct {
 	Style    template.CSS
+	Script   template.JS // empty: none
 	Title    string
 	State    string
 	Host     string
@@ -94,6 +127,10 @@ type view struct {
 
 // showMethods answers GET /rpc/.
 func (g *Gateway) showMethods(w http.ResponseWriter, r *http.Request) {
+	if wishForPage(r.Header).q <= 0 {
+		g.refusePage(w, "")
+		return
+	}
 	v := g.view(r, "Methods")
 	if r.URL.Query().Get("refresh") != "off" {
 		v.Refresh = refresh
@@ -106,18 +143,24 @@ func (g *Gateway) showMethods(w http.ResponseWriter, r *http.Request) {
 
 // showMethod answers GET /rpc/Service.Method.
 func (g *Gateway) showMethod(w http.ResponseWriter, r *http.Request, name string) {
-	for _, info := range g.server.Methods() {
-		if info.Name == name {
-			m := g.describe(info)
-			m.ParamsTypes, m.ReplyTypes = structsIn(info.Params), structsIn(info.Reply)
-			m.Curl = curlLine(r, m.Link, info.Params)
-			v := g.view(r, name)
-			v.Method = &m
-			show(w, http.StatusOK, "method", v)
-			return
-		}
+	info, found := g.server.Method(name)
+	if !found {
+		g.refuse(w, r, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "method not found: %s", name))
+		return
 	}
-	g.refuse(w, r, http.StatusNotFound, rpc.Errorf(rpc.NotFound, "method not found: %s", name))
+	if wishForPage(r.Header).q <= 0 {
+		g.refusePage(w, name)
+		return
+	}
+	m := g.describe(info)
+	m.ParamsTypes, m.ReplyTypes = structsIn(info.Params), structsIn(info.Reply)
+	m.Curl, m.Sample = curlLine(r, m.Link, info), sample(info.Params)
+	v := g.view(r, name)
+	v.Method = &m
+	if m.Runs {
+		v.Script = template.JS(script)
+	}
+	show(w, http.StatusOK, "method", v)
 }
 
 // refuse says what is wrong with a request: on a page to a browser that asks for
@@ -128,25 +171,8 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err
 		return
 	}
 	v := g.view(r, http.StatusText(status))
-	v.Error = err.Message
+	v.Error = plaintext.Line(err.Message) // it repeats what a link says
 	show(w, status, "error", v)
-}
-
-// wantsHTML reports whether a page is among what Accept names. A program that
-// takes anything, such as curl, does not name it.
-func wantsHTML(h http.Header) bool {
-	for _, list := range h.Values("Accept") {
-		for kind := range strings.SplitSeq(list, ",") {
-			name, params, err := mime.ParseMediaType(kind)
-			if err != nil || name != "text/html" && name != "application/xhtml+xml" {
-				continue
-			}
-			if q, err := strconv.ParseFloat(params["q"], 64); err != nil || q > 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (g *Gateway) view(r *http.Request, title string) *view {
@@ -170,6 +196,10 @@ func (g *Gateway) describe(info rpc.MethodInfo) methodView {
 		Params:      typeName(info.Params),
 		Reply:       typeName(info.Reply),
 		NonBlocking: info.NonBlocking,
+		Runs:        info.Kind == rpc.ServerStreaming,
+	}
+	if info.Kind != rpc.Unary {
+		m.Kind = info.Kind.String()
 	}
 	if rec := g.options.page.recorder; rec != nil {
 		f := rec.of(info.Name).figures(time.Now())
@@ -204,6 +234,9 @@ func show(w http.ResponseWriter, status int, name string, v *view) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
+	if v.Script != "" {
+		h.Set("Content-Security-Policy", streamPolicy)
+	}
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -211,14 +244,23 @@ func show(w http.ResponseWriter, status int, name string, v *view) {
 	w.Write(b.Bytes())
 }
 
-// curlLine is a command that calls a method of this server from a shell.
-func curlLine(r *http.Request, path string, params reflect.Type) string {
+// curlLine is a command that calls a method of this server from a shell; none for a stream
+// that only a connection of package rpc can have.
+func curlLine(r *http.Request, path string, info rpc.MethodInfo) string {
+	options := ""
+	switch info.Kind {
+	case rpc.Unary:
+	case rpc.ServerStreaming:
+		options = "-N "
+	default:
+		return ""
+	}
 	target := &url.URL{Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
 		target.Scheme = "https"
 	}
-	return fmt.Sprintf("curl -H 'Content-Type: application/json' -d %s %s",
-		shellQuote(sample(params)), shellQuote(target.String()+path))
+	return fmt.Sprintf("curl %s-H 'Content-Type: application/json' -d %s %s",
+		options, shellQuote(sample(info.Params)), shellQuote(target.String()+path))
 }
 
 // shellQuote makes text one word for sh, bash, zsh and fish.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/chromium"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -24,7 +25,7 @@ import (
 func servePage(t *testing.T) (srv *rpc.Server, url string) {
 	t.Helper()
 	recorder := NewRecorder()
-	srv, url = serve(t, newInventory(), []rpc.ServerOption{rpc.WithServerInterceptors(recorder.Intercept)}, WithPage(recorder))
+	srv, url = serve(t, newInventory(), []rpc.ServerOption{rpc.WithServerMiddleware(recorder.Middleware())}, WithPage(recorder))
 	for range 3 {
 		assert.Equal(t, 200, post(t, url+method, `{}`).StatusCode)
 	}
@@ -219,16 +220,7 @@ func TestTypes_FieldsAreNamedAsEncodingJSONDoes(t *testing.T) {
 
 // A real browser finds a table, and nothing to complain about.
 func TestPage_InChromium(t *testing.T) {
-	var chromium string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			chromium = path
-			break
-		}
-	}
-	if chromium == "" {
-		t.Skip("no Chromium is installed (Debian package chromium)")
-	}
+	browser := chromium.Need(t)
 	if testing.Short() {
 		t.Skip("starting a browser takes seconds")
 	}
@@ -239,7 +231,7 @@ func TestPage_InChromium(t *testing.T) {
 		method:                `<td><code>count</code></td>`,
 		"/rpc/Clock.Tick?x=y": `<h1>Clock.Tick</h1>`,
 	} {
-		dom, log := browse(t, chromium, url+path)
+		dom, log := browse(t, browser, url+path)
 		assert.Contains(t, dom, want, path)
 		for line := range strings.Lines(log) {
 			assert.NotContains(t, line, "CONSOLE", path)
@@ -248,7 +240,7 @@ func TestPage_InChromium(t *testing.T) {
 }
 
 // browse loads a page and returns what the browser makes of it, and its log.
-func browse(t *testing.T, chromium, url string) (dom, log string) {
+func browse(t *testing.T, browser, url string) (dom, log string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -256,10 +248,42 @@ func browse(t *testing.T, chromium, url string) (dom, log string) {
 	if os.Getuid() == 0 {
 		args = append([]string{"--no-sandbox"}, args...) // the sandbox is not for root
 	}
-	cmd := exec.CommandContext(ctx, chromium, args...)
+	cmd := exec.CommandContext(ctx, browser, args...)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	cmd.WaitDelay = 5 * time.Second
 	require.NoError(t, cmd.Run(), "%s", complaints.String())
 	return out.String(), complaints.String()
+}
+
+func TestPage_MarksStreams(t *testing.T) {
+	noLeaks(t)
+	_, url := serveStreams(t, newWatcher(), WithPage(nil))
+	list := do(t, http.MethodGet, url+"/rpc/", "")
+	for _, want := range []string{
+		`Watch</a> <span class="kind">server stream</span>`, "(gateway.watchRequest) → stream gateway.change",
+		`Import</a> <span class="kind">client stream</span>`, "(stream gateway.change) → gateway.change",
+		`Sync</a> <span class="kind">bidi stream</span>`, "(stream gateway.change) → stream gateway.change",
+		`CheckStock</a><p`,
+	} {
+		assert.Contains(t, list.text, want)
+	}
+	assert.NotContains(t, list.text, "<script")
+	assert.Equal(t, policy, list.Header.Get("Content-Security-Policy"))
+
+	a := do(t, http.MethodGet, url+watchPath, "")
+	for _, want := range []string{"<p>server stream</p>", "curl -N -H", `<section id="stream" data-link="/rpc/Inventory.Watch">`, "<code>stream gateway.change</code>"} {
+		assert.Contains(t, a.text, want)
+	}
+	_, sent, _ := strings.Cut(a.text, "<script>")
+	sent, _, _ = strings.Cut(sent, "</script>")
+	assert.Equal(t, policy+"; script-src 'sha256-"+hashOf(sent)+"'; connect-src 'self'", a.Header.Get("Content-Security-Policy"), "the script that was sent")
+
+	for _, path := range []string{"/rpc/Orders.Import", "/rpc/Inventory.Sync", method} {
+		a := do(t, http.MethodGet, url+path, "")
+		assert.NotContains(t, a.text, "<script")
+		assert.NotContains(t, a.text, `id="stream"`)
+		assert.Equal(t, policy, a.Header.Get("Content-Security-Policy"))
+		assert.Equal(t, path == method, strings.Contains(a.text, "<pre>curl "), path)
+	}
 }

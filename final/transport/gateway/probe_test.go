@@ -27,6 +27,9 @@ func TestHealth_AnswersAProbe(t *testing.T) {
 	probe("GET", "/rpc/healthz", 200, "serving\n")
 	probe("HEAD", "/rpc/healthz", 200, "")
 	probe("GET", "/rpc/healthz?service=Inventory", 200, "serving\n")
+	for _, query := range []string{"service=a;b", "service=100%"} {
+		assert.Equal(t, 400, do(t, "GET", url+"/rpc/healthz?"+query, "").StatusCode, query)
+	}
 	h.Set("Inventory", health.NotServing)
 	probe("GET", "/rpc/healthz?service=Inventory", 503, "not_serving\n")
 	probe("GET", "/rpc/healthz", 200, "serving\n")

@@ -11,12 +11,12 @@ import (
 // recent is how far back latencies and rates look: at least this, at most twice.
 const recent = time.Minute
 
-// Recorder counts the calls that reach a handler, over any transport, and
+// Recorder counts the calls and streams that reach a handler, over any transport, and
 // measures how long they take. [WithPage] shows its figures. It takes 4 KiB per
 // method, and each call looks at the clock twice.
 //
 //	recorder := gateway.NewRecorder()
-//	srv := rpc.NewServer(rpc.WithServerInterceptors(recorder.Intercept))
+//	srv := rpc.NewServer(rpc.WithServerMiddleware(recorder.Middleware()))
 //	mux.Handle("/rpc/", gateway.New(srv, gateway.WithPage(recorder)))
 type Recorder struct {
 	began time.Time
@@ -30,18 +30,28 @@ func NewRecorder() *Recorder {
 	return &Recorder{began: time.Now(), methods: map[string]*record{}}
 }
 
-// Intercept is the interceptor to give to rpc.WithServerInterceptors. If it is
-// the first one, it measures the time of the others, too.
+// Middleware is the middleware to give to rpc.WithServerMiddleware. If it is the first,
+// it measures the time of the others, too. A stream counts as one call, which takes as
+// long as its handler.
+func (r *Recorder) Middleware() rpc.ServerMiddleware {
+	return rpc.ServerMiddleware{Unary: r.Intercept, Stream: r.interceptStream}
+}
+
+// Intercept is what Middleware has for calls, for a server without streams: see
+// rpc.WithServerInterceptors.
 func (r *Recorder) Intercept(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	rec := r.of(info.Name)
 	return func(ctx context.Context, params any) (result any, err error) {
-		began := time.Now()
-		rec.start()
-		code := rpc.Internal // for who does not return: a panic, a Goexit
-		defer func() { rec.end(began, code) }()
-		result, err = next(ctx, params)
-		code = rpc.CodeOf(err)
-		return result, err
+		defer rec.measure(&err)()
+		return next(ctx, params)
+	}
+}
+
+func (r *Recorder) interceptStream(info rpc.MethodInfo, next rpc.StreamHandler) rpc.StreamHandler {
+	rec := r.of(info.Name)
+	return func(ctx context.Context, params any, s rpc.Stream) (err error) {
+		defer rec.measure(&err)()
+		return next(ctx, params, s)
 	}
 }
 
@@ -65,6 +75,15 @@ type record struct {
 	previous histogram                      // since since, till turned
 	turned   time.Time
 	since    time.Time
+}
+
+// measure begins a call, and returns what ends it: with *err, or with Internal if the
+// handler does not return, because of a panic or a Goexit.
+func (r *record) measure(err *error) func() {
+	began := time.Now()
+	r.start()
+	*err = rpc.Internal
+	return func() { r.end(began, rpc.CodeOf(*err)) }
 }
 
 func (r *record) start() {

@@ -49,6 +49,27 @@ func TestHistogram_Edges(t *testing.T) {
 	}
 }
 
+func TestRecorder_AStreamIsOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRecorder()
+		srv := rpc.NewServer(rpc.WithServerMiddleware(r.Middleware()), rpc.WithPanicHandler(func(context.Context, any, []byte) {}))
+		defer srv.Close()
+		registerStreams(t, srv, newWatcher())
+		for params, code := range map[string]rpc.Code{`{"Count":3}`: rpc.OK, `{"Fails":"aborted"}`: rpc.Aborted, `{"Then":"panic"}`: rpc.Internal} {
+			err := srv.InvokeStream(t.Context(), rpc.Invocation{Method: watch.Name(), Codec: rpc.JSON, Params: []byte(params)}, func(context.Context, []byte) error {
+				assert.Equal(t, int64(1), r.of(watch.Name()).figures(time.Now()).InFlight)
+				<-time.After(time.Second)
+				return nil
+			})
+			assert.Equal(t, code, rpc.CodeOf(err))
+		}
+		f := r.of(watch.Name()).figures(time.Now())
+		assert.Equal(t, []codeCount{{rpc.OK, 1}, {rpc.Aborted, 1}, {rpc.Internal, 1}}, f.Codes)
+		assert.Zero(t, f.InFlight)
+		assert.InDelta(t, 3*time.Second, r.of(watch.Name()).latest.quantile(1), float64(time.Second), "as long as its handler")
+	})
+}
+
 func TestRecorder_CountsHowCallsEnd(t *testing.T) {
 	r := NewRecorder()
 	results := map[string]error{"good": nil, "coded": rpc.Errorf(rpc.NotFound, "x"), "bare": errors.New("x"), "odd": rpc.Code(200)}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"example.com/rpc-from-scratch/final/internal/jsontag"
 	"example.com/rpc-from-scratch/final/internal/values"
 )
@@ -27,10 +29,11 @@ type field struct {
 	typ      reflect.Type
 }
 
-// structsIn lists the structs that t is made of, t first, each once.
+// structsIn lists the structs that t is made of, t first, each once. To a message
+// belong the messages and enums in it.
 func structsIn(t reflect.Type) []structType {
 	var list []structType
-	seen := map[reflect.Type]bool{}
+	seen, named := map[reflect.Type]bool{}, map[protoreflect.FullName]bool{}
 	var visit func(t reflect.Type)
 	visit = func(t reflect.Type) {
 		if t == nil || seen[t] || makesItself(t) {
@@ -38,7 +41,10 @@ func structsIn(t reflect.Type) []structType {
 		}
 		seen[t] = true
 		if m := messageOf(t); m != nil {
-			list = append(list, structType{typeName(t), messageFields(m.ProtoReflect().Descriptor())})
+			d := m.ProtoReflect().Descriptor()
+			list = append(list, structType{typeName(t), messageFields(d)})
+			named[d.FullName()] = true
+			list = appendInner(list, d, named)
 			return
 		}
 		switch t.Kind() {

@@ -44,6 +44,31 @@ func TestCalls_RepliesErrorsAndPeer(t *testing.T) {
 	assert.True(t, peer.Addr.(*net.TCPAddr).IP.IsLoopback())
 }
 
+// The streams of HTTP/2 carry our frames, so metadata of replies come as over TCP; they are no
+// headers of HTTP's.
+func TestCalls_MetadataOfReplies(t *testing.T) {
+	noLeaks(t)
+	header := rpc.Method[echoRequest, echoReply]("Test.Header")
+	srv := newService().server(t, rpc.WithCodecs(rpc.Gob))
+	require.NoError(t, header.Handle(srv, func(ctx context.Context, req *echoRequest) (*echoReply, error) {
+		if err := rpc.SetHeader(ctx, rpc.Metadata{"text": req.Text, "connection": "close"}); err != nil || req.Size == 0 {
+			return &echoReply{Text: req.Text}, err
+		}
+		return nil, rpc.Errorf(rpc.NotFound, "not here")
+	}))
+	s := serve(t, srv, nil)
+	for _, codec := range []rpc.Codec{rpc.JSON, rpc.Gob} {
+		client := connect(t, newDialer(t, nil), s.addr, rpc.WithCodec(codec))
+		for size, code := range []rpc.Code{rpc.OK, rpc.NotFound} {
+			text := strings.Repeat("x", 8000)
+			var md rpc.Metadata
+			_, err := header.Call(rpc.ReceiveHeader(bounded(t), &md), client, &echoRequest{Text: text, Size: size})
+			assert.Equal(t, code, rpc.CodeOf(err))
+			assert.Equal(t, rpc.Metadata{"text": text, "connection": "close"}, md)
+		}
+	}
+}
+
 func TestCalls_ManyInFlightOnFewTCPConnections(t *testing.T) {
 	noLeaks(t)
 	svc := newService()

@@ -1,0 +1,160 @@
+package rpccmd
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// units are what a run counts, by the kind of its method.
+var units = map[rpc.MethodKind]string{
+	rpc.Unary:           "call",
+	rpc.ServerStreaming: "item",
+	rpc.ClientStreaming: "item",
+	rpc.BidiStreaming:   "round trip",
+}
+
+// tryOutStream opens the stream once, and lets one item pass.
+func tryOutStream(ctx context.Context, c *rpc.Client, method string, m *message) error {
+	if m.kind != rpc.ServerStreaming && m.params == nil {
+		return usagef("%s is a %s: want an item to send, as JSON", method, m.kind)
+	}
+	s, err := openStream(ctx, c, method, m)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if m.kind != rpc.ServerStreaming {
+		if err = s.Send(ctx, m.params); err != nil {
+			return err
+		}
+	}
+	if m.kind == rpc.ClientStreaming {
+		return reportOf(ctx, s, m)
+	}
+	if err = s.Receive(ctx, m.newReply()); err == io.EOF { // it has no items
+		return nil
+	}
+	return err
+}
+
+func openStream(ctx context.Context, c *rpc.Client, method string, m *message) (rpc.OpenedStream, error) {
+	var params any
+	if m.kind == rpc.ServerStreaming {
+		params = m.params
+	}
+	return rpc.OpenStream(ctx, c, m.kind, method, params)
+}
+
+// reportOf ends the sending half, and receives what a client stream's handler says.
+func reportOf(ctx context.Context, s rpc.OpenedStream, m *message) error {
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	return s.Receive(ctx, m.newReply())
+}
+
+// streamOn is one caller that opens streams, one after the other. What an interrupt, or the
+// end of the time, cuts off is not counted.
+func (r *run) streamOn(ctx context.Context, c *rpc.Client, res *result) {
+	for !r.ended(ctx) {
+		err := r.streamOnce(ctx, c, res)
+		if err != nil && !r.ended(ctx) {
+			res.record(0, err)
+		}
+	}
+}
+
+// ended reports whether nothing more is to be begun.
+func (r *run) ended(ctx context.Context) bool { return ctx.Err() != nil || r.over.Load() }
+
+func (r *run) streamOnce(ctx context.Context, c *rpc.Client, res *result) error {
+	s, err := openStream(ctx, c, r.method, r.message)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	res.streams++
+	switch r.message.kind {
+	case rpc.ServerStreaming:
+		return r.receiveOn(ctx, s, res)
+	case rpc.ClientStreaming:
+		return r.sendOn(ctx, s, res)
+	}
+	return r.pingPong(ctx, s, res)
+}
+
+// receiveOn counts the items of a server stream.
+func (r *run) receiveOn(ctx context.Context, s rpc.OpenedStream, res *result) error {
+	for {
+		err := s.Receive(ctx, r.message.newReply())
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case !r.more():
+			r.over.Store(true)
+			return nil
+		}
+		res.items++
+	}
+}
+
+// sendOn sends items, and counts them when the handler has reported on them.
+func (r *run) sendOn(ctx context.Context, s rpc.OpenedStream, res *result) error {
+	sent := int64(0)
+	for r.more() {
+		if err := s.Send(ctx, r.message.params); err != nil {
+			return err
+		}
+		sent++
+	}
+	r.over.Store(true)
+	if err := reportOf(ctx, s, r.message); err != nil {
+		res.record(0, err) // also though the run is over
+		return nil
+	}
+	res.items += sent
+	return nil
+}
+
+// pingPong sends an item when the one before has been answered.
+func (r *run) pingPong(ctx context.Context, s rpc.OpenedStream, res *result) error {
+	for r.more() {
+		start := time.Now()
+		if err := s.Send(ctx, r.message.params); err != nil {
+			return err
+		}
+		err := s.Receive(ctx, r.message.newReply())
+		if err == io.EOF {
+			return nil // the handler wants no more on this stream
+		}
+		if err != nil {
+			return err
+		}
+		res.record(time.Since(start), nil)
+		res.items++
+	}
+	r.over.Store(true)
+	return nil
+}
+
+// bound returns the context of a run's streams, and ends it in time. A server stream may
+// have no end, so it is cut off when the time is up: by a cancel, since the server could
+// notice a deadline first, and call it a failure. The others have the time of a call to end.
+func (r *run) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	switch {
+	case r.message.kind == rpc.Unary || r.calls > 0:
+		return ctx, func() {}
+	case r.message.kind == rpc.ServerStreaming:
+		ctx, cancel := context.WithCancel(ctx)
+		timer := time.AfterFunc(r.d, cancel)
+		return ctx, func() { timer.Stop(); cancel() }
+	case r.timeout > 0:
+		return context.WithTimeout(ctx, r.d+r.timeout)
+	}
+	return ctx, func() {}
+}

@@ -1,0 +1,104 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"example.com/rpc-from-scratch/final/rpc"
+)
+
+// Limits of an import.
+const (
+	importAtOnce = 64 // orders that are being placed
+	MaxFailures  = 10 // failures that a report describes
+)
+
+// An ImportReport says what has become of the orders of an import.
+type ImportReport struct {
+	Placed   int            `json:"placed"`
+	Units    int            `json:"units"`              // of the placed orders
+	Failed   map[string]int `json:"failed,omitempty"`   // how many orders, by the error's code
+	Failures []Failure      `json:"failures,omitempty"` // at most MaxFailures of them
+}
+
+// A Failure is an order that an import has not placed.
+type Failure struct {
+	Order   string `json:"order"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Import places each order of a stream, as PlaceOrder does, several at once and in no
+// order, and reports when the caller has sent them all. An order that fails does not end
+// the import. A caller that gets no report sends all orders again, to this or another
+// server: those that are placed already count as placed.
+//
+// Orders that were received are placed, or given up, also if the caller leaves then. Once
+// the server drains, it begins to place no more of them, and reports these as Unavailable.
+func (o *Orders) Import(ctx context.Context, in *rpc.Receiver[Order]) (*ImportReport, error) {
+	report := new(ImportReport)
+	if err := o.placeAll(ctx, in, report.add); err != nil {
+		return nil, err
+	}
+	return report, nil
+}
+
+// placeAll places the orders that it receives and calls done with each result, one at a
+// time. It returns when all calls have ended, with the error that ended the stream.
+func (o *Orders) placeAll(ctx context.Context, in *rpc.Receiver[Order], done func(*Order, *Receipt, error)) (err error) {
+	placing := context.WithoutCancel(ctx) // PlaceOrder has a deadline of its own
+	orders := make(chan *Order)
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range importAtOnce {
+		workers.Go(func() {
+			for order := range orders {
+				receipt, err := o.placeNext(placing, order)
+				mu.Lock()
+				done(order, receipt, err)
+				mu.Unlock()
+			}
+		})
+	}
+	defer workers.Wait()
+	defer close(orders)
+	for order, err := range in.All() {
+		if err != nil {
+			return err
+		}
+		orders <- order
+	}
+	return nil
+}
+
+// placeNext places an order, unless the server has begun to drain.
+func (o *Orders) placeNext(ctx context.Context, order *Order) (*Receipt, error) {
+	select {
+	case <-rpc.DrainingFrom(ctx):
+		return nil, rpc.Errorf(rpc.Unavailable, "the server is about to end: send order %s again", order.ID)
+	default:
+		return o.PlaceOrder(ctx, order)
+	}
+}
+
+func (r *ImportReport) add(order *Order, receipt *Receipt, err error) {
+	if err == nil {
+		r.Placed++
+		r.Units += receipt.Units
+		return
+	}
+	code := rpc.CodeOf(err).String()
+	if r.Failed == nil {
+		r.Failed = map[string]int{}
+	}
+	r.Failed[code]++
+	if len(r.Failures) == MaxFailures {
+		return
+	}
+	message := err.Error()
+	if e, ok := errors.AsType[*rpc.Error](err); ok {
+		message = e.Message
+	}
+	r.Failures = append(r.Failures, Failure{Order: order.ID, Code: code, Message: message})
+}

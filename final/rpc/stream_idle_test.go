@@ -1,0 +1,64 @@
+package rpc
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// An open stream on which nothing happens holds little on both sides together, also if an
+// item has gone each way. The stack of its handler is not counted, nor the caller's own.
+func TestStream_IdleOnesAreSmall(t *testing.T) {
+	const n = 1000
+	for name, c := range map[string]struct {
+		item bool
+		most int
+	}{"nothing sent": {false, 2 << 10}, "an item each way": {true, 2<<10 + 128}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				goroutines(2 * n) // their descriptors are used again
+				srv := bidiServer(t, func(ctx context.Context, in *Receiver[change], out *Sender[change]) error {
+					return echo(ctx, in, out)
+				}, WithMaxHandlers(2*n))
+				client := streamClient(t, srv)
+				all := make([]*DuplexStream[change, change], n)
+				open := func(i int) {
+					s, err := syncing.Open(t.Context(), client)
+					require.NoError(t, err)
+					if all[i] = s; c.item {
+						require.NoError(t, s.Send(t.Context(), &change{N: i}))
+						_, err := s.Receive(t.Context())
+						require.NoError(t, err)
+					}
+				}
+				open(0)
+				before := heapInUse()
+				for i := 1; i < n; i++ {
+					open(i)
+				}
+				held := int(heapInUse()-before) / (n - 1)
+				t.Logf("%d bytes held; stream %d, client's %d, server's %d", held, unsafe.Sizeof(stream{}), unsafe.Sizeof(clientStream{}), unsafe.Sizeof(serverStream{}))
+				assert.LessOrEqual(t, held, c.most)
+				runtime.KeepAlive(all)
+				client.Close()
+				srv.Close()
+			})
+		})
+	}
+}
+
+// goroutines starts n goroutines and lets them end.
+func goroutines(n int) {
+	var all sync.WaitGroup
+	end := make(chan struct{})
+	for range n {
+		all.Go(func() { <-end })
+	}
+	close(end)
+	all.Wait()
+}
