@@ -56,6 +56,7 @@ func (b *bench) close() {
 		c.Close()
 	}
 	b.stop()
+	handlers.Wait()
 }
 
 // A call makes one call of the workload's kind and checks the reply as far as that costs next to nothing.
@@ -69,9 +70,12 @@ func (b *bench) callsOf(w workload) []call {
 	calls := make([]call, w.callers)
 	for i := range calls {
 		c := b.clients[i%len(b.clients)]
-		if w.body == 0 {
+		switch {
+		case w.stream != noStream:
+			calls[i] = streamCall(c.(streamer), w)
+		case w.body == 0:
 			calls[i] = checkStockCall(c)
-		} else {
+		default:
 			calls[i] = echoCall(c, body)
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// An idleCost is what one connection costs that has made a call and waits for the next. Client and server are processes of
-// their own, each measured with one connection and again with all.
+// An idleCost is what one connection costs that has made a call and waits for the next, or one stream on which an item has gone
+// each way. Client and server are processes of their own, each measured with one and again with all.
 type idleCost struct {
 	Peer        string `json:"peer"`
-	Connections int    `json:"connections"`
+	Connections int    `json:"connections"` // or streams
 	Server      memory `json:"server_bytes"`
 	Client      memory `json:"client_bytes"`
 }
@@ -24,12 +24,14 @@ type idleCost struct {
 // A memory is bytes as Go counts them (heap and stacks in use) and as the system does (resident; 0 where it does not tell).
 type memory struct {
 	Go       float64 `json:"go"`
+	Heap     float64 `json:"heap,omitempty"` // of that, what lives: without stacks and free places
 	Resident float64 `json:"resident"`
 }
 
 // perConnection returns the growth from m to grown, shared out.
 func (m memory) perConnection(grown memory, n int) memory {
-	return memory{(grown.Go - m.Go) / float64(n), (grown.Resident - m.Resident) / float64(n)}
+	each := func(before, after float64) float64 { return (after - before) / float64(n) }
+	return memory{each(m.Go, grown.Go), each(m.Heap, grown.Heap), each(m.Resident, grown.Resident)}
 }
 
 // seen is the resident bytes where they are known: they hold what Go's own count leaves out.
@@ -46,16 +48,22 @@ func (c idleCost) total() float64 { return c.Server.seen() + c.Client.seen() }
 // settle is how long connections are left alone before their memory is read: time for a peer to let go of buffers.
 var settle = time.Second
 
-// measureIdle opens n connections of p between two children of this process and returns what each costs.
-func measureIdle(ctx context.Context, p peer, n int) (idleCost, error) {
-	cost, err := measureIdleChildren(ctx, p, n)
+// What is idle, as people and the children call it.
+const (
+	idleConnections = "connections"
+	idleStreams     = "streams"
+)
+
+// measureIdle opens n connections of p, or streams, between two children of this process and returns what each costs.
+func measureIdle(ctx context.Context, p peer, what string, n int) (idleCost, error) {
+	cost, err := measureIdleChildren(ctx, p, what, n)
 	if err != nil {
-		return idleCost{}, fmt.Errorf("%s, %d idle connections: %w", p.name, n, err)
+		return idleCost{}, fmt.Errorf("%s, %d idle %s: %w", p.name, n, what, err)
 	}
 	return cost, nil
 }
 
-func measureIdleChildren(ctx context.Context, p peer, n int) (idleCost, error) {
+func measureIdleChildren(ctx context.Context, p peer, what string, n int) (idleCost, error) {
 	server, err := startChild(ctx, roleIdleServer, p.name)
 	if err != nil {
 		return idleCost{}, err
@@ -71,12 +79,12 @@ func measureIdleChildren(ctx context.Context, p peer, n int) (idleCost, error) {
 	}
 	defer client.stop()
 
-	// The first connection pays for what a process sets up once.
-	serverOne, clientOne, err := openAndMeasure(server, client, 1)
+	// The first one pays for what a process sets up once.
+	serverOne, clientOne, err := openAndMeasure(server, client, what, 1)
 	if err != nil {
 		return idleCost{}, err
 	}
-	serverAll, clientAll, err := openAndMeasure(server, client, n)
+	serverAll, clientAll, err := openAndMeasure(server, client, what, n)
 	if err != nil {
 		return idleCost{}, err
 	}
@@ -87,9 +95,9 @@ func measureIdleChildren(ctx context.Context, p peer, n int) (idleCost, error) {
 	}, nil
 }
 
-// openAndMeasure has the client open n more connections, then asks both sides for their memory.
-func openAndMeasure(server, client *child, n int) (onServer, onClient memory, err error) {
-	if _, err = client.ask(fmt.Sprintf("open %d", n)); err != nil {
+// openAndMeasure has the client open n more, then asks both sides for their memory.
+func openAndMeasure(server, client *child, what string, n int) (onServer, onClient memory, err error) {
+	if _, err = client.ask(fmt.Sprintf("%s %d", what, n)); err != nil {
 		return onServer, onClient, err
 	}
 	if onServer, err = server.memory(); err != nil {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/bench/shoppb"
 )
 
 // The hidden roles, first arguments that no flag can look like: this program starts itself with them.
@@ -69,19 +71,68 @@ func idleServer(p peer, stdin io.Reader, stdout io.Writer) {
 
 func idleClient(p peer, addr string, stdin io.Reader, stdout io.Writer) {
 	var clients []client // kept: a client that the collector takes may close its connection
+	streams := streamOpener{peer: p, addr: addr}
 	answerLines(stdin, stdout, func(command, argument string) (string, error) {
-		if command != "open" {
+		if command == "memory" {
 			return readMemory(argument)
 		}
 		n, err := strconv.Atoi(argument)
 		if err != nil {
 			return "", err
 		}
+		if command == idleStreams {
+			return "", streams.open(n)
+		}
 		opened, err := openIdle(p, addr, n)
 		clients = append(clients, opened...)
 		return "", err
 	})
 	runtime.KeepAlive(clients)
+	runtime.KeepAlive(&streams)
+}
+
+// streamsPerConnection is how many idle streams share one, where the peer multiplexes.
+const streamsPerConnection = 1000
+
+// A streamOpener opens streams and keeps them.
+type streamOpener struct {
+	peer    peer
+	addr    string
+	clients []streamer
+	talks   []talk
+}
+
+// open opens n more streams, and has an item sent back on each, so that they are what an idle stream is in life.
+func (o *streamOpener) open(n int) error {
+	for range n {
+		if err := o.openOne(); err != nil {
+			return fmt.Errorf("stream %d: %w", len(o.talks)+1, err)
+		}
+	}
+	return nil
+}
+
+func (o *streamOpener) openOne() error {
+	if len(o.talks) == len(o.clients)*o.perConnection() {
+		c, err := o.peer.connect(dialTo(o.addr, nil))
+		if err != nil {
+			return err
+		}
+		o.clients = append(o.clients, c.(streamer))
+	}
+	on, err := o.clients[len(o.clients)-1].Talk(context.Background())
+	if err != nil {
+		return err
+	}
+	o.talks = append(o.talks, on)
+	return sendAndReceive(on, &shoppb.StreamItem{Body: payload(5)})
+}
+
+func (o *streamOpener) perConnection() int {
+	if o.peer.multiplexes {
+		return streamsPerConnection
+	}
+	return 1
 }
 
 // answerLines answers each line of stdin, a command and perhaps an argument, with "ok …" or "error …".
@@ -141,7 +192,7 @@ func readMemory(rest string) (string, error) {
 	debug.FreeOSMemory()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	m := memory{Go: float64(stats.HeapInuse + stats.StackInuse), Resident: residentBytes()}
+	m := memory{Go: float64(stats.HeapInuse + stats.StackInuse), Heap: float64(stats.HeapAlloc), Resident: residentBytes()}
 	text, err := json.Marshal(m)
 	return string(text), err
 }

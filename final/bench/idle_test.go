@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestMeasureIdle_ReportsBothProcesses(t *testing.T) {
-	got, err := measureIdle(t.Context(), netRPC, 200)
+	got, err := measureIdle(t.Context(), netRPC, idleConnections, 200)
 	require.NoError(t, err)
 	assert.Equal(t, netRPC.name, got.Peer)
 	assert.Equal(t, 200, got.Connections)
@@ -39,6 +39,33 @@ func TestOpenIdle_WorksForEveryPeer(t *testing.T) {
 	})
 }
 
+func TestMeasureIdle_MeasuresStreams(t *testing.T) {
+	got, err := measureIdle(t.Context(), finalProtobuf, idleStreams, 200)
+	require.NoError(t, err)
+	assert.Equal(t, 200, got.Connections)
+	assert.Positive(t, got.Server.Heap)
+	assert.Positive(t, got.Client.Heap)
+}
+
+func TestStreamOpener_WorksForEveryPeer(t *testing.T) {
+	eachPeer(t, func(t *testing.T, p peer) {
+		if !p.streams {
+			return
+		}
+		b, err := openBench(p, workload{}, nil)
+		require.NoError(t, err)
+		t.Cleanup(b.close)
+		o := streamOpener{peer: p, addr: b.addr}
+		require.NoError(t, o.open(3))
+		require.NoError(t, o.open(2))
+		assert.Len(t, o.talks, 5)
+		assert.Len(t, o.clients, map[bool]int{true: 1, false: 5}[p.multiplexes])
+		for _, c := range o.clients {
+			assert.NoError(t, c.Close())
+		}
+	})
+}
+
 func TestMeasureIdle_SaysWhichConnectionCouldNotBeOpened(t *testing.T) {
 	_, err := openIdle(netRPC, "127.0.0.1:1", 2)
 	assert.ErrorContains(t, err, "connection 1: ")
@@ -48,9 +75,9 @@ func TestChild_ReportsErrorsInAnswers(t *testing.T) {
 	c, err := startChild(t.Context(), roleIdleClient, netRPC.name, "127.0.0.1:1")
 	require.NoError(t, err)
 	defer c.stop()
-	_, err = c.ask("open 1")
+	_, err = c.ask("connections 1")
 	assert.ErrorContains(t, err, "refused")
-	_, err = c.ask("open many")
+	_, err = c.ask("connections many")
 	assert.ErrorContains(t, err, "many")
 }
 

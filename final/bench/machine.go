@@ -34,7 +34,7 @@ func thisMachine() machine {
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("%d × %s, %s/%s, %s, GOMAXPROCS %d", m.CPUs, m.CPU, m.OS, m.Arch, m.Go, m.GOMAXPROCS)
+	return fmt.Sprintf("%d × %s, %s/%s, %s", m.CPUs, m.CPU, m.OS, m.Arch, m.Go)
 }
 
 // cpuModel reads Linux's /proc/cpuinfo; elsewhere the architecture has to do.

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,7 +36,27 @@ bytes on the wire: 1 caller
 10 idle connections: raw TCP ping-pong
 10 idle connections: net/rpc
 `, stderr)
+	assert.Contains(t, stdout, "1 core: calls/s")
 	assert.FileExists(t, filepath.Join(folder, "results.json"))
+}
+
+// Both numbers of cores have their turn within each round, one right after the other.
+func TestRun_TakesTurnsWithOneCoreAndAll(t *testing.T) {
+	all := runtime.GOMAXPROCS(0)
+	r := &run{
+		options:  options{rounds: 2, duration: time.Millisecond, cores: []int{1, 3}, peers: []peer{rawTCP, netRPC}, workloads: workloads[:1]},
+		progress: plainLines{io.Discard},
+	}
+	require.NoError(t, r.measureAll(t.Context()))
+	var turns []string
+	for _, one := range r.results.Rounds {
+		turns = append(turns, fmt.Sprint(one.Peer, one.Cores))
+	}
+	assert.Equal(t, []string{
+		rawTCP.name + "1", rawTCP.name + "3", netRPC.name + "1", netRPC.name + "3",
+		netRPC.name + "1", netRPC.name + "3", rawTCP.name + "1", rawTCP.name + "3",
+	}, turns)
+	assert.Equal(t, all, runtime.GOMAXPROCS(0))
 }
 
 func TestMain_RefusesWhatMakesNoSense(t *testing.T) {
@@ -46,6 +70,7 @@ func TestMain_RefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"-rounds", "many"}, `invalid value "many"`},
 		{[]string{"-d", "-1s"}, "-d -1s: must be above 0"},
 		{[]string{"-idle", "0"}, "-idle 0: at least 1 is needed"},
+		{[]string{"-cores", "3"}, "-cores 3: there are 1, all and both"},
 		{[]string{"-only", "("}, "-only: error parsing regexp"},
 		{[]string{"-only", "corba"}, "-only corba: matches no peer; there are "},
 		{[]string{"-workloads", "("}, "-workloads: error parsing regexp"},
@@ -83,7 +108,7 @@ func TestMain_FailsBeforeMeasuringWithoutAPlaceToWrite(t *testing.T) {
 
 func TestMain_WritesAProfile(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "cpu.pprof")
-	exit, _, stderr := runMain(t.Context(), "-rounds", "1", "-d", "5ms", "-only", "raw", "-workloads", "^c1$",
+	exit, _, stderr := runMain(t.Context(), "-rounds", "1", "-d", "5ms", "-only", "raw", "-workloads", "^c1$", "-cores", "1",
 		"-o", t.TempDir(), "-cpuprofile", profile)
 	require.Equal(t, exitOK, exit, stderr)
 	assert.FileExists(t, profile)
@@ -102,7 +127,7 @@ func TestMain_InterruptedWritesNothing(t *testing.T) {
 
 func TestRun_GoesOnWhenAPeerFails(t *testing.T) {
 	broken := brokenClient{quantity: -1}.peer()
-	r := &run{options: options{rounds: 1, duration: 1, peers: []peer{broken, rawTCP}, workloads: workloads[:1]}, progress: plainLines{&bytes.Buffer{}}}
+	r := &run{options: options{rounds: 1, duration: 1, cores: []int{1}, peers: []peer{broken, rawTCP}, workloads: workloads[:1]}, progress: plainLines{&bytes.Buffer{}}}
 	require.NoError(t, r.measureAll(t.Context()))
 	assert.Equal(t, []string{"broken, 1 caller: wrong reply", "broken, 1 caller: wrong reply"}, r.results.Failures)
 	require.Len(t, r.results.Rounds, 1)

@@ -13,8 +13,18 @@ type peer struct {
 	// ours marks the framework of this workspace; floor marks raw TCP, which is no RPC system and so never "the fastest peer".
 	ours, floor bool
 
+	// only are the workloads that it runs; nil means all that suit it.
+	only []string
+
 	// multiplexes says that one connection carries many calls at once. A peer that does not gets a connection per caller.
 	multiplexes bool
+
+	// streams says that its clients are streamers.
+	streams bool
+
+	// holdsBack says that messages wait for others until the program flushes. Such a peer is no "fastest peer", either: it has a
+	// row of targets of its own.
+	holdsBack bool
 
 	// deadline says that the deadline of a call's context reaches the server.
 	deadline bool
@@ -50,6 +60,7 @@ type dialFunc func(ctx context.Context) (net.Conn, error)
 // peers are all that is measured, in the order of the tables.
 var peers = []peer{
 	finalProtobuf,
+	finalUnmarked,
 	finalGob,
 	finalJSON,
 	rawTCP,
@@ -58,6 +69,7 @@ var peers = []peer{
 	ttrpcPeer,
 	thriftPeer,
 	drpcPeer,
+	drpcFlushed,
 	grpcPeer,
 	connectPeer,
 }

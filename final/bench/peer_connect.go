@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 
@@ -18,6 +19,7 @@ var connectPeer = peer{
 	name:        "Connect (h2c)",
 	module:      "connectrpc.com/connect",
 	multiplexes: true,
+	streams:     true,
 	deadline:    true,
 	setup:       "protobuf; compression off, up to 4,096 streams a connection, frames up to 1 MiB",
 	serve:       serveConnect,
@@ -69,6 +71,22 @@ func (connectInventory) Echo(_ context.Context, req *connect.Request[shoppb.Echo
 	return connect.NewResponse(req.Msg), nil
 }
 
+func (connectInventory) Watch(_ context.Context, req *connect.Request[shoppb.WatchRequest],
+	out *connect.ServerStream[shoppb.StreamItem],
+) error {
+	return sendItems(req.Msg, out.Send)
+}
+
+func (connectInventory) Talk(_ context.Context, on *connect.BidiStream[shoppb.StreamItem, shoppb.StreamItem]) error {
+	return sendBack(connectHandlersTalk{on})
+}
+
+type connectHandlersTalk struct {
+	*connect.BidiStream[shoppb.StreamItem, shoppb.StreamItem]
+}
+
+func (t connectHandlersTalk) Recv() (*shoppb.StreamItem, error) { return t.Receive() }
+
 type connectClient struct {
 	transport *http.Transport
 	inventory shoppbconnect.InventoryClient
@@ -106,3 +124,32 @@ func (c connectClient) Close() error {
 	c.transport.CloseIdleConnections()
 	return nil
 }
+
+func (c connectClient) Watch(ctx context.Context, req *shoppb.WatchRequest) (items, error) {
+	in, err := c.inventory.Watch(ctx, connect.NewRequest(req))
+	return connectItems{in}, err
+}
+
+type connectItems struct {
+	*connect.ServerStreamForClient[shoppb.StreamItem]
+}
+
+func (i connectItems) Recv() (*shoppb.StreamItem, error) {
+	if i.Receive() {
+		return i.Msg(), nil
+	}
+	if err := i.Err(); err != nil {
+		return nil, err
+	}
+	return nil, io.EOF
+}
+
+func (c connectClient) Talk(ctx context.Context) (talk, error) {
+	return connectTalk{c.inventory.Talk(ctx)}, nil
+}
+
+type connectTalk struct {
+	*connect.BidiStreamForClient[shoppb.StreamItem, shoppb.StreamItem]
+}
+
+func (t connectTalk) Recv() (*shoppb.StreamItem, error) { return t.Receive() }

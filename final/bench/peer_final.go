@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"example.com/rpc-from-scratch/final/bench/shoppb"
@@ -11,10 +12,22 @@ import (
 
 // The framework of this workspace, with each of its codecs. Deadlines, cancel, limits and error codes are on, as they always are.
 var (
-	finalProtobuf = finalPeer(oursProtobuf, "protobuf", protobuf.Codec, serveFinalProtobuf, connectFinalProtobuf)
+	finalProtobuf = withStreams(finalPeer(oursProtobuf, "protobuf", protobuf.Codec, serveFinalProtobuf(rpc.NonBlocking()), connectFinalProtobuf))
 	finalGob      = finalPeer(oursGob, "gob, which a server offers only when asked to", rpc.Gob, serveFinalStructs, connectFinalStructs)
 	finalJSON     = finalPeer(oursJSON, "JSON", rpc.JSON, serveFinalStructs, connectFinalStructs)
 )
+
+// finalUnmarked is what most users have: methods that nobody marked NonBlocking, each call in a goroutine of its own.
+var finalUnmarked = func() peer {
+	p := finalPeer(oursUnmarked, "", protobuf.Codec, serveFinalProtobuf(), connectFinalProtobuf)
+	p.setup, p.only = "protobuf; methods not registered as NonBlocking", []string{"c64", "c512"}
+	return p
+}()
+
+func withStreams(p peer) peer {
+	p.streams = true
+	return p
+}
 
 func finalPeer(name, setup string, codec rpc.Codec, register func(*rpc.Server) error, wrap func(*rpc.Client) client) peer {
 	return peer{
@@ -62,17 +75,23 @@ var (
 	echoPB       = rpc.Method[shoppb.EchoMessage, shoppb.EchoMessage]("Inventory.Echo")
 )
 
-func serveFinalProtobuf(server *rpc.Server) error {
-	err := checkStockPB.Handle(server, func(_ context.Context, req *shoppb.CheckStockRequest) (*shoppb.CheckStockReply, error) {
-		quantity, err := stockOf(req.Item)
-		return &shoppb.CheckStockReply{Quantity: quantity}, err
-	}, rpc.NonBlocking())
-	if err != nil {
-		return err
+func serveFinalProtobuf(marks ...rpc.MethodOption) func(*rpc.Server) error {
+	return func(server *rpc.Server) error {
+		err := checkStockPB.Handle(server, func(_ context.Context, req *shoppb.CheckStockRequest) (*shoppb.CheckStockReply, error) {
+			quantity, err := stockOf(req.Item)
+			return &shoppb.CheckStockReply{Quantity: quantity}, err
+		}, marks...)
+		if err != nil {
+			return err
+		}
+		err = echoPB.Handle(server, func(_ context.Context, req *shoppb.EchoMessage) (*shoppb.EchoMessage, error) {
+			return req, nil
+		}, marks...)
+		if err != nil {
+			return err
+		}
+		return errors.Join(watchPB.Handle(server, finalWatch), talkPB.Handle(server, finalTalk))
 	}
-	return echoPB.Handle(server, func(_ context.Context, req *shoppb.EchoMessage) (*shoppb.EchoMessage, error) {
-		return req, nil
-	}, rpc.NonBlocking())
 }
 
 type finalProtobufClient struct{ *rpc.Client }
@@ -94,6 +113,46 @@ func (c finalProtobufClient) Echo(ctx context.Context, body []byte) ([]byte, err
 	}
 	return reply.Body, nil
 }
+
+var (
+	watchPB = rpc.ServerStream[shoppb.WatchRequest, shoppb.StreamItem]("Inventory.Watch")
+	talkPB  = rpc.BidiStream[shoppb.StreamItem, shoppb.StreamItem]("Inventory.Talk")
+)
+
+func finalWatch(ctx context.Context, req *shoppb.WatchRequest, out *rpc.Sender[shoppb.StreamItem]) error {
+	return sendItems(req, func(item *shoppb.StreamItem) error { return out.Send(ctx, item) })
+}
+
+func finalTalk(ctx context.Context, in *rpc.Receiver[shoppb.StreamItem], out *rpc.Sender[shoppb.StreamItem]) error {
+	return sendBack(finalStream{ctx, in, out})
+}
+
+func (c finalProtobufClient) Watch(ctx context.Context, req *shoppb.WatchRequest) (items, error) {
+	in, err := watchPB.Open(ctx, c.Client, req)
+	if err != nil {
+		return nil, err
+	}
+	return finalStream{ctx, &in.Receiver, nil}, nil
+}
+
+func (c finalProtobufClient) Talk(ctx context.Context) (talk, error) {
+	on, err := talkPB.Open(ctx, c.Client)
+	if err != nil {
+		return nil, err
+	}
+	return finalStream{ctx, &on.Receiver, &on.Sender}, nil
+}
+
+// A finalStream has the context of the stream for each item.
+type finalStream struct {
+	ctx context.Context
+	in  *rpc.Receiver[shoppb.StreamItem]
+	out *rpc.Sender[shoppb.StreamItem]
+}
+
+func (s finalStream) Recv() (*shoppb.StreamItem, error) { return s.in.Receive(s.ctx) }
+
+func (s finalStream) Send(item *shoppb.StreamItem) error { return s.out.Send(s.ctx, item) }
 
 // With gob and JSON they are plain structs, the ones that net/rpc is measured with.
 var (

@@ -15,6 +15,7 @@ var grpcPeer = peer{
 	name:        "gRPC-Go",
 	module:      "google.golang.org/grpc",
 	multiplexes: true,
+	streams:     true,
 	deadline:    true,
 	setup:       "protobuf; windows of 1 MiB, stream workers; shared write buffers are its default",
 	serve:       serveGRPC,
@@ -54,6 +55,14 @@ func (grpcInventory) Echo(_ context.Context, req *shoppb.EchoMessage) (*shoppb.E
 	return req, nil
 }
 
+func (grpcInventory) Watch(req *shoppb.WatchRequest, out grpc.ServerStreamingServer[shoppb.StreamItem]) error {
+	return sendItems(req, out.Send)
+}
+
+func (grpcInventory) Talk(on grpc.BidiStreamingServer[shoppb.StreamItem, shoppb.StreamItem]) error {
+	return sendBack(on)
+}
+
 type grpcClient struct {
 	*grpc.ClientConn
 	inventory shoppb.InventoryClient
@@ -87,3 +96,9 @@ func (c grpcClient) Echo(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	return reply.Body, nil
 }
+
+func (c grpcClient) Watch(ctx context.Context, req *shoppb.WatchRequest) (items, error) {
+	return c.inventory.Watch(ctx, req)
+}
+
+func (c grpcClient) Talk(ctx context.Context) (talk, error) { return c.inventory.Talk(ctx) }

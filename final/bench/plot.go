@@ -20,7 +20,7 @@ var (
 
 const plotColumns = 2
 
-// writePlot draws a panel of bars, calls per second, for each workload that was measured.
+// writePlot draws a panel of bars, calls or messages per second, for each workload that was measured.
 func (r *results) writePlot(path string) error {
 	var panels []*plot.Plot
 	for _, w := range commonWorkloads() {
@@ -68,11 +68,11 @@ func drawGrid(on draw.Canvas, panels []*plot.Plot, rows int) {
 	}
 }
 
-// panel draws one workload, the first peer on top, or returns nil when nobody ran it.
+// panel draws one workload with all cores, the first peer on top, or returns nil when nobody ran it.
 func (r *results) panel(w workload) (*plot.Plot, error) {
 	plot.DefaultFont.Variant = "Sans"
 	panel := plot.New()
-	panel.Title.Text = w.title + ": calls per second"
+	panel.Title.Text = w.title + ": " + w.counted() + "s per second"
 	panel.X.Min = 0
 	// Readers without the plot's fonts get wider ones, so the names keep their distance from the bars.
 	panel.Y.Padding = 5 * vg.Millimeter
@@ -81,11 +81,11 @@ func (r *results) panel(w workload) (*plot.Plot, error) {
 	panel.X.Tick.Marker = countTicks{}
 	var names []string
 	for i := len(peers) - 1; i >= 0; i-- {
-		s, ok := r.summarize(peers[i].name, w.id)
+		s, ok := r.summarize(peers[i].name, w.id, r.most())
 		if !ok {
 			continue
 		}
-		bar, err := plotter.NewBarChart(plotter.Values{s.callsPerSec}, 4*vg.Millimeter)
+		bar, err := plotter.NewBarChart(plotter.Values{s.CallsPerSec}, 4*vg.Millimeter)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Results are everything that one run measured, as it is written to results.json.
+// Results are everything that one run measured, as it is written to results.json; in medians.json with medians for rounds.
 type results struct {
 	Started  time.Time     `json:"started"`
 	Machine  machine       `json:"machine"`
@@ -13,45 +13,76 @@ type results struct {
 	Rounds   []round       `json:"rounds"`
 	Wire     []wireCount   `json:"wire"`
 	Idle     []idleCost    `json:"idle"`
-	Targets  []verdict     `json:"targets"`
+
+	IdleStreams []idleCost `json:"idle_streams,omitempty"`
 
 	// Notes say what could not be measured as asked; Failures what should have worked and did not.
 	Notes    []string `json:"notes,omitempty"`
 	Failures []string `json:"failures,omitempty"`
 }
 
-// A summary is the medians of one peer's rounds under one workload.
-type summary struct {
-	callsPerSec   float64
-	p50, p99      time.Duration
-	allocsPerCall float64
-	cpuPerCall    time.Duration
+// all is how many cores the machine gave to the run.
+func (r *results) all() int { return r.Machine.GOMAXPROCS }
+
+// cores are the numbers of cores that rounds ran with, the largest first.
+func (r *results) cores() []int {
+	var all []int
+	for _, one := range r.Rounds {
+		if !slices.Contains(all, one.Cores) {
+			all = append(all, one.Cores)
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all
 }
 
-// summarize returns the medians of p under the workload, and false when there is no such round.
-func (r *results) summarize(peerName, workloadID string) (summary, bool) {
+// most is the largest number of cores that rounds ran with: all, unless the command line asked for one.
+func (r *results) most() int { return slices.Max(append(r.cores(), 0)) }
+
+// summarize returns the medians of p under the workload with so many cores, and false when there is no such round.
+func (r *results) summarize(peerName, workloadID string, cores int) (round, bool) {
 	var rounds []round
 	for _, one := range r.Rounds {
-		if one.Peer == peerName && one.Workload == workloadID {
+		if one.Peer == peerName && one.Workload == workloadID && one.Cores == cores {
 			rounds = append(rounds, one)
 		}
 	}
 	if len(rounds) == 0 {
-		return summary{}, false
+		return round{}, false
 	}
-	return summary{
-		callsPerSec:   medianOf(rounds, func(r round) float64 { return r.CallsPerSec }),
-		p50:           medianOf(rounds, func(r round) time.Duration { return r.P50 }),
-		p99:           medianOf(rounds, func(r round) time.Duration { return r.P99 }),
-		allocsPerCall: medianOf(rounds, func(r round) float64 { return r.AllocsPerCall }),
-		cpuPerCall:    medianOf(rounds, func(r round) time.Duration { return r.CPUPerCall }),
+	return round{
+		Peer: peerName, Workload: workloadID, Cores: cores,
+		CallsPerSec:   medianOf(rounds, func(r round) float64 { return r.CallsPerSec }),
+		P50:           medianOf(rounds, func(r round) time.Duration { return r.P50 }),
+		P99:           medianOf(rounds, func(r round) time.Duration { return r.P99 }),
+		AllocsPerCall: medianOf(rounds, func(r round) float64 { return r.AllocsPerCall }),
+		CPUPerCall:    medianOf(rounds, func(r round) time.Duration { return r.CPUPerCall }),
+		Busy:          medianOf(rounds, func(r round) float64 { return r.Busy }),
 	}, true
+}
+
+// medians returns r with one round, of medians, for all of a kind: enough for every table.
+func (r *results) medians() *results {
+	m := *r
+	m.Rounds = nil
+	for _, w := range workloads {
+		for _, p := range peers {
+			for _, cores := range r.cores() {
+				if one, ok := r.summarize(p.name, w.id, cores); ok {
+					m.Rounds = append(m.Rounds, one)
+				}
+			}
+		}
+	}
+	return &m
 }
 
 // measured says whether the run measured anything of a peer.
 func (r *results) measured(peerName string) bool {
 	_, idle := r.idleOf(peerName)
-	return idle || slices.ContainsFunc(r.Rounds, func(one round) bool { return one.Peer == peerName })
+	_, streams := r.idleStreamsOf(peerName)
+	return idle || streams || slices.ContainsFunc(r.Rounds, func(one round) bool { return one.Peer == peerName })
 }
 
 // medianOf returns the middle value, or the mean of the two in the middle.
@@ -78,23 +109,30 @@ func (r *results) wireOf(peerName, workloadID string) (wireCount, bool) {
 }
 
 // idleOf returns the cost of a peer's idle connections, and false when it was not measured.
-func (r *results) idleOf(peerName string) (idleCost, bool) {
-	i := slices.IndexFunc(r.Idle, func(c idleCost) bool { return c.Peer == peerName })
+func (r *results) idleOf(peerName string) (idleCost, bool) { return costOf(r.Idle, peerName) }
+
+// idleStreamsOf is idleOf for its streams.
+func (r *results) idleStreamsOf(peerName string) (idleCost, bool) {
+	return costOf(r.IdleStreams, peerName)
+}
+
+func costOf(costs []idleCost, peerName string) (idleCost, bool) {
+	i := slices.IndexFunc(costs, func(c idleCost) bool { return c.Peer == peerName })
 	if i < 0 {
 		return idleCost{}, false
 	}
-	return r.Idle[i], true
+	return costs[i], true
 }
 
-// fastest returns the peer with the highest median under a workload: neither ours nor the floor.
-func (r *results) fastest(workloadID string) (name string, s summary, ok bool) {
+// fastest returns the peer with the most calls a second under a workload: neither ours nor the floor.
+func (r *results) fastest(workloadID string, cores int) (s round, ok bool) {
 	for _, p := range peers {
-		if p.ours || p.floor {
+		if p.ours || p.floor || p.holdsBack {
 			continue
 		}
-		if one, measured := r.summarize(p.name, workloadID); measured && one.callsPerSec > s.callsPerSec {
-			name, s, ok = p.name, one, true
+		if one, measured := r.summarize(p.name, workloadID, cores); measured && one.CallsPerSec > s.CallsPerSec {
+			s, ok = one, true
 		}
 	}
-	return name, s, ok
+	return s, ok
 }

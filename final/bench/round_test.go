@@ -53,11 +53,12 @@ func TestRunRound_ComputesRatesFromWhatCallersRecorded(t *testing.T) {
 	for range 200 {
 		h.record(time.Millisecond)
 	}
-	got := round{Elapsed: 2 * time.Second, AllocsPerCall: 1000, CPUPerCall: time.Second}.withCalls(&h)
+	got := round{Elapsed: 2 * time.Second, AllocsPerCall: 1000, CPUPerCall: time.Second}.withCalls(&h, 1)
 	assert.Equal(t, 200, got.Calls)
 	assert.Equal(t, 100.0, got.CallsPerSec)
 	assert.Equal(t, 5.0, got.AllocsPerCall)
 	assert.Equal(t, 5*time.Millisecond, got.CPUPerCall)
+	assert.Equal(t, 0.5, got.Busy)
 }
 
 func TestRunRound_FailsOnAnErrorOrAWrongReply(t *testing.T) {

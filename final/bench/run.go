@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"time"
 )
 
@@ -18,13 +19,19 @@ type run struct {
 
 // steps is how many measurements measureAll makes.
 func (r *run) steps() int {
-	pairs := 0
+	n := 0
 	for _, w := range r.workloads {
-		pairs += len(r.peersFor(w))
+		each := r.rounds * len(r.cores)
+		if w.stream == noStream {
+			each++ // bytes are counted
+		}
+		n += len(r.peersFor(w)) * each
 	}
-	n := pairs * (r.rounds + 1)
 	if r.idle > 0 {
-		n += len(r.peers)
+		n += len(r.idlePeers())
+	}
+	if r.streams > 0 {
+		n += len(r.idleStreamers())
 	}
 	return n
 }
@@ -39,6 +46,15 @@ func (r *run) peersFor(w workload) []peer {
 	return for_
 }
 
+// idlePeers leaves the variants out: their idle connections are those of the peer that they vary.
+func (r *run) idlePeers() []peer {
+	return slices.DeleteFunc(slices.Clone(r.peers), func(p peer) bool { return p.only != nil })
+}
+
+func (r *run) idleStreamers() []peer {
+	return slices.DeleteFunc(r.idlePeers(), func(p peer) bool { return !p.streams })
+}
+
 // measureAll measures everything. A peer that fails is noted and the others go on; the error is
 // ctx's, or that a profile cannot be written.
 func (r *run) measureAll(ctx context.Context) error {
@@ -50,18 +66,17 @@ func (r *run) measureAll(ctx context.Context) error {
 		return err
 	}
 	for _, w := range r.workloads {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && w.stream == noStream {
 			r.countBytes(ctx, w)
 		}
 	}
-	if r.idle > 0 && ctx.Err() == nil {
-		r.measureIdle(ctx)
-	}
-	r.results.Targets = judge(&r.results, append(targets(), aims()...))
+	r.results.Idle = r.measureIdle(ctx, idleConnections, r.idle, r.idlePeers())
+	r.results.IdleStreams = r.measureIdle(ctx, idleStreams, r.streams, r.idleStreamers())
 	return ctx.Err()
 }
 
 func (r *run) measureRounds(ctx context.Context) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for n := range r.rounds {
 		for _, w := range r.workloads {
 			if ctx.Err() == nil {
@@ -90,7 +105,7 @@ func (r *run) profiled(measure func()) error {
 	return f.Close()
 }
 
-// measureRound gives each peer its turn under w. Who begins changes from round to round, so that nobody always follows the
+// measureRound gives each peer its turn under w, with one core and with all, one after the other. Who begins changes from round to round, so that nobody always follows the
 // same neighbour.
 func (r *run) measureRound(ctx context.Context, n int, w workload) {
 	turn := r.peersFor(w)
@@ -100,13 +115,16 @@ func (r *run) measureRound(ctx context.Context, n int, w workload) {
 			return
 		}
 		p := turn[(i+n)%len(turn)]
-		runtime.GC() // nobody pays for the garbage of the peer before
-		one, err := runRound(ctx, p, w, r.duration)
-		one.Round = n + 1
-		if r.succeeded(ctx, err) {
-			r.results.Rounds = append(r.results.Rounds, one)
+		for _, cores := range r.cores {
+			runtime.GOMAXPROCS(cores)
+			runtime.GC() // nobody pays for the garbage of the peer before
+			one, err := runRound(ctx, p, w, r.duration)
+			one.Round = n + 1
+			if r.succeeded(ctx, err) {
+				r.results.Rounds = append(r.results.Rounds, one)
+			}
+			r.progress.step()
 		}
-		r.progress.step()
 	}
 }
 
@@ -127,24 +145,29 @@ func (r *run) countBytes(ctx context.Context, w workload) {
 // filesBesides is what a process has open next to its idle connections, generously.
 const filesBesides = 128
 
-func (r *run) measureIdle(ctx context.Context) {
-	n := r.idle
+// measureIdle measures so many idle connections, or streams, of each peer; 0 are none.
+func (r *run) measureIdle(ctx context.Context, what string, asked int, of []peer) (costs []idleCost) {
+	if asked == 0 || ctx.Err() != nil {
+		return nil
+	}
+	n := asked
 	if limit := allowOpenFiles(n + filesBesides); limit < n+filesBesides {
 		n = max(1, limit-filesBesides)
 		r.results.Notes = append(r.results.Notes, fmt.Sprintf(
-			"This machine lets a process open %d files (RLIMIT_NOFILE), so the idle connections are %d, not %d.", limit, n, r.idle))
+			"This machine lets a process open %d files (RLIMIT_NOFILE), so the idle %s are %d, not %d.", limit, what, n, asked))
 	}
-	for _, p := range r.peers {
+	for _, p := range of {
 		if ctx.Err() != nil {
-			return
+			return costs
 		}
-		r.progress.begin(fmt.Sprintf("%d idle connections: %s", n, p.name))
-		cost, err := measureIdle(ctx, p, n)
+		r.progress.begin(fmt.Sprintf("%d idle %s: %s", n, what, p.name))
+		cost, err := measureIdle(ctx, p, what, n)
 		if r.succeeded(ctx, err) {
-			r.results.Idle = append(r.results.Idle, cost)
+			costs = append(costs, cost)
 		}
 		r.progress.step()
 	}
+	return costs
 }
 
 // succeeded notes err. What fails because ctx has ended is no failure of a peer.

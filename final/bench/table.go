@@ -16,14 +16,17 @@ type table struct {
 	textColumns int
 }
 
-// write writes the table under a heading, or nothing when it has no rows.
+// write writes the table under a heading, if there is one, or nothing when it has no rows.
 func (t table) write(w io.Writer, title string) {
 	if len(t.rows) == 0 {
 		return
 	}
 	t.textColumns = max(1, t.textColumns)
 	widths := t.widths()
-	fmt.Fprintf(w, "\n## %s\n\n", title)
+	if title != "" {
+		fmt.Fprintf(w, "\n### %s\n", title)
+	}
+	fmt.Fprintln(w)
 	t.writeRow(w, t.head, widths)
 	t.writeRule(w, widths)
 	for _, row := range t.rows {

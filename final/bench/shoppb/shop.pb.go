@@ -155,6 +155,111 @@ func (x *EchoMessage) GetBody() []byte {
 	return nil
 }
 
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items the server sends, and how many bytes the body of each has.
+	Count         int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_shop_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_shop_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *WatchRequest) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *WatchRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type StreamItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamItem) Reset() {
+	*x = StreamItem{}
+	mi := &file_shop_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamItem) ProtoMessage() {}
+
+func (x *StreamItem) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamItem.ProtoReflect.Descriptor instead.
+func (*StreamItem) Descriptor() ([]byte, []int) {
+	return file_shop_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamItem) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *StreamItem) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 var File_shop_proto protoreflect.FileDescriptor
 
 const file_shop_proto_rawDesc = "" +
@@ -166,11 +271,20 @@ const file_shop_proto_rawDesc = "" +
 	"\x0fCheckStockReply\x12\x1a\n" +
 	"\bquantity\x18\x01 \x01(\x03R\bquantity\"!\n" +
 	"\vEchoMessage\x12\x12\n" +
-	"\x04body\x18\x01 \x01(\fR\x04body2\x83\x01\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\"8\n" +
+	"\fWatchRequest\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"8\n" +
+	"\n" +
+	"StreamItem\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body2\xf0\x01\n" +
 	"\tInventory\x12B\n" +
 	"\n" +
 	"CheckStock\x12\x1a.shop.v1.CheckStockRequest\x1a\x18.shop.v1.CheckStockReply\x122\n" +
-	"\x04Echo\x12\x14.shop.v1.EchoMessage\x1a\x14.shop.v1.EchoMessageB1Z/example.com/rpc-from-scratch/final/bench/shoppbb\x06proto3"
+	"\x04Echo\x12\x14.shop.v1.EchoMessage\x1a\x14.shop.v1.EchoMessage\x125\n" +
+	"\x05Watch\x12\x15.shop.v1.WatchRequest\x1a\x13.shop.v1.StreamItem0\x01\x124\n" +
+	"\x04Talk\x12\x13.shop.v1.StreamItem\x1a\x13.shop.v1.StreamItem(\x010\x01B1Z/example.com/rpc-from-scratch/final/bench/shoppbb\x06proto3"
 
 var (
 	file_shop_proto_rawDescOnce sync.Once
@@ -184,19 +298,25 @@ func file_shop_proto_rawDescGZIP() []byte {
 	return file_shop_proto_rawDescData
 }
 
-var file_shop_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_shop_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_shop_proto_goTypes = []any{
 	(*CheckStockRequest)(nil), // 0: shop.v1.CheckStockRequest
 	(*CheckStockReply)(nil),   // 1: shop.v1.CheckStockReply
 	(*EchoMessage)(nil),       // 2: shop.v1.EchoMessage
+	(*WatchRequest)(nil),      // 3: shop.v1.WatchRequest
+	(*StreamItem)(nil),        // 4: shop.v1.StreamItem
 }
 var file_shop_proto_depIdxs = []int32{
 	0, // 0: shop.v1.Inventory.CheckStock:input_type -> shop.v1.CheckStockRequest
 	2, // 1: shop.v1.Inventory.Echo:input_type -> shop.v1.EchoMessage
-	1, // 2: shop.v1.Inventory.CheckStock:output_type -> shop.v1.CheckStockReply
-	2, // 3: shop.v1.Inventory.Echo:output_type -> shop.v1.EchoMessage
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	3, // 2: shop.v1.Inventory.Watch:input_type -> shop.v1.WatchRequest
+	4, // 3: shop.v1.Inventory.Talk:input_type -> shop.v1.StreamItem
+	1, // 4: shop.v1.Inventory.CheckStock:output_type -> shop.v1.CheckStockReply
+	2, // 5: shop.v1.Inventory.Echo:output_type -> shop.v1.EchoMessage
+	4, // 6: shop.v1.Inventory.Watch:output_type -> shop.v1.StreamItem
+	4, // 7: shop.v1.Inventory.Talk:output_type -> shop.v1.StreamItem
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -213,7 +333,7 @@ func file_shop_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_proto_rawDesc), len(file_shop_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

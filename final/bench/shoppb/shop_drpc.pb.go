@@ -40,6 +40,8 @@ type DRPCInventoryClient interface {
 
 	CheckStock(ctx context.Context, in *CheckStockRequest) (*CheckStockReply, error)
 	Echo(ctx context.Context, in *EchoMessage) (*EchoMessage, error)
+	Watch(ctx context.Context, in *WatchRequest) (DRPCInventory_WatchClient, error)
+	Talk(ctx context.Context) (DRPCInventory_TalkClient, error)
 }
 
 type drpcInventoryClient struct {
@@ -70,9 +72,90 @@ func (c *drpcInventoryClient) Echo(ctx context.Context, in *EchoMessage) (*EchoM
 	return out, nil
 }
 
+func (c *drpcInventoryClient) Watch(ctx context.Context, in *WatchRequest) (DRPCInventory_WatchClient, error) {
+	stream, err := c.cc.NewStream(ctx, "/shop.v1.Inventory/Watch", drpcEncoding_File_shop_proto{})
+	if err != nil {
+		return nil, err
+	}
+	x := &drpcInventory_WatchClient{stream}
+	if err := x.MsgSend(in, drpcEncoding_File_shop_proto{}); err != nil {
+		return nil, err
+	}
+	if err := x.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+type DRPCInventory_WatchClient interface {
+	drpc.Stream
+	Recv() (*StreamItem, error)
+}
+
+type drpcInventory_WatchClient struct {
+	drpc.Stream
+}
+
+func (x *drpcInventory_WatchClient) GetStream() drpc.Stream {
+	return x.Stream
+}
+
+func (x *drpcInventory_WatchClient) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.MsgRecv(m, drpcEncoding_File_shop_proto{}); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (x *drpcInventory_WatchClient) RecvMsg(m *StreamItem) error {
+	return x.MsgRecv(m, drpcEncoding_File_shop_proto{})
+}
+
+func (c *drpcInventoryClient) Talk(ctx context.Context) (DRPCInventory_TalkClient, error) {
+	stream, err := c.cc.NewStream(ctx, "/shop.v1.Inventory/Talk", drpcEncoding_File_shop_proto{})
+	if err != nil {
+		return nil, err
+	}
+	x := &drpcInventory_TalkClient{stream}
+	return x, nil
+}
+
+type DRPCInventory_TalkClient interface {
+	drpc.Stream
+	Send(*StreamItem) error
+	Recv() (*StreamItem, error)
+}
+
+type drpcInventory_TalkClient struct {
+	drpc.Stream
+}
+
+func (x *drpcInventory_TalkClient) GetStream() drpc.Stream {
+	return x.Stream
+}
+
+func (x *drpcInventory_TalkClient) Send(m *StreamItem) error {
+	return x.MsgSend(m, drpcEncoding_File_shop_proto{})
+}
+
+func (x *drpcInventory_TalkClient) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.MsgRecv(m, drpcEncoding_File_shop_proto{}); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (x *drpcInventory_TalkClient) RecvMsg(m *StreamItem) error {
+	return x.MsgRecv(m, drpcEncoding_File_shop_proto{})
+}
+
 type DRPCInventoryServer interface {
 	CheckStock(context.Context, *CheckStockRequest) (*CheckStockReply, error)
 	Echo(context.Context, *EchoMessage) (*EchoMessage, error)
+	Watch(*WatchRequest, DRPCInventory_WatchStream) error
+	Talk(DRPCInventory_TalkStream) error
 }
 
 type DRPCInventoryUnimplementedServer struct{}
@@ -85,9 +168,17 @@ func (s *DRPCInventoryUnimplementedServer) Echo(context.Context, *EchoMessage) (
 	return nil, drpcerr.WithCode(errors.New("Unimplemented"), drpcerr.Unimplemented)
 }
 
+func (s *DRPCInventoryUnimplementedServer) Watch(*WatchRequest, DRPCInventory_WatchStream) error {
+	return drpcerr.WithCode(errors.New("Unimplemented"), drpcerr.Unimplemented)
+}
+
+func (s *DRPCInventoryUnimplementedServer) Talk(DRPCInventory_TalkStream) error {
+	return drpcerr.WithCode(errors.New("Unimplemented"), drpcerr.Unimplemented)
+}
+
 type DRPCInventoryDescription struct{}
 
-func (DRPCInventoryDescription) NumMethods() int { return 2 }
+func (DRPCInventoryDescription) NumMethods() int { return 4 }
 
 func (DRPCInventoryDescription) Method(n int) (string, drpc.Encoding, drpc.Receiver, interface{}, bool) {
 	switch n {
@@ -109,6 +200,23 @@ func (DRPCInventoryDescription) Method(n int) (string, drpc.Encoding, drpc.Recei
 						in1.(*EchoMessage),
 					)
 			}, DRPCInventoryServer.Echo, true
+	case 2:
+		return "/shop.v1.Inventory/Watch", drpcEncoding_File_shop_proto{},
+			func(srv interface{}, ctx context.Context, in1, in2 interface{}) (drpc.Message, error) {
+				return nil, srv.(DRPCInventoryServer).
+					Watch(
+						in1.(*WatchRequest),
+						&drpcInventory_WatchStream{in2.(drpc.Stream)},
+					)
+			}, DRPCInventoryServer.Watch, true
+	case 3:
+		return "/shop.v1.Inventory/Talk", drpcEncoding_File_shop_proto{},
+			func(srv interface{}, ctx context.Context, in1, in2 interface{}) (drpc.Message, error) {
+				return nil, srv.(DRPCInventoryServer).
+					Talk(
+						&drpcInventory_TalkStream{in1.(drpc.Stream)},
+					)
+			}, DRPCInventoryServer.Talk, true
 	default:
 		return "", nil, nil, nil, false
 	}
@@ -156,4 +264,51 @@ func (x *drpcInventory_EchoStream) SendAndClose(m *EchoMessage) error {
 		return err
 	}
 	return x.CloseSend()
+}
+
+type DRPCInventory_WatchStream interface {
+	drpc.Stream
+	Send(*StreamItem) error
+}
+
+type drpcInventory_WatchStream struct {
+	drpc.Stream
+}
+
+func (x *drpcInventory_WatchStream) GetStream() drpc.Stream {
+	return x.Stream
+}
+
+func (x *drpcInventory_WatchStream) Send(m *StreamItem) error {
+	return x.MsgSend(m, drpcEncoding_File_shop_proto{})
+}
+
+type DRPCInventory_TalkStream interface {
+	drpc.Stream
+	Send(*StreamItem) error
+	Recv() (*StreamItem, error)
+}
+
+type drpcInventory_TalkStream struct {
+	drpc.Stream
+}
+
+func (x *drpcInventory_TalkStream) GetStream() drpc.Stream {
+	return x.Stream
+}
+
+func (x *drpcInventory_TalkStream) Send(m *StreamItem) error {
+	return x.MsgSend(m, drpcEncoding_File_shop_proto{})
+}
+
+func (x *drpcInventory_TalkStream) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.MsgRecv(m, drpcEncoding_File_shop_proto{}); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (x *drpcInventory_TalkStream) RecvMsg(m *StreamItem) error {
+	return x.MsgRecv(m, drpcEncoding_File_shop_proto{})
 }

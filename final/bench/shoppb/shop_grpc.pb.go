@@ -23,6 +23,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Inventory_CheckStock_FullMethodName = "/shop.v1.Inventory/CheckStock"
 	Inventory_Echo_FullMethodName       = "/shop.v1.Inventory/Echo"
+	Inventory_Watch_FullMethodName      = "/shop.v1.Inventory/Watch"
+	Inventory_Talk_FullMethodName       = "/shop.v1.Inventory/Talk"
 )
 
 // InventoryClient is the client API for Inventory service.
@@ -33,6 +35,10 @@ type InventoryClient interface {
 	CheckStock(ctx context.Context, in *CheckStockRequest, opts ...grpc.CallOption) (*CheckStockReply, error)
 	// Echo sends the body back: 1 KiB and 64 KiB in the workloads.
 	Echo(ctx context.Context, in *EchoMessage, opts ...grpc.CallOption) (*EchoMessage, error)
+	// Watch sends items, numbered from 0: messages one way.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamItem], error)
+	// Talk sends back each item that it receives: ping-pong.
+	Talk(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamItem, StreamItem], error)
 }
 
 type inventoryClient struct {
@@ -63,6 +69,38 @@ func (c *inventoryClient) Echo(ctx context.Context, in *EchoMessage, opts ...grp
 	return out, nil
 }
 
+func (c *inventoryClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamItem], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Inventory_ServiceDesc.Streams[0], Inventory_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, StreamItem]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_WatchClient = grpc.ServerStreamingClient[StreamItem]
+
+func (c *inventoryClient) Talk(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamItem, StreamItem], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Inventory_ServiceDesc.Streams[1], Inventory_Talk_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamItem, StreamItem]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_TalkClient = grpc.BidiStreamingClient[StreamItem, StreamItem]
+
 // InventoryServer is the server API for Inventory service.
 // All implementations must embed UnimplementedInventoryServer
 // for forward compatibility.
@@ -71,6 +109,10 @@ type InventoryServer interface {
 	CheckStock(context.Context, *CheckStockRequest) (*CheckStockReply, error)
 	// Echo sends the body back: 1 KiB and 64 KiB in the workloads.
 	Echo(context.Context, *EchoMessage) (*EchoMessage, error)
+	// Watch sends items, numbered from 0: messages one way.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[StreamItem]) error
+	// Talk sends back each item that it receives: ping-pong.
+	Talk(grpc.BidiStreamingServer[StreamItem, StreamItem]) error
 	mustEmbedUnimplementedInventoryServer()
 }
 
@@ -86,6 +128,12 @@ func (UnimplementedInventoryServer) CheckStock(context.Context, *CheckStockReque
 }
 func (UnimplementedInventoryServer) Echo(context.Context, *EchoMessage) (*EchoMessage, error) {
 	return nil, status.Error(codes.Unimplemented, "method Echo not implemented")
+}
+func (UnimplementedInventoryServer) Watch(*WatchRequest, grpc.ServerStreamingServer[StreamItem]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedInventoryServer) Talk(grpc.BidiStreamingServer[StreamItem, StreamItem]) error {
+	return status.Error(codes.Unimplemented, "method Talk not implemented")
 }
 func (UnimplementedInventoryServer) mustEmbedUnimplementedInventoryServer() {}
 func (UnimplementedInventoryServer) testEmbeddedByValue()                   {}
@@ -144,6 +192,24 @@ func _Inventory_Echo_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inventory_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(InventoryServer).Watch(m, &grpc.GenericServerStream[WatchRequest, StreamItem]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_WatchServer = grpc.ServerStreamingServer[StreamItem]
+
+func _Inventory_Talk_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(InventoryServer).Talk(&grpc.GenericServerStream[StreamItem, StreamItem]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Inventory_TalkServer = grpc.BidiStreamingServer[StreamItem, StreamItem]
+
 // Inventory_ServiceDesc is the grpc.ServiceDesc for Inventory service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +226,18 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Inventory_Echo_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Watch",
+			Handler:       _Inventory_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Talk",
+			Handler:       _Inventory_Talk_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "shop.proto",
 }

@@ -10,6 +10,43 @@ import (
 type TTRPCInventoryService interface {
 	CheckStock(context.Context, *CheckStockRequest) (*CheckStockReply, error)
 	Echo(context.Context, *EchoMessage) (*EchoMessage, error)
+	Watch(context.Context, *WatchRequest, TTRPCInventory_WatchServer) error
+	Talk(context.Context, TTRPCInventory_TalkServer) error
+}
+
+type TTRPCInventory_WatchServer interface {
+	Send(*StreamItem) error
+	ttrpc.StreamServer
+}
+
+type ttrpcinventoryWatchServer struct {
+	ttrpc.StreamServer
+}
+
+func (x *ttrpcinventoryWatchServer) Send(m *StreamItem) error {
+	return x.StreamServer.SendMsg(m)
+}
+
+type TTRPCInventory_TalkServer interface {
+	Send(*StreamItem) error
+	Recv() (*StreamItem, error)
+	ttrpc.StreamServer
+}
+
+type ttrpcinventoryTalkServer struct {
+	ttrpc.StreamServer
+}
+
+func (x *ttrpcinventoryTalkServer) Send(m *StreamItem) error {
+	return x.StreamServer.SendMsg(m)
+}
+
+func (x *ttrpcinventoryTalkServer) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.StreamServer.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func RegisterTTRPCInventoryService(srv *ttrpc.Server, svc TTRPCInventoryService) {
@@ -30,14 +67,41 @@ func RegisterTTRPCInventoryService(srv *ttrpc.Server, svc TTRPCInventoryService)
 				return svc.Echo(ctx, &req)
 			},
 		},
+		Streams: map[string]ttrpc.Stream{
+			"Watch": {
+				Handler: func(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
+					m := new(WatchRequest)
+					if err := stream.RecvMsg(m); err != nil {
+						return nil, err
+					}
+					return nil, svc.Watch(ctx, m, &ttrpcinventoryWatchServer{stream})
+				},
+				StreamingClient: false,
+				StreamingServer: true,
+			},
+			"Talk": {
+				Handler: func(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
+					return nil, svc.Talk(ctx, &ttrpcinventoryTalkServer{stream})
+				},
+				StreamingClient: true,
+				StreamingServer: true,
+			},
+		},
 	})
+}
+
+type TTRPCInventoryClient interface {
+	CheckStock(context.Context, *CheckStockRequest) (*CheckStockReply, error)
+	Echo(context.Context, *EchoMessage) (*EchoMessage, error)
+	Watch(context.Context, *WatchRequest) (TTRPCInventory_WatchClient, error)
+	Talk(context.Context) (TTRPCInventory_TalkClient, error)
 }
 
 type ttrpcinventoryClient struct {
 	client *ttrpc.Client
 }
 
-func NewTTRPCInventoryClient(client *ttrpc.Client) TTRPCInventoryService {
+func NewTTRPCInventoryClient(client *ttrpc.Client) TTRPCInventoryClient {
 	return &ttrpcinventoryClient{
 		client: client,
 	}
@@ -57,4 +121,67 @@ func (c *ttrpcinventoryClient) Echo(ctx context.Context, req *EchoMessage) (*Ech
 		return nil, err
 	}
 	return &resp, nil
+}
+
+func (c *ttrpcinventoryClient) Watch(ctx context.Context, req *WatchRequest) (TTRPCInventory_WatchClient, error) {
+	stream, err := c.client.NewStream(ctx, &ttrpc.StreamDesc{
+		StreamingClient: false,
+		StreamingServer: true,
+	}, "shop.v1.Inventory", "Watch", req)
+	if err != nil {
+		return nil, err
+	}
+	x := &ttrpcinventoryWatchClient{stream}
+	return x, nil
+}
+
+type TTRPCInventory_WatchClient interface {
+	Recv() (*StreamItem, error)
+	ttrpc.ClientStream
+}
+
+type ttrpcinventoryWatchClient struct {
+	ttrpc.ClientStream
+}
+
+func (x *ttrpcinventoryWatchClient) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *ttrpcinventoryClient) Talk(ctx context.Context) (TTRPCInventory_TalkClient, error) {
+	stream, err := c.client.NewStream(ctx, &ttrpc.StreamDesc{
+		StreamingClient: true,
+		StreamingServer: true,
+	}, "shop.v1.Inventory", "Talk", nil)
+	if err != nil {
+		return nil, err
+	}
+	x := &ttrpcinventoryTalkClient{stream}
+	return x, nil
+}
+
+type TTRPCInventory_TalkClient interface {
+	Send(*StreamItem) error
+	Recv() (*StreamItem, error)
+	ttrpc.ClientStream
+}
+
+type ttrpcinventoryTalkClient struct {
+	ttrpc.ClientStream
+}
+
+func (x *ttrpcinventoryTalkClient) Send(m *StreamItem) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *ttrpcinventoryTalkClient) Recv() (*StreamItem, error) {
+	m := new(StreamItem)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
 }

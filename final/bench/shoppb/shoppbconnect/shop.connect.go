@@ -39,6 +39,10 @@ const (
 	InventoryCheckStockProcedure = "/shop.v1.Inventory/CheckStock"
 	// InventoryEchoProcedure is the fully-qualified name of the Inventory's Echo RPC.
 	InventoryEchoProcedure = "/shop.v1.Inventory/Echo"
+	// InventoryWatchProcedure is the fully-qualified name of the Inventory's Watch RPC.
+	InventoryWatchProcedure = "/shop.v1.Inventory/Watch"
+	// InventoryTalkProcedure is the fully-qualified name of the Inventory's Talk RPC.
+	InventoryTalkProcedure = "/shop.v1.Inventory/Talk"
 )
 
 // InventoryClient is a client for the shop.v1.Inventory service.
@@ -47,6 +51,10 @@ type InventoryClient interface {
 	CheckStock(context.Context, *connect.Request[shoppb.CheckStockRequest]) (*connect.Response[shoppb.CheckStockReply], error)
 	// Echo sends the body back: 1 KiB and 64 KiB in the workloads.
 	Echo(context.Context, *connect.Request[shoppb.EchoMessage]) (*connect.Response[shoppb.EchoMessage], error)
+	// Watch sends items, numbered from 0: messages one way.
+	Watch(context.Context, *connect.Request[shoppb.WatchRequest]) (*connect.ServerStreamForClient[shoppb.StreamItem], error)
+	// Talk sends back each item that it receives: ping-pong.
+	Talk(context.Context) *connect.BidiStreamForClient[shoppb.StreamItem, shoppb.StreamItem]
 }
 
 // NewInventoryClient constructs a client for the shop.v1.Inventory service. By default, it uses the
@@ -72,6 +80,18 @@ func NewInventoryClient(httpClient connect.HTTPClient, baseURL string, opts ...c
 			connect.WithSchema(inventoryMethods.ByName("Echo")),
 			connect.WithClientOptions(opts...),
 		),
+		watch: connect.NewClient[shoppb.WatchRequest, shoppb.StreamItem](
+			httpClient,
+			baseURL+InventoryWatchProcedure,
+			connect.WithSchema(inventoryMethods.ByName("Watch")),
+			connect.WithClientOptions(opts...),
+		),
+		talk: connect.NewClient[shoppb.StreamItem, shoppb.StreamItem](
+			httpClient,
+			baseURL+InventoryTalkProcedure,
+			connect.WithSchema(inventoryMethods.ByName("Talk")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -79,6 +99,8 @@ func NewInventoryClient(httpClient connect.HTTPClient, baseURL string, opts ...c
 type inventoryClient struct {
 	checkStock *connect.Client[shoppb.CheckStockRequest, shoppb.CheckStockReply]
 	echo       *connect.Client[shoppb.EchoMessage, shoppb.EchoMessage]
+	watch      *connect.Client[shoppb.WatchRequest, shoppb.StreamItem]
+	talk       *connect.Client[shoppb.StreamItem, shoppb.StreamItem]
 }
 
 // CheckStock calls shop.v1.Inventory.CheckStock.
@@ -91,12 +113,26 @@ func (c *inventoryClient) Echo(ctx context.Context, req *connect.Request[shoppb.
 	return c.echo.CallUnary(ctx, req)
 }
 
+// Watch calls shop.v1.Inventory.Watch.
+func (c *inventoryClient) Watch(ctx context.Context, req *connect.Request[shoppb.WatchRequest]) (*connect.ServerStreamForClient[shoppb.StreamItem], error) {
+	return c.watch.CallServerStream(ctx, req)
+}
+
+// Talk calls shop.v1.Inventory.Talk.
+func (c *inventoryClient) Talk(ctx context.Context) *connect.BidiStreamForClient[shoppb.StreamItem, shoppb.StreamItem] {
+	return c.talk.CallBidiStream(ctx)
+}
+
 // InventoryHandler is an implementation of the shop.v1.Inventory service.
 type InventoryHandler interface {
 	// CheckStock is the small call: a few bytes each way.
 	CheckStock(context.Context, *connect.Request[shoppb.CheckStockRequest]) (*connect.Response[shoppb.CheckStockReply], error)
 	// Echo sends the body back: 1 KiB and 64 KiB in the workloads.
 	Echo(context.Context, *connect.Request[shoppb.EchoMessage]) (*connect.Response[shoppb.EchoMessage], error)
+	// Watch sends items, numbered from 0: messages one way.
+	Watch(context.Context, *connect.Request[shoppb.WatchRequest], *connect.ServerStream[shoppb.StreamItem]) error
+	// Talk sends back each item that it receives: ping-pong.
+	Talk(context.Context, *connect.BidiStream[shoppb.StreamItem, shoppb.StreamItem]) error
 }
 
 // NewInventoryHandler builds an HTTP handler from the service implementation. It returns the path
@@ -118,12 +154,28 @@ func NewInventoryHandler(svc InventoryHandler, opts ...connect.HandlerOption) (s
 		connect.WithSchema(inventoryMethods.ByName("Echo")),
 		connect.WithHandlerOptions(opts...),
 	)
+	inventoryWatchHandler := connect.NewServerStreamHandler(
+		InventoryWatchProcedure,
+		svc.Watch,
+		connect.WithSchema(inventoryMethods.ByName("Watch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	inventoryTalkHandler := connect.NewBidiStreamHandler(
+		InventoryTalkProcedure,
+		svc.Talk,
+		connect.WithSchema(inventoryMethods.ByName("Talk")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/shop.v1.Inventory/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case InventoryCheckStockProcedure:
 			inventoryCheckStockHandler.ServeHTTP(w, r)
 		case InventoryEchoProcedure:
 			inventoryEchoHandler.ServeHTTP(w, r)
+		case InventoryWatchProcedure:
+			inventoryWatchHandler.ServeHTTP(w, r)
+		case InventoryTalkProcedure:
+			inventoryTalkHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -139,4 +191,12 @@ func (UnimplementedInventoryHandler) CheckStock(context.Context, *connect.Reques
 
 func (UnimplementedInventoryHandler) Echo(context.Context, *connect.Request[shoppb.EchoMessage]) (*connect.Response[shoppb.EchoMessage], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("shop.v1.Inventory.Echo is not implemented"))
+}
+
+func (UnimplementedInventoryHandler) Watch(context.Context, *connect.Request[shoppb.WatchRequest], *connect.ServerStream[shoppb.StreamItem]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("shop.v1.Inventory.Watch is not implemented"))
+}
+
+func (UnimplementedInventoryHandler) Talk(context.Context, *connect.BidiStream[shoppb.StreamItem, shoppb.StreamItem]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("shop.v1.Inventory.Talk is not implemented"))
 }
