@@ -169,7 +169,7 @@ func modulePath(dir string) (string, error) {
 		_, err = os.Stat(filepath.Join(dir, "inventory"))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s has no code of step 07: a bridge is put onto a folder that start or next has made, once step 07 is done", dir)
+		return "", fmt.Errorf("%s does not have the code of step 07: a bridge needs a folder that start made, in which step 07 is finished", dir)
 	}
 	return modfile.ModulePath(text), nil
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,12 +18,12 @@ func groups(results []Result) []group {
 	var all []group
 	at := map[string]int{}
 	for _, r := range results {
-		cause := cause(r)
-		i, known := at[cause]
+		key := causeKey(r)
+		i, known := at[key]
 		if !known {
 			i = len(all)
-			at[cause] = i
-			all = append(all, group{cause: cause})
+			at[key] = i
+			all = append(all, group{cause: cause(r)})
 		}
 		all[i].results = append(all[i].results, r)
 	}
@@ -32,6 +33,17 @@ func groups(results []Result) []group {
 // yours is what a stub says, wherever it comes out.
 var yours = regexp.MustCompile(`([\w.]+) is yours to write`)
 
+// number matches what differs in the texts of panics that have one cause.
+var number = regexp.MustCompile(`\d+`)
+
+// causeKey is the same for tests that most likely failed for the same reason.
+func causeKey(r Result) string {
+	if r.Stub == nil && r.Status == Panicked && len(r.Stacks) > 0 {
+		return number.ReplaceAllString(r.Panic, "0") + whereStuck(r)
+	}
+	return cause(r)
+}
+
 // cause says in a line why a test did not pass. Tests with the same line most
 // likely fail for the same reason.
 func cause(r Result) string {
@@ -40,6 +52,9 @@ func cause(r Result) string {
 	}
 	switch r.Status {
 	case Hung:
+		if shown := stuck(r.Stacks); r.Spins == "" && hasCode(shown) && shown[0].works() {
+			return "takes too long: still at work at " + shown[0].codeFrame()
+		}
 		return "hangs" + whereStuck(r)
 	case Deadlocked:
 		if !r.found() {
@@ -55,7 +70,16 @@ func cause(r Result) string {
 			return m
 		}
 	}
+	if r.raceOfProgram() {
+		return "data race in a program that the script runs (exit status 66)"
+	}
 	return r.main().message(inList)
+}
+
+// raceOfProgram reports whether the race detector has ended a program of a script: its
+// exit status is all that the script gets.
+func (r Result) raceOfProgram() bool {
+	return r.Test.IsScript() && slices.ContainsFunc(r.Failures, func(f Failure) bool { return slices.Contains(f.What, "exit status 66") })
 }
 
 // whereStuck names the place that explains a hang, a deadlock or a panic.
@@ -67,6 +91,8 @@ func whereStuck(r Result) string {
 	switch {
 	case r.Spins != "":
 		return ": the loop at " + r.Spins + " goes on when Accept fails"
+	case r.Status == Hung && r.Test.IsScript() && !hasCode(shown):
+		return ": the script waits for a program that does not end"
 	case len(shown) == 0:
 		return ""
 	case r.Status == Panicked:

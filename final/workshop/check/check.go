@@ -26,6 +26,18 @@ type Options struct {
 	// Progress is told how many tests have ended, of how many that are run, one call
 	// at a time. It may be nil.
 	Progress func(ended, all int)
+
+	// Late is told of each test that takes long, and may hang. It is never called at the
+	// same time as Progress. It may be nil.
+	Late func(test string)
+
+	// Each is given each result when its test has ended, before Progress is told. It is
+	// called as Progress is, and may be nil.
+	Each func(Result)
+
+	NoVet bool // go vet is left out: a quick look
+
+	atOnce int // how many tests run at a time, late ones not counted; 0: as many as there are processors
 }
 
 // A Report is what a check saw.
@@ -38,20 +50,35 @@ type Report struct {
 	RedIsRight string     // why code that does not compile is as it should be; ""
 	Help       []string   // what else helps with mistakes
 
-	all []course.Test // also those that are not run
+	all      []course.Test // also those that are not run
+	ofCourse []course.Test // of all, without those that the learner has added
+}
+
+// OfCourse returns the names of the station's tests, run or not, in the order of the
+// lesson's pieces. Those that the learner has added are left out.
+func (r *Report) OfCourse() []string {
+	var names []string
+	for _, t := range r.ofCourse {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // ToDo returns the names of the tests that are not done, in the order of the lesson's
 // pieces: a test that is carried over may be the first that the learner's code can pass.
-// A pin that is undecided waits for those, and needs nothing itself.
+// Those that have not been run come last. A pin that is undecided waits for all of
+// these, and needs nothing itself.
 func (r *Report) ToDo() []string {
-	var names []string
+	var names, leftOut []string
 	for _, result := range r.byPiece() {
-		if !result.Status.done() && result.Status != Undecided {
+		switch {
+		case result.Status == LeftOut:
+			leftOut = append(leftOut, result.Test.Name)
+		case !result.Status.done() && result.Status != Undecided:
 			names = append(names, result.Test.Name)
 		}
 	}
-	return names
+	return append(names, leftOut...)
 }
 
 // byPiece returns the results in the order in which the lesson's pieces turn the tests
@@ -74,6 +101,9 @@ func (r *Report) NotCompiled() []string {
 // Passed returns the names of the tests that are done: those that passed, and the
 // pins whose limit is lifted.
 func (r *Report) Passed() []string { return r.names(Status.done) }
+
+// Ran returns the names of the tests that were run.
+func (r *Report) Ran() []string { return r.names(Status.ran) }
 
 func (r *Report) names(want func(Status) bool) []string {
 	var names []string
@@ -106,7 +136,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	if err := report.compile(ctx, there, tmp, o.Race); err != nil {
+	if err := report.compile(ctx, there, tmp, o.Race, o.NoVet); err != nil {
 		return nil, err
 	}
 	err = report.runAll(ctx, o)
@@ -118,7 +148,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 }
 
 // plan fills r.Results with the tests to run, and returns the folders of their
-// packages.
+// packages, in the order in which the lesson comes to them.
 func (r *Report) plan(run *regexp.Regexp) (packages []string, err error) {
 	t := r.Target
 	wanted, err := course.Tests(t.Root, t.Station)
@@ -136,7 +166,7 @@ func (r *Report) plan(run *regexp.Regexp) (packages []string, err error) {
 	if t.Progress == nil { // nothing is lost from the course's own folders; a checkpoint's has rpc alone
 		wanted = slices.DeleteFunc(wanted, func(w course.Test) bool { return !slices.ContainsFunc(there, w.Same) })
 	}
-	r.all = arrange(wanted, there)
+	r.all, r.ofCourse = arrange(wanted, there), wanted
 	for _, test := range r.all {
 		if run != nil && !run.MatchString(test.Name) {
 			continue
@@ -144,13 +174,14 @@ func (r *Report) plan(run *regexp.Regexp) (packages []string, err error) {
 		result := Result{Test: test, Status: Missing, New: slices.ContainsFunc(added, test.Same)}
 		if slices.ContainsFunc(there, test.Same) {
 			result.Status = NotCompiled
-			packages = append(packages, test.Package)
+			if !slices.Contains(packages, test.Package) {
+				packages = append(packages, test.Package)
+			}
 		}
 		r.Results = append(r.Results, result)
 	}
 	slices.SortStableFunc(r.Results, func(a, b Result) int { return first(a.New) - first(b.New) })
-	slices.Sort(packages)
-	return slices.Compact(packages), nil
+	return packages, nil
 }
 
 func first(yes bool) int {
@@ -178,7 +209,7 @@ func arrange(wanted, there []course.Test) []course.Test {
 }
 
 // compile builds the packages, and drops tests that are not for this system.
-func (r *Report) compile(ctx context.Context, packages []string, tmp string, race bool) error {
+func (r *Report) compile(ctx context.Context, packages []string, tmp string, race, noVet bool) error {
 	dir := r.Target.Dir
 	for i, name := range packages {
 		sub := filepath.Join(tmp, strconv.Itoa(i))
@@ -200,6 +231,9 @@ func (r *Report) compile(ctx context.Context, packages []string, tmp string, rac
 	if mistakes := r.Mistakes(); len(mistakes) > 0 {
 		all := lines(mistakes)
 		r.RedIsRight, r.Help = redIsRight(r.Target, all), explain(r.Target, all)
+		return ctx.Err()
+	}
+	if noVet {
 		return ctx.Err()
 	}
 	var err error

@@ -1,13 +1,10 @@
 package check
 
 import (
-	"os"
 	"path"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -34,11 +31,7 @@ var isLog = regexp.MustCompile(`\.Logf?\(`)
 // prints does not tell the two apart, but its source does.
 func logsLast(dir string, all []Failure) {
 	for i := range all {
-		file, line, _ := strings.Cut(all[i].Place, ":")
-		n, err := strconv.Atoi(line)
-		text, readErr := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
-		lines := strings.Split(string(text), "\n")
-		all[i].logged = err == nil && readErr == nil && n >= 1 && n <= len(lines) && isLog.MatchString(lines[n-1])
+		all[i].logged = isLog.MatchString(sourceLine(dir, all[i].Place))
 	}
 	slices.SortStableFunc(all, func(a, b Failure) int { return first(!a.logged) - first(!b.logged) })
 }

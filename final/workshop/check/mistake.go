@@ -100,7 +100,7 @@ func (r *Report) Explained() []string {
 	if r.RedIsRight == "" {
 		return r.Help
 	}
-	return append([]string{r.RedIsRight}, r.Help...)
+	return append([]string{r.RedIsRight + " The lesson says how: " + r.Target.Station.Page()}, r.Help...)
 }
 
 // mistakes prints what has to be fixed first.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
@@ -212,9 +214,7 @@ func TestAdvice_OfLocksLooksAtAllGoroutines(t *testing.T) {
 		{State: "chan send", Own: []string{"rpc/a.go:3 in c"}}, {State: "chan send", Own: []string{"rpc/a.go:4 in d"}},
 		{State: "sync.RWMutex.RLock", Own: []string{"rpc/a.go:5 in e"}},
 	}}
-	text, instead := advice(r)
-	assert.Contains(t, text, "holds this lock")
-	assert.True(t, instead, "hints about answers do not apply")
+	assert.Contains(t, advice(r), "holds this lock")
 }
 
 func TestAdvice_SaysWhatAWaitGroupWaitsFor(t *testing.T) {
@@ -230,18 +230,107 @@ func TestAdvice_SaysWhatAWaitGroupWaitsFor(t *testing.T) {
 		"so in a program":           {Result{Status: Hung, Stacks: []Goroutine{closing}}, noDone},
 		"its goroutine still reads": {Result{Status: Deadlocked, Stacks: []Goroutine{reading, closing}}, noClose},
 	} {
-		text, instead := advice(c.r)
-		assert.Contains(t, text, c.want, name)
-		assert.True(t, instead, name)
+		assert.Contains(t, advice(c.r), c.want, name)
 	}
-	text, _ := advice(Result{Status: Deadlocked, Stacks: []Goroutine{reading}})
-	assert.Empty(t, text, "no WaitGroup waits")
+	assert.NotContains(t, advice(Result{Status: Deadlocked, Stacks: []Goroutine{reading}}), "Wait waits")
+}
+
+// Whatever way a test ends, the first hint is about that; the second shows where the code
+// was. What the test found wrong, its own hints explain.
+func TestHints_FitHowTheTestEnded(t *testing.T) {
+	script := course.Test{Name: "TestScripts/echo", Package: "cmd", File: "testdata/script/echo.txtar"}
+	in := func(state, calls string, own ...string) []Goroutine {
+		return []Goroutine{{State: state, Calls: calls, Own: own, Count: 1}}
+	}
+	for name, c := range map[string]struct {
+		r           Result
+		first, then string
+	}{
+		"a wrong value": {failed("TestA", Failure{Expected: "1", Got: "2"}), "", ""},
+		"a panic that is known": {Result{Status: Panicked, Panic: "assignment to entry in nil map", Stacks: in("running", "", "rpc/a.go:1 in a", "rpc/a.go:2 in b")},
+			"The map on this line was never made.", "This is the way there, the last call first:\n\n    rpc/a.go:1 in a\n    rpc/a.go:2 in b"},
+		"a panic of one's own": {Result{Status: Panicked, Panic: "todo", Stacks: in("running", "", "rpc/a.go:1 in a")},
+			"It panics at rpc/a.go:1 in a. Which value on that line is not as you thought", ""},
+		"a panic of the test": {Result{Status: Panicked, Panic: "todo", Stacks: in("running", "", "rpc/a_test.go:1 in TestA")},
+			"The test itself panics, at rpc/a_test.go:1 in TestA.", ""},
+		"a receive": {Result{Status: Deadlocked, Panic: "deadlock: all", Stacks: in("chan receive", "", "rpc/a.go:1 in a")},
+			"Your code waits for a channel at rpc/a.go:1 in a. Which goroutine should send on it", "These goroutines were there at the end, and what each was doing:\n\n    chan receive\n    rpc/a.go:1 in a"},
+		"a send":           {Result{Status: Hung, Stacks: in("chan send", "", "rpc/a.go:1 in a")}, "Your code wants to send on a channel at rpc/a.go:1 in a", "These goroutines"},
+		"a select":         {Result{Status: Hung, Stacks: in("select", "", "rpc/a.go:1 in a")}, "Your code waits in a select at rpc/a.go:1 in a", "These goroutines"},
+		"a read":           {Result{Status: Hung, Stacks: in("select", "(*pipe).Read", "rpc/a.go:1 in a")}, "Your code reads at rpc/a.go:1 in a, and nothing arrives.", "These goroutines"},
+		"an accept":        {Result{Status: Hung, Stacks: in("IO wait", "(*TCPListener).Accept", "rpc/a.go:1 in a")}, "Your code waits for a connection at rpc/a.go:1 in a", "These goroutines"},
+		"a condition":      {Result{Status: Hung, Stacks: in("sync.Cond.Wait", "", "rpc/a.go:1 in a")}, "Your code waits at rpc/a.go:1 in a (sync.Cond.Wait).", "These goroutines"},
+		"a loop":           {Result{Status: Hung, Stacks: in("runnable", "", "rpc/a.go:1 in a")}, "Your code was still at work at rpc/a.go:1 in a when the time was over.", "These goroutines"},
+		"much work":        {Result{Status: Hung, Stacks: in("preempted", "", "rpc/a.go:1 in a")}, "Is there a loop that does not end? If the machine is only busy, give each test more time", "These goroutines"},
+		"the test waits":   {Result{Status: Hung, Stacks: in("chan receive", "", "rpc/a_test.go:1 in TestA")}, "No goroutine of your code is left. The test waits at rpc/a_test.go:1 in TestA", "These goroutines"},
+		"nothing is known": {Result{Status: Hung}, "No goroutine of your code waits. Look for a loop", ""},
+		"a leak":           {Result{Status: Deadlocked, Panic: "deadlock: blocked goroutines remain", Stacks: in("select", "(*pipe).Read", "rpc/a.go:1 in a")}, "The answers may be right, but a goroutine stays behind.", "These goroutines"},
+		"a race": {Result{Status: Raced, Race: []string{"read at rpc/a.go:1 in a", "write at rpc/a.go:2 in b"}, calls: [][]string{{"rpc/a.go:3 in c"}, nil}},
+			"Both lines use the same variable.", "The two sides, and who called them:\n\n    read at rpc/a.go:1 in a\n      called at rpc/a.go:3 in c\n    write at rpc/a.go:2 in b"},
+		"a stub": {Result{Status: Failed, Stub: &Stub{"Server.Close", "rpc/server.go:3"}, Next: "Server.Close"},
+			"Write Server.Close in rpc/server.go first", `The lesson comes to Server.Close under "Everything that is open": `},
+		"a program that waits": {Result{Test: script, Status: Hung, Stacks: in("chan receive", "", "cmd/script_test.go:22 in TestMain")},
+			"The script waits for a program that does not end.", "These goroutines"},
+	} {
+		root, err := course.Root(".")
+		require.NoError(t, err)
+		report := &Report{Target: Target{Root: root, Station: find(t, "01")}, Packages: []*Package{{Name: "rpc"}, {Name: "cmd"}}}
+		hints := append(report.hints(c.r), "", "")
+		assert.Contains(t, hints[0], c.first, name)
+		assert.Equal(t, c.first == "", hints[0] == "", name)
+		assert.Contains(t, hints[1], c.then, name)
+		assert.Equal(t, c.then == "", hints[1] == "", name)
+	}
+
+	report := &Report{Target: Target{Station: find(t, "01")}, Packages: []*Package{{Name: "rpc", stubs: []Stub{{"Server.Close", "rpc/server.go:3"}}}, {Name: "cmd"}}}
+	assert.Contains(t, report.hints(Result{Test: script, Status: Failed})[0], "they need Server.Close in rpc, which is yours to write")
+}
+
+func TestAdvice_ARaceOfTheTestsAlone(t *testing.T) {
+	for side, own := range map[string]bool{
+		"read at rpc/a_test.go:1 in write": false,
+		"read in Write, outside your code": false,
+		"read at rpc/a.go:1 in a":          true,
+		"read in Write, outside your code, in the goroutine started at rpc/a.go:1 in a": true,
+	} {
+		text := advice(Result{Status: Raced, Race: []string{side, "write in tRunner.func1, outside your code"}})
+		assert.Equal(t, own, text == "Both lines use the same variable. Which lock guards it, and which of the two does not take it?", side)
+		assert.Equal(t, !own, strings.HasPrefix(text, "No line of your code is in this race"), side)
+	}
+}
+
+// A test that is slow on a busy machine does not wait for anything.
+func TestCause_SlowWorkIsNoWait(t *testing.T) {
+	for state, want := range map[string]string{
+		"preempted":       "takes too long: still at work at rpc/a.go:1 in a",
+		"GC assist wait":  "takes too long: still at work at rpc/a.go:1 in a",
+		"sync.Mutex.Lock": "hangs: sync.Mutex.Lock at rpc/a.go:1 in a",
+	} {
+		assert.Equal(t, want, cause(Result{Status: Hung, Stacks: []Goroutine{{State: state, Own: []string{"rpc/a.go:1 in a"}}}}))
+	}
+}
+
+// What check has shown of a test, the next hint does not show again.
+func TestWhy_LeavesOutWhatWasShown(t *testing.T) {
+	result := Result{Test: test("TestA"), Status: Panicked, Panic: "index out of range", Stacks: []Goroutine{{State: "running", Own: []string{"rpc/a.go:1 in a", "rpc/a.go:9 in b"}}}}
+	report := &Report{Target: Target{Station: find(t, "01")}, Results: []Result{result}}
+	unseen := report.Why("")["TestA"].Hints
+	require.Len(t, unseen, 2)
+	assert.Contains(t, unseen[1], "This is the way there")
+	assert.Equal(t, unseen[:1], report.Why("TestA")["TestA"].Hints)
+}
+
+// A program that the race detector ends says it by its exit status alone.
+func TestCause_ARaceInAProgram(t *testing.T) {
+	result := failed("TestScripts/signals", Failure{Place: "testdata/script/signals.txtar:4", What: []string{"exit status 66"}})
+	assert.Equal(t, "data race in a program that the script runs (exit status 66)", cause(result))
+	report := &Report{Target: Target{Station: find(t, "01")}, Results: []Result{result}}
+	assert.Contains(t, report.Why("")["TestScripts/signals"].Hints[0], "go run -race ./cmd/server")
+	assert.Equal(t, "exit status 66", cause(failed("TestA", result.Failures...)))
 }
 
 func TestAdvice_ServeIsBusy(t *testing.T) {
-	text, instead := advice(failed("TestA", Failure{What: []string{"the server accepts no connection"}}))
-	assert.Contains(t, text, "with the keyword go")
-	assert.True(t, instead, "hints about answers do not apply")
+	assert.Contains(t, advice(failed("TestA", Failure{What: []string{"the server accepts no connection"}})), "with the keyword go")
 }
 
 // The runtime's frame for a close is in no trace.
@@ -279,7 +368,8 @@ func TestBounded_KeepsBothEnds(t *testing.T) {
 }
 
 func TestRace_NamesWhatIsOutsideTheLearnersCode(t *testing.T) {
-	const output = `==================
+	const output = `===========}
+
 WARNING: DATA RACE
 Write at 0x00c0000b4010 by goroutine 9:
   bytes.(*Buffer).Write()
@@ -298,17 +388,60 @@ Goroutine 9 (running) created at:
 Goroutine 8 (finished) created at:
   example.com/mine/rpc.(*Client).send()
       /home/me/mine/rpc/client.go:20 +0x64
-==================
+===========}
+
 `
-	sides := race("/home/me/mine", output)
+	sides, _ := race("/home/me/mine", output)
 	assert.Equal(t, []string{
 		"write in (*Buffer).Write, outside your code, in the goroutine started at rpc/client.go:20 in (*Client).send",
 		"read at rpc/client.go:9 in (*Client).write",
 	}, sides)
 	assert.Equal(t, "rpc/client.go:9", guilty(Result{Status: Raced, Race: sides}))
 
-	assert.Equal(t, []string{"write outside your code"}, race("/home/me/mine",
-		"WARNING: DATA RACE\nWrite at 0x00c0000b4010 by goroutine 9:\n  [failed to restore the stack]\n\n=================="))
+	sides, _ = race("/home/me/mine", "WARNING: DATA RACE\nWrite at 0x00c0000b4010 by goroutine 9:\n  [failed to restore the stack]\n\n==================")
+	assert.Equal(t, []string{"write outside your code"}, sides)
+}
+
+// Where both sides are on one line, the mistake is in what calls it. What goes wrong
+// afterwards, a panic too, comes of the race.
+func TestRace_BeatsAPanicAndNamesTheCalls(t *testing.T) {
+	const output = `===========}
+
+WARNING: DATA RACE
+Read at 0x00c000092148 by goroutine 15:
+  bufio.(*Reader).ReadSlice()
+      /usr/local/go/src/bufio/bufio.go:352 +0xa9
+  example.com/mine/rpc.readLine()
+      /home/me/mine/rpc/line.go:23 +0x5c
+  example.com/mine/rpc.(*Client).Call()
+      /home/me/mine/rpc/client.go:56 +0x285
+  example.com/mine/rpc.call()
+      /home/me/mine/rpc/helpers_test.go:51 +0x1c5
+
+Previous write at 0x00c000092148 by goroutine 23:
+  bufio.(*Reader).fill()
+      /usr/local/go/src/bufio/bufio.go:104 +0x184
+  example.com/mine/rpc.readLine()
+      /home/me/mine/rpc/line.go:23 +0x5c
+===========}
+
+panic: runtime error: slice bounds out of range [361:193]
+
+goroutine 15 [running]:
+example.com/mine/rpc.readLine(0x1)
+	/home/me/mine/rpc/line.go:23 +0x5c
+`
+	r := Result{Test: test("TestA"), New: true}
+	r.explain("/home/me/mine", "rpc", []event{{Action: "output", Output: output}}, errors.New("exit status 2"))
+	assert.Equal(t, Raced, r.Status)
+	text := printed(&Report{Target: Target{Station: find(t, "03")}, Results: []Result{r}}, Printer{})
+	assert.Contains(t, text, `Begin with TestA
+  race      two goroutines use the same memory at once, and one of them writes:
+            read at rpc/line.go:23 in readLine
+              called at rpc/client.go:56 in (*Client).Call
+            write at rpc/line.go:23 in readLine
+  hint      Both goroutines are on this line, and use the same value. Which lock has to be held around the call?
+`)
 }
 
 func TestFailures_OfAChannelThatIsNotEmpty(t *testing.T) {

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -127,6 +128,12 @@ func TestFirst(t *testing.T) {
 
 func TestPanic(t *testing.T) { new(Server).Crash() }
 
+func TestPanicInACase(t *testing.T) {
+	t.Run("well", func(t *testing.T) {})
+	t.Run("the bad one", func(t *testing.T) { new(Server).Crash() })
+	t.Run("never begun", func(t *testing.T) {})
+}
+
 func TestPanicElsewhere(t *testing.T) {
 	go new(Server).Crash()
 	select {} // the panic ends the process
@@ -234,7 +241,7 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 		status[r.Test.Name] = r.Status
 	}
 	want := map[string]Status{
-		"TestFirst": Failed, "TestGood": Passed, "TestPanic": Panicked, "TestPanicElsewhere": Panicked,
+		"TestFirst": Failed, "TestGood": Passed, "TestPanic": Panicked, "TestPanicInACase": Panicked, "TestPanicElsewhere": Panicked,
 		"TestDeadlock": Deadlocked, "TestPanicWaits": Deadlocked, "TestLogs": Failed, "TestLogsAndWaits": Deadlocked, "TestLeak": Deadlocked, "TestHang": Hung, "TestSpin": Hung, "TestSpinAccept": Hung,
 		"TestLimit_Gone": Undecided, "FuzzRead": Failed,
 		"TestExit": Failed, "TestChatter": Failed, "TestRace": Passed,
@@ -256,6 +263,9 @@ func TestRun_NothingHidesAnythingElse(t *testing.T) {
 
 	assert.Equal(t, []Failure{{Place: "rpc/a_test.go:13", What: []string{"got 1", "want 2"}}}, result(t, report, "TestFirst").Failures)
 	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanic").Stacks[0].Own[0])
+	assert.Empty(t, result(t, report, "TestPanic").Case)
+	assert.Equal(t, "the_bad_one", result(t, report, "TestPanicInACase").Case)
+	assert.Equal(t, "the bad one", report.Why("")["TestPanicInACase"].Case)
 	assert.Equal(t, "rpc/server.go:16 in (*Server).Crash", result(t, report, "TestPanicElsewhere").Stacks[0].Own[0])
 	assert.Equal(t, "rpc/server.go:10 in (*Server).Wait", stuck(result(t, report, "TestDeadlock").Stacks)[0].Own[0])
 	assert.Equal(t, "every goroutine waits, and nothing can wake one: a panic at rpc/server.go:16 in (*Server).Crash waits for a deferred call at rpc/server.go:36 in (*Server).CrashAndWait.func1: chan receive",
@@ -292,8 +302,8 @@ func TestRun_SaysWhereRedIsRight(t *testing.T) {
 		map[string]string{"rpc/server.go": old, "rpc/a_test.go": test})
 	report := run(t, target, Options{})
 	assert.Equal(t, NotCompiled, result(t, report, "TestFirst").Status)
-	assert.Equal(t, "Red is right here: 02 changes the type of Dial, and adds Server.Handle; the tests use that already. "+
-		"The lesson says how: step02-json-protocol/README.md", report.RedIsRight)
+	assert.Equal(t, "Red is correct here: 02 changes the type of Dial, and adds Server.Handle; the tests use that already.", report.RedIsRight)
+	assert.Contains(t, report.Explained()[0], "use that already. The lesson says how: step02-json-protocol/README.md")
 	assert.Contains(t, report.Packages[0].Errors[0], "rpc/a_test.go:6:11: too many arguments in call to Dial\n\thave (string, number)\n\twant (string)")
 
 	writeFiles(t, target.Dir, map[string]string{"rpc/server.go": changed + "\nfunc oops() { return 1 }\n"})
@@ -310,9 +320,9 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 		want []string
 	}{
 		"missing": {"package rpc\n", []string{
-			"The tests use these by name. Names and signatures are given; bodies and values are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)"}},
+			"The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)"}},
 		"another signature": {"package rpc\n\nfunc readLine(s string) (string, error) { return s, nil }\n", []string{
-			"The tests use these by name. Names and signatures are given; bodies and values are yours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)\n" +
+			"The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours:\n  func readLine(text string, max int) (string, error)    (rpc/line.go)\n" +
 				"  yours: func readLine(s string) (string, error)"}},
 		"other names": {"package rpc\n\nfunc readLine(s string, n int) (_ string, _ error) { return s, nil }\n", nil},
 		"a helper's name": {ours + "\nfunc connect() {}\n", []string{
@@ -328,6 +338,33 @@ func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
 			report := run(t, target, Options{})
 			assert.Equal(t, c.want, report.Help)
 		})
+	}
+}
+
+func TestRun_ExplainsAVariableOfAnotherType(t *testing.T) {
+	const ours = "package rpc\n\nvar makers = map[string]func(int){}\n"
+	const mine = "package rpc\n\nvar makers = map[string]int{}\n"
+	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { makers[\"a\"](1) }\n"
+	target := plant(t, map[string]string{"rpc/line.go": ours}, map[string]string{"rpc/line.go": ours, "rpc/a_test.go": test}, map[string]string{"rpc/line.go": mine, "rpc/a_test.go": test})
+	writeFiles(t, filepath.Join(target.Root, "step02-json-protocol"), map[string]string{"README.md": "# 02\n\n<!-- seams makers -->\n<!-- end -->\n"})
+	assert.Equal(t, []string{
+		"The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours:\n  var makers map[string]func(int)    (rpc/line.go)\n  yours: var makers map[string]int",
+	}, run(t, target, Options{}).Help)
+}
+
+func TestRun_TakesAHelperForNoMethodOfItsName(t *testing.T) {
+	const ours = "package rpc\n\ntype Server struct{ Do func(int) }\n\nfunc (s *Server) handle(n int) {}\n"
+	const mine = "package rpc\n\ntype Server struct{ Do func() }\n\nfunc (s *Server) handle() {}\n"
+	for test, want := range map[string]bool{
+		"var s = Server{Do: handle()}\n\nfunc handle() func(int) { return nil }\n": false,
+		"var s = new(Server).handle(1)\n":                                          true,
+	} {
+		test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n\n" + test
+		target := plant(t, map[string]string{"rpc/server.go": mine}, map[string]string{"rpc/server.go": ours, "rpc/a_test.go": test},
+			map[string]string{"rpc/server.go": mine, "rpc/a_test.go": test})
+		writeFiles(t, filepath.Join(target.Root, "step02-json-protocol"), map[string]string{"README.md": "# 02\n\n<!-- seams Server.handle -->\n<!-- end -->\n"})
+		help := strings.Join(run(t, target, Options{}).Help, "\n")
+		assert.Equal(t, want, strings.Contains(help, "func (s *Server) handle(n int)"), "%s\n%s", test, help)
 	}
 }
 
@@ -419,6 +456,24 @@ func TestRun_NamesTheFolderToFix(t *testing.T) {
 	assert.Contains(t, text, "New in 02\n  to do   1 test, not compiled\n")
 }
 
+// Of two packages that do not compile, the one comes first that the station's lesson
+// begins with.
+func TestRun_NamesThePackageOfTheLessonFirst(t *testing.T) {
+	files := map[string]string{
+		"cmd/cmd_test.go": "package cmd\n\nimport \"testing\"\n\nfunc TestCmd(t *testing.T) { missing() }\n",
+		"rpc/rpc_test.go": "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { missing() }\n",
+	}
+	for first, lesson := range map[string]string{"rpc": "Begin with `TestFirst`, then `TestCmd`.", "cmd": "Begin with `TestCmd`, then `TestFirst`."} {
+		target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, files, files)
+		writeFiles(t, filepath.Join(target.Root, "step02-json-protocol"), map[string]string{"README.md": lesson})
+		report := run(t, target, Options{})
+		require.Len(t, report.Mistakes(), 2)
+		assert.Equal(t, first, report.Mistakes()[0].Folder)
+		problems := report.Problems(nil)
+		assert.Contains(t, problems[len(problems)-1].Place, first+"/", "in a pipe, the first is where the eye is")
+	}
+}
+
 func TestRun_TellsAnImportOfTheCoursesStep(t *testing.T) {
 	const test = "package cmd\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
 	files := map[string]string{"rpc/rpc.go": "package rpc\n", "cmd/a_test.go": test}
@@ -432,6 +487,46 @@ func TestRun_TellsAnImportOfTheCoursesStep(t *testing.T) {
 	report = run(t, target, Options{})
 	assert.Equal(t, []string{"tool/a" + want}, report.Broken, "where there are no tests, too")
 	assert.False(t, report.Done())
+}
+
+// A test that takes long gives its place to the next: what hangs, hangs together.
+func TestRun_ATestThatTakesLongDoesNotHoldUpTheNext(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { // each waits until the third has come
+		defer ln.Close()
+		for range 3 {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	t.Setenv("WORKSHOP_TEST_ADDR", ln.Addr().String())
+	test := "package rpc\n\nimport (\n\t\"net\"\n\t\"os\"\n\t\"testing\"\n)\n"
+	for i := range 3 {
+		test += fmt.Sprintf("\nfunc TestWaits%d(t *testing.T) {\n\tconn, err := net.Dial(\"tcp\", os.Getenv(\"WORKSHOP_TEST_ADDR\"))\n\tif err == nil {\n\t\tconn.Read(make([]byte, 1))\n\t}\n}\n", i)
+	}
+	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test})
+	var late []string
+	report := run(t, target, Options{Timeout: time.Minute, atOnce: 1, Late: func(test string) { late = append(late, test) }})
+	assert.Equal(t, []string{"TestWaits0", "TestWaits1", "TestWaits2"}, report.Passed())
+	assert.Equal(t, []string{"TestWaits0", "TestWaits1"}, late)
+}
+
+// What hangs at first at a station are its new tests: they do not keep the others from
+// being run.
+func TestRun_NewTestsThatHangComeLast(t *testing.T) {
+	const good = "package rpc\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\n"
+	test := "package rpc\n\nimport \"testing\"\n"
+	for i := range maxHung + 1 {
+		test += fmt.Sprintf("\nfunc TestHang%d(t *testing.T) { select {} }\n", i)
+	}
+	files := map[string]string{"rpc/a_test.go": test, "rpc/b_test.go": good}
+	report := run(t, plant(t, map[string]string{"rpc/b_test.go": good}, files, files), Options{Timeout: time.Second, atOnce: 1})
+	assert.Equal(t, []string{"TestGood"}, report.Passed())
+	assert.Equal(t, 1, report.count(LeftOut))
 }
 
 func TestRun_LeavesOutTestsAfterThreeThatHang(t *testing.T) {
@@ -460,5 +555,5 @@ func TestRun_LeavesOutTestsAfterThreeThatHang(t *testing.T) {
 	assert.Len(t, report.ToDo(), count)
 	text := printed(report, Printer{})
 	assert.Contains(t, text, fmt.Sprintf("  to do   %d tests, not run\n", leftOut))
-	assert.Contains(t, text, fmt.Sprintf("%d tests hang, probably for the same reason; %d others have not been run (go tool workshop check -run NAME runs one).", hung, leftOut))
+	assert.Contains(t, text, fmt.Sprintf("%d tests hang, probably for the same reason; %d others have not been run (\"go tool workshop check -run NAME\" runs one).", hung, leftOut))
 }

@@ -5,12 +5,14 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/fatih/color"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/wrap"
 )
 
 // A Printer writes reports for people.
@@ -52,7 +54,7 @@ func (p *Printer) Print(r *Report) (hinted string) {
 	p.section("New in "+r.Target.Station.Name, r, true)
 	p.section("Carried over", r, false)
 	p.leftOut(r)
-	fmt.Fprintln(p.W, r.tally())
+	p.wrapped("", "", fmt.Sprint, r.tally())
 	p.doubts(r)
 	p.mistakes(r)
 	if len(r.Mistakes()) > 0 {
@@ -61,14 +63,31 @@ func (p *Printer) Print(r *Report) (hinted string) {
 	return p.first(r)
 }
 
-// tally says how many tests pass, and how many could not run.
+// tally counts each test once: those that pass, and why the others do not.
 func (r *Report) tally() string {
 	text := fmt.Sprintf("%d of %s", len(r.Passed()), plural(len(r.Results), "test passes", "tests pass"))
-	if n := len(r.NotCompiled()); n > 0 {
-		text += "; " + plural(n, "does", "do") + " not compile"
+	if n := r.count(Lifted); n > 0 {
+		text += ", " + strconv.Itoa(n) + " of them by lifting " + one(n, "its", "their") + " limit"
+	}
+	for _, part := range []struct {
+		n         int
+		one, many string
+	}{
+		{len(r.names(Status.failed)), "fails", "fail"},
+		{r.count(Missing), "is missing", "are missing"},
+		{r.count(NotCompiled), "does not compile", "do not compile"},
+		{r.count(LeftOut), "has not been run", "have not been run"},
+		{r.count(Undecided), "skips", "skip"},
+	} {
+		if part.n > 0 {
+			text += "; " + plural(part.n, part.one, part.many)
+		}
 	}
 	return text + "."
 }
+
+// count returns how many tests ended so.
+func (r *Report) count(s Status) int { return len(r.names(func(t Status) bool { return t == s })) }
 
 // First returns the test to look at first: the first that failed, but rather one
 // with a hint. Nil if all have passed, or none has run.
@@ -92,14 +111,15 @@ func (p *Printer) first(r *Report) (hinted string) {
 	if first == nil {
 		return ""
 	}
-	fmt.Fprintf(p.W, "\n%s\n", bold("Begin with "+first.Test.Name))
+	fmt.Fprintln(p.W)
+	p.wrapped("", "", bold, "Begin with "+first.Test.Name)
 	p.details(*first)
-	text, instead := advice(*first)
-	p.field("hint", text)
-	if p.Hint == nil || instead {
-		return ""
+	hint := ""
+	if of := r.hints(*first); len(of) > 0 {
+		hint = of[0]
+	} else if p.Hint != nil {
+		hint = p.Hint(first.Test.Name)
 	}
-	hint := p.Hint(first.Test.Name)
 	if hint == "" {
 		return ""
 	}
@@ -127,7 +147,7 @@ func (p *Printer) section(title string, r *Report, added bool) {
 		case result.Status == Passed && added:
 			p.entry(green("passed"), result.Test.Name)
 		case result.Status == Lifted:
-			p.entry(green("lifted"), result.Test.Name+" ("+green("lifted: "+result.Lifted)+"): "+lifted(r.Target.Station, result.Lifted))
+			p.wrapped("  "+green("lifted")+"  ", "          ", green, result.Test.Name+" ("+result.Lifted+"): "+lifted(r.Target.Station, result.Lifted))
 		case result.Status == Undecided:
 			p.entry(faint("skips "), result.Test.Name+": "+undecided)
 		case result.Status.failed():
@@ -195,11 +215,9 @@ const undecided = "whether your code has lifted its limit shows when the other t
 
 // leftOut says why tests have not been run.
 func (p *Printer) leftOut(r *Report) {
-	isLeftOut := func(s Status) bool { return s == LeftOut }
-	if n := len(r.names(isLeftOut)); n > 0 {
-		hang := len(r.names(func(s Status) bool { return s == Hung }))
-		p.Paragraph(fmt.Sprintf("%d tests hang, probably for the same reason; %s not been run (go tool workshop check -run NAME runs one).",
-			hang, plural(n, "other has", "others have")))
+	if n := r.count(LeftOut); n > 0 {
+		p.Paragraph(fmt.Sprintf("%s, probably for the same reason; %s not been run (\"go tool workshop check -run NAME\" runs one).",
+			plural(r.count(Hung), "test hangs", "tests hang"), plural(n, "other has", "others have")))
 	}
 }
 
@@ -225,7 +243,7 @@ func (p *Printer) details(r Result) {
 	}
 	for i, f := range r.Failures {
 		if i == maxFailures {
-			p.field("", fmt.Sprintf("and %d more: go tool workshop check -run %s -v shows all", len(r.Failures)-i, r.Test.Name))
+			p.field("", fmt.Sprintf("and %d more: \"go tool workshop check -run %s -v\" shows all", len(r.Failures)-i, r.Test.Name))
 			break
 		}
 		p.failure(f)
@@ -262,19 +280,34 @@ func (p *Printer) race(r Result) {
 	if r.Race == nil {
 		return
 	}
-	p.field("race", "two goroutines use the same memory at once, and one of them writes:\n"+strings.Join(r.Race, "\n"))
+	p.field("race", "two goroutines use the same memory at once, and one of them writes:\n"+strings.Join(sides(r), "\n"))
+}
+
+// sides returns the sides of a data race, with the calls that lead there.
+func sides(r Result) []string {
+	var lines []string
+	for i, side := range r.Race {
+		lines = append(lines, side)
+		if i < len(r.calls) {
+			for _, frame := range r.calls[i][:min(len(r.calls[i]), maxFrames-1)] {
+				lines = append(lines, "  called at "+frame)
+			}
+		}
+	}
+	return lines
 }
 
 // panic prints what ended the test's process, and where the learner's code was.
 func (p *Printer) panic(r Result) {
+	if r.Status == Deadlocked && r.found() {
+		return // the test ended there, and left behind what it had started
+	}
+	p.field("case", r.Case)
 	switch r.Status {
 	case Hung:
 		p.field("hung", "it was still running when its time was over ("+strings.TrimPrefix(r.Panic, "test timed out after ")+")")
 		p.waiting(r.Stacks, "no goroutine of your code was found waiting: look for a loop that does not end")
 	case Deadlocked:
-		if r.found() {
-			return // the test ended there, and left behind what it had started
-		}
 		p.field("stuck", deadlock(r.Panic))
 		p.waiting(r.Stacks, "")
 	case Panicked:
@@ -297,14 +330,7 @@ func deadlock(text string) string {
 func (p *Printer) waiting(all []Goroutine, none string) {
 	shown := stuck(all)
 	for _, g := range shown[:min(len(shown), maxStacks)] {
-		state := g.State
-		if g.Panic != "" {
-			state = g.Panic + " waits for a " + state
-		}
-		if g.Count > 1 {
-			state = fmt.Sprintf("%d goroutines: %s", g.Count, state)
-		}
-		p.field("in", state+"\n"+firstFrames(g))
+		p.field("in", g.state()+"\n"+firstFrames(g))
 	}
 	more := 0
 	for _, g := range shown[min(len(shown), maxStacks):] {
@@ -316,6 +342,18 @@ func (p *Printer) waiting(all []Goroutine, none string) {
 	case more > 0:
 		p.field("", "and "+plural(more, "goroutine more", "goroutines more"))
 	}
+}
+
+// state says what g does, and how many do the same.
+func (g Goroutine) state() string {
+	state := g.State
+	if g.Panic != "" {
+		state = g.Panic + " waits for a " + state
+	}
+	if g.Count > 1 {
+		state = fmt.Sprintf("%d goroutines: %s", g.Count, state)
+	}
+	return state
 }
 
 func firstFrames(g Goroutine) string {
@@ -366,7 +404,7 @@ func (p *Printer) lines(indent string, lines []string, n int) {
 func (p *Printer) wrapped(first, rest string, paint func(...any) string, line string) {
 	line = clean(line)
 	if width := p.Width - ansi.StringWidth(rest); p.Width > 0 {
-		line = ansi.Wrap(line, max(width, 20), "")
+		line = broken(line, max(width, 20))
 	}
 	indent := first
 	for part := range strings.SplitSeq(line, "\n") {
@@ -375,10 +413,26 @@ func (p *Printer) wrapped(first, rest string, paint func(...any) string, line st
 	}
 }
 
-// plural counts things.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// broken returns a line as lines of at most width columns: only a command may be longer,
+// which a reader copies. A colon for which a name leaves no room is left out.
+func broken(line string, width int) string {
+	var lines []string
+	for part := range strings.SplitSeq(wrap.Words(line, width, ""), "\n") {
+		if !wrap.IsCommand(part) {
+			part = strings.TrimSuffix(ansi.Hardwrap(part, width, true), "\n:")
+		}
+		lines = append(lines, part)
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return strings.Join(lines, "\n")
+}
+
+// plural counts things.
+func plural(n int, single, many string) string { return fmt.Sprintf("%d %s", n, one(n, single, many)) }
+
+// one returns the word for n things.
+func one(n int, single, many string) string {
+	if n == 1 {
+		return single
+	}
+	return many
 }

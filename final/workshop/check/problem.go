@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,25 +18,54 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Place + ": " + p.Message }
 
-// Problems returns what is wrong, mistakes first, then tests in their order.
-func (r *Report) Problems() []Problem {
+// Problems returns what is wrong. Tests that failed for the same reason are together.
+// Last, where the eye is, comes what to look at first: what does not compile, or else
+// what First returns for hint.
+func (r *Report) Problems(hint func(test string) string) []Problem {
 	var all []Problem
-	for _, m := range r.Mistakes() {
-		for _, line := range m.Lines {
-			all = append(all, problemOf(line))
-		}
-	}
-	for _, result := range r.Results {
-		if result.Status.ran() || result.Status == Missing {
-			all = append(all, r.ProblemsOf(result)...)
-		}
+	groups, last := r.failedGroups(r.First(hint))
+	for _, result := range groups {
+		all = append(all, r.ProblemsOf(result)...)
 	}
 	for _, d := range r.Doubts {
 		p := problemOf(d.Text)
 		p.Message = "go vet: " + p.Message
 		all = append(all, p)
 	}
+	for _, result := range last {
+		all = append(all, r.ProblemsOf(result)...)
+	}
+	for _, m := range slices.Backward(r.Mistakes()) {
+		for _, line := range m.Lines {
+			all = append(all, problemOf(line))
+		}
+	}
 	return all
+}
+
+// failedGroups returns the tests that are missing, and those that failed, by cause.
+// Those with the cause of first are last, and first is the last of them.
+func (r *Report) failedGroups(first *Result) (others, last []Result) {
+	var failed []Result
+	for _, result := range r.Results {
+		switch {
+		case result.Status == Missing:
+			others = append(others, result)
+		case result.Status.failed() && (first == nil || !result.Test.Same(first.Test)):
+			failed = append(failed, result)
+		}
+	}
+	for _, g := range groups(failed) {
+		if first != nil && causeKey(g.results[0]) == causeKey(*first) {
+			last = append(last, g.results...)
+			continue
+		}
+		others = append(others, g.results...)
+	}
+	if first != nil {
+		last = append(last, *first)
+	}
+	return others, last
 }
 
 // problemOf reads a line of the compiler or of vet, which may go on below.
@@ -58,24 +88,28 @@ func withColumn(place string) string {
 
 // ProblemsOf returns why one test is not done; nothing if it is.
 func (r *Report) ProblemsOf(result Result) []Problem {
-	add := func(place, message string) Problem {
+	add := func(place, sub, message string) Problem {
 		if place == "" {
 			place = placeOfTest(r.Target.Dir, result)
 		}
-		return Problem{withColumn(place), result.Test.Name + ": " + message}
+		name := result.Test.Name
+		if sub != "" {
+			name += "/" + sub
+		}
+		return Problem{withColumn(place), name + ": " + message}
 	}
 	switch result.Status {
 	case Passed, Lifted, Undecided:
 		return nil
 	case NotCompiled:
-		return []Problem{add("", "not compiled: "+mistakeOf(r, result))}
+		return []Problem{add("", "", "not compiled: "+mistakeOf(r, result))}
 	case LeftOut:
-		return []Problem{add("", "not run, since too many tests hang")}
+		return []Problem{add("", "", "not run, since too many tests hang")}
 	case Missing:
-		return []Problem{add("", "not in the folder any more: the course has it")}
+		return []Problem{add("", "", "not in the folder any more: the course has it")}
 	}
 	if message := cause(result); result.Status != Failed && (result.Status != Deadlocked || !result.found()) {
-		return []Problem{add(guilty(result), message)}
+		return []Problem{add(guilty(result), result.Case, message)}
 	}
 	var all []Problem
 	for _, f := range result.Failures {
@@ -89,11 +123,10 @@ func (r *Report) ProblemsOf(result Result) []Problem {
 		if result.Stub != nil && !strings.Contains(message, result.Stub.String()) {
 			message += " (" + result.Stub.String() + ", at " + result.Stub.Place + ")"
 		}
-		p := add(f.Place, message)
-		if f.Test != "" {
-			p.Message = result.Test.Name + "/" + f.Test + ": " + message
-		}
-		all = append(all, p)
+		all = append(all, add(f.Place, f.Test, message))
+	}
+	if len(all) == 0 {
+		return []Problem{add(guilty(result), "", cause(result))} // such as a pin that only a stub has lifted
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,19 +49,22 @@ type Result struct {
 	Time     time.Duration
 	Failures []Failure
 	Panic    string      // what it panicked with
+	Case     string      // of a panic, a deadlock or a hang: the subtest that ran then; "" if none did
 	Stacks   []Goroutine // of a panic, a deadlock or a hang: those in the learner's code
 	Spins    string      // of a hang: the place of a loop that goes on when Accept fails
 	Race     []string    // the two places of a data race
-	Output   string      // all of it
+	calls    [][]string  // of each of them: the frames of the learner's code that lead there
+	Output   string      // all of it, or its beginning and its end
+	Cut      int         // how many bytes of the output were left out
 }
 
 // runTest runs one test in a process of its own: whatever it does, it hides no
 // other test's result. Its error is of the machine.
 func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Options, c *converter) (Result, error) {
 	begin := time.Now()
-	output, failed := runBinary(ctx, dir, p, t, o.Timeout, nil)
+	output, cut, failed := runBinary(ctx, dir, p, t, o.Timeout, nil)
 	stub, output := p.stubOf(output)
-	r := Result{Test: t, Status: Passed, Time: time.Since(begin), Output: output, Stub: stub}
+	r := Result{Test: t, Status: Passed, Time: time.Since(begin), Output: output, Cut: cut, Stub: stub}
 	if failed == nil {
 		if m := liftedLine.FindStringSubmatch(output); m != nil {
 			r.Status, r.Lifted = Lifted, m[1]
@@ -69,7 +73,7 @@ func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Optio
 	}
 	if strings.Contains(output, "goroutine running on other thread; stack unavailable") {
 		// Where it spins can only be seen if nothing else runs at the same time.
-		if again, err := runBinary(ctx, dir, p, t, min(o.Timeout, againTimeout), []string{"GOMAXPROCS=1"}); err != nil {
+		if again, _, err := runBinary(ctx, dir, p, t, min(o.Timeout, againTimeout), []string{"GOMAXPROCS=1"}); err != nil {
 			_, output = p.stubOf(again)
 			failed = err
 		}
@@ -82,17 +86,19 @@ func runTest(ctx context.Context, dir string, p *Package, t course.Test, o Optio
 	return r, nil
 }
 
-// runBinary runs one test of p, and returns what it prints.
-func runBinary(ctx context.Context, dir string, p *Package, t course.Test, timeout time.Duration, env []string) (string, error) {
+// runBinary runs one test of p, and returns what it prints, and how many bytes of that
+// are left out.
+func runBinary(ctx context.Context, dir string, p *Package, t course.Test, timeout time.Duration, env []string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+killAfter)
 	defer cancel()
 	cmd := command(ctx, filepath.Join(dir, p.Name), p.binary, "-test.v=test2json",
-		"-test.run", pattern(t.Name), "-test.timeout", timeout.String(), "-test.paniconexit0")
+		"-test.run", Pattern(t.Name), "-test.timeout", timeout.String(), "-test.paniconexit0")
 	cmd.Env = append(testEnv(), env...)
 	var out bounded
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	return out.String(), err
+	text := out.String() // which counts what is dropped
+	return text, out.dropped, err
 }
 
 // againTimeout is how long a test that spins is run again.
@@ -106,8 +112,17 @@ var liftedLine = regexp.MustCompile(`(?m)^ {4}[^\s:]+_test\.go:\d+: lifted: (\w+
 // then prints its goroutines.
 const killAfter = 10 * time.Second
 
-// pattern matches that test and no other.
-func pattern(name string) string {
+// Only returns what Options.Run has to be for the tests of these names alone.
+func Only(names ...string) *regexp.Regexp {
+	var quoted []string
+	for _, name := range names {
+		quoted = append(quoted, regexp.QuoteMeta(name))
+	}
+	return regexp.MustCompile("^(" + strings.Join(quoted, "|") + ")$")
+}
+
+// Pattern is what -run wants to run that test and no other.
+func Pattern(name string) string {
 	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
 		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
@@ -129,23 +144,40 @@ func (r *Result) explain(dir, pkg string, events []event, err error) {
 		r.Panic = strings.TrimSuffix(r.Output[at[2]:at[3]], " [recovered, repanicked]")
 		traces = r.Output[at[0]:]
 	}
-	if r.Race = race(dir, r.Output); r.Race != nil {
-		r.Status = Raced
-	}
-	switch {
+	switch r.Race, r.calls = race(dir, r.Output); {
 	case strings.HasPrefix(r.Panic, "test timed out after "):
 		r.Status = Hung
 	case strings.HasPrefix(r.Panic, "deadlock: "), strings.HasPrefix(r.Panic, "all goroutines are asleep - deadlock"):
 		r.Status = Deadlocked
+	case r.Race != nil:
+		r.Status = Raced // a panic may well come of it
 	case r.Panic != "":
 		r.Status = Panicked
 	}
 	if r.Panic != "" {
+		r.Case = runningCase(events)
 		r.Stacks = goroutines(dir, traces)
 		r.Spins = acceptLoop(dir, r.Stacks)
 	} else if !r.found() && r.Race == nil {
 		r.Failures = []Failure{{What: append([]string{"The test's process ended with " + err.Error() + "."}, lastLines(r.Output, 5)...)}}
 	}
+}
+
+// runningCase returns the subtest that began last, unless it has ended well: after a
+// panic, nothing else runs.
+func runningCase(events []event) string {
+	last := ""
+	for _, e := range events {
+		_, sub, _ := strings.Cut(e.Test, "/")
+		switch {
+		case sub == "": // of the test itself, or the process
+		case e.Action == "run":
+			last = sub
+		case sub == last && (e.Action == "pass" || e.Action == "skip"):
+			last = ""
+		}
+	}
+	return last
 }
 
 // lastLines returns the last n lines of text.
@@ -157,41 +189,40 @@ func lastLines(text string, n int) []string {
 var raceLine = regexp.MustCompile(`(?m)^(?:Previous )?([Rr]ead|[Ww]rite|[Aa]tomic read|[Aa]tomic write) at 0x\S+ by (.*):$`)
 
 // race returns, for the first data race that output reports, what each side did
-// and where in the learner's code.
-func race(dir, output string) []string {
+// and where in the learner's code, and the frames of that code that lead there.
+func race(dir, output string) (sides []string, calls [][]string) {
 	_, report, ok := strings.Cut(output, "WARNING: DATA RACE\n")
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	report, _, _ = strings.Cut(report, "\n==================")
-	sides := []string{}
+	sides = []string{}
 	parts := strings.Split(report, "\n\n")
 	for _, part := range parts {
 		if m := raceLine.FindStringSubmatch(part); m != nil {
-			sides = append(sides, strings.ToLower(m[1])+side(dir, part, m[2], parts))
+			trace := frames(dir, strings.Split(part, "\n"))
+			sides = append(sides, strings.ToLower(m[1])+side(dir, trace, m[2], parts))
+			inCode := slices.DeleteFunc(own(trace), isTestFrame)
+			calls = append(calls, inCode[min(1, len(inCode)):])
 		}
 	}
-	return sides
+	return sides, calls
 }
 
 // side says where one side of a data race is: in the learner's code, or else in which
 // function of another package, called in a goroutine that the learner's code started.
-func side(dir, part, goroutine string, parts []string) string {
-	lines := strings.Split(part, "\n")
-	if own := ownFrames(dir, lines); len(own) > 0 {
-		return " at " + own[0]
+func side(dir string, trace []frame, goroutine string, parts []string) string {
+	if all := own(trace); len(all) > 0 {
+		return " at " + all[0]
 	}
 	where := " outside your code"
-	for i, line := range lines {
-		if i > 0 && strings.HasSuffix(line, "()") && !strings.HasPrefix(strings.TrimSpace(lines[i-1]), "[") {
-			where = " in " + funcName(line) + ", outside your code"
-			break
-		}
+	if len(trace) > 0 {
+		where = " in " + funcName(trace[0].call) + ", outside your code"
 	}
 	for _, other := range parts {
 		if number, ok := strings.CutPrefix(other, "G"+strings.TrimPrefix(goroutine, "g")+" "); ok {
-			if own := ownFrames(dir, strings.Split(number, "\n")); len(own) > 0 {
-				return where + ", in the goroutine started at " + own[0]
+			if all := own(frames(dir, strings.Split(number, "\n"))); len(all) > 0 {
+				return where + ", in the goroutine started at " + all[0]
 			}
 		}
 	}

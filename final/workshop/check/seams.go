@@ -60,10 +60,27 @@ var (
 	otherPlace = regexp.MustCompile(`(\S+\.go):\d+`)
 )
 
-// collisions explains names that the learner's code declares, and a helper of the
-// tests, too.
-func collisions(t Target, mistakes []string) string {
-	var lines []string
+// ToDelete returns what the learner's code declares, and a helper of the tests takes the
+// place of at this station: "echo in rpc/server.go".
+func ToDelete(t Target, mistakes []string) []string {
+	var all []string
+	for _, c := range collide(t, mistakes) {
+		if file, _, _ := strings.Cut(c.code, ":"); c.cut {
+			all = append(all, c.name+" in "+file)
+		}
+	}
+	return all
+}
+
+// A collision is a name that the learner's code declares, and a helper of the tests, too.
+type collision struct {
+	name, code, test string // code and test are places
+	cut              bool   // the station's own code no longer has it
+}
+
+// collide returns the collisions among mistakes.
+func collide(t Target, mistakes []string) []collision {
+	var all []collision
 	for _, text := range mistakes {
 		m := redeclared.FindStringSubmatch(text)
 		if m == nil {
@@ -75,12 +92,22 @@ func collisions(t Target, mistakes []string) string {
 			code, test = other, code
 		}
 		if inTest(test+": ") && other != "" {
-			text := "%s%s is also a helper of the tests, %s. Give yours, at %s, another name."
-			if isCut(t, m[2]+m[3]) {
-				text = "%s%s is a helper of the tests now, %s. The lesson has you delete yours, at %s."
-			}
-			lines = append(lines, fmt.Sprintf(text, m[2], m[3], short(test), short(code)))
+			all = append(all, collision{m[2] + m[3], code, test, isCut(t, m[2]+m[3])})
 		}
+	}
+	return all
+}
+
+// collisions explains names that the learner's code declares, and a helper of the
+// tests, too.
+func collisions(t Target, mistakes []string) string {
+	var lines []string
+	for _, c := range collide(t, mistakes) {
+		text := "%s is also a helper of the tests, %s. Give yours, at %s, another name."
+		if c.cut {
+			text = "%s is a helper of the tests now, %s. The lesson has you delete yours, at %s."
+		}
+		lines = append(lines, fmt.Sprintf(text, c.name, short(c.test), short(c.code)))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -94,9 +121,27 @@ func isCut(t Target, name string) bool {
 // seamsOf lists the seams that mistakes in tests are about, with what the
 // learner's code has in their place.
 func seamsOf(t Target, mistakes []string) string {
+	own := seam.Declared(t.Dir)
+	var lines []string
+	for _, s := range Called(t, mistakes) {
+		line := fmt.Sprintf("  %s    (%s)", s.Text, s.File)
+		if mine, has := own[s.Name]; has {
+			line += "\n  yours: " + mine.Text
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours:\n" + strings.Join(lines, "\n")
+}
+
+// Called returns the seams that mistakes in tests are about: the learner's code has
+// another in their place, or none.
+func Called(t Target, mistakes []string) []seam.Seam {
 	all, err := seam.All(t.Root, t.Station)
 	if err != nil {
-		return "" // verify says what is wrong with the page
+		return nil // verify says what is wrong with the page
 	}
 	var tests []string
 	for _, m := range mistakes {
@@ -105,20 +150,8 @@ func seamsOf(t Target, mistakes []string) string {
 		}
 	}
 	own := seam.Declared(t.Dir)
-	var lines []string
-	for _, s := range all {
+	return slices.DeleteFunc(all, func(s seam.Seam) bool {
 		mine, has := own[s.Name]
-		if has && (mine.Type == s.Type || !mentions(tests, s.Name)) || !has && !lacks(tests, s.Name) {
-			continue
-		}
-		line := fmt.Sprintf("  %s    (%s)", s.Text, s.File)
-		if has {
-			line += "\n  yours: " + mine.Text
-		}
-		lines = append(lines, line)
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	return "The tests use these by name. Names and signatures are given; bodies and values are yours:\n" + strings.Join(lines, "\n")
+		return has && (mine.Type == s.Type || !mentions(tests, s.Name)) || !has && !lacks(tests, s.Name)
+	})
 }

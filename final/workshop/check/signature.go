@@ -32,8 +32,8 @@ func redIsRight(t Target, mistakes []string) string {
 	if len(does) == 0 {
 		return ""
 	}
-	return "Red is right here: " + t.Station.Name + " " + strings.Join(does, ", and ") +
-		"; the tests use that already. The lesson says how: " + t.Station.Page()
+	return "Red is correct here: " + t.Station.Name + " " + strings.Join(does, ", and ") +
+		"; the tests use that already."
 }
 
 // usedByTests returns those of all that tests beside the code name.
@@ -117,9 +117,13 @@ func lacks(mistakes []string, name string) bool {
 	return slices.ContainsFunc(mistakes, missing.MatchString)
 }
 
-// mentions reports whether a mistake is about name, "Func" or "Type.Member".
+// mentions reports whether a mistake is about name, "Func" or "Type.Member". A member
+// stands behind a dot; without one, its name is that of something else.
 func mentions(mistakes []string, name string) bool {
-	member := regexp.MustCompile(`\b` + regexp.QuoteMeta(name[strings.LastIndexByte(name, '.')+1:]) + `\b`)
+	member := regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`)
+	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+		member = regexp.MustCompile(regexp.QuoteMeta(name[dot:]) + `\b`)
+	}
 	return slices.ContainsFunc(mistakes, func(line string) bool {
 		_, text, _ := strings.Cut(line, ": ") // behind the place
 		return member.MatchString(text)

@@ -15,7 +15,7 @@ import (
 // none.
 func acceptLoop(dir string, all []Goroutine) string {
 	for _, g := range all {
-		if g.State != "running" && g.State != "runnable" && g.State != "syscall" {
+		if !g.works() {
 			continue
 		}
 		for _, frame := range g.Own {

@@ -53,35 +53,29 @@ func goroutines(dir, output string) []Goroutine {
 // goroutine reads one: its state without how long it has waited, and its frames.
 func goroutine(dir, state string, lines []string) Goroutine {
 	state, _, _ = strings.Cut(state, ", ")
-	g := Goroutine{State: strings.TrimSuffix(state, " (durable)"), Own: ownFrames(dir, lines), Count: 1}
-	if len(lines) < 2 {
+	trace := frames(dir, lines)
+	g := Goroutine{State: strings.TrimSuffix(state, " (durable)"), Own: own(trace), Count: 1}
+	if at := lastPanic(trace); at > 0 && at+1 < len(trace) && g.State != "running" && len(own(trace[at:])) > 0 {
+		g.State, g.Panic = deferredState(own(trace[:at]), g.State), panicOf(dir, trace[at+1])
+		g.Own = own(trace[at:])
 		return g
 	}
-	if at := lastPanic(lines); at > 0 && at+2 < len(lines) && g.State != "running" {
-		if own := ownFrames(dir, lines[at:]); len(own) > 0 {
-			g.State, g.Panic = deferredState(dir, lines[:at], g.State), panicOf(dir, lines[at+2:])
-			g.Own = own
-			return g
-		}
-	}
-	if m := frameLine.FindStringSubmatch(strings.TrimRight(lines[1], "\r")); m != nil {
-		if _, own := below(dir, m[1]); !own {
-			g.Calls = calls(dir, lines)
-		}
+	if first := slices.IndexFunc(trace, frame.isOwn); first > 0 {
+		g.Calls = funcName(trace[first-1].call)
 	}
 	return g
 }
 
-// lastPanic returns where the innermost panic of a trace begins that its goroutine
-// has not recovered from, 0 if there is none. Between it and the trace's beginning
-// are the deferred calls.
-func lastPanic(lines []string) int {
-	for i := len(lines) - 1; i > 0; i-- {
-		if strings.HasPrefix(lines[i], "panic(") {
+// lastPanic returns where the innermost panic of a trace is that its goroutine has not
+// recovered from, -1 if there is none. Between it and the trace's beginning are the
+// deferred calls.
+func lastPanic(trace []frame) int {
+	for i, f := range slices.Backward(trace) {
+		if strings.HasPrefix(f.call, "panic(") {
 			return i
 		}
 	}
-	return 0
+	return -1
 }
 
 // runtimePanics are the functions of the runtime that panic, by how their names
@@ -100,60 +94,44 @@ var runtimePanics = []struct{ name, text string }{
 	{"runtime.mapassign", "assignment to entry in nil map"},
 }
 
-// panicOf says what is known of a panic from the frames just below it. Its text is in
+// panicOf says what is known of a panic from the frame just below it. Its text is in
 // no trace: the runtime prints it when the panic ends the program.
-func panicOf(dir string, lines []string) string {
-	frame := lines[0]
+func panicOf(dir string, below frame) string {
 	for _, p := range runtimePanics {
-		if strings.HasPrefix(frame, p.name) {
+		if strings.HasPrefix(below.call, p.name) {
 			return "a panic (" + p.text + ")"
 		}
 	}
-	if own := ownFrames(dir, lines[:min(len(lines), 2)]); len(own) > 0 {
-		if closesAt(dir, own[0]) {
-			return "a panic (close of closed or nil channel)"
-		}
+	switch place, _, _ := strings.Cut(below.own, " "); {
+	case callsClose.MatchString(sourceLine(dir, place)):
+		return "a panic (close of closed or nil channel)" // the runtime's own frame for that is in no trace
+	case below.isOwn():
 		return "a panic"
 	}
-	name := funcArgs.ReplaceAllString(strings.TrimSpace(frame), "")
+	name := funcArgs.ReplaceAllString(below.call, "")
 	return "a panic in " + name[strings.LastIndexByte(name, '/')+1:]
-}
-
-// closesAt reports whether the line of a frame has a call of close: the runtime's own
-// frame for that is in no trace.
-func closesAt(dir, frame string) bool {
-	place, _, _ := strings.Cut(frame, " ")
-	file, line, _ := strings.Cut(place, ":")
-	text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
-	n, numErr := strconv.Atoi(line)
-	lines := strings.Split(string(text), "\n")
-	return err == nil && numErr == nil && n >= 1 && n <= len(lines) && callsClose.MatchString(lines[n-1])
 }
 
 var callsClose = regexp.MustCompile(`(^|[^.\w])close\(`)
 
+// sourceLine returns the line at a place, "rpc/client.go:40"; "" if there is none.
+func sourceLine(dir, place string) string {
+	file, line, _ := strings.Cut(place, ":")
+	text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+	n, numErr := strconv.Atoi(line)
+	lines := strings.Split(string(text), "\n")
+	if err != nil || numErr != nil || n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
+}
+
 // deferredState says where the deferred call of a panic waits.
-func deferredState(dir string, lines []string, state string) string {
-	if own := ownFrames(dir, lines); len(own) > 0 {
+func deferredState(own []string, state string) string {
+	if len(own) > 0 {
 		return "deferred call at " + own[0] + ": " + state
 	}
 	return "deferred call: " + state
-}
-
-// calls returns the outermost of the frames above the learner's own.
-func calls(dir string, lines []string) string {
-	last := ""
-	for i := 1; i < len(lines); i++ {
-		m := frameLine.FindStringSubmatch(strings.TrimRight(lines[i], "\r"))
-		if m == nil {
-			continue
-		}
-		if _, own := below(dir, m[1]); own {
-			break
-		}
-		last = funcName(lines[i-1])
-	}
-	return last
 }
 
 // foldStacks adds g to all, or counts it with one that is the same.
@@ -167,26 +145,45 @@ func foldStacks(all []Goroutine, g Goroutine) []Goroutine {
 	return append(all, g)
 }
 
-// ownFrames returns the frames of a trace that stand in files below dir. A frame
-// is two lines: the function, then the file.
-func ownFrames(dir string, lines []string) []string {
-	var own []string
+// A frame is a call in a trace.
+type frame struct {
+	call string // "example.com/x/rpc.(*Server).Serve(0xc000…)"
+	own  string // "rpc/server.go:40 in (*Server).Serve"; "" if it is outside the folder
+}
+
+func (f frame) isOwn() bool { return f.own != "" }
+
+// frames reads a trace, of which each frame is two lines: the function, then the file.
+func frames(dir string, lines []string) []frame {
+	var all []frame
 	for i := 1; i < len(lines); i++ {
 		m := frameLine.FindStringSubmatch(strings.TrimRight(lines[i], "\r"))
 		if m == nil {
 			continue
 		}
+		f := frame{call: strings.TrimSpace(lines[i-1])}
 		if file, ok := below(dir, m[1]); ok {
-			own = append(own, file+":"+m[2]+" in "+funcName(lines[i-1]))
+			f.own = file + ":" + m[2] + " in " + funcName(f.call)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// own returns the frames that are in the folder.
+func own(trace []frame) []string {
+	var all []string
+	for _, f := range trace {
+		if f.isOwn() {
+			all = append(all, f.own)
 		}
 	}
-	return own
+	return all
 }
 
 // funcName shortens "example.com/x/rpc.(*Server).Serve(0xc000…)" to
 // "(*Server).Serve".
 func funcName(line string) string {
-	line = strings.TrimSpace(line)
 	by := ""
 	if rest, ok := strings.CutPrefix(line, "created by "); ok {
 		line, _, _ = strings.Cut(rest, " in goroutine")
@@ -262,7 +259,7 @@ func (g Goroutine) rank() int {
 		return 5
 	case g.waitsForLock(), g.State == "chan send", strings.HasPrefix(g.State, "sync.WaitGroup."), strings.HasPrefix(g.State, "sync.Cond."):
 		return 0
-	case g.State == "running", g.State == "runnable", g.State == "syscall":
+	case g.works():
 		return 1
 	case g.State == "IO wait", idles(g.Calls), lent && idles(g.Own[0]):
 		return 4
@@ -270,6 +267,16 @@ func (g Goroutine) rank() int {
 		return 3
 	}
 	return 2
+}
+
+// works reports whether g waits for nothing but a processor, the kernel, or the garbage
+// collector.
+func (g Goroutine) works() bool {
+	switch g.State {
+	case "running", "runnable", "preempted", "syscall", "copystack":
+		return true
+	}
+	return strings.HasPrefix(g.State, "GC ")
 }
 
 // accepts reports whether g waits for the next connection, as servers always do.

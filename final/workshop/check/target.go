@@ -60,7 +60,7 @@ func ofCourse(root, dir string) (Target, error) {
 		}
 	}
 	if found < 0 {
-		return Target{}, fmt.Errorf("%s is no step: go into your folder or a step's, or name it", dir)
+		return Target{}, fmt.Errorf("%s is neither a step nor a folder that start made: go into one, or name one", dir)
 	}
 	s := course.Stations[found]
 	return Target{Root: root, Dir: filepath.Join(root, filepath.FromSlash(s.Folder)), Station: s}, nil

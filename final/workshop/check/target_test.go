@@ -30,7 +30,7 @@ func TestFind_TheCoursesOwnFolders(t *testing.T) {
 	}
 	for _, dir := range []string{".", "final", "testdata"} {
 		_, err := Find(filepath.Join(root, dir))
-		assert.ErrorContains(t, err, "is no step", dir)
+		assert.ErrorContains(t, err, "is neither a step nor a folder that start made", dir)
 	}
 }
 

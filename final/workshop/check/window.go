@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // window shortens two values that are compared to at most width characters, so
@@ -25,11 +26,13 @@ func window(expected, got string, width int) (string, string) {
 	return cut(a, from, width), cut(b, from, width)
 }
 
-// cut returns at most width characters of a value, and says what is left out.
+// cut returns about width characters of a value, and says what is left out.
 func cut(value []rune, from, width int) string {
-	text := string(value[from:])
-	if left := len(value) - from - width; left > 0 {
-		text = fmt.Sprintf("%s… (%d characters more)", string(value[from:from+width]), left)
+	to := min(len(value), from+width)
+	text := string(value[from:to])
+	if left := len(value) - to; left > 0 {
+		whole := value[from:min(len(value), to+50)] // the words below are shorter than 50 characters
+		text = shorter(string(whole), fmt.Sprintf("%s… (%d characters more)", text, left))
 	}
 	if from > 0 {
 		text = fmt.Sprintf("(%d characters the same) …%s", from, text)
@@ -37,10 +40,18 @@ func cut(value []rune, from, width int) string {
 	return text
 }
 
+// shorter returns a cut text, or the whole one if that takes no more room.
+func shorter(whole, cut string) string {
+	if utf8.RuneCountInString(whole) <= utf8.RuneCountInString(cut) {
+		return whole
+	}
+	return cut
+}
+
 // short cuts a line that is too long to be read.
 func short(line string) string { return cut([]rune(line), 0, maxWidth) }
 
-// middle returns at most width characters of each line: the beginning, which says
+// middle returns about width characters of each line: the beginning, which says
 // what it is, and the end, which says what was wanted. What an assertion says about
 // a long value, such as that it does not contain another, has both.
 func middle(text string, width int) string {
@@ -48,7 +59,7 @@ func middle(text string, width int) string {
 	for i, line := range lines {
 		if value := []rune(line); len(value) > width {
 			from, to := width*2/3, len(value)-width/3
-			lines[i] = fmt.Sprintf("%s… (%d characters) …%s", string(value[:from]), to-from, string(value[to:]))
+			lines[i] = shorter(line, fmt.Sprintf("%s… (%d characters) …%s", string(value[:from]), to-from, string(value[to:])))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -74,7 +85,7 @@ func pairs(lines []string) []string {
 // change its colours is written out.
 func clean(line string) string {
 	plain := func(r rune) bool { return unicode.IsPrint(r) || unicode.Is(unicode.Zs, r) }
-	if !strings.ContainsFunc(line, func(r rune) bool { return !plain(r) }) {
+	if utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return !plain(r) }) {
 		return line
 	}
 	var b strings.Builder

@@ -16,11 +16,11 @@ func newBridge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bridge [NAME [DIR]]",
 		Short: "After step 07: carry your code towards final",
-		Long: "Bridge adds the tests of a bridge to your folder (the current one without DIR), in which step 07 is done,\n" +
-			"and prints what its lesson will change. Without a name it lists the bridges.",
+		Long: "Bridge adds the tests of a bridge to DIR, your folder, in which step 07 is finished. It prints what the bridge's lesson will change. " +
+			"Without DIR it takes the current folder, without NAME it lists the bridges.",
 		Args: cobra.MaximumNArgs(2),
 	}
-	solve := cmd.Flags().Bool("solve", false, "add the course's code, too, where yours is still that of step 07")
+	solve := cmd.Flags().Bool("solve", false, "also add the course's code, where yours is still that of step 07")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out := cmd.OutOrStdout()
 		if len(args) == 0 {

@@ -16,6 +16,7 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/diff"
+	"example.com/rpc-from-scratch/final/workshop/engine"
 	"example.com/rpc-from-scratch/final/workshop/hint"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
@@ -26,21 +27,26 @@ func newCheck() *cobra.Command {
 		Use:     "check [DIR]",
 		PreRunE: needsGo,
 		Short:   "Run the tests on your code: what is done, what is to do",
-		Long: "Check compiles each package by itself and runs each test in a process of its own, so that a panic or\n" +
-			"a test that hangs hides no other. DIR is a folder that start made, or one of the course's steps.",
-		Example: "  go tool workshop check\n  go tool workshop check -run Client -v",
+		Long: "Check compiles each package by itself and runs each test in a process of its own, so a panic or a test that hangs does not hide the others. " +
+			"DIR is a folder that start made, or one of the course's steps.",
+		Example: "    go tool workshop check\n    go tool workshop check -run Client -v",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "a JSON object for each test, a line each; check/result.schema.json describes it")
-	cmd.Flags().StringVar(&c.junit, "junit", "", "write the results to `FILE` as JUnit's XML, too")
+	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object per test, one per line; check/result.schema.json describes it")
+	cmd.Flags().StringVar(&c.junit, "junit", "", "also write the results to `FILE`, as JUnit XML")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.open(cmd)
 		target, err := check.Find(dirOf(args))
 		if err != nil {
 			return err
 		}
-		return orInterrupted(cmd.Context(), c.check(cmd.Context(), target))
+		if err := c.board.open(target); err != nil {
+			return err
+		}
+		err = orInterrupted(cmd.Context(), c.check(cmd.Context(), target))
+		c.board.finish(fitted(cmd.ErrOrStderr()))
+		return err
 	}
 	return cmd
 }
@@ -74,14 +80,16 @@ type checking struct {
 	json    bool
 	junit   string // a file; "": none
 	told    bool   // that there is no race detector
+	board   reporting
 }
 
 func (c *checking) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.run, "run", "", "only tests whose name matches `REGEXP`; progress is not kept then")
-	cmd.Flags().BoolVarP(&c.verbose, "verbose", "v", false, "the whole output of tests that fail")
-	cmd.Flags().BoolVar(&c.race, "race", true, "with the race detector, where there is one")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 20*time.Second, "how long one test may take")
-	cmd.Flags().BoolVar(&c.plain, "plain", false, "a line for each problem, file:line:col: message, as editors read it; so it is in a pipe, too (-plain=false: not)")
+	cmd.Flags().StringVar(&c.run, "run", "", "run only the tests whose names match `REGEXP`; such a run does not count as progress")
+	cmd.Flags().BoolVarP(&c.verbose, "verbose", "v", false, "print the whole output of the test that is explained")
+	cmd.Flags().BoolVar(&c.race, "race", true, "use the race detector, where there is one")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 20*time.Second, "the time limit of one test")
+	cmd.Flags().BoolVar(&c.plain, "plain", false, "print one line per problem, file:line:col: message, for editors; in a pipe this is the default")
+	c.board.flags(cmd)
 }
 
 // open prepares the output: in a pipe it is plain, unless the user says otherwise.
@@ -101,13 +109,30 @@ func (c *checking) check(ctx context.Context, t check.Target) error {
 	if err != nil {
 		return err
 	}
-	c.meter.start(options.Timeout)
-	options.Progress = c.meter.step
-	report, err := check.Run(ctx, t, options)
+	report, err := check.Run(ctx, t, c.begin(options))
 	c.meter.stop()
 	if err != nil {
 		return err
 	}
+	all := options.Run == nil
+	if all { // else it says nothing about the others
+		c.board.reporter.Report(report)
+	} else {
+		c.board.some()
+	}
+	return c.finish(report, all)
+}
+
+// begin starts the meter of a check, and returns the check's options.
+func (c *checking) begin(o check.Options) check.Options {
+	c.meter.start(o.Timeout)
+	o.Progress, o.Late = c.meter.step, c.meter.isLate
+	return o
+}
+
+// finish prints a report and keeps it, and returns an error while something is to do.
+func (c *checking) finish(report *check.Report, all bool) error {
+	t := report.Target
 	if len(report.Results) == 0 {
 		return fmt.Errorf("no test's name matches %q: without -run, all are run", c.run)
 	}
@@ -115,13 +140,13 @@ func (c *checking) check(ctx context.Context, t check.Target) error {
 	if err != nil {
 		return err
 	}
-	if err := record(report, options.Run == nil, hinted); err != nil {
+	if err := engine.Record(report, all, hinted); err != nil {
 		return err
 	}
 	if !report.Done() {
 		return toDo(report)
 	}
-	if options.Run != nil || t.Progress == nil || c.json {
+	if !all || t.Progress == nil || c.json {
 		return nil
 	}
 	return c.afterLast(t)
@@ -136,15 +161,16 @@ func (c *checking) print(r *check.Report) (hinted string, err error) {
 			return "", err
 		}
 	}
+	hint := c.firstHint(r.Target, r.Why(""))
 	switch {
 	case c.json:
 		return "", check.JSON(c.out, r)
 	case c.plain:
-		check.Plain(c.out, r)
+		check.Plain(c.out, r, hint)
 		return "", nil
 	}
 	printer := c.printer()
-	printer.Hint = c.firstHint(r.Target, r.Why())
+	printer.Hint = hint
 	printer.Header(r.Target)
 	return printer.Print(r), nil
 }
@@ -188,44 +214,7 @@ func (c *checking) options(ctx context.Context, dir string) (check.Options, erro
 
 // firstHint returns what to show of a test's hints.
 func (c *checking) firstHint(t check.Target, why map[string]progress.Why) func(string) string {
-	return func(test string) string {
-		found, err := hintsOf(t, test)
-		if err != nil || len(found) == 0 {
-			return "" // verify tells about pages that cannot be read
-		}
-		return caseFirst(found, why[test].Case)[0]
-	}
-}
-
-// record keeps in the learner's folder what a check of all tests saw, and that a
-// hint was shown. The file is read again, since hint may have written to it while
-// the tests ran.
-func record(r *check.Report, all bool, hinted string) error {
-	if r.Target.Progress == nil || !all && hinted == "" {
-		return nil
-	}
-	p, err := progress.Open(r.Target.Dir)
-	if err != nil {
-		return err
-	}
-	if p.Station != r.Target.Station.Name {
-		return nil // the learner has gone on meanwhile
-	}
-	if all {
-		p.RecordWhy(r.Why())
-	}
-	if hinted != "" && p.Hints[hinted] == 0 {
-		p.ShowHint(hinted)
-	}
-	if all {
-		p.Record(r.Passed(), r.ToDo(), r.Done())
-		mistake := ""
-		if mistakes := r.Mistakes(); len(mistakes) > 0 {
-			mistake = strings.Join(mistakes[0].Lines, "\n")
-		}
-		p.RecordMistake(mistake, r.NotCompiled())
-	}
-	return p.Save()
+	return func(test string) string { return hint.First(t, test, why[test].Case) }
 }
 
 // toDo is the error of a report with something to do.
@@ -282,13 +271,13 @@ func onward(s course.Station) string {
 	if !ok {
 		return "That was the last. What a framework adds is in final: final/README.md is a tour of it."
 	}
-	text := fmt.Sprintf("Next is %s, %s: go tool workshop next", next.Name, next.Adds)
+	text := fmt.Sprintf("Next is %s, %s:\n    go tool workshop next", next.Name, next.Adds)
 	if !next.Side {
 		return text
 	}
 	for core, ok := next.Next(); ok; core, ok = core.Next() {
 		if !core.Side {
-			return text + fmt.Sprintf("\nIt is a side trip. The core path goes on with %s: go tool workshop start -solve %s", core.Name, core.Name)
+			return text + fmt.Sprintf("\nIt is a side trip. The core path goes on with %s:\n    go tool workshop start -solve %s", core.Name, core.Name)
 		}
 	}
 	return text + "\nIt is a side trip: the core path has ended."

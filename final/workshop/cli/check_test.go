@@ -30,12 +30,14 @@ func TestOptions_ThatThereIsNoRaceDetectorIsSaidOnce(t *testing.T) {
 func TestMeter(t *testing.T) {
 	for live, want := range map[bool]string{
 		false: "Checking… a test that hangs is given up after 20s.\n",
-		true:  "\r\x1b[KChecking… a test that hangs is given up after 20s.\r\x1b[KChecking… 1 of 23 tests have ended.\r\x1b[K",
+		true: "\r\x1b[KChecking… a test that hangs is given up after 20s.\r\x1b[KChecking… 1 of 23 tests have ended." +
+			"\r\x1b[KChecking… 1 of 23 ended; slow, or hanging: TestServer_Slow…\r\x1b[K",
 	} {
 		var out strings.Builder
-		m := &meter{&out, live}
+		m := &meter{w: &out, live: live, width: 60}
 		m.start(20 * time.Second)
 		m.step(1, 23)
+		m.isLate("TestServer_SlowClientHoldsUpNobody")
 		m.stop()
 		assert.Equal(t, want, out.String())
 	}
@@ -43,9 +45,9 @@ func TestMeter(t *testing.T) {
 
 func TestOnward_SaysHowToLeaveOutASideTrip(t *testing.T) {
 	for name, want := range map[string]string{
-		"03": "go tool workshop next",
-		"4a": "\nIt is a side trip. The core path goes on with 5a: go tool workshop start -solve 5a",
-		"4b": "go tool workshop next",
+		"03": "with typed params and results:\n    go tool workshop next",
+		"4a": "    go tool workshop next\nIt is a side trip. The core path goes on with 5a:\n    go tool workshop start -solve 5a",
+		"4b": ":\n    go tool workshop next",
 		"5e": "\nIt is a side trip: the core path has ended.",
 	} {
 		s, err := course.Find(name)

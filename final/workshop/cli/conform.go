@@ -20,27 +20,24 @@ func newConform() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conform ADDR | conform -- COMMAND ARG...",
 		Short: "Test any server or client of final's protocol, in any language",
-		Long: "Conform tests a server of final's protocol from outside, rule by rule. It connects to\n" +
-			"ADDR, or starts COMMAND, which has to print \"listening on ADDR\", and to shut down\n" +
-			"when its standard input ends.\n\n" +
-			"The server offers json, with the limits of PROTOCOL.md, and these methods:\n\n" +
-			"  Inventory.CheckStock  {\"Item\":\"item1\"} gives {\"Count\":100}; any other item X the error\n" +
-			"                        not_found, text \"unknown item: X\", detail item=X\n" +
+		Long: "Conform tests a server of final's protocol from outside, rule by rule. It connects to ADDR, or starts COMMAND. " +
+			"COMMAND has to print \"listening on ADDR\", and to shut down when its standard input ends.\n\n" +
+			"The server has to offer json, with the limits of PROTOCOL.md, and these methods:\n\n" +
+			"  Inventory.CheckStock  {\"Item\":\"item1\"} gives {\"Count\":100}; any other item X gives the error not_found, text \"unknown item: X\", detail item=X\n" +
 			"  Test.Wait             waits until the call is cancelled, or its time is up\n" +
-			"  Test.User             the value of the call's metadata \"user\", \"\" if there is none\n" +
-			"  Test.Nothing          success, without a result\n" +
+			"  Test.User             gives the value of the call's metadata \"user\", \"\" if there is none\n" +
+			"  Test.Nothing          succeeds, without a result\n" +
 			"  Test.Panic            fails as a bug does, with the text \"secret\"\n\n" +
-			"With -client it plays the server, and COMMAND is a client: it gets ADDR, a method and its\n" +
-			"params as further arguments, makes that call, prints the result as JSON and ends\n" +
-			"with status 0, or with another one if the call failed.\n\n" +
-			"More is in final/conform/README.md, and the rules in final/PROTOCOL.md.",
-		Example: "  go tool workshop conform 127.0.0.1:9090\n" +
-			"  go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0\n" +
-			"  go tool workshop conform -client -- python3 client.py",
+			"With -client, conform plays the server and tests COMMAND, a client. It adds three arguments: an address, a method and its params. " +
+			"The client has to make that call, print the result as JSON and end with status 0. If the call fails, it has to end with another status.\n\n" +
+			"final/conform/README.md says more, and final/PROTOCOL.md has the rules.",
+		Example: "    go tool workshop conform 127.0.0.1:9090\n" +
+			"    go tool workshop conform -run 'frame|hello' -- python3 server.py -port 0\n" +
+			"    go tool workshop conform -client -- python3 client.py",
 	}
-	timeout := cmd.Flags().Duration("timeout", 2*time.Second, "wait so long for an answer")
+	timeout := cmd.Flags().Duration("timeout", 2*time.Second, "how long to wait for an answer")
 	only := cmd.Flags().String("run", "", "test only the rules whose names match this `regexp`")
-	slow := cmd.Flags().Bool("slow", false, "test what waits for the server's own time limits, too: 40 s more")
+	slow := cmd.Flags().Bool("slow", false, "also test the server's own time limits: 40 s more")
 	client := cmd.Flags().Bool("client", false, "test a client")
 	list := cmd.Flags().Bool("list", false, "list the rules, and where they come from")
 	asJSON := cmd.Flags().Bool("json", false, "print each verdict as a line of JSON")
@@ -73,7 +70,7 @@ func newConform() *cobra.Command {
 			return err
 		}
 		if *client && o.Command == nil {
-			return errors.New("a client is a command, after --")
+			return errors.New("-client needs a command, after --")
 		}
 		return runRules(cmd, *asJSON, func(report func(conform.Result)) error {
 			return run(cmd.Context(), rules, o, report)
@@ -111,7 +108,7 @@ func runRules(cmd *cobra.Command, asJSON bool, run func(report func(conform.Resu
 	case err != nil:
 		return err
 	case sum == conform.Summary{}:
-		return errors.New("no rule has such a name: -list shows them")
+		return errors.New("-run matches no rule: -list shows their names")
 	case sum.Failed > 0:
 		return errors.New(sum.String())
 	}

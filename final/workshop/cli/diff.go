@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,11 +14,16 @@ func newDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff A B [-- FILE...]",
 		Short: "What changes from one step or checkpoint to another",
-		Long: "Diff shows what changes from step or checkpoint A to B, such as 02 and 03 or 5a and 5b:\n" +
-			"code first, in the lesson's order, then tests. The article's way is left out. A step with checkpoints, such as 05,\n" +
-			"means its last one here, 5f, with which it is whole; \"go tool workshop start 05\" begins with its first, 5a.",
-		Example: "  go tool workshop diff 02 03\n  go tool workshop diff 5a 5b -- client.go",
-		Args:    cobra.MinimumNArgs(2),
+		Long: "Diff shows what changes from step or checkpoint A to B, such as 02 and 03 or 5a and 5b: first the code, in the lesson's order, then the tests. " +
+			"It leaves out the article's way.\n\n" +
+			"Here, a step with checkpoints, such as 05, means its last one, 5f. For start, it means the first, 5a.",
+		Example: "    go tool workshop diff 02 03\n    go tool workshop diff 5a 5b -- client.go",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return errors.New(`diff compares two steps or checkpoints: name both, such as "go tool workshop diff 02 03"`)
+			}
+			return nil
+		},
 	}
 	stat := cmd.Flags().Bool("stat", false, "only count lines")
 	names := cmd.Flags().Bool("name-only", false, "only name the files")

@@ -17,8 +17,8 @@ import (
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: `Look at this machine: "ready", or what to do`,
-		Long:  "Doctor looks at Go, its settings, the modules, the disk and a port, and runs one test. The first time it may take a minute.",
+		Short: `Check this machine: "ready", or what to do`,
+		Long:  "Doctor checks Go, its settings, the modules, the disk and a port, and runs one test. The first run may take a minute.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, err := course.Root(".")

@@ -15,18 +15,16 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/hint"
 	"example.com/rpc-from-scratch/final/workshop/progress"
-	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
 func newHint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hint [TEST]",
-		Short: "The next stronger hint for a test that fails",
-		Long: "Hint shows one hint more each time, for TEST or for the first test that the last check saw fail.\n" +
-			"A part of the test's name will do.",
-		Args: cobra.MaximumNArgs(1),
+		Short: "The next hint for a test that fails",
+		Long:  "Hint shows one more hint each time, for TEST or for the first test that failed in the last check. A part of the test's name is enough.",
+		Args:  cobra.MaximumNArgs(1),
 	}
-	answer := cmd.Flags().Bool("answer", false, "answer the question that check asked last; of another station: -answer 03")
+	answer := cmd.Flags().Bool("answer", false, "answer the question that check asked last; -answer 03 answers that of station 03")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		target, err := learnersFolder()
 		if err != nil {
@@ -96,25 +94,32 @@ func testFor(t check.Target, args []string) (string, error) {
 	if len(args) == 1 {
 		return findTest(t, args[0])
 	}
-	if len(t.Progress.ToDo) > 0 {
-		return firstWithHints(t), nil
+	if notRun := t.Progress.NotRun; len(notRun) > 0 { // fixed first
+		if i := slices.IndexFunc(t.Progress.ToDo, func(test string) bool { return slices.Contains(notRun, test) }); i >= 0 {
+			return t.Progress.ToDo[i], nil
+		}
+		return notRun[0], nil
+	}
+	for _, todo := range [][]string{t.Progress.Some, t.Progress.ToDo} {
+		if len(todo) > 0 {
+			return firstWithHints(t, todo), nil
+		}
 	}
 	if len(t.Progress.Passed[t.Station.Name]) == 0 {
 		return "", errors.New(`nothing has been checked yet at ` + t.Station.Name + `: run "go tool workshop check" first, or name a test`)
 	}
-	return "", errors.New(`the last check saw all tests pass: name a test to see its hints`)
+	return "", errors.New(`all tests passed in the last check: name a test to see its hints`)
 }
 
-// firstWithHints returns the first test that is to do and has hints: naive tests
-// and pins, which may come before it, turn with the others. If none has, it is the
-// first of all.
-func firstWithHints(t check.Target) string {
-	for _, test := range t.Progress.ToDo {
-		if found, err := hintsOf(t, test); err == nil && len(found) > 0 {
+// firstWithHints returns the first test of todo that has hints: naive tests and pins,
+// which may come before it, turn with the others. If none has, it is the first of all.
+func firstWithHints(t check.Target, todo []string) string {
+	for _, test := range todo {
+		if found, err := hint.Of(t, test); err == nil && len(found) > 0 {
 			return test
 		}
 	}
-	return t.Progress.ToDo[0]
+	return todo[0]
 }
 
 // findTest returns the one test whose name has part in it.
@@ -138,60 +143,37 @@ func findTest(t check.Target, part string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("which one? %s", strings.Join(found, ", "))
+	return "", fmt.Errorf("%q is in the names of %d tests: %s", part, len(found), strings.Join(found, ", "))
 }
 
-// hintsOf returns the hints of a test. For one that is carried over they begin
-// with what has changed since, unless the learner's station has hints of its own.
-func hintsOf(t check.Target, test string) ([]string, error) {
-	found, from, err := hint.For(t.Station, test)
-	if err != nil || len(found) == 0 || from.Name == t.Station.Name {
-		return found, err
-	}
-	first, err := sinceBefore(t, from)
+// climb returns all hints for a test, each stronger than the one before: about how it
+// ended at the last check, then about what it checks.
+func climb(t check.Target, test string) ([]string, error) {
+	own, err := hint.Of(t, test)
 	if err != nil {
 		return nil, err
 	}
-	hints := []string{first}
-	for _, h := range found {
-		hints = append(hints, "As "+from.Name+" said: "+h)
+	why := t.Progress.Why[test]
+	hints := slices.Clone(why.Hints)
+	for _, h := range hint.CaseFirst(own, why.Case) {
+		if len(why.Hints) > 0 {
+			h = "About what the test checks: " + h
+		}
+		hints = append(hints, h)
 	}
 	return hints, nil
-}
-
-// sinceBefore says what the learner's station changes in the package that the
-// station called from has tests for.
-func sinceBefore(t check.Target, from course.Station) (string, error) {
-	text := fmt.Sprintf("This test is carried over from %s.", from.Name)
-	changes, err := starter.ChangesIn(t.Root, t.Station, t.Dir)
-	if err != nil {
-		return "", err
-	}
-	var edited []string
-	for _, c := range changes {
-		if strings.HasPrefix(c.File, "rpc/") && len(c.Edited) > 0 {
-			edited = append(edited, fmt.Sprintf("%s in %s", strings.Join(c.Edited, ", "), c.File))
-		}
-	}
-	if len(edited) > 0 {
-		text += fmt.Sprintf(" If it passed before, look at what %s has you change: %s.", t.Station.Name, strings.Join(edited, "; "))
-	}
-	previous, _ := t.Station.Previous()
-	return text + fmt.Sprintf(" Our change: go tool workshop diff %s %s.", previous.Name, t.Station.Name), nil
 }
 
 // nextHint shows the first hint of a test that has not been shown, or all of them
 // again when there is no other.
 func nextHint(w io.Writer, t check.Target, test string) error {
-	found, err := hintsOf(t, test)
+	found, err := climb(t, test)
 	if err != nil {
 		return err
 	}
-	why := t.Progress.Why[test]
-	if why.Cause != "" {
+	if why := t.Progress.Why[test]; why.Cause != "" {
 		fmt.Fprintf(w, "At the last check: %s\n", why.Cause)
 	}
-	found = caseFirst(found, why.Case)
 	if len(found) == 0 {
 		fmt.Fprintf(w, "There are no hints for %s: read what the test itself does.\n", test)
 		return sayThatSolutionsAreThere(w, t, test)
@@ -211,35 +193,19 @@ func nextHint(w io.Writer, t check.Target, test string) error {
 	return t.Progress.Save()
 }
 
-// caseFirst puts the hints that quote a table's case before the others.
-func caseFirst(hints []string, name string) []string {
-	if name == "" {
-		return hints
-	}
-	other := func(hint string) int {
-		if strings.Contains(strings.ToLower(hint), `"`+strings.ToLower(name)+`"`) {
-			return 0
-		}
-		return 1
-	}
-	hints = slices.Clone(hints)
-	slices.SortStableFunc(hints, func(a, b string) int { return other(a) - other(b) })
-	return hints
-}
-
 // showHint shows the i-th hint. Whether the test still fails, only a check can
 // tell.
 func showHint(w io.Writer, t check.Target, test string, found []string, i int) {
 	when := ""
-	if slices.Contains(t.Progress.ToDo, test) {
+	if slices.Contains(t.Progress.ToDo, test) || slices.Contains(t.Progress.Some, test) {
 		when = " (to do as of the last check)"
 	}
 	fmt.Fprintf(w, "\n%s%s, hint %d of %d\n\n%s\n", test, when, i+1, len(found), found[i])
 }
 
-// sayThatSolutionsAreThere names the files that a test is about, by the lesson: those
-// whose code turns it green; all that the station changes if the lesson does not say.
-// Those that are as ours already are left out.
+// sayThatSolutionsAreThere names the files that a test is about: the one in which it
+// ended, and by the lesson those whose code turns it green; all that the station changes
+// if neither is known. Those that are as ours already are left out.
 func sayThatSolutionsAreThere(w io.Writer, t check.Target, test string) error {
 	files, err := changedCode(t)
 	if err != nil {
@@ -248,6 +214,9 @@ func sayThatSolutionsAreThere(w io.Writer, t check.Target, test string) error {
 	of, err := course.FilesFor(t.Root, t.Station, test)
 	if err != nil {
 		return err
+	}
+	if file := t.Progress.Why[test].File; file != "" {
+		of = append(of, file)
 	}
 	ours, err := ourFiles(t)
 	if err != nil {

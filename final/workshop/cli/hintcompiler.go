@@ -40,10 +40,12 @@ func compilerHints(t check.Target) ([]string, error) {
 	changed, added := check.Due(t, mistakes)
 	due := append(changed, added...)
 	if len(due) == 0 {
-		return []string{
-			explainMistake(mistakes[0]),
-			"How yours and ours differ, file by file: go tool workshop solution -diff " + fileOf(mistakes[0]),
-		}, nil
+		help, file := explainMistake(mistakes[0]), fileOf(mistakes[0])
+		if called := check.Called(t, mistakes[:1]); len(called) > 0 {
+			help = fmt.Sprintf("The tests call this, so your code needs it with the same name and types. Is yours misspelt, or not yet written?\n\n    %s    (%s)", called[0].Text, called[0].File)
+			file = called[0].File
+		}
+		return []string{help, "How your file and ours differ:\n\n    go tool workshop solution -diff " + file}, nil
 	}
 	files, err := lessonsOrder(t, due)
 	if err != nil {
@@ -57,6 +59,9 @@ func compilerHints(t check.Target) ([]string, error) {
 				lines = append(lines, "    "+s.Text)
 			}
 		}
+	}
+	if gone := check.ToDelete(t, mistakes); len(gone) > 0 {
+		lines = append(lines, "\nThe tests have their own now, so delete yours: "+strings.Join(gone, ", "))
 	}
 	return []string{
 		fmt.Sprintf("The tests use the new signatures already, so nothing compiles before your code has them. Begin in %s, and go on in the order of the lesson.", files[0]),

@@ -18,8 +18,9 @@ func newList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "The steps and checkpoints: what each adds, minutes, lines, tests",
-		Long: "List prints the steps and checkpoints of the course. Lines are those of code that each adds, without comments,\n" +
-			"blank lines and tests; tests are the new ones. The core path goes on without the side trips. In a learner's folder, > marks where you are, and * what is finished.",
+		Long: "List prints the steps and checkpoints of the course. It counts the lines of code that each adds, without comments, blank lines and tests, and the new tests. " +
+			"You can skip the side trips.\n\n" +
+			"In a learner's folder, > marks where you are, and * what you have finished.",
 		Args: cobra.NoArgs,
 	}
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "name the new tests, and the pins: weaknesses that a later station lifts")

@@ -3,6 +3,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +35,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		if strings.HasPrefix(err.Error(), "unknown command") && !strings.Contains(err.Error(), "\n") {
-			err = fmt.Errorf("%w: go tool workshop lists what there is", err)
+			err = fmt.Errorf("%w: \"go tool workshop\" lists what there is", err)
 		}
 		fmt.Fprintln(fitted(stderr), "workshop:", err)
 		return 1
@@ -76,12 +78,14 @@ func fitted(w io.Writer) io.Writer { return wrap.Writer{W: w, Width: fitWidth(w)
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "workshop",
-		Short:         "The tool for those who learn, teach and keep RPC from scratch",
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "go tool workshop"},
+		Short:         "The tool of the course RPC from scratch, for learners, instructors and maintainers",
 		SilenceErrors: true, // Main prints them
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(usage)
+	root.SetHelpFunc(help(root.HelpFunc()))
 	for _, cmd := range commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
@@ -96,12 +100,29 @@ func usage(cmd *cobra.Command, err error) error {
 	if err == nil || errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
-	return fmt.Errorf("%w\nIt is used like this: go tool %s\nMore: go tool %s -h", err, cmd.UseLine(), cmd.CommandPath())
+	return fmt.Errorf("%w\nIt is used like this: %s\nMore: %s -h", err, cmd.UseLine(), cmd.CommandPath())
+}
+
+// helpWidth is how wide help is where no terminal says it.
+const helpWidth = 100
+
+// help returns cobra's help, fitted to the terminal.
+func help(unfitted func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		out := cmd.OutOrStdout()
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		unfitted(cmd, args)
+		cmd.SetOut(out)
+		fmt.Fprint(out, wrap.Text(text.String(), cmp.Or(fitWidth(out), helpWidth)))
+	}
 }
 
 // commands makes all commands there are.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newBoard(),
+		newBook(),
 		newBridge(),
 		newCheck(),
 		newConform(),
@@ -113,6 +134,7 @@ func commands() []*cobra.Command {
 		newPack(),
 		newSolution(),
 		newStart(),
+		newStudio(),
 		newSync(),
 		newUpdate(),
 		newVerify(),

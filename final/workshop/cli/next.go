@@ -21,17 +21,18 @@ func newNext() *cobra.Command {
 		Use:     "next",
 		PreRunE: needsGo,
 		Short:   "Go on to the next step or checkpoint, with your code",
-		Long: "Next brings the files and tests of the next step or checkpoint into your folder. It edits none of your code:\n" +
-			"it prints what the lesson will change. A test that you have changed is kept as FILE.mine.\n\n" +
-			"With -solve it catches up: our code of the station at which you are takes the place of yours first, and no test\n" +
-			"is run. Files that this station does not change stay yours, if you have finished the station before. Each file of\n" +
-			"yours that gives its place away, or does not compile with ours, is kept as FILE.mine, or FILE.mine2 if there is one\n" +
-			"already. Save your files before. At the last station, -solve puts our code in.",
-		Example: "  go tool workshop next\n  go tool workshop next -solve",
+		Long: "Next adds the files and tests of the next step or checkpoint to your folder. It does not edit your code: it prints what the lesson will change. " +
+			"The programs in cmd are the course's: they are renewed, unless you have changed them. " +
+			"If you have changed a test, your version is kept as FILE.mine.\n\n" +
+			"With -solve, next first replaces your code by ours of your present station, and runs no test. " +
+			"If you have finished the station before that, the files that your station does not change stay yours. " +
+			"A file of yours that is replaced, or that does not compile with ours, is kept as FILE.mine, or as FILE.mine2 if there is a FILE.mine already. " +
+			"Save your files in the editor first. At the last station, -solve only puts our code in.",
+		Example: "    go tool workshop next\n    go tool workshop next -solve",
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&n.force, "force", false, "go on although tests fail")
-	cmd.Flags().BoolVar(&n.solve, "solve", false, "put our code in the place of yours first; yours is kept as FILE.mine")
+	cmd.Flags().BoolVar(&n.solve, "solve", false, "first replace your code by ours; yours is kept as FILE.mine")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := progress.Open(".")
 		if err != nil {
@@ -116,7 +117,7 @@ func arrived(out io.Writer, root, dir string, m *starter.Move, solved bool) erro
 	if solved {
 		changes = slices.DeleteFunc(changes, isGone)
 	}
-	printWork(out, starter.Lesson(root, m.To), m.Stubs, changes)
+	printWork(out, starter.Lesson(root, m.To), m.Shipped, m.Stubs, changes)
 	fmt.Fprintf(out, "\n%s go tool workshop check\n", heading("Then:"))
 	return nil
 }

@@ -14,12 +14,12 @@ func newPack() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pack FILE",
 		Short: "One archive of the course and its modules, for a room without a network",
-		Long: "Pack writes the workspace and the modules that it needs into FILE, a .zip or .tar.gz, with the commands that unpack and use it.\n" +
+		Long: "Pack writes the workspace, its book and the modules that it needs into FILE, a .zip or .tar.gz, and prints the commands that unpack and use it. " +
 			"The modules come from this machine's cache, or from the network if they are not there.",
-		Example: "  go tool workshop pack ../rpc-from-scratch.zip",
+		Example: "    go tool workshop pack ../rpc-from-scratch.zip",
 		Args:    cobra.ExactArgs(1),
 	}
-	bench := cmd.Flags().Bool("bench", false, "also what final/bench and final/tracing need, which no lesson does")
+	bench := cmd.Flags().Bool("bench", false, "also pack what final/bench and final/tracing need; no lesson needs it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		root, err := course.Root(".")
 		if err != nil {

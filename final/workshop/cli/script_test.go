@@ -53,10 +53,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"clone": clone,
-			"end":   end,
-			"serve": serve,
-			"solve": solve,
+			"board":  serveBoard,
+			"clone":  clone,
+			"end":    end,
+			"get":    get,
+			"serve":  serve,
+			"solve":  solve,
+			"studio": studio,
 		},
 	})
 }

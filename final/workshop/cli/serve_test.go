@@ -26,8 +26,22 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: serve NAME PROG ARGS...")
 	}
-	p := &process{Cmd: exec.Command(args[1], args[2:]...), out: make(chan error, 1)}
-	p.Dir = ts.Getenv("WORK")
+	addr, _, _ := strings.Cut(begin(ts, args[0], ts.Getenv("WORK"), "listening on ", args[1:]...), ",")
+	ts.Setenv(args[0], addr)
+}
+
+// studio NAME starts the studio of the current folder, and waits until it says where it is.
+func studio(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: studio NAME")
+	}
+	begin(ts, args[0], ts.MkAbs("."), "The studio of ", "workshop", "studio", "-until-eof", "-race=false")
+}
+
+// begin starts a program, and returns what follows the prefix on its first line.
+func begin(ts *testscript.TestScript, name, dir, prefix string, args ...string) string {
+	p := &process{Cmd: exec.Command(args[0], args[1:]...), out: make(chan error, 1)}
+	p.Dir = dir
 	p.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else it takes a second to end
 	p.Stderr = os.Stderr
 	var err error
@@ -35,24 +49,23 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	stdout, err := p.StdoutPipe()
 	ts.Check(err)
-	file, err := os.Create(filepath.Join(p.Dir, args[0]+".out"))
+	file, err := os.Create(filepath.Join(ts.Getenv("WORK"), name+".out"))
 	ts.Check(err)
 	ts.Check(p.Start())
 	ts.Defer(func() { p.Process.Kill(); p.end(); file.Close() })
 
 	in := bufio.NewReader(stdout)
 	line, err := in.ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
 	if err != nil || !ok {
-		ts.Fatalf("%s printed %q, not its address: %v", args[1], line, err)
+		ts.Fatalf("%s printed %q, not its address: %v", args[0], line, err)
 	}
 	go func() {
 		_, err := io.Copy(file, in)
 		p.out <- err
 	}()
-	addr, _, _ = strings.Cut(addr, ",")
-	ts.Setenv(args[0], addr)
-	ts.Value("servers").(map[string]*process)[args[0]] = p
+	ts.Value("servers").(map[string]*process)[name] = p
+	return addr
 }
 
 // crash is a server that ends when it is first connected to.

@@ -16,6 +16,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
+	"example.com/rpc-from-scratch/final/internal/spelling"
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
@@ -24,13 +25,13 @@ import (
 func newSolution() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "solution FILE",
-		Short:   "Our code for a file, after asking",
+		Short:   "Our code for a file; it asks before it shows it",
 		Long:    "Solution shows our code for a file of the step or checkpoint at which you are, such as rpc/client.go.",
-		Example: "  go tool workshop solution rpc/client.go\n  go tool workshop solution -diff rpc/client.go",
+		Example: "    go tool workshop solution rpc/client.go\n    go tool workshop solution -diff rpc/client.go",
 		Args:    cobra.ExactArgs(1),
 	}
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
-	compare := cmd.Flags().Bool("diff", false, "only how yours and ours differ")
+	compare := cmd.Flags().Bool("diff", false, "show only how yours and ours differ")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		target, err := check.Find(".")
 		if err != nil {
@@ -155,29 +156,7 @@ func difference(t check.Target, name string, ours []byte) (string, error) {
 func near(name string, names []string) []string {
 	sorted := slices.Clone(names)
 	slices.SortStableFunc(sorted, func(a, b string) int {
-		return distance(path.Base(name), path.Base(a)) - distance(path.Base(name), path.Base(b))
+		return spelling.Distance(path.Base(name), path.Base(a)) - spelling.Distance(path.Base(name), path.Base(b))
 	})
 	return sorted[:min(len(sorted), 3)]
-}
-
-// distance counts the letters to add, remove or replace to make b of a
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -21,20 +21,25 @@ func newStart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start STATION DIR | start -solve STATION [DIR]",
 		Short: "Make a folder for your code, at any step or checkpoint",
-		Long: "Start makes the folder DIR for a learner at a step or checkpoint, such as 01 or 5a: the code before it, stubs\n" +
-			"for what is yours to write, and the tests. DIR may be inside of the clone or outside; it must be new or empty.\n\n" +
-			"With -solve, DIR may be the folder in which you work, and is the current one if you name none: it becomes what\n" +
-			"start makes for that station. Each file of yours that gives its place away, or does not compile with ours, is\n" +
-			"kept as FILE.mine, or FILE.mine2 if there is one already. Save your files before.",
-		Example: "  go tool workshop start 01 ../mine\n  go tool workshop start -solve 5a",
-		Args:    cobra.ExactArgs(2),
+		Long: "Start makes the folder DIR for a learner who begins at a step or checkpoint, such as 01 or 5a. " +
+			"It has the code of the stations before, stubs for what you will write, and the tests. DIR may be inside the clone or outside; it must be new or empty.\n\n" +
+			"With -solve, start takes the folder in which you work to that station: DIR, or the current folder if you name none. " +
+			"Your code is replaced by ours of the stations before. " +
+			"A file of yours that is replaced, or that does not compile with ours, is kept as FILE.mine, or as FILE.mine2 if there is a FILE.mine already. " +
+			"Save your files in the editor first.",
+		Example: "    go tool workshop start 01 ../mine\n    go tool workshop start -solve 5a",
 	}
 	solve := cmd.Flags().Bool("solve", false, "go on at STATION in the folder in which you work; your code is kept as FILE.mine")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if *solve && len(args) == 1 {
-			return nil
+		switch {
+		case len(args) > 2:
+			return fmt.Errorf("start takes a station and a folder, not %d words", len(args))
+		case len(args) == 0 && *solve:
+			return errors.New(`start -solve needs a station, such as "go tool workshop start -solve 5a"`)
+		case len(args) < 2 && !*solve:
+			return errors.New(`start needs a station and a folder, such as "go tool workshop start 01 ../mine"`)
 		}
-		return cobra.ExactArgs(2)(cmd, args)
+		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir := "."
@@ -86,7 +91,11 @@ func start(cmd *cobra.Command, station, arg string) error {
 	if err != nil {
 		return err
 	}
-	printWork(out, starter.Lesson(root, s), stubs, slices.DeleteFunc(changes, isGone))
+	shipped, err := starter.Shipped(root, s)
+	if err != nil {
+		return err
+	}
+	printWork(out, starter.Lesson(root, s), shipped, stubs, slices.DeleteFunc(changes, isGone))
 	fmt.Fprintf(out, "\n%s\n  cd %s\n  go tool workshop check\n", heading("Now:"), quoted(arg))
 	return nil
 }
@@ -144,10 +153,19 @@ func quoted(path string) string {
 // isGone reports whether a file is deleted: start does that itself.
 func isGone(c starter.Change) bool { return c.Gone }
 
-// printWork tells what a station leaves to the learner: files with stubs, and
-// what the lesson changes in the others.
-func printWork(out io.Writer, lesson string, stubs []string, changes []starter.Change) {
+// printWork tells what a station brings, and what it leaves to the learner: files with
+// stubs, and what the lesson changes in the others.
+func printWork(out io.Writer, lesson string, shipped []starter.Shipment, stubs []string, changes []starter.Change) {
 	fmt.Fprintf(out, "\n%s %s\n", heading("The lesson:"), lesson)
+	if len(shipped) > 0 {
+		fmt.Fprintf(out, "\n%s\n", heading("Written already, for you to read and use:"))
+	}
+	for _, s := range shipped {
+		fmt.Fprintf(out, "  %s\n", s.File)
+		if len(s.Names) > 0 {
+			fmt.Fprintf(out, "    %s\n", strings.Join(s.Names, ", "))
+		}
+	}
 	if len(stubs) > 0 {
 		fmt.Fprintf(out, "\n%s\n", heading("New files, with stubs for what is yours to write:"))
 	}

@@ -13,11 +13,10 @@ import (
 func newSync() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync [LESSON... | diffs]",
-		Short: "Rewrite what lessons quote, print and count, from the code (for keepers)",
-		Long: "Sync rewrites the code, output, excerpts and regions of all lessons, or of those named: a station's\n" +
-			"name, or a page's path below the root. It prints the pages that it has changed. Without names it rewrites\n" +
-			"testdata/diffs, too; \"sync diffs\" rewrites nothing else, which takes a second.",
-		Example: "  go tool workshop sync 03\n  go tool workshop sync final/README.md\n  go tool workshop sync diffs",
+		Short: "Rewrite what lessons quote, print and count, from the code (for maintainers)",
+		Long: "Sync rewrites the code, output, excerpts and regions of the lessons that you name, by a station's name or a page's path below the root. " +
+			"It prints the pages that it has changed. Without names it rewrites all lessons and testdata/diffs. \"sync diffs\" rewrites testdata/diffs alone, in a second.",
+		Example: "    go tool workshop sync 03\n    go tool workshop sync final/README.md\n    go tool workshop sync diffs",
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		root, err := course.Root(".")

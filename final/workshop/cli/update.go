@@ -16,9 +16,10 @@ func newUpdate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "update",
 		Short: "After a pull: bring the course's new tests into your folder",
-		Long: "Update makes the tests of the step or checkpoint at which you are, and what else in your folder is the course's,\n" +
-			"what the course has now. Run it after \"git pull\" in the clone. It never touches your code. A test that you have\n" +
-			"changed is kept as FILE.mine, or FILE.mine2 if there is one already.",
+		Long: "Update replaces the tests of your station, and the other files that the course has put into your folder, by those that the course has now. " +
+			"The programs and what else start and next ship are renewed, and so are stubs in files that you have not touched. " +
+			"Run it after \"git pull\" in the clone. It never touches your code: a shipped file that you have changed is named, and stays. " +
+			"If you have changed a test, your version is kept as FILE.mine, or as FILE.mine2 if there is a FILE.mine already.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := progress.Open(".")
@@ -46,6 +47,7 @@ func newUpdate() *cobra.Command {
 func printUpdate(out io.Writer, m *starter.Move) {
 	if len(m.Written())+len(m.Removed()) == 0 {
 		fmt.Fprintf(out, "Nothing to update: your tests of %s are those of the course.\n", m.To.Name)
+		printKept(out, m)
 		return
 	}
 	fmt.Fprintf(out, "Updated for %s:\n", m.To.Name)
@@ -60,5 +62,13 @@ func printUpdate(out io.Writer, m *starter.Move) {
 		}
 		fmt.Fprintf(out, "  %s: you had changed it, and what you had is in %s now\n", name, m.Saved[i].As)
 	}
+	printKept(out, m)
 	fmt.Fprintf(out, "\nThen: go tool workshop check\n")
+}
+
+// printKept names what an update has left, since the learner has changed it.
+func printKept(out io.Writer, m *starter.Move) {
+	for _, name := range m.Kept {
+		fmt.Fprintf(out, "\nYou have changed %s, and the course has, too: yours stays.\nThe course's: go tool workshop solution %[1]s\n", name)
+	}
 }

@@ -16,16 +16,15 @@ import (
 
 func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify [CHECK...]",
-		Short: "Hold the lessons to the code (for keepers)",
-		Long: "Verify compares all that the lessons quote, count, name or print with the code. It runs all\n" +
-			"checks, or those named, and fails if there is a problem.",
-		Example: "  go tool workshop verify\n  go tool workshop verify -lesson 03 code complete console",
+		Use:     "verify [CHECK...]",
+		Short:   "Compare the lessons with the code (for maintainers)",
+		Long:    "Verify compares all that the lessons quote, count, name or print with the code. It runs the checks that you name, or all, and fails if there is a problem.",
+		Example: "    go tool workshop verify\n    go tool workshop verify -lesson 03 code complete console",
 	}
 	list := cmd.Flags().Bool("list", false, "list the checks")
-	lessons := cmd.Flags().StringSlice("lesson", nil, "look only at these `lessons`: a station's name, or a page's path below the root")
+	lessons := cmd.Flags().StringSlice("lesson", nil, "look only at these `lessons`: the name of a step or station, or a page's path below the root; exercises have pages of their own, such as step03-client/EXERCISES.md")
 	figures := cmd.Flags().Bool("figures", false, "print what was measured, one line per page")
-	long := cmd.Flags().Bool("long", false, "mutants: try each variant at all stations that it fits, not at its first alone")
+	long := cmd.Flags().Bool("long", false, "mutants: try each variant at all stations that it fits, not only at its first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		checks, err := verify.Select(args)
 		if err != nil {

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/check/watch"
+	"example.com/rpc-from-scratch/final/workshop/engine"
 )
 
 func newWatch() *cobra.Command {
@@ -18,12 +20,12 @@ func newWatch() *cobra.Command {
 		Use:     "watch [DIR]",
 		PreRunE: needsGo,
 		Short:   "Check again whenever you save a file",
-		Long:    "Watch runs check, and again whenever a file below DIR is saved, until it is interrupted.",
+		Long:    "Watch runs check, and runs it again whenever a file below DIR is saved, until you press Ctrl-C.",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	w.flags(cmd)
-	cmd.Flags().BoolVar(&w.options.Poll, "poll", false, "look every second in place of waiting for the system's notice")
-	untilEOF := cmd.Flags().Bool("until-eof", false, "end when the standard input does")
+	cmd.Flags().BoolVar(&w.options.Poll, "poll", false, "look for changes every second, where the system reports none")
+	untilEOF := cmd.Flags().Bool("until-eof", false, "end when standard input ends, so that a parent process can stop it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w.open(cmd)
 		w.screen, w.err = w.out, cmd.ErrOrStderr()
@@ -51,50 +53,57 @@ type watching struct {
 // waiting ends what is written of a check; editors wait for it.
 const waiting = "\nWaiting until you save a file. Ctrl-C ends this."
 
-// watch checks, and again after each change, until ctx ends. A check that is
-// under way when a file is saved is given up: its result would be of yesterday.
+// watch checks, and again after each change, until ctx ends. What a check prints is shown
+// when it is whole.
 func (w *watching) watch(ctx context.Context, dir string) error {
 	target, err := check.Find(dir)
 	if err != nil {
 		return err
 	}
-	changes := watch.Changes(ctx, target.Dir, w.options)
-	for ctx.Err() == nil {
-		if changed := w.once(ctx, target.Dir, changes); changed {
-			continue
-		}
-		fmt.Fprintln(w.screen, waiting)
-		<-changes // closed when ctx ends
+	if err := w.board.open(target); err != nil {
+		return err
 	}
-	return nil
+	go w.board.listen(ctx, fitted(w.err))
+	lock, err := engine.Hold(target.Dir, engine.Holder{Command: "watch", PID: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	e := &engine.Engine{Dir: target.Dir, Watch: w.options, Reporters: []engine.Reporter{w.board.reporter}, Options: func(ctx context.Context, t check.Target) (check.Options, error) {
+		o, err := w.checking.options(ctx, t.Dir)
+		if err != nil {
+			return o, err
+		}
+		return w.begin(o), nil
+	}}
+	return e.Run(ctx, w.event)
 }
 
-// once checks, and reports whether it was given up because of a change. It shows
-// what the check has written when that is whole.
-func (w *watching) once(ctx context.Context, dir string, changes <-chan struct{}) (changed bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// event shows how a check ended.
+func (w *watching) event(e engine.Event) {
 	var out bytes.Buffer
 	w.out = &out
-	done := make(chan error, 1)
-	go func() {
-		target, err := check.Find(dir) // again: next may have moved on
-		if err == nil {
-			err = w.check(ctx, target)
+	switch e.Kind {
+	case engine.Saved:
+		w.board.begin()
+		return
+	case engine.GaveUp:
+		w.meter.stop()
+		return
+	case engine.Checked:
+		w.meter.stop()
+		if !e.All {
+			w.board.some()
 		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		if ctx.Err() == nil {
-			w.show(out.Bytes(), err)
-		}
-		return false
-	case <-changes:
-		cancel()
-		<-done
-		return true
+		e.Err = w.finish(e.Report, e.All)
+	case engine.Failed:
+		w.meter.stop()
+	default:
+		return
 	}
+	w.show(out.Bytes(), e.Err)
+	fmt.Fprintln(w.screen, waiting)
+	w.board.end(fitted(w.err))
 }
 
 // show writes a check's output, on an empty screen if it is a terminal.

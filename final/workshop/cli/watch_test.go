@@ -24,6 +24,8 @@ type watched struct {
 	stdin io.Closer
 	lines *bufio.Scanner
 	dir   string
+
+	stderr io.Writer // nil: nowhere
 }
 
 // startWatch starts the tool in a new folder, for tests of the package own alone.
@@ -45,6 +47,7 @@ func (w *watched) start(t *testing.T, flags ...string) {
 	w.cmd = exec.Command("workshop", append([]string{"watch", "-until-eof", "-race=false", "-run", "TestOwn", "-timeout", "1h"}, flags...)...)
 	w.cmd.Dir = w.dir
 	w.cmd.Env = append(os.Environ(), "GOPROXY=off")
+	w.cmd.Stderr = w.stderr
 	w.stdin, err = w.cmd.StdinPipe()
 	require.NoError(t, err)
 	stdout, err := w.cmd.StdoutPipe()

@@ -15,18 +15,17 @@ func newWire() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wire N",
 		Short: "Print every message of a live connection",
-		Long: "Wire stands between a client and a server, passes on what they say, and prints it:\n" +
-			"direction, time since the connection began, bytes, meaning. N is a step or\n" +
-			"checkpoint, such as 03 or 5a, or final. Start the server, then wire, and\n" +
-			"give the client the address that wire prints.",
-		Example: "  go tool workshop wire 03\n  go tool workshop wire final -addr 127.0.0.1:9090 -hex",
+		Long: "Wire passes messages on between a client and a server, and prints each one: direction, time since the connection began, bytes, meaning. " +
+			"N is a step or checkpoint, such as 03 or 5a, or final.\n\n" +
+			"Start the server first, then wire. Give the client the address that wire prints.",
+		Example: "    go tool workshop wire 03\n    go tool workshop wire final -addr 127.0.0.1:9090 -hex",
 		Args:    cobra.ExactArgs(1),
 	}
 	addr := cmd.Flags().String("addr", "127.0.0.1:8080", "the server's `address`")
 	listen := cmd.Flags().String("listen", "127.0.0.1:0", "listen on this `address`; port 0 picks a free port")
 	limit := cmd.Flags().Int("max", 1000, "show at most this many `bytes` of a message")
-	dump := cmd.Flags().BoolP("hex", "x", false, "show the bytes, too, in hexadecimal")
-	untilEOF := cmd.Flags().Bool("until-eof", false, "end when standard input does, as a parent process may arrange it")
+	dump := cmd.Flags().BoolP("hex", "x", false, "also show the bytes, in hexadecimal")
+	untilEOF := cmd.Flags().Bool("until-eof", false, "end when standard input ends, so that a parent process can stop it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := wire.Find(args[0])
 		if err != nil {

@@ -65,6 +65,25 @@ func (s Station) checkpointFiles(root, module string) (Files, error) {
 	return files, nil
 }
 
+// Place returns where a file of the station is below the root, with slashes: in its
+// own folder, or in that of the station which it has the file from. It reports false
+// if the station has no such file.
+func (s Station) Place(root, name string) (string, bool) {
+	for ok := true; ok; s, ok = s.Previous() {
+		own := path.Join(s.Folder, name)
+		if info, err := os.Stat(filepath.Join(root, filepath.FromSlash(own))); err == nil && info.Mode().IsRegular() {
+			return own, true
+		}
+		switch {
+		case !s.IsCheckpoint() || strings.HasPrefix(name, "rpc/"):
+			return "", false
+		case slices.Contains(early[s.Name], name):
+			return path.Join(s.Step, name), true
+		}
+	}
+	return "", false
+}
+
 // missing says which station err is about.
 func (s Station) missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,27 +126,41 @@ func readFiles(dir string, skip func(string) bool) (Files, error) {
 	if _, err := os.Stat(filepath.Join(dir, "rpc")); err != nil {
 		return nil, err
 	}
+	left := func(name string) bool { return strings.HasPrefix(path.Base(name), ".") || skip(name) }
+	names, err := Walk(dir, left)
+	if err != nil {
+		return nil, err
+	}
 	files := Files{}
-	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || file == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, file)
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		name := filepath.ToSlash(rel)
-		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") || skip(name)) {
-			return fs.SkipDir
-		}
-		if !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), ".") || skip(name) {
-			return nil
-		}
-		data, err := os.ReadFile(file)
 		files[name] = toLF(data)
-		return err
+	}
+	return files, nil
+}
+
+// Walk returns the names of the files below dir, with slashes, sorted by folder, but
+// for files and folders that skip names; nil names none.
+func Walk(dir string, skip func(name string) bool) ([]string, error) {
+	if skip == nil {
+		skip = func(string) bool { return false }
+	}
+	var names []string
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return err
+		case entry.IsDir() && skip(name):
+			return fs.SkipDir
+		case !entry.IsDir() && !skip(name):
+			names = append(names, name)
+		}
+		return nil
 	})
-	return files, err
+	return names, err
 }
 
 // toLF returns a text with the line ends of Windows replaced; data that is no

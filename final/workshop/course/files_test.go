@@ -84,3 +84,26 @@ func TestFiles_SaysWhatIsMissing(t *testing.T) {
 	_, err = s.Files(t.TempDir(), "example.com/mine")
 	assert.EqualError(t, err, "station 6a is not in this clone: there is no step06-gob-codec/6a-codec/rpc")
 }
+
+// A file is where Files takes it from.
+func TestPlace_IsWhereFilesReads(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, s := range Stations {
+		files, err := s.Files(root, s.Module())
+		require.NoError(t, err)
+		for _, name := range files.Names() {
+			place, ok := s.Place(root, name)
+			require.True(t, ok, "%s: %s", s.Name, name)
+			data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(place)))
+			require.NoError(t, err)
+			own := Files{name: toLF(data)}
+			for _, of := range Stations {
+				own.fold(of.Module(), s.Module())
+			}
+			assert.Equal(t, string(own[name]), string(files[name]), "%s: %s is not %s", s.Name, name, place)
+		}
+		_, ok := s.Place(root, "rpc/nothing.go")
+		assert.False(t, ok, s.Name)
+	}
+}

@@ -10,7 +10,7 @@ import (
 
 // ErrNoRoot is returned where neither the folder nor what is above it belongs to
 // the course.
-var ErrNoRoot = errors.New("this folder belongs to no clone of the course, nor to a folder that start made: go into one first")
+var ErrNoRoot = errors.New("this folder is neither in a clone of the course nor in a folder that start made: go into one first")
 
 // Root returns the course's root, with the steps in it: that of the clone around
 // dir, or, in a folder made by start, that of the clone which its go.work names.

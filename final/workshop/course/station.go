@@ -25,7 +25,7 @@ type Station struct {
 // step is what the step's own folders hold.
 var Stations = []Station{
 	{"01", "step01-tcp-server", "step01-tcp-server", "tcp-server",
-		"lines over TCP, one goroutine per connection, a Close that waits", 65, false},
+		"lines over TCP, one goroutine per connection, a Close that waits", 80, false},
 	{"02", "step02-json-protocol", "step02-json-protocol", "json-protocol",
 		"requests and responses in JSON, and errors that leave the connection alive", 65, false},
 	{"03", "step03-client", "step03-client", "client",
@@ -33,21 +33,21 @@ var Stations = []Station{
 	{"4a", "step04-registry", "step04-registry/4a-functions", "functions",
 		"Go functions by name, with typed params and results", 80, false},
 	{"4b", "step04-registry", "step04-registry", "receivers",
-		"all suitable methods of a value at once, checked; a method that panics is caught", 45, true},
+		"all suitable methods of a value at once, checked; a method that panics is caught", 50, true},
 	{"5a", "step05-context-timeouts", "step05-context-timeouts/5a-identity", "identity",
-		"ids, a client that reads for all its callers, many calls at once", 75, false},
+		"ids, a client that reads for all its callers, many calls at once", 90, false},
 	{"5b", "step05-context-timeouts", "step05-context-timeouts/5b-timeouts", "timeouts",
-		"calls that end with their context and leave the connection to the others", 50, false},
+		"calls that end with their context, while other calls keep using the connection", 55, false},
 	{"5c", "step05-context-timeouts", "step05-context-timeouts/5c-in-flight", "in-flight",
-		"a server that answers many requests of a connection at once, in any order", 35, false},
+		"a server that answers many requests of a connection at once, in any order", 45, false},
 	{"5d", "step05-context-timeouts", "step05-context-timeouts/5d-contexts", "contexts",
 		"methods with a context, which ends with the connection", 70, false},
 	{"5e", "step05-context-timeouts", "step05-context-timeouts/5e-cancel", "cancel",
 		"deadlines and cancelling that reach the method", 80, false},
 	{"5f", "step05-context-timeouts", "step05-context-timeouts", "shutdown",
-		"the server's own time limit, one reply per request, an orderly shutdown", 45, true},
+		"the server's own time limit, one reply per request, an orderly shutdown", 60, true},
 	{"6a", "step06-gob-codec", "step06-gob-codec/6a-codec", "codec",
-		"messages read and written behind an interface", 50, true},
+		"messages read and written behind an interface", 55, true},
 	{"6b", "step06-gob-codec", "step06-gob-codec/6b-gob", "gob",
 		"gob: one encoder and one decoder per connection", 50, true},
 	{"6c", "step06-gob-codec", "step06-gob-codec", "hello",
@@ -116,23 +116,18 @@ func Index(s Station) int {
 }
 
 // Previous returns the station before s; false for the first.
-func (s Station) Previous() (Station, bool) {
-	for i := 1; i < len(Stations); i++ {
-		if Stations[i].Name == s.Name {
-			return Stations[i-1], true
-		}
-	}
-	return Station{}, false
-}
+func (s Station) Previous() (Station, bool) { return s.beside(-1) }
 
 // Next returns the station after s; false for the last.
-func (s Station) Next() (Station, bool) {
-	for i := 1; i < len(Stations); i++ {
-		if Stations[i-1].Name == s.Name {
-			return Stations[i], true
-		}
+func (s Station) Next() (Station, bool) { return s.beside(+1) }
+
+// beside returns the station that is so many after s; false where there is none.
+func (s Station) beside(by int) (Station, bool) {
+	at := Index(s)
+	if at < 0 || at+by < 0 || at+by >= len(Stations) {
+		return Station{}, false
 	}
-	return Station{}, false
+	return Stations[at+by], true
 }
 
 // Page returns the path of the station's lesson below the root, with slashes: in

@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -40,8 +39,8 @@ func (t Test) Same(o Test) bool { return t.Package == o.Package && t.Name == o.N
 
 // Tests returns all tests of s in the order in which the lesson's pieces turn them
 // green. Those that one piece turns green are sorted by where the lesson first names
-// them, and the rest follow as they stand in their files. A checkpoint has those of
-// the programs that it takes over, too.
+// them on the way there; the rest follow as they stand in their files, and pins are
+// last. A checkpoint has those of the programs that it takes over, too.
 func Tests(root string, s Station) ([]Test, error) {
 	files, err := s.Files(root, s.Module())
 	if err != nil {
@@ -79,29 +78,23 @@ func NewTests(root string, s Station) ([]Test, error) {
 // they stand in their files. A step's checkpoints, which are stations of their
 // own, are left out.
 func TestsIn(dir string) ([]Test, error) {
+	names, err := Walk(dir, func(name string) bool { return isCheckpointBelow(name) || isIgnored(path.Base(name)) })
+	if err != nil {
+		return nil, err
+	}
 	files := Files{}
-	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || file == dir {
-			return err
+	for _, name := range names {
+		if IsTest(name) {
+			if files[name], err = os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+				return nil, err
+			}
 		}
-		rel, err := filepath.Rel(dir, file)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		if d.IsDir() && (isCheckpoint(rel) || isIgnored(d.Name())) {
-			return filepath.SkipDir
-		}
-		if !d.IsDir() && IsTest(rel) {
-			files[rel], err = os.ReadFile(file)
-		}
-		return err
-	})
-	return files.tests(), err
+	}
+	return files.tests(), nil
 }
 
-// isCheckpoint reports whether a folder of a step is that of a checkpoint.
-func isCheckpoint(rel string) bool {
+// isCheckpointBelow reports whether a folder of a step is that of a checkpoint.
+func isCheckpointBelow(rel string) bool {
 	return slices.ContainsFunc(Stations, func(s Station) bool { return isCheckpointFolder(s.Step + "/" + rel) })
 }
 
@@ -166,13 +159,29 @@ func isTest(f *ast.FuncDecl) bool {
 		(name == "" || strings.ToUpper(name[:1]) == name[:1]) && f.Type.Params.NumFields() == 1
 }
 
-// sortByMention brings the tests that text names to the front, in its order.
-func sortByMention(tests []Test, text string) {
+// output is what a run prints on a page: the go command sorts tests by their files,
+// so its order says nothing.
+var output = regexp.MustCompile("(?ms)^```console.*?^```")
+
+// afterwards is the first heading behind the code: what is named below it has been
+// green for a while.
+var afterwards = regexp.MustCompile(`(?m)^## (On the wire|Checkpoint)\b`)
+
+// sortByMention sorts tests by where a lesson first names them, before its
+// checkpoint. Pins come last: they say what is missing, not what is wrong.
+func sortByMention(tests []Test, lesson string) {
+	if at := afterwards.FindStringIndex(lesson); at != nil {
+		lesson = lesson[:at[0]]
+	}
+	lesson = output.ReplaceAllString(lesson, "")
 	rank := func(t Test) int {
-		if at := regexp.MustCompile(regexp.QuoteMeta(t.Name) + `\b`).FindStringIndex(text); at != nil {
+		if t.IsPin() {
+			return len(lesson) + 1
+		}
+		if at := regexp.MustCompile(regexp.QuoteMeta(t.Name) + `\b`).FindStringIndex(lesson); at != nil {
 			return at[0]
 		}
-		return len(text)
+		return len(lesson)
 	}
 	slices.SortStableFunc(tests, func(a, b Test) int { return rank(a) - rank(b) })
 }

@@ -55,12 +55,13 @@ func TestServer_B(t *testing.T) {}
 func TestTests_FollowTheLesson(t *testing.T) {
 	root := t.TempDir()
 	writeFiles(t, filepath.Join(root, "step01-tcp-server"), map[string]string{
-		"README.md":          "Not `TestBC`. First `TestC`, not `TestA_B`, then `TestA`. Again: `TestC`.",
-		"rpc/server_test.go": "package rpc\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\nfunc TestC(t *testing.T) {}\n",
+		"README.md":          "```console\n--- FAIL: TestLimit_L\n--- FAIL: TestB\n```\n\nNot `TestBC`. First `TestC`, not `TestA_B`, then `TestA`. Again: `TestC`.\n\n## Checkpoint\n\n`TestD` notices.\n",
+		"rpc/limits_test.go": "package rpc\nfunc TestLimit_L(t *testing.T) {}\n",
+		"rpc/server_test.go": "package rpc\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\nfunc TestC(t *testing.T) {}\nfunc TestD(t *testing.T) {}\n",
 	})
 	tests, err := Tests(root, Stations[0])
 	require.NoError(t, err)
-	assert.Equal(t, []string{"TestC", "TestA", "TestB"}, names(tests))
+	assert.Equal(t, []string{"TestC", "TestA", "TestB", "TestD", "TestLimit_L"}, names(tests), "nor as go sorts them, nor as they are named when all is green")
 }
 
 // The order is that in which the pieces turn tests green, not that in which the page
@@ -68,10 +69,10 @@ func TestTests_FollowTheLesson(t *testing.T) {
 func TestTests_FollowThePieces(t *testing.T) {
 	root := t.TempDir()
 	writeFiles(t, filepath.Join(root, "step01-tcp-server"), map[string]string{
-		"README.md": "First read `TestServer_B`. Red is right here: TestLimit_L.\n\n" +
+		"README.md": "First read `TestServer_B`. Red is correct here: TestLimit_L.\n\n" +
 			"```go type rpc/line.go readLine\n```\n\n<!-- now: TestReadLine_* green; TestServer_B red -->\n\n" +
 			"```go type rpc/server.go Server.Close\n```\n\n<!-- now: all green but TestServer_A -->\n\n" +
-			"```go copy cmd/server.go\n```\n\n<!-- now: compiles; cmd all green -->\n",
+			"```go type cmd/server.go\n```\n\n<!-- now: compiles; cmd all green -->\n",
 		"cmd/cmd_test.go":    "package cmd\nfunc TestAdded(t *testing.T) {}\n",
 		"rpc/limits_test.go": "package rpc\nfunc TestLimit_L(t *testing.T) {}\n",
 		"rpc/seams_test.go":  "package rpc\nfunc TestReadLine_A(t *testing.T) {}\nfunc TestReadLine_B(t *testing.T) {}\n",
@@ -79,7 +80,29 @@ func TestTests_FollowThePieces(t *testing.T) {
 	})
 	tests, err := Tests(root, Stations[0])
 	require.NoError(t, err)
-	assert.Equal(t, []string{"TestReadLine_A", "TestReadLine_B", "TestServer_B", "TestLimit_L", "TestServer_C", "TestAdded", "TestServer_A"}, names(tests))
+	assert.Equal(t, []string{"TestReadLine_A", "TestReadLine_B", "TestServer_B", "TestServer_C", "TestLimit_L", "TestAdded", "TestServer_A"}, names(tests))
+}
+
+func TestTurns_HaveEachTestOnceAtMost(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, s := range Stations {
+		all, err := Turns(root, s)
+		require.NoError(t, err)
+		known := map[Test]bool{}
+		for i, p := range all {
+			assert.NotEmpty(t, p.Tests, "%s, turn %d", s.Name, i+1)
+			for _, test := range p.Tests {
+				assert.False(t, known[test], test)
+				known[test] = true
+			}
+		}
+		assert.GreaterOrEqual(t, len(all), 2, s.Name)
+	}
+	all, err := Turns(root, Stations[0])
+	require.NoError(t, err)
+	assert.Equal(t, "A line", all[0].Heading)
+	assert.Contains(t, names(all[0].Tests), "TestReadLine_StopsAtTheLimit")
 }
 
 func TestFilesFor_AreThoseOfTheTestsPiece(t *testing.T) {
@@ -100,6 +123,26 @@ func TestFilesFor_AreThoseOfTheTestsPiece(t *testing.T) {
 		files, err := FilesFor(root, s, c.test)
 		require.NoError(t, err)
 		assert.Equal(t, c.want, files, c.test)
+	}
+}
+
+func TestHeadings_AreThoseOfTheLesson(t *testing.T) {
+	root, err := Root(".")
+	require.NoError(t, err)
+	for _, c := range []struct{ station, decl, test, written, green string }{
+		{"01", "Server.Close", "TestServer_AnswersEachLine", "Everything that is open", "A connection"},
+		{"01", "Server.serveConn", "TestReadLine_StopsAtTheLimit", "A connection", "A line"},
+		{"4a", "Server.handle", "TestServer_AnswersEachLine", "The call", "What the tests need"},
+		{"4a", "nobody", "TestNobodyHasThis", "", ""},
+	} {
+		s, err := Find(c.station)
+		require.NoError(t, err)
+		written, err := HeadingOf(root, s, c.decl)
+		require.NoError(t, err)
+		assert.Equal(t, c.written, written, c.decl)
+		green, err := GreenUnder(root, s, c.test)
+		require.NoError(t, err)
+		assert.Equal(t, c.green, green, c.test)
 	}
 }
 

@@ -3,6 +3,8 @@ package diff
 import (
 	"strings"
 
+	"github.com/aymanbagabas/go-udiff/lcs"
+
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
@@ -78,30 +80,21 @@ type match struct{ old, new int }
 
 // matches pairs sections of the same name, as many as can be without crossing.
 func matches(before, after []section) []match {
-	// most[i][j] is how many pairs before[i:] and after[j:] allow.
-	most := make([][]int, len(before)+1)
-	for i := range most {
-		most[i] = make([]int, len(after)+1)
-	}
-	for i := len(before) - 1; i >= 0; i-- {
-		for j := len(after) - 1; j >= 0; j-- {
-			most[i][j] = max(most[i+1][j], most[i][j+1])
-			if before[i].name == after[j].name {
-				most[i][j] = max(most[i][j], most[i+1][j+1]+1)
-			}
-		}
-	}
 	var found []match
-	for i, j := 0, 0; i < len(before) && j < len(after); {
-		switch {
-		case before[i].name == after[j].name && most[i][j] == most[i+1][j+1]+1:
+	i, j := 0, 0
+	for _, d := range append(lcs.DiffLines(names(before), names(after)), lcs.Diff{Start: len(before)}) {
+		for ; i < d.Start; i, j = i+1, j+1 {
 			found = append(found, match{i, j})
-			i, j = i+1, j+1
-		case most[i+1][j] >= most[i][j+1]:
-			i++
-		default:
-			j++
 		}
+		i, j = d.End, d.ReplEnd
 	}
 	return found
+}
+
+func names(sections []section) []string {
+	var all []string
+	for _, s := range sections {
+		all = append(all, s.name)
+	}
+	return all
 }

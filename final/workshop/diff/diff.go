@@ -18,6 +18,8 @@ import (
 type Diff struct {
 	From, To course.Station
 	Files    []File // those that differ, in reading order
+
+	same []string // the names of the others, without the article's way
 }
 
 // A File is one that differs.
@@ -71,7 +73,11 @@ func compareFiles(root string, from, to course.Station, before, after course.Fil
 	for _, name := range names {
 		old, was := before[name]
 		now, is := after[name]
-		if course.IsNaive(name) || was == is && string(old) == string(now) {
+		switch {
+		case course.IsNaive(name):
+			continue
+		case was == is && string(old) == string(now):
+			d.same = append(d.same, name)
 			continue
 		}
 		f := newFile(name, old, now)
@@ -108,7 +114,7 @@ func newFile(name string, old, now []byte) File {
 	before, after := string(old), string(now)
 	decls := declarations{declarationsOf(name, before), declarationsOf(name, after)}
 	f.lines = compare(sections(before, decls.old), sections(after, decls.new))
-	f.hunks = hunks(f.lines, decls)
+	f.hunks = hunks(f.lines, decls, context)
 	for _, l := range f.lines {
 		switch l.op {
 		case added:
@@ -128,16 +134,28 @@ func (d *Diff) Only(names ...string) error {
 		clean := path.Clean(filepath.ToSlash(name))
 		found := false
 		for _, f := range d.Files {
-			if f.Name == clean || strings.HasSuffix(f.Name, "/"+clean) || strings.HasPrefix(f.Name, clean+"/") {
+			if means(clean, f.Name) {
 				keep[f.Name], found = true, true
 			}
 		}
 		if !found {
-			return fmt.Errorf("%s does not differ between %s and %s: what does is listed by go tool workshop diff -name-only %[2]s %[3]s", name, d.From.Name, d.To.Name)
+			wrong := "neither %[2]s nor %[3]s has a file %[1]s"
+			switch {
+			case course.IsNaive(clean):
+				wrong = "diff leaves out %[1]s, the article's way"
+			case slices.ContainsFunc(d.same, func(file string) bool { return means(clean, file) }):
+				wrong = "%[1]s is the same in %[2]s and %[3]s"
+			}
+			return fmt.Errorf(wrong+": \"go tool workshop diff -name-only %[2]s %[3]s\" lists the files that differ", name, d.From.Name, d.To.Name)
 		}
 	}
 	d.Files = slices.DeleteFunc(d.Files, func(f File) bool { return !keep[f.Name] })
 	return nil
+}
+
+// means reports whether name stands for file.
+func means(name, file string) bool {
+	return file == name || strings.HasSuffix(file, "/"+name) || strings.HasPrefix(file, name+"/")
 }
 
 // All returns the diff of each station from the one before it, by the name of

@@ -194,6 +194,7 @@ func TestOnly(t *testing.T) {
 	for _, name := range []string{"rpc/a.go", "rpc/b.go", "cmd/b.go"} {
 		files["step02-json-protocol/"+name] = "2"
 	}
+	files["step01-tcp-server/rpc/c.go"], files["step02-json-protocol/rpc/c.go"] = "3", "3"
 	root := write(t, files)
 	for name, want := range map[string]string{
 		"rpc/b.go": "rpc/b.go\n", "b.go": "rpc/b.go\ncmd/b.go\n", "rpc/": "rpc/a.go\nrpc/b.go\n", "./cmd": "cmd/b.go\n",
@@ -203,7 +204,11 @@ func TestOnly(t *testing.T) {
 		assert.Equal(t, want, d.Names(), name)
 	}
 	err := between(t, root, "01", "02").Only("a.go", "c.go")
-	assert.EqualError(t, err, "c.go does not differ between 01 and 02: what does is listed by go tool workshop diff -name-only 01 02")
+	assert.EqualError(t, err, `c.go is the same in 01 and 02: "go tool workshop diff -name-only 01 02" lists the files that differ`)
+	err = between(t, root, "01", "02").Only("d.go")
+	assert.EqualError(t, err, `neither 01 nor 02 has a file d.go: "go tool workshop diff -name-only 01 02" lists the files that differ`)
+	err = between(t, root, "01", "02").Only("rpc/naive_test.go")
+	assert.EqualError(t, err, `diff leaves out rpc/naive_test.go, the article's way: "go tool workshop diff -name-only 01 02" lists the files that differ`)
 }
 
 // What is shown of the real course is true: with its lines put in and taken out,

@@ -16,15 +16,15 @@ type hunk struct {
 	within     string // the declaration that the hunk begins inside of
 }
 
-// hunks returns what to show of lines: each change with its context, which is
-// the declaration around it, unless that is long.
-func hunks(lines []line, decls declarations) []hunk {
+// hunks returns what to show of lines: each change with the lines beside it, or
+// the declaration around it if that is short.
+func hunks(lines []line, decls declarations, beside int) []hunk {
 	var found []hunk
 	for i, l := range lines {
 		if l.op == same {
 			continue
 		}
-		start, end := max(0, i-context), min(len(lines), i+context+1)
+		start, end := max(0, i-beside), min(len(lines), i+beside+1)
 		if d, ok := decls.around(l); ok && d.last-d.first < short {
 			if first, last := d.span(lines); slices.ContainsFunc(lines[first:last], isSame) {
 				start, end = first, max(last, min(i+2, len(lines))) // a hunk that ends with a change would be a file's last

@@ -36,10 +36,29 @@ func compare(before, after []section) []line {
 		i, j = m.old+1, m.new+1
 	}
 	lines = append(lines, compareTexts(join(before[i:]), join(after[j:]))...)
-	deletedFirst(lines)
 	tidy(lines)
 	number(lines)
 	return lines
+}
+
+// Changes returns the lines of both texts that changed, with '-' or '+' in front, in
+// hunks with at most so many unchanged lines beside them. An unchanged line has ' ' in
+// front, unless it is empty.
+func Changes(before, after string, beside int) []string {
+	lines := compareTexts(before, after)
+	tidy(lines)
+	var all []string
+	for _, h := range hunks(lines, declarations{}, beside) {
+		var b strings.Builder
+		for _, l := range lines[h.start:h.end] {
+			if l.op != same || l.text != "\n" {
+				b.WriteByte(byte(l.op))
+			}
+			b.WriteString(l.text)
+		}
+		all = append(all, b.String())
+	}
+	return all
 }
 
 func compareTexts(before, after string) []line {
@@ -102,6 +121,7 @@ func number(lines []line) {
 // block that ends with a blank line, or else begins with one, is a whole
 // declaration.
 func tidy(lines []line) {
+	deletedFirst(lines)
 	for i := 0; i < len(lines); {
 		end := i + 1
 		for end < len(lines) && lines[end].op == lines[i].op {

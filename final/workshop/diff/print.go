@@ -171,3 +171,13 @@ func count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %s", n, what)
 }
+
+// Hunks returns the file's changes in the unified format, without the lines that name
+// it. It is empty for a file that is no text.
+func (f File) Hunks() string {
+	var b strings.Builder
+	for _, h := range f.hunks {
+		f.writeHunk(&b, plain, h)
+	}
+	return b.String()
+}

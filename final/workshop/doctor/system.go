@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path"
@@ -98,21 +97,22 @@ func (m *Machine) lineEnds(context.Context) Finding {
 // firstCRLF returns the first file that has the line ends of Windows, among the
 // steps' code, scripts and captures.
 func (m *Machine) firstCRLF() (string, error) {
-	found := ""
 	for _, dir := range courseDirs() {
-		err := fs.WalkDir(os.DirFS(m.Root), dir, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !isText(name) {
-				return err
+		names, err := course.Walk(filepath.Join(m.Root, dir), nil)
+		if err != nil {
+			return "", err
+		}
+		for _, name := range names {
+			if !isText(name) {
+				continue
 			}
-			data, err := os.ReadFile(filepath.Join(m.Root, filepath.FromSlash(name)))
-			if err == nil && bytes.Contains(data, []byte("\r\n")) {
-				found = name
-				return fs.SkipAll
+			data, err := os.ReadFile(filepath.Join(m.Root, dir, filepath.FromSlash(name)))
+			if err != nil {
+				return "", err
 			}
-			return err
-		})
-		if found != "" || err != nil {
-			return found, err
+			if bytes.Contains(data, []byte("\r\n")) {
+				return path.Join(dir, name), nil
+			}
 		}
 	}
 	return "", nil

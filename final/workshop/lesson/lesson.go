@@ -98,16 +98,6 @@ func Load(root, path string) (*Lesson, error) {
 	return Parse(path, string(text))
 }
 
-// Title returns the first heading.
-func (l *Lesson) Title() string {
-	for _, s := range l.Sections {
-		if s.Level > 0 {
-			return s.Title
-		}
-	}
-	return ""
-}
-
 // RegionAt returns the region that a line is part of, or nil.
 func (l *Lesson) RegionAt(line int) *Region {
 	i := slices.IndexFunc(l.Regions, func(r *Region) bool { return r.Line <= line && line <= r.Last })
@@ -127,17 +117,6 @@ func (b *Block) Word(i int) string {
 
 // Rest returns the block's words from the i'th.
 func (b *Block) Rest(i int) []string { return b.Words[min(i, len(b.Words)):] }
-
-// Within reports whether s is part of a section for which match is true, and
-// returns the innermost.
-func (s *Section) Within(match func(*Section) bool) (*Section, bool) {
-	for ; s != nil; s = s.Parent {
-		if match(s) {
-			return s, true
-		}
-	}
-	return nil, false
-}
 
 // An Edit gives a block or a region another body.
 type Edit struct {

@@ -68,9 +68,9 @@ func lineOf(text, part string) int {
 
 func TestParse_Sections(t *testing.T) {
 	l := parse(t, page)
-	assert.Equal(t, "Step 02: JSON", l.Title())
 	require.Len(t, l.Sections, 5)
 	title, stand, hint, inner := l.Sections[1], l.Sections[2], l.Sections[3], l.Sections[4]
+	assert.Equal(t, "Step 02: JSON", title.Title)
 	assert.Equal(t, 45, title.Minutes)
 	assert.Equal(t, 3, title.Time)
 	assert.Equal(t, 3+8, title.Words)

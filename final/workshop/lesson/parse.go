@@ -147,10 +147,10 @@ func (p *parsing) visit(n ast.Node, entering bool) (ast.WalkStatus, error) {
 	case *ast.Image:
 		p.Links = append(p.Links, Link{string(n.Destination), p.lineOf(n)})
 	case *ast.CodeSpan:
-		p.Spans = append(p.Spans, Span{plain(n, p.source), p.lineOf(n)})
+		p.Spans = append(p.Spans, Span{Plain(n, p.source), p.lineOf(n)})
 	case *ast.Emphasis:
 		if n.Level == 2 {
-			p.Bold = append(p.Bold, Span{plain(n, p.source), p.lineOf(n)})
+			p.Bold = append(p.Bold, Span{Plain(n, p.source), p.lineOf(n)})
 		}
 	case *extast.Table:
 		p.addTable(n)
@@ -159,7 +159,7 @@ func (p *parsing) visit(n ast.Node, entering bool) (ast.WalkStatus, error) {
 }
 
 func (p *parsing) addSection(n *ast.Heading) {
-	s := &Section{Level: n.Level, Title: plain(n, p.source), Line: p.lineOf(n)}
+	s := &Section{Level: n.Level, Title: Plain(n, p.source), Line: p.lineOf(n)}
 	parent := p.section
 	for parent != nil && parent.Level >= s.Level {
 		parent = parent.Parent
@@ -168,7 +168,7 @@ func (p *parsing) addSection(n *ast.Heading) {
 	p.section, p.lead = s, Paragraph{}
 	p.Sections = append(p.Sections, s)
 
-	name := anchorOf(s.Title)
+	name := Anchor(s.Title)
 	if n := p.named[name]; n > 0 {
 		p.Anchors = append(p.Anchors, fmt.Sprintf("%s-%d", name, n))
 	} else {
@@ -180,17 +180,17 @@ func (p *parsing) addSection(n *ast.Heading) {
 var minutes = regexp.MustCompile(`^Time: (\d+) minutes\b`)
 
 func (p *parsing) addParagraph(n ast.Node) {
-	para := Paragraph{Line: p.lineOf(n), Text: plain(n, p.source), Section: p.section}
+	para := Paragraph{Line: p.lineOf(n), Text: Plain(n, p.source), Section: p.section}
 	ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {
 		case *ast.CodeSpan:
-			para.Spans = append(para.Spans, plain(n, p.source))
+			para.Spans = append(para.Spans, Plain(n, p.source))
 		case *ast.Emphasis:
 			if n.Level == 2 {
-				para.Bold = append(para.Bold, plain(n, p.source))
+				para.Bold = append(para.Bold, Plain(n, p.source))
 			}
 		}
 		return ast.WalkContinue, nil
@@ -211,7 +211,7 @@ func (p *parsing) addTable(n *extast.Table) {
 	for row := n.FirstChild(); row != nil; row = row.NextSibling() {
 		var cells []string
 		for cell := row.FirstChild(); cell != nil; cell = cell.NextSibling() {
-			cells = append(cells, plain(cell, p.source))
+			cells = append(cells, Plain(cell, p.source))
 		}
 		if row.Kind() == extast.KindTableHeader {
 			t.Header = cells
@@ -275,8 +275,8 @@ func lineStarts(s string) []int {
 	return starts
 }
 
-// plain returns a node's text without its markup.
-func plain(n ast.Node, source []byte) string {
+// Plain returns a node's text without its markup.
+func Plain(n ast.Node, source []byte) string {
 	var b strings.Builder
 	ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if text, ok := n.(*ast.Text); ok && entering {
@@ -290,8 +290,8 @@ func plain(n ast.Node, source []byte) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// anchorOf returns what GitHub lets a link to a heading call it.
-func anchorOf(title string) string {
+// Anchor returns what GitHub lets a link to a heading call it.
+func Anchor(title string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(title) {
 		switch {

@@ -22,6 +22,8 @@ var rooms = map[string]string{
 	"leak":           "main bubble goroutine has exited but blocked goroutines remain",
 	"readahead":      "request: read pipe: i/o timeout",
 	"interleaved":    "nonsense",
+	"mutualcredit":   "expected: 12",
+	"slowreader":     "the connection has ended",
 }
 
 func TestMuseum_HasTheseRooms(t *testing.T) {

@@ -12,7 +12,7 @@ func Commands(name string) string {
 	if kindOf(name) == ".tar.gz" {
 		sh, power = "tar -xzf "+name, "tar -xzf "+name
 	}
-	return strings.NewReplacer("UNPACK-SH", sh, "UNPACK-POWER", power, "FOLDER", Folder, "MODULES", Modules, "SETTINGS", settings).Replace(commands)
+	return strings.NewReplacer("UNPACK-SH", sh, "UNPACK-POWER", power, "FOLDER", Folder, "MODULES", Modules, "BOOK", Book, "SETTINGS", settings).Replace(commands)
 }
 
 // settings keep the go command from asking anybody: go.sum has the sums of all
@@ -36,6 +36,8 @@ Windows, in PowerShell:
 Then look whether all is well:
 
     go tool workshop doctor
+
+The course as pages, for a browser: BOOK/index.html.
 
 Go remembers these settings, for editors too. This takes them back:
 

@@ -51,7 +51,7 @@ func gitFiles(ctx context.Context, root string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("git keeps no file here")
+		return nil, errors.New("git lists no files here")
 	}
 	return names, nil
 }

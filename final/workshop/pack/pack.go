@@ -7,19 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"example.com/rpc-from-scratch/final/internal/durable"
+	"example.com/rpc-from-scratch/final/workshop/book"
 )
 
-// Folder is what the archive unpacks to, and Modules the folder in it that serves
-// as a GOPROXY.
+// Folder is what the archive unpacks to, Modules the folder in it that serves as a
+// GOPROXY, and Book the one with the course's pages.
 const (
 	Folder  = "rpc-from-scratch"
 	Modules = "modules"
+	Book    = "book"
 )
 
 // commandsFile has the commands that unpack and use the archive.
@@ -62,6 +66,10 @@ func Write(ctx context.Context, root, name string, o Options) (Summary, error) {
 	if err := p.copyWorkspace(ctx, root); err != nil {
 		return Summary{}, err
 	}
+	o.Tell("Making the book.")
+	if err := p.addBook(); err != nil {
+		return Summary{}, err
+	}
 	o.Tell("Collecting the modules that it needs.")
 	if err := p.collect(ctx); err != nil {
 		return Summary{}, err
@@ -87,6 +95,20 @@ func (p *packing) copyWorkspace(ctx context.Context, root string) error {
 		return err
 	}
 	p.sources, err = p.read(p.root, names, "")
+	return err
+}
+
+// addBook adds the course's pages, made anew from the copy.
+func (p *packing) addBook() error {
+	p.sources = slices.DeleteFunc(p.sources, func(f file) bool { return strings.HasPrefix(f.name, Book+"/") })
+	b, err := book.Load(p.root)
+	if err != nil {
+		return err
+	}
+	files, err := b.Files()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		p.sources = append(p.sources, file{name: path.Join(Book, name), data: files[name]})
+	}
 	return err
 }
 

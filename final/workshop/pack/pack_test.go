@@ -58,6 +58,8 @@ func TestWrite_WorksWithoutANetwork(t *testing.T) {
 	unpack(t, name, room)
 	dir := filepath.Join(room, Folder)
 	assert.NoDirExists(t, filepath.Join(dir, ".git"))
+	assert.FileExists(t, filepath.Join(dir, Book, "index.html"))
+	assert.FileExists(t, filepath.Join(dir, Book, "step01-tcp-server", "rpc", "server.go.html"))
 	for _, peer := range []string{"google.golang.org/grpc", "storj.io/drpc"} {
 		zips, err := filepath.Glob(filepath.Join(dir, Modules, filepath.FromSlash(peer), "@v", "*.zip"))
 		require.NoError(t, err)

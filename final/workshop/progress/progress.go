@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ const File = ".workshop.json"
 
 // ErrNone is returned where neither a folder nor what is above it was made by
 // start.
-var ErrNone = errors.New(`no folder of a learner here: make one with "go tool workshop start 01 DIR", or go into yours`)
+var ErrNone = errors.New(`this is not a folder that start made: go into yours, or make one with "go tool workshop start 01 DIR"`)
 
 // Progress is what the file holds. Tests go by their names, such as
 // TestServer_AnswersEachLine or TestScripts/echo; stations by theirs. The methods
@@ -32,11 +33,13 @@ type Progress struct {
 	Finished []string            `json:"finished,omitempty"` // stations all of whose tests have passed, in the order in which that was seen
 	Passed   map[string][]string `json:"passed,omitempty"`   // by station: what the last check saw pass
 	ToDo     []string            `json:"todo,omitempty"`     // what the last check saw fail, in the lesson's order
-	Why      map[string]Why      `json:"why,omitempty"`      // by test of ToDo that ran: what the last check saw
+	Some     []string            `json:"some,omitempty"`     // what a check of some tests has seen fail since
+	Why      map[string]Why      `json:"why,omitempty"`      // by test that failed when it was last run: what was seen
 	Mistake  string              `json:"mistake,omitempty"`  // why tests did not run at the last check, in the compiler's words
 	NotRun   []string            `json:"notrun,omitempty"`   // those of ToDo that did not run because of it
 	Hints    map[string]int      `json:"hints,omitempty"`    // by test: how many hints have been shown
 	Solved   []string            `json:"solved,omitempty"`   // stations at which the course's code was put in, before all tests had passed
+	Answers  map[string]string   `json:"answers,omitempty"`  // by station: what the learner predicted
 	Given    map[string]string   `json:"given,omitempty"`    // by file, with slashes: the Sum of what the course last put there
 
 	dir string
@@ -46,6 +49,10 @@ type Progress struct {
 type Why struct {
 	Cause string `json:"cause"`          // in a line
 	Case  string `json:"case,omitempty"` // the first subtest that failed, with its blanks
+
+	How   string   `json:"how,omitempty"`   // "failed", "hung", or which stub it called
+	Hints []string `json:"hints,omitempty"` // about how it ended; none if only the test's own help
+	File  string   `json:"file,omitempty"`  // the learner's in which it ended; "" if that is not known
 }
 
 // Create starts the progress of a learner who stands at station, in dir, and
@@ -108,17 +115,7 @@ func (p *Progress) Save() error {
 	if err != nil {
 		return err
 	}
-	// With the mode of any new file: who may read the code may read this.
-	name := filepath.Join(p.dir, fmt.Sprintf("%s.tmp%d", File, os.Getpid()))
-	tmp, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(name) // gone already if all went well
-	if _, err = tmp.Write(append(data, '\n')); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	return durable.Replace(tmp, filepath.Join(p.dir, File))
+	return durable.WriteFile(filepath.Join(p.dir, File), append(data, '\n'))
 }
 
 // Record notes what a check of the learner's station saw: the tests that passed
@@ -128,21 +125,41 @@ func (p *Progress) Record(passed, todo []string, done bool) {
 		p.Passed = map[string][]string{}
 	}
 	p.Passed[p.Station] = passed
-	p.ToDo = todo
+	p.ToDo, p.Some = todo, nil
 	if done && !p.IsFinished(p.Station) {
 		p.Finished = append(p.Finished, p.Station)
 	}
 }
 
-// RecordWhy notes why tests failed at the last check. Where another case of a table
-// fails now, its hints begin anew.
+// RecordSome notes what a check of some tests saw fail.
+func (p *Progress) RecordSome(todo []string) { p.Some = todo }
+
+// RecordWhy notes why tests failed at the last check. Where a test fails in another way
+// now, or another case of its table does, its hints begin anew.
 func (p *Progress) RecordWhy(why map[string]Why) {
+	p.restartHints(why)
+	p.Why = why
+}
+
+// RecordWhyOf is RecordWhy for a check of some tests only: what was seen of the others
+// stays.
+func (p *Progress) RecordWhyOf(tests []string, why map[string]Why) {
+	p.restartHints(why)
+	if p.Why == nil {
+		p.Why = map[string]Why{}
+	}
+	for _, test := range tests {
+		delete(p.Why, test)
+	}
+	maps.Copy(p.Why, why)
+}
+
+func (p *Progress) restartHints(why map[string]Why) {
 	for test, now := range why {
-		if before, ok := p.Why[test]; ok && before.Case != now.Case {
+		if before, ok := p.Why[test]; ok && (before.Case != now.Case || before.How != now.How) {
 			delete(p.Hints, test)
 		}
 	}
-	p.Why = why
 }
 
 // RecordMistake notes which tests could not run, and why; "" if all could. Hints
@@ -158,7 +175,7 @@ func (p *Progress) RecordMistake(mistake string, tests []string) {
 func (p *Progress) Forget() {
 	p.Finished = slices.DeleteFunc(p.Finished, func(s string) bool { return s == p.Station })
 	delete(p.Passed, p.Station)
-	p.ToDo, p.Why = nil, nil
+	p.ToDo, p.Some, p.Why = nil, nil, nil
 	p.RecordMistake("", nil)
 }
 
@@ -202,4 +219,16 @@ func (p *Progress) ShowHint(test string) int {
 	}
 	p.Hints[test]++
 	return p.Hints[test]
+}
+
+// Answer notes what the learner predicts at a station; "" takes the answer back.
+func (p *Progress) Answer(station, text string) {
+	if text == "" {
+		delete(p.Answers, station)
+		return
+	}
+	if p.Answers == nil {
+		p.Answers = map[string]string{}
+	}
+	p.Answers[station] = text
 }

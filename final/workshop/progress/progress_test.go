@@ -62,6 +62,12 @@ func TestRecordWhy_HintsBeginAnewWithAnotherCase(t *testing.T) {
 	assert.Equal(t, 2, p.ShowHint("TestA"), "it is the same case")
 	p.RecordWhy(map[string]Why{"TestA": {Cause: "expected 1, got 3", Case: "null"}})
 	assert.Equal(t, 1, p.ShowHint("TestA"))
+	p.RecordWhy(map[string]Why{"TestA": {Cause: "hangs", Case: "null", How: "hung"}})
+	assert.Equal(t, 1, p.ShowHint("TestA"), "it ends in another way")
+
+	p.RecordWhyOf([]string{"TestB", "TestC"}, map[string]Why{"TestB": {Cause: "panics"}, "TestC": {Cause: "hangs"}})
+	p.RecordWhyOf([]string{"TestC"}, nil) // it passes now
+	assert.Equal(t, map[string]Why{"TestA": {Cause: "hangs", Case: "null", How: "hung"}, "TestB": {Cause: "panics"}}, p.Why)
 	p.Forget()
 	assert.Empty(t, p.Why)
 }

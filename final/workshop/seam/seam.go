@@ -22,6 +22,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
+	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
 // A Seam is a declaration of the course's code that tests name.
@@ -81,7 +82,7 @@ func names(root string, s course.Station) ([]string, error) {
 func Text(root string, s course.Station, names []string) (string, error) {
 	declared := Declared(filepath.Join(root, filepath.FromSlash(s.Folder)))
 	var list strings.Builder
-	functions := 0
+	functions, typed := 0, 0
 	for _, name := range names {
 		seam, ok := declared[name]
 		if !ok {
@@ -90,20 +91,26 @@ func Text(root string, s course.Station, names []string) (string, error) {
 		if strings.HasPrefix(seam.Text, "func ") {
 			functions++
 		}
+		if seam.Type != "" {
+			typed++
+		}
 		fmt.Fprintf(&list, "- `%s` in `%s`\n", seam.Text, seam.File)
 	}
-	return "\n" + given(functions, len(names)) + "\n\n" + list.String() + "\n", nil
+	return "\n" + given(functions, typed, len(names)) + "\n\n" + list.String() + "\n", nil
 }
 
-// given says what of the seams is the course's, and what the learner's.
-func given(functions, all int) string {
+// given says what of the seams is the course's, and what the learner's. typed counts
+// those that have a type to agree on, functions included.
+func given(functions, typed, all int) string {
 	switch {
+	case functions == 0 && typed == 1 && all == 1:
+		return "The tests use this by name, so its name and type are given. Its value is yours."
 	case functions == 0 && all == 1:
 		return "The tests use this by name, so its name is given. Its value is yours."
 	case functions == 0:
 		return "The tests use these by name, so their names are given. Their values are yours."
 	case functions < all:
-		return "The tests use these by name. Names and signatures are given; bodies and values are yours."
+		return "The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours."
 	case all == 1:
 		return "The tests call this by name, so its name and signature are given. Its body is yours."
 	}
@@ -138,19 +145,41 @@ func addDecl(decl ast.Decl, add func(Seam)) {
 	switch decl := decl.(type) {
 	case *ast.FuncDecl:
 		text := written(&ast.FuncDecl{Recv: decl.Recv, Name: decl.Name, Type: decl.Type})
-		add(Seam{Name: receiver(decl) + decl.Name.Name, Text: text, Type: typeOf(decl.Type), Callable: true})
+		add(Seam{Name: source.FuncName(decl), Text: text, Type: typeOf(decl.Type), Callable: true})
 	case *ast.GenDecl:
 		for _, spec := range decl.Specs {
 			switch spec := spec.(type) {
 			case *ast.TypeSpec:
 				addType(spec, add)
 			case *ast.ValueSpec:
-				for _, name := range spec.Names {
-					add(Seam{Name: name.Name, Text: decl.Tok.String() + " " + name.Name})
+				for i, name := range spec.Names {
+					add(valueSeam(decl.Tok, name.Name, typeOfValue(spec, i)))
 				}
 			}
 		}
 	}
+}
+
+// valueSeam is the seam of a constant or a variable; typ is nil if its declaration
+// does not say which type it has.
+func valueSeam(tok token.Token, name string, typ ast.Expr) Seam {
+	s := Seam{Name: name, Text: tok.String() + " " + name}
+	if typ != nil {
+		s.Text, s.Type = s.Text+" "+written(typ), typeOf(typ)
+	}
+	return s
+}
+
+// typeOfValue returns the type that a declaration gives to the i-th of its names, or
+// that its value begins with; nil if it does neither.
+func typeOfValue(spec *ast.ValueSpec, i int) ast.Expr {
+	if spec.Type != nil || i >= len(spec.Values) {
+		return spec.Type
+	}
+	if value, ok := spec.Values[i].(*ast.CompositeLit); ok {
+		return value.Type
+	}
+	return nil
 }
 
 func addType(spec *ast.TypeSpec, add func(Seam)) {
@@ -188,15 +217,6 @@ func unnamed(list *ast.FieldList) *ast.FieldList {
 		}
 	}
 	return bare
-}
-
-// receiver returns "Type." for a method, and "" for a function.
-func receiver(decl *ast.FuncDecl) string {
-	if decl.Recv.NumFields() == 0 {
-		return ""
-	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(written(decl.Recv.List[0].Type), "*"), "[")
-	return name + "."
 }
 
 // written returns a declaration or a type as gofmt writes it.

@@ -25,7 +25,10 @@ func write(t *testing.T, files map[string]string) (root string) {
 
 const code = `package rpc
 
-type Server struct{ open map[int]bool }
+type Server struct {
+	Addr string
+	open map[int]bool
+}
 
 func (s *Server) serve(n int) {}
 
@@ -36,6 +39,8 @@ func readLine(text string,
 const maxLine = 5
 
 var errLong error
+
+var makers = map[string]func(n int) error{"none": nil}
 `
 
 const tests = `package rpc
@@ -50,7 +55,12 @@ func TestX(t *testing.T) {
 	_ = readLine("", maxLine)
 	missing()
 	new(Server).serve(1)
+	s := &Server{open: nil}
+	var own thing
+	own.open = s.Addr
 }
+
+type thing struct{ open string }
 `
 
 func station(t *testing.T, name string) course.Station {
@@ -79,12 +89,16 @@ func TestAll_AreThoseOfTheLessonsSoFar(t *testing.T) {
 	text, err := Text(root, station(t, "02"), []string{"readLine", "maxLine"})
 	require.NoError(t, err)
 	assert.Contains(t, text, "\n- `func readLine(text string, max int) error` in `rpc/a.go`\n- `const maxLine` in `rpc/a.go`\n")
+	text, err = Text(root, station(t, "02"), []string{"errLong", "makers", "Server.open"})
+	require.NoError(t, err)
+	assert.Contains(t, text, "\n- `var errLong error` in `rpc/a.go`\n- `var makers map[string]func(n int) error` in `rpc/a.go`\n- `Server.open map[int]bool` in `rpc/a.go`\n")
 	for want, names := range map[string][]string{
-		"The tests call this by name, so its name and signature are given. Its body is yours.":           {"readLine"},
-		"The tests call these by name, so their names and signatures are given. Their bodies are yours.": {"readLine", "Server.serve"},
-		"The tests use this by name, so its name is given. Its value is yours.":                          {"maxLine"},
-		"The tests use these by name, so their names are given. Their values are yours.":                 {"maxLine", "errLong"},
-		"The tests use these by name. Names and signatures are given; bodies and values are yours.":      {"readLine", "maxLine"},
+		"The tests call this by name, so its name and signature are given. Its body is yours.":                                    {"readLine"},
+		"The tests call these by name, so their names and signatures are given. Their bodies are yours.":                          {"readLine", "Server.serve"},
+		"The tests use this by name, so its name is given. Its value is yours.":                                                   {"maxLine"},
+		"The tests use this by name, so its name and type are given. Its value is yours.":                                         {"makers"},
+		"The tests use these by name, so their names are given. Their values are yours.":                                          {"maxLine", "errLong"},
+		"The tests use these by name. Keep the names and signatures. Where you write a body or a value, it may differ from ours.": {"readLine", "maxLine"},
 	} {
 		text, err := Text(root, station(t, "02"), names)
 		require.NoError(t, err)
@@ -98,5 +112,5 @@ func TestUsed(t *testing.T) {
 	root := write(t, map[string]string{"rpc/a.go": code, "rpc/a_test.go": tests, "rpc/naive_test.go": "package rpc\n\nvar _ = nothing\n"})
 	used, err := Used(root)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"maxLine", "readLine"}, used)
+	assert.Equal(t, []string{"Server.open", "Server.serve", "maxLine", "readLine"}, used)
 }

@@ -1,9 +1,6 @@
 package source
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,24 +82,25 @@ func TestLookup_SaysWhatThereIs(t *testing.T) {
 	assert.EqualError(t, err, "p.go does not declare First; it has package, F")
 }
 
-func TestFolder(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"rpc/b.go", "rpc/a.go", "rpc/a_test.go", "rpc/README.md", "rpc/testdata/x.go", "cmd/s/main.go", "5a-x/rpc/a.go"} {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o777))
-		require.NoError(t, os.WriteFile(file, []byte("package p\n\nfunc F() {}\n"), 0o666))
+func TestFixImports(t *testing.T) {
+	known := map[string]string{"errors": "errors", "rand": "math/rand/v2"}
+	for name, c := range map[string]struct{ before, after string }{
+		"one that is not used, one that is": {
+			"import (\n\t_ \"embed\"\n\t\"os\"\n)\n\nvar e = errors.New(\"e\")\n",
+			"import (\n\t_ \"embed\"\n\t\"errors\"\n)\n\nvar e = errors.New(\"e\")\n"},
+		"the first":         {"var e = errors.New(\"e\")\n", "import \"errors\"\n\nvar e = errors.New(\"e\")\n"},
+		"the last":          {"import \"os\"\n\nvar e int\n", "var e int\n"},
+		"a version":         {"import \"math/rand/v2\"\n\nvar n = rand.IntN(2)\n", "import \"math/rand/v2\"\n\nvar n = rand.IntN(2)\n"},
+		"another name":      {"import to \"os\"\n\nvar e int\n", "var e int\n"},
+		"a field is none":   {"func f(rand T) { rand.x() }\n", "func f(rand T) { rand.x() }\n"},
+		"one nobody knows":  {"var e = other.New()\n", "var e = other.New()\n"},
+		"comments stay":     {"import (\n\t\"fmt\" // to print\n\t\"os\"\n)\n\n// f prints.\nfunc f() {\n\tfmt.Print() // it\n}\n", "import (\n\t\"fmt\" // to print\n)\n\n// f prints.\nfunc f() {\n\tfmt.Print() // it\n}\n"},
+		"one is there, too": {"import \"fmt\"\n\nfunc f() error { fmt.Print(); return errors.New(\"e\") }\n", "import (\n\t\"errors\"\n\t\"fmt\"\n)\n\nfunc f() error { fmt.Print(); return errors.New(\"e\") }\n"},
+	} {
+		got, err := FixImports("a.go", []byte("package a\n\n"+c.before), known)
+		require.NoError(t, err, name)
+		assert.Equal(t, "package a\n\n"+c.after, string(got), name)
 	}
-	folder, err := Load(dir)
-	require.NoError(t, err)
-	names, err := folder.Files("rpc", "cmd", "missing")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"cmd/s/main.go", "rpc/a.go", "rpc/a_test.go", "rpc/b.go"}, names)
-
-	d, err := folder.Lookup("rpc/a.go", "F")
-	require.NoError(t, err)
-	assert.Equal(t, Decl{File: "rpc/a.go", Kind: Func, Names: []string{"F"}, Text: "func F() {}", Line: 3, End: 3}, *d)
-	_, err = folder.Lookup("rpc/c.go", "F")
-	assert.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = Load(filepath.Join(dir, "missing"))
-	assert.ErrorIs(t, err, fs.ErrNotExist)
+	_, err := FixImports("a.go", []byte("package"), known)
+	assert.Error(t, err)
 }

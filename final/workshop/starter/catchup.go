@@ -35,7 +35,7 @@ func catchUp(root string, p *progress.Progress, to course.Station, keep bool) (*
 	if course.Index(to) < course.Index(from) {
 		return nil, fmt.Errorf("you are at %s, which is after %s: start %s in another folder, with \"go tool workshop start %[2]s DIR\"", from.Name, to.Name, to.Name)
 	}
-	code, gone, err := codeBefore(root, to)
+	code, _, err := codeBefore(root, to)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func catchUp(root string, p *progress.Progress, to course.Station, keep bool) (*
 			return nil, err
 		}
 	}
-	h, err := handoutOf(root, to, code, gone)
+	h, err := handoutOf(root, to, unshipped(code))
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,12 @@ func catchUp(root string, p *progress.Progress, to course.Station, keep bool) (*
 	for i := course.Index(from); i < course.Index(to); i++ {
 		m.solved = append(m.solved, course.Stations[i].Name)
 	}
-	m.Stubs = slices.DeleteFunc(h.stubs.Names(), isProgram)
+	m.Stubs = h.stubs.Names()
+	m.Shipped = shipments(to, h)
 	if err := diff.Order(root, to, m.Stubs); err != nil {
 		return nil, err
 	}
-	for _, added := range []course.Files{h.stubs, h.data} {
+	for _, added := range []course.Files{h.stubs, h.shipped, h.data} {
 		for name, text := range added {
 			code[name] = text
 		}
@@ -107,7 +108,7 @@ func Finish(root string, p *progress.Progress) (*Move, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := handoutOf(root, at, nil, nil)
+	h, err := handoutOf(root, at, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (m *Move) putIn(root string, code, tests course.Files) error {
 	if err != nil {
 		return err
 	}
-	before, err := handoutOf(root, m.From, nil, nil)
+	before, err := handoutOf(root, m.From, nil)
 	if err != nil {
 		return err
 	}

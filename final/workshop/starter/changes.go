@@ -17,7 +17,7 @@ type Change struct {
 }
 
 // Changes returns what a station does to the files before it: what a learner
-// will write into files that have no stubs.
+// will write into files that have no stubs. What next ships is none of it.
 func Changes(root string, s course.Station) ([]Change, error) {
 	kept, gone, err := codeBefore(root, s)
 	if err != nil {
@@ -27,7 +27,7 @@ func Changes(root string, s course.Station) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := append(gone.Names(), kept.Names()...)
+	names := append(gone.Names(), unshipped(kept).Names()...)
 	if err := diff.Order(root, s, names); err != nil {
 		return nil, err
 	}
@@ -90,6 +90,42 @@ func ChangesIn(root string, s course.Station, dir string) ([]Change, error) {
 		}
 	}
 	return found, nil
+}
+
+// Untouched returns what a station changes, but is in a learner's folder as we had it
+// at the station before.
+func Untouched(root string, s course.Station, dir string) ([]Change, error) {
+	changes, err := ChangesIn(root, s, dir)
+	if err != nil {
+		return nil, err
+	}
+	before, _, err := codeBefore(root, s)
+	if err != nil {
+		return nil, err
+	}
+	have, err := learnersCode(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []Change
+	for _, c := range changes {
+		same := slices.DeleteFunc(c.Edited, func(name string) bool {
+			mine, old := declIn(have, c.File, name), declIn(before, fileWith(before, c.File, name), name)
+			return mine == nil || old == nil || mine.Text != old.Text
+		})
+		if len(same) > 0 {
+			found = append(found, Change{File: c.File, Edited: same})
+		}
+	}
+	return found, nil
+}
+
+// declIn returns a declaration of a file, nil if it has none of that name.
+func declIn(files course.Files, file, name string) *source.Decl {
+	if parsed, err := source.Parse(file, files[file]); err == nil {
+		return find(parsed, name)
+	}
+	return nil
 }
 
 // fileWith returns the file of a learner's package that declares name: ours if it

@@ -12,10 +12,10 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
 // misfits returns which of a learner's own files do not compile in their packages
@@ -122,9 +122,7 @@ func (blind) Import(string) (*types.Package, error) { return nil, errors.New("no
 // was not read has none of its own.
 func nameImports(file *ast.File) {
 	for _, spec := range file.Imports {
-		if importPath, err := strconv.Unquote(spec.Path.Value); err == nil && spec.Name == nil {
-			spec.Name = ast.NewIdent(importName(spec, importPath))
-		}
+		spec.Name = ast.NewIdent(source.ImportName(spec))
 	}
 }
 

@@ -17,16 +17,17 @@ const Module = course.ModulePrefix + "mine"
 
 // A handout is what the course gives a learner for a station.
 type handout struct {
-	stubs course.Files // what the station adds to the code, still to be written
-	tests course.Files // the station's tests, their helpers and all that they read
-	data  course.Files // what the code embeds
+	stubs   course.Files // what the station adds to the code, still to be written
+	shipped course.Files // what it adds or changes, and a learner does not write
+	tests   course.Files // the station's tests, their helpers and all that they read
+	data    course.Files // what the code embeds
 }
 
 // handoutOf returns what a learner gets for a station whose code so far is
-// have: the code before the station, or the learner's own. Functions of moved,
-// files that were there before, are whole in the file that has them now.
-func handoutOf(root string, s course.Station, have, moved course.Files) (handout, error) {
-	h := handout{stubs: course.Files{}, tests: course.Files{}, data: course.Files{}}
+// have: the code before the station, or the learner's own. Shipped files that the
+// station changes are among have only if they stay.
+func handoutOf(root string, s course.Station, have course.Files) (handout, error) {
+	h := handout{stubs: course.Files{}, shipped: course.Files{}, tests: course.Files{}, data: course.Files{}}
 	files, err := s.Files(root, Module)
 	if err != nil {
 		return h, err
@@ -38,7 +39,11 @@ func handoutOf(root string, s course.Station, have, moved course.Files) (handout
 		}
 	}
 	for _, name := range files.Names() {
-		_, was := before[name]
+		old, was := before[name]
+		to := h.stubs
+		if course.IsShipped(name) {
+			to, was = h.shipped, was && bytes.Equal(old, files[name])
+		}
 		switch {
 		case course.IsTest(name):
 			h.tests[name] = besideTestdata(name, files[name])
@@ -49,10 +54,10 @@ func handoutOf(root string, s course.Station, have, moved course.Files) (handout
 				src:   files[name],
 				label: label(s),
 				known: declared(have, name),
-				moved: functions(moved, path.Dir(name)),
+				ships: func(decl string) bool { return s.Ships(name, decl) },
 				pkg:   readPkg(files, name),
 			}
-			if h.stubs[name], err = st.text(); err != nil {
+			if to[name], err = st.text(); err != nil {
 				return h, err
 			}
 		default:

@@ -2,7 +2,6 @@ package starter
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +17,8 @@ import (
 type Move struct {
 	From, To course.Station
 	Stubs    []string // files of code that it adds
-	Kept     []string // files that it would have added, but the learner has them
+	Shipped  []Shipment
+	Kept     []string // files that it would have added or renewed, but the learner has them
 	Saved    []Backup // files of the learner's that give their place away
 	Stay     []string // files of the learner's that stay, where our code is put in
 	Last     bool     // it finishes the last station
@@ -66,7 +66,7 @@ func (m *Move) Do(p *progress.Progress) error {
 func takeBack(undo []func() error, err error) error {
 	for i := range undo {
 		if failed := undo[len(undo)-1-i](); failed != nil {
-			return fmt.Errorf("%w; to take back what was done has failed, too: %w", err, failed)
+			return fmt.Errorf("%w; to undo what was done failed, too: %w", err, failed)
 		}
 	}
 	return fmt.Errorf("%w: nothing has changed", err)
@@ -126,23 +126,12 @@ func (m *Move) put(name string, data []byte) (undo func() error, err error) {
 	return undo, putFile(path, data)
 }
 
-// putFile writes a file, whole or not at all, also if the tool is killed meanwhile.
+// putFile writes a file and its folder, whole or not at all.
 func putFile(path string, data []byte) error {
-	dir, base := filepath.Split(path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	// go does not look at a name that begins with a dot.
-	name := filepath.Join(dir, fmt.Sprintf(".%s.tmp%d", base, os.Getpid()))
-	tmp, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(name) // gone already if all went well
-	if _, err := tmp.Write(data); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	return durable.Replace(tmp, path)
+	return durable.WriteFile(path, data) // go does not look at the name that it has before, which begins with a dot
 }
 
 // removed removes a file, if it is there.
@@ -167,7 +156,7 @@ func (m *Move) record(p *progress.Progress) {
 		p.RecordSolved(station)
 	}
 	if p.Station != m.To.Name || len(m.solved) > 0 {
-		p.Station, p.ToDo = m.To.Name, nil
+		p.Station, p.ToDo, p.Some, p.Why = m.To.Name, nil, nil, nil
 		p.RecordMistake("", nil)
 	}
 }

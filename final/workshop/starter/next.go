@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,17 +37,24 @@ func Next(root string, p *progress.Progress) (*Move, error) {
 	if err := parses(have); err != nil {
 		return nil, err
 	}
-	before, err := handoutOf(root, from, have, nil)
+	before, err := handoutOf(root, from, have)
 	if err != nil {
 		return nil, err
 	}
-	now, err := handoutOf(root, to, have, nil)
+	ours, err := m.courses(root, have)
+	if err != nil {
+		return nil, err
+	}
+	now, err := handoutOf(root, to, have)
 	if err != nil {
 		return nil, err
 	}
 	addNotes(before.tests, root, from)
 	addNotes(now.tests, root, to)
 	m.addCode(now)
+	if err := m.ship(root, now, ours); err != nil {
+		return nil, err
+	}
 	if err := diff.Order(root, to, m.Stubs); err != nil {
 		return nil, err
 	}
@@ -79,9 +87,7 @@ func (m *Move) addCode(h handout) {
 			m.Kept = append(m.Kept, name)
 		case hasDeclarations(h.stubs[name]):
 			m.write[name] = h.stubs[name]
-			if !isProgram(name) {
-				m.Stubs = append(m.Stubs, name)
-			}
+			m.Stubs = append(m.Stubs, name)
 		}
 	}
 	for _, name := range h.data.Names() {
@@ -141,34 +147,27 @@ func learnersCode(dir string) (course.Files, error) { return learnersFiles(dir, 
 
 // learnersFiles reads the files of a learner's module whose names is accepts.
 func learnersFiles(dir string, is func(name string) bool) (course.Files, error) {
-	files := course.Files{}
-	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			if file != dir && (ignored(entry.Name()) || exists(filepath.Join(file, "go.mod"))) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if ignored(entry.Name()) {
-			return nil
-		}
-		rel, err := filepath.Rel(dir, file)
-		if err != nil {
-			return err
-		}
-		if name := filepath.ToSlash(rel); is(name) {
-			text, err := readLF(file)
-			if text != nil {
-				files[name] = text
-			}
-			return err
-		}
-		return nil
+	local := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+	names, err := course.Walk(dir, func(name string) bool {
+		return ignored(path.Base(name)) || exists(filepath.Join(local(name), "go.mod"))
 	})
-	return files, err
+	if err != nil {
+		return nil, err
+	}
+	files := course.Files{}
+	for _, name := range names {
+		if !is(name) {
+			continue
+		}
+		text, err := readLF(local(name))
+		if err != nil {
+			return nil, err
+		}
+		if text != nil {
+			files[name] = text
+		}
+	}
+	return files, nil
 }
 
 // hasDeclarations reports whether a stub says anything that the learner's

@@ -67,6 +67,62 @@ func TestNext_FromTheFirstToTheLast(t *testing.T) {
 	}
 }
 
+// The programs are the course's until the learner changes one.
+func TestNext_RenewsProgramsThatTheLearnerHasNotChanged(t *testing.T) {
+	root, dir := started(t, "03")
+	server := read(t, dir, "cmd/server.go")
+	m := next(t, root, dir)
+	assert.Contains(t, m.Shipped, Shipment{File: "cmd/server.go"})
+	assert.NotContains(t, m.Shipped, Shipment{File: "cmd/client.go"}, "which 4a leaves alone")
+	assert.NotEqual(t, server, read(t, dir, "cmd/server.go"))
+	assert.Contains(t, read(t, dir, "cmd/server.go"), "RegisterService")
+}
+
+func TestNext_OverwritesNoProgramOfTheLearners(t *testing.T) {
+	root, dir := started(t, "03")
+	mine := read(t, dir, "cmd/server.go") + "\n// mine\n"
+	write(t, dir, "cmd/server.go", mine)
+	m := next(t, root, dir)
+	assert.Equal(t, []string{"cmd/server.go"}, m.Kept)
+	assert.NotContains(t, m.Shipped, Shipment{File: "cmd/server.go"})
+	assert.Equal(t, mine, read(t, dir, "cmd/server.go"))
+}
+
+// A folder that was made when programs were copied by hand has our text, although it
+// was given none.
+func TestNext_RenewsAProgramThatWasCopied(t *testing.T) {
+	root, dir := started(t, "03")
+	p, err := progress.Open(dir)
+	require.NoError(t, err)
+	delete(p.Given, "cmd/server.go")
+	require.NoError(t, p.Save())
+	m := next(t, root, dir)
+	assert.Empty(t, m.Kept)
+	assert.Contains(t, read(t, dir, "cmd/server.go"), "RegisterService")
+}
+
+// A learner's function stays where it is, and is not shipped a second time.
+func TestNext_ShipsNothingThatTheLearnerDeclaresElsewhere(t *testing.T) {
+	root, dir := started(t, "02")
+	write(t, dir, "cmd/my.go", "package cmd\n\nfunc call() {}\n")
+	next(t, root, dir)
+	client := read(t, dir, "cmd/client.go")
+	assert.NotContains(t, client, "func call(")
+	assert.Contains(t, client, "func Client(")
+}
+
+// 07 has no cmd/server.go. What a learner has made of it stays, and none of its
+// functions is shipped in another file.
+func TestNext_TakesAwayOnlyWhatIsTheCourses(t *testing.T) {
+	root, dir := started(t, "6c")
+	mine := read(t, dir, "cmd/server.go") + "\n// mine\n"
+	write(t, dir, "cmd/server.go", mine)
+	next(t, root, dir)
+	assert.NoFileExists(t, filepath.Join(dir, "cmd", "raw.go"))
+	assert.Equal(t, mine, read(t, dir, "cmd/server.go"))
+	assert.NotContains(t, read(t, dir, "cmd/program.go"), "func serve(")
+}
+
 func TestNext_LineEndsAreNoChange(t *testing.T) {
 	root, dir := started(t, "01")
 	for name, data := range filesIn(t, dir) {

@@ -21,6 +21,7 @@ func note(root string, s course.Station) []byte {
 
     go tool workshop check      runs the tests, and says what is done and what is to do
     go tool workshop watch      does so whenever you save a file
+    go tool workshop studio     does so, too, and shows the results in a browser, beside the lesson
     go tool workshop hint       helps with the first test that fails, a little more each time
     go tool workshop next       goes on to the next step or checkpoint
     go tool workshop update     after a pull in the clone: brings the course's newer tests here

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
 // A pkg is what must be known of a package to write stubs for it.
@@ -43,7 +44,7 @@ func readPkg(files course.Files, name string) pkg {
 func (p *pkg) add(decl ast.Decl, here bool) {
 	switch decl := decl.(type) {
 	case *ast.FuncDecl:
-		p.methods[funcName(decl)] = true
+		p.methods[source.FuncName(decl)] = true
 	case *ast.GenDecl:
 		for _, spec := range decl.Specs {
 			if t, ok := spec.(*ast.TypeSpec); ok {
@@ -79,39 +80,17 @@ func names(src []byte) map[string]bool {
 		switch decl := decl.(type) {
 		case *ast.FuncDecl:
 			if decl.Name.Name != "init" && decl.Name.Name != "main" {
-				found[funcName(decl)] = true
+				found[source.FuncName(decl)] = true
 			}
 		case *ast.GenDecl:
 			for _, spec := range decl.Specs {
-				for _, n := range specNames(spec) {
+				for _, n := range source.SpecNames(spec) {
 					found[n] = true
 				}
 			}
 		}
 	}
 	delete(found, "_")
-	return found
-}
-
-// functions returns the source of each function of a folder's files, comments
-// included.
-func functions(files course.Files, folder string) map[string]string {
-	found := map[string]string{}
-	for name, src := range files {
-		if path.Dir(name) != folder || !course.IsCode(name) {
-			continue
-		}
-		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			continue
-		}
-		for _, decl := range file.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok {
-				found[funcName(f)] = string(src[fset.Position(first(f, f.Doc)).Offset:fset.Position(f.End()).Offset])
-			}
-		}
-	}
 	return found
 }
 

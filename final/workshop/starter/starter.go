@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,15 +32,15 @@ func Write(root string, s course.Station, dir string) error {
 	if err := refuse(root, dir); err != nil {
 		return err
 	}
-	files, gone, err := codeBefore(root, s)
+	files, _, err := codeBefore(root, s)
 	if err != nil {
 		return err
 	}
-	h, err := handoutOf(root, s, files, gone)
+	h, err := handoutOf(root, s, unshipped(files))
 	if err != nil {
 		return err
 	}
-	for _, given := range []course.Files{h.stubs, h.tests, h.data} {
+	for _, given := range []course.Files{h.stubs, h.shipped, h.tests, h.data} {
 		maps.Copy(files, given)
 	}
 	module, err := moduleFiles(root, s, dir)
@@ -110,7 +109,7 @@ func refuse(root, dir string) error {
 		return fmt.Errorf("%s belongs to the course: name a new folder, beside the clone or directly in it", dir)
 	}
 	if p, err := progress.Open(dir); err == nil && p.Dir() != dir {
-		return fmt.Errorf("%s is inside of %s, which start has made: name a folder elsewhere", dir, p.Dir())
+		return fmt.Errorf("%s is inside %s, which start made: name a folder elsewhere", dir, p.Dir())
 	}
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -160,19 +159,16 @@ func real(path string) string {
 }
 
 // Stubs returns the names of the files that Write prepares with stubs, in the
-// lesson's order. A program's main.go is none: it is one call, and given.
+// lesson's order.
 func Stubs(root string, s course.Station) ([]string, error) {
-	files, gone, err := codeBefore(root, s)
+	files, _, err := codeBefore(root, s)
 	if err != nil {
 		return nil, err
 	}
-	h, err := handoutOf(root, s, files, gone)
+	h, err := handoutOf(root, s, unshipped(files))
 	if err != nil {
 		return nil, err
 	}
-	names := slices.DeleteFunc(h.stubs.Names(), isProgram)
+	names := h.stubs.Names()
 	return names, diff.Order(root, s, names)
 }
-
-// isProgram reports whether a file is the main.go of a program.
-func isProgram(name string) bool { return path.Base(name) == "main.go" }

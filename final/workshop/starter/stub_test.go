@@ -128,7 +128,7 @@ func TestStub_Imports(t *testing.T) {
 		"package main\n\nimport \"example.com/x/cmd\"\n\nfunc main() { cmd.Run() }\n":       "package main\n\nimport \"example.com/x/cmd\"\n\nfunc main() { cmd.Run() }\n",
 		"package p\n\nimport (\n\t\"io\"\n)\n\nfunc F(r io.Reader) error { return nil }\n":  "package p\n\nimport (\n\t\"errors\"\n\t\"io\"\n)\n\nfunc F(r io.Reader) error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
 		"package p\n\nfunc F() error { return nil }\n":                                      "package p\n\nimport \"errors\"\n\nfunc F() error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
-		"package p\n\nimport \"io\"\n\nfunc F(r io.Reader) error { return nil }\n":          "package p\n\nimport \"errors\"\n\nimport \"io\"\n\nfunc F(r io.Reader) error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
+		"package p\n\nimport \"io\"\n\nfunc F(r io.Reader) error { return nil }\n":          "package p\n\nimport (\n\t\"errors\"\n\t\"io\"\n)\n\nfunc F(r io.Reader) error {\n\treturn errors.New(\"p: F is yours to write (step 09)\")\n}\n",
 	} {
 		s := stub{name: "p.go", src: []byte(src), label: "step 09", pkg: readPkg(course.Files{"p.go": []byte(src)}, "p.go")}
 		out, err := s.text()

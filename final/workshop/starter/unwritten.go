@@ -6,6 +6,8 @@ import (
 	"go/token"
 	"slices"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
 // An Unwritten is a function whose body is still the stub that start or next gave.
@@ -31,7 +33,7 @@ func UnwrittenIn(src []byte) []Unwritten {
 		}
 		text := src[fset.Position(f.Body.Lbrace).Offset:fset.Position(f.Body.Rbrace).Offset]
 		if isRemark(string(text)) && onlyReturns(f) {
-			all = append(all, Unwritten{funcName(f), fset.Position(f.Pos()).Line, fset.Position(f.Body.Lbrace).Offset + 1})
+			all = append(all, Unwritten{source.FuncName(f), fset.Position(f.Pos()).Line, fset.Position(f.Body.Lbrace).Offset + 1})
 		}
 	}
 	return all

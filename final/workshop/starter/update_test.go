@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
 
@@ -63,4 +64,71 @@ func TestUpdate_KnowsTheCoursesFiles(t *testing.T) {
 	assert.Empty(t, m.Written())
 	assert.Empty(t, m.Saved)
 	assert.Empty(t, m.Removed())
+}
+
+// A folder that has just been made, or has just gone on, is as the course has it.
+func TestUpdate_FindsNothingToDoAtAnyStation(t *testing.T) {
+	for _, s := range course.Stations {
+		root, dir := started(t, s.Name)
+		p, err := progress.Open(dir)
+		require.NoError(t, err)
+		m, err := Update(root, p)
+		require.NoError(t, err)
+		assert.Empty(t, m.Written(), s.Name)
+		assert.Empty(t, m.Removed(), s.Name)
+		assert.Empty(t, m.Kept, s.Name)
+		require.NoError(t, Solve(root, s, dir))
+		if next, ok := s.Next(); ok {
+			m, err := Next(root, p)
+			require.NoError(t, err)
+			require.NoError(t, m.Do(p))
+			m, err = Update(root, p)
+			require.NoError(t, err)
+			assert.Empty(t, m.Written(), next.Name)
+			assert.Empty(t, m.Removed(), next.Name)
+			assert.Empty(t, m.Kept, next.Name)
+		}
+	}
+}
+
+// What start and next ship is the course's, until the learner changes it.
+func TestUpdate_RenewsWhatIsShipped(t *testing.T) {
+	const old, mine = "package cmd\n\n// As it was.\n", "package cmd\n\n// Mine.\n"
+	root, dir := started(t, "6a")
+	shipped := filesIn(t, dir)
+	give := func(files map[string]string) (*Move, *progress.Progress) {
+		p, err := progress.Open(dir)
+		require.NoError(t, err)
+		for name, text := range files {
+			p.Give(map[string][]byte{name: []byte(text)})
+		}
+		m, err := Update(root, p)
+		require.NoError(t, err)
+		return m, p
+	}
+	m, _ := give(nil)
+	assert.Empty(t, m.Written())
+
+	for _, name := range []string{"cmd/client.go", "rpc/unmarshal.go", "rpc/codec.go"} { // of stations before, and with stubs
+		write(t, dir, name, old)
+	}
+	write(t, dir, "cmd/old.go", old)
+	write(t, dir, "cmd/server.go", mine)
+	write(t, dir, "rpc/server.go", mine)
+	m, p := give(map[string]string{"cmd/client.go": old, "rpc/unmarshal.go": old, "rpc/codec.go": old, "cmd/old.go": old, "cmd/server.go": old, "rpc/server.go": old})
+	assert.Equal(t, []string{"cmd/client.go", "rpc/codec.go", "rpc/unmarshal.go"}, m.Written())
+	assert.Equal(t, []string{"cmd/old.go"}, m.Removed())
+	assert.Equal(t, []string{"cmd/server.go"}, m.Kept)
+	assert.Empty(t, m.Saved)
+	require.NoError(t, m.Do(p))
+	for _, name := range m.Written() {
+		assert.Equal(t, string(shipped[name]), read(t, dir, name))
+	}
+	assert.Equal(t, mine, read(t, dir, "cmd/server.go"))
+	assert.Equal(t, mine, read(t, dir, "rpc/server.go"), "which is the learner's")
+
+	// What the course has not changed since it was given needs no word.
+	m, _ = give(map[string]string{"cmd/server.go": string(shipped["cmd/server.go"])})
+	assert.Empty(t, m.Kept)
+	assert.Empty(t, m.Written())
 }

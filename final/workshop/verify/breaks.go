@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
-	"example.com/rpc-from-scratch/final/workshop/patch"
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
@@ -50,12 +49,17 @@ func (c *Course) checkBreak(ctx context.Context, p *Page, b *lesson.Block) error
 	if err != nil {
 		return err
 	}
-	file := c.place(r)
-	overlay, err := changed(file, b.Body)
+	dir, err := os.MkdirTemp("", "workshop")
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
+		return err
 	}
-	defer os.RemoveAll(filepath.Dir(overlay))
+	defer os.RemoveAll(dir)
+	file := c.place(r)
+	folder := strings.TrimSuffix(file, filepath.FromSlash(r.name))
+	overlay, err := writeOverlay(folder, dir, []change{{file: r.name, text: b.Body, diff: true}})
+	if err != nil {
+		return err
+	}
 	for _, test := range b.Rest(3) {
 		if err := breaks(ctx, file, overlay, test); err != nil {
 			return err
@@ -73,38 +77,13 @@ func (c *Course) place(r ref) string {
 	return filepath.Join(c.Root, filepath.FromSlash(name))
 }
 
-// changed makes a file for the -overlay of the go command, in a new folder, in
-// which file has been changed.
-func changed(file, diff string) (overlay string, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	broken, err := patch.Apply(strings.ReplaceAll(string(text), "\r\n", "\n"), diff)
-	if err != nil {
-		return "", err
-	}
-	if broken == string(text) {
-		return "", errors.New("the block changes nothing")
-	}
-	dir, err := os.MkdirTemp("", "workshop")
-	if err != nil {
-		return "", err
-	}
-	copied := filepath.Join(dir, filepath.Base(file))
-	if err := os.WriteFile(copied, []byte(broken), 0o666); err != nil {
-		return "", err
-	}
-	return writeOverlay(dir, map[string]string{file: copied})
-}
-
 // breaks checks that a test passes, and fails with the overlay.
 func breaks(ctx context.Context, file, overlay, test string) error {
 	dir, err := packageOf(test, filepath.Dir(file))
 	if err != nil {
 		return err
 	}
-	args := []string{"-run", pattern(test)}
+	args := []string{"-run", check.Pattern(test)}
 	out, passed, err := goTest(ctx, dir, nil, args...)
 	switch {
 	case err != nil:
@@ -162,13 +141,4 @@ func hasTest(dir, name string) bool {
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		return err == nil && source.IsTest(e.Name()) && slices.Contains(namesIn(string(text)), name)
 	})
-}
-
-// pattern is what -run wants for one test.
-func pattern(test string) string {
-	var parts []string
-	for part := range strings.SplitSeq(test, "/") {
-		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
-	}
-	return strings.Join(parts, "/")
 }

@@ -9,7 +9,7 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/lesson"
 )
 
-// A piece is a block that a reader types or copies, and what the page says
+// A piece is a block that a reader types, and what the page says
 // before the next one.
 type piece struct {
 	block  *lesson.Block // nil: nothing yet, as start gives the folder
@@ -46,14 +46,25 @@ var (
 
 const claimSyntax = `write "compiles", "does not compile", "TestA TestB green", "TestA red", "all green", "all green but TestA" or "delete FILE NAME", and ";" between several; a package such as cmd may stand in front`
 
-// isTyped reports whether a block is one that a reader types or copies.
+// isTyped reports whether a block is one that a reader types.
 func isTyped(b *lesson.Block) bool {
-	return isBridge(b) || isQuote(b) && (b.Word(1) == "type" || b.Word(1) == "copy")
+	return isBridge(b) || isQuote(b) && b.Word(1) == "type"
 }
 
 // isBridge reports whether a block holds code that the station's code no longer
-// has: it is there for some pieces, so that these can be tried.
-func isBridge(b *lesson.Block) bool { return b.Word(0) == "go" && b.Word(1) == "bridge" }
+// has: it is there for some pieces, so that these can be tried. As a diff, it is a
+// change of what the reader has.
+func isBridge(b *lesson.Block) bool {
+	return (b.Word(0) == "go" || b.Word(0) == "diff") && b.Word(1) == "bridge"
+}
+
+// bridgeLabel returns what the paragraph before a bridge has the reader do.
+func bridgeLabel(b *lesson.Block) string {
+	if b.Word(0) == "diff" && !strings.Contains("\n"+b.Body, "\n+") {
+		return deleteLabel
+	}
+	return "type"
+}
 
 // pieces returns those of a page in their order, what stands before the first
 // one with the name nil.

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -9,11 +8,9 @@ import (
 )
 
 // checkCode holds quoted code to the code.
-func checkCode(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.pages {
-		for _, b := range p.Blocks {
-			c.checkBlock(p, b, f)
-		}
+func (c *Course) checkCode(p *Page, f *Findings) error {
+	for _, b := range p.Blocks {
+		c.checkBlock(p, b, f)
 	}
 	return nil
 }
@@ -26,8 +23,16 @@ func (c *Course) checkBlock(p *Page, b *lesson.Block, f *Findings) {
 	case isQuote(b):
 		c.checkQuote(p, b, f)
 	case isBridge(b):
-		f.checkLead(p, b, "type", b.Word(2))
+		f.checkLead(p, b, bridgeLabel(b), b.Word(2))
 	case !p.IsTold():
+	case isBreak(b):
+		body, err := c.besideBreak(p, b)
+		if err != nil {
+			return // the check break says more
+		}
+		if line, ok := sameText(body, b.Body); !ok {
+			f.page(p, b.Line+line, "a change stands between three lines of its declaration: run go tool workshop sync %s", p.Path)
+		}
 	case !slices.Contains(languages, b.Word(0)):
 		f.page(p, b.Line, "a block begins with what it is: one of %s", strings.Join(languages, ", "))
 	case b.Word(0) == "go" || b.Word(0) == "diff" && b.Word(1) == "":

@@ -102,10 +102,10 @@ func open(t *testing.T, root string, lessons ...string) *Course {
 	return c
 }
 
-// run runs the check of that name on the course at root.
-func run(t *testing.T, root, name string) *Findings {
+// run runs the check of that name on the course at root, or on some of its lessons.
+func run(t *testing.T, root, name string, lessons ...string) *Findings {
 	t.Helper()
 	checks, err := Select([]string{name})
 	require.NoError(t, err)
-	return checks[0].Run(t.Context(), open(t, root))
+	return checks[0].Run(t.Context(), open(t, root, lessons...))
 }

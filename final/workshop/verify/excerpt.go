@@ -10,6 +10,22 @@ import (
 // isExcerpt reports whether a block shows lines of a file that it names.
 func isExcerpt(b *lesson.Block) bool { return b.Word(0) == "text" && b.Word(1) != "" }
 
+// checkText holds excerpts to their files.
+func (c *Course) checkText(p *Page, f *Findings) error {
+	for _, b := range p.Blocks {
+		if !isExcerpt(b) {
+			continue
+		}
+		switch body, err := c.excerpt(p, b); {
+		case err != nil:
+			f.page(p, b.Line, "%v", err)
+		case body != b.Body:
+			f.page(p, b.Line, "%s has other lines: run go tool workshop sync %s", b.Word(1), p.Path)
+		}
+	}
+	return nil
+}
+
 // excerpt returns what the block should hold: the same, if the file has these
 // lines in this order; the whole file, if the block is empty; or what stands now
 // from its first line to its last.

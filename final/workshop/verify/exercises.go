@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/rpc-from-scratch/final/workshop/check"
+	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
 	"example.com/rpc-from-scratch/final/workshop/patch"
 )
@@ -39,6 +41,9 @@ func checkExercises(ctx context.Context, c *Course, f *Findings) error {
 		if p.IsExercises() {
 			all = append(all, solutions(p, f)...)
 		}
+	}
+	if len(all) == 0 && len(c.only) > 0 {
+		f.note("exercises: none of these lessons has any; name their page, such as -lesson %s/EXERCISES.md", course.Stations[0].Step)
 	}
 	eachAtOnce(all, func(s solution) {
 		if err := c.checkSolution(ctx, s); err != nil {
@@ -140,7 +145,7 @@ func (s solution) test(ctx context.Context, dir string, packages []string) error
 		return fmt.Errorf("tests fail with it:\n%s", short(out))
 	}
 	for _, test := range red {
-		_, passed, err := goTest(ctx, dir, alone, append([]string{"-timeout", "10s", "-run", pattern(test)}, packages...)...)
+		_, passed, err := goTest(ctx, dir, alone, append([]string{"-timeout", "10s", "-run", check.Pattern(test)}, packages...)...)
 		if err != nil || !passed {
 			return err
 		}

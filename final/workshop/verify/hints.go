@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,16 +15,8 @@ const leastHints = 2
 // checkHints checks that each new test has hints, and each hint a test. A station
 // may have hints for a test that is carried over, too: what they say fits better
 // than what the station said that added it.
-func checkHints(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.lessons() {
-		if err := c.checkHints(*p.Station, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *Course) checkHints(s course.Station, f *Findings) error {
+func (c *Course) checkHints(p *Page, f *Findings) error {
+	s := *p.Station
 	name := "final/workshop/hints/" + s.Name + ".md"
 	text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(name)))
 	if err != nil {

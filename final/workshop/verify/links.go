@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"net/url"
 	"os"
 	"path"
@@ -13,12 +12,10 @@ import (
 )
 
 // checkLinks follows the links within the course; the network is not asked.
-func checkLinks(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.pages {
-		for _, link := range p.Links {
-			if wrong := c.wrongLink(p, link); wrong != "" {
-				f.page(p, link.Line, "the link to %s: %s", link.To, wrong)
-			}
+func (c *Course) checkLinks(p *Page, f *Findings) error {
+	for _, link := range p.Links {
+		if wrong := c.wrongLink(p, link); wrong != "" {
+			f.page(p, link.Line, "the link to %s: %s", link.To, wrong)
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
 )
@@ -51,11 +52,15 @@ func mutantsOf(s course.Station) string { return mutantsFolder + "/" + s.Name + 
 // checkMutants puts variants in the place of the code of their first station, and
 // runs the tests: a sample of each page, or all of the lessons that are looked at.
 // The long form tries each at all stations that it fits. In any form, each has to
-// apply to all of them.
+// apply to all of them. When all pages are checked, each station has enough right
+// variants, and a wrong one for each function that its lesson has the reader type.
 func checkMutants(ctx context.Context, c *Course, f *Findings) error {
 	all := c.variants(f)
 	if len(c.only) == 0 {
 		countRight(all, f)
+		c.checkTouched(all, f)
+	} else if len(all) == 0 {
+		f.note("variants: none of these lessons has any")
 	}
 	for i, s := range course.Stations {
 		begin := time.Now()
@@ -162,15 +167,11 @@ func (v *variant) set(word string) error {
 
 // stationAt returns where a station is among course.Stations.
 func stationAt(name string) (int, error) {
-	i := slices.IndexFunc(course.Stations, func(s course.Station) bool { return s.Name == name })
-	if i < 0 {
-		_, err := course.Find(name)
-		if err == nil {
-			err = fmt.Errorf("%q is no station's name", name)
-		}
-		return 0, err
+	s, err := course.Find(name)
+	if err == nil && s.Name != name {
+		err = fmt.Errorf("%q is no station's name", name)
 	}
-	return i, nil
+	return course.Index(s), err
 }
 
 // fits reports whether the variant is for the station at i: one up to its last
@@ -180,8 +181,11 @@ func (v variant) fits(i int) bool {
 	if i < v.from || i > v.until {
 		return false
 	}
-	return !course.Stations[i].IsCheckpoint() || !slices.ContainsFunc(v.changes, func(ch change) bool { return ch.room() != "rpc" })
+	return !slices.ContainsFunc(v.changes, func(ch change) bool { return !ch.fits(course.Stations[i]) })
 }
+
+// fits reports whether s has the room of the change in its own folder.
+func (ch change) fits(s course.Station) bool { return !s.IsCheckpoint() || ch.room() == "rpc" }
 
 // room returns the first folder of a change's file.
 func (ch change) room() string {
@@ -213,22 +217,30 @@ func (c *Course) tryVariant(ctx context.Context, s course.Station, v variant, ru
 	}
 	defer os.RemoveAll(dir)
 	folder := filepath.Join(c.Root, filepath.FromSlash(s.Folder))
-	overlay, err := v.overlay(folder, dir)
-	if err != nil || !run {
-		return err
+	overlay, err := writeOverlay(folder, dir, v.changes)
+	if err != nil {
+		return fmt.Errorf("does not apply: %w", err)
+	}
+	if !run {
+		return nil
 	}
 	args := []string{"-vet=off", "-overlay", overlay}
 	if v.race {
 		args = append(args, "-race")
 	}
 	if v.count > 1 {
-		args = append(args, "-count", strconv.Itoa(v.count))
+		args = append(args, "-failfast", "-count", strconv.Itoa(v.count))
 	}
+	timeout := "120s"
+	if !v.right && v.count <= 1 {
+		timeout = "10s" // many wrong variants hang
+	}
+	args = append(args, "-timeout", timeout)
 	if v.right {
-		return v.passes(ctx, folder, append(args, "-timeout", "120s"))
+		return v.passes(ctx, folder, args)
 	}
 	for _, test := range v.tests {
-		if err := v.fails(ctx, folder, append(args, "-timeout", "10s"), test); err != nil {
+		if err := v.fails(ctx, folder, args, test); err != nil {
 			return err
 		}
 	}
@@ -261,7 +273,7 @@ func (v variant) fails(ctx context.Context, folder string, args []string, test s
 	if err != nil {
 		return err
 	}
-	out, passed, err := goTest(ctx, dir, nil, append(args, "-run", pattern(test))...)
+	out, passed, err := goTest(ctx, dir, nil, append(args, "-run", check.Pattern(test))...)
 	switch {
 	case err != nil:
 		return err
@@ -292,30 +304,26 @@ func (v variant) packageOf(folder, test string) (string, error) {
 	return "", fmt.Errorf("has to fail in %s, and there is no such test", test)
 }
 
-// overlay writes the changed files into dir, and returns the file there that
-// puts them, for the go command, in the place of the station's.
-func (v variant) overlay(folder, dir string) (string, error) {
+// writeOverlay writes the files of folder with their changes into dir, and beside
+// them the file that puts them, for the -overlay of the go command, in the place of
+// folder's.
+func writeOverlay(folder, dir string, changes []change) (overlay string, err error) {
 	replaced := make(map[string]string)
-	for _, ch := range v.changes {
+	for _, ch := range changes {
 		file := filepath.Join(folder, filepath.FromSlash(ch.file))
 		text, err := ch.of(file)
 		if err != nil {
-			return "", fmt.Errorf("does not apply: %s: %w", ch.file, err)
+			return "", fmt.Errorf("%s: %w", ch.file, err)
 		}
 		replaced[file] = filepath.Join(dir, strings.ReplaceAll(ch.file, "/", "-"))
 		if err := os.WriteFile(replaced[file], []byte(text), 0o666); err != nil {
 			return "", err
 		}
 	}
-	return writeOverlay(dir, replaced)
-}
-
-// writeOverlay makes the file for the go command's -overlay.
-func writeOverlay(dir string, replaced map[string]string) (string, error) {
 	list, err := json.Marshal(map[string]map[string]string{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
-	overlay := filepath.Join(dir, "overlay.json")
+	overlay = filepath.Join(dir, "overlay.json")
 	return overlay, os.WriteFile(overlay, list, 0o666)
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 )
 
 // checkNames checks that the tests that pages and pins name are there.
-func checkNames(_ context.Context, c *Course, f *Findings) error {
+func checkNames(ctx context.Context, c *Course, f *Findings) error {
 	known, err := testNames(c.Root)
 	if err != nil {
 		return err
@@ -31,12 +30,7 @@ func checkNames(_ context.Context, c *Course, f *Findings) error {
 			}
 		}
 	}
-	for _, p := range c.lessons() {
-		if err := c.checkPins(p, f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachLesson((*Course).checkPins)(ctx, c, f)
 }
 
 var (
@@ -46,21 +40,22 @@ var (
 
 // testNames returns the names of all tests of the workspace.
 func testNames(root string) ([]string, error) {
+	files, err := course.Walk(root, func(name string) bool { return strings.HasPrefix(path.Base(name), ".") })
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	err := fs.WalkDir(os.DirFS(root), ".", func(file string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && file != "." && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
-		case d.IsDir() || !source.IsTest(file):
-			return nil
+	for _, file := range files {
+		if !source.IsTest(file) {
+			continue
 		}
 		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+		if err != nil {
+			return nil, err
+		}
 		names = append(names, namesIn(string(text))...)
-		return err
-	})
-	return names, err
+	}
+	return names, nil
 }
 
 func namesIn(text string) []string {
@@ -96,72 +91,6 @@ func bodies(p *Page) string {
 		b.WriteString(block.Body)
 	}
 	return b.String()
-}
-
-var (
-	lifted = regexp.MustCompile(`(?m)^// Lifted in (?:step )?(\w+) by (\w+)`)
-	pin    = regexp.MustCompile(`(?m)^func (TestLimit_\w+)\(`)
-)
-
-// checkPins checks the pins of a lesson's station: each says truly what lifts it,
-// and the lesson of the station that pins it speaks of it.
-func (c *Course) checkPins(p *Page, f *Findings) error {
-	seen := make(map[string]bool)
-	if before, ok := p.Station.Previous(); ok {
-		if err := c.eachPin(before, func(_, name string) { seen[name] = true }); err != nil {
-			return err
-		}
-	}
-	err := c.eachPin(*p.Station, func(file, name string) {
-		if !seen[name] && !strings.Contains(p.Text, name) {
-			f.page(p, 0, "%s pins %s, and the lesson does not name it", file, name)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	return c.checkLifted(*p.Station, f)
-}
-
-// eachPin calls f for each pin of s, with its file.
-func (c *Course) eachPin(s course.Station, f func(file, name string)) error {
-	files, err := c.files(s, s.Module())
-	if err != nil {
-		return err
-	}
-	for _, file := range files.Names() {
-		if path.Base(file) != "limits_test.go" {
-			continue
-		}
-		for _, match := range pin.FindAllStringSubmatch(string(files[file]), -1) {
-			f(file, match[1])
-		}
-	}
-	return nil
-}
-
-func (c *Course) checkLifted(s course.Station, f *Findings) error {
-	files, err := c.files(s, s.Module())
-	if err != nil {
-		return err
-	}
-	for _, file := range files.Names() {
-		if path.Base(file) != "limits_test.go" {
-			continue
-		}
-		text := string(files[file])
-		for _, at := range lifted.FindAllStringSubmatchIndex(text, -1) {
-			where, test := text[at[2]:at[3]], text[at[4]:at[5]]
-			names, err := c.testsAt(where)
-			line := strings.Count(text[:at[0]], "\n") + 1
-			if err != nil {
-				f.file(path.Join(s.Folder, file), line, "%v", err)
-			} else if !slices.Contains(names, test) {
-				f.file(path.Join(s.Folder, file), line, "there is no %s in %s: name the test that lifts the pin", test, where)
-			}
-		}
-	}
-	return nil
 }
 
 // findPlace returns the station that a pin names: a step, or a checkpoint such as

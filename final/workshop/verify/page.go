@@ -96,17 +96,14 @@ func pagePaths(root string) ([]string, error) {
 	paths = append(paths, singles...)
 	paths = slices.DeleteFunc(paths, func(name string) bool { return !exists(root, name) })
 	for _, folder := range folders {
-		err := fs.WalkDir(os.DirFS(root), folder, func(name string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && name == folder {
-				return fs.SkipDir
-			}
-			if err == nil && path.Ext(name) == ".md" && !d.IsDir() {
-				paths = append(paths, name)
-			}
-			return err
-		})
-		if err != nil {
+		names, err := course.Walk(filepath.Join(root, filepath.FromSlash(folder)), nil)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
+		}
+		for _, name := range names {
+			if path.Ext(name) == ".md" {
+				paths = append(paths, path.Join(folder, name))
+			}
 		}
 	}
 	return paths, nil

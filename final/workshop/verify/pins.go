@@ -16,26 +16,62 @@ type limit struct {
 	station course.Station
 	file    string // below the station's folder
 	name    string
-	lifter  string // the station that lifts it; "" if no step does
+	line    int    // of the comment that says what lifts it; 0: there is none
+	where   string // the place that it names: a step, a checkpoint, final
+	by      string // the test there
+	lifter  string // the station there; "" if no step lifts it
 }
 
-// checkLimits runs the pins of all stations on the course's own code: each has to
-// pass while its limit is there, and to skip at the station that lifts it.
-func checkLimits(ctx context.Context, c *Course, f *Findings) error {
-	eachAtOnce(c.lessons(), func(p *Page) {
-		s := *p.Station
-		limits, err := c.limits(s)
-		if err == nil {
-			err = c.runLimits(ctx, s, limits, f)
+var (
+	lifted = regexp.MustCompile(`^// Lifted in (?:step )?(\w+) by (\w+)`)
+	pin    = regexp.MustCompile(`^func (TestLimit_\w+)\(`)
+)
+
+// checkPins checks the pins of a lesson's station: each says truly what lifts it,
+// and the lesson of the station that pins it speaks of it.
+func (c *Course) checkPins(p *Page, f *Findings) error {
+	var seen []limit
+	if before, ok := p.Station.Previous(); ok {
+		var err error
+		if seen, err = c.limits(before); err != nil {
+			return err
 		}
-		if next, ok := s.Next(); ok && err == nil {
-			err = c.checkStay(limits, next, f)
+	}
+	limits, err := c.limits(*p.Station)
+	if err != nil {
+		return err
+	}
+	for _, l := range limits {
+		if !slices.ContainsFunc(seen, l.same) && !strings.Contains(p.Text, l.name) {
+			f.page(p, 0, "%s pins %s, and the lesson does not name it", l.file, l.name)
 		}
-		if err != nil {
-			f.file(s.Folder, 0, "station %s: %v", s.Name, err)
+		if l.line == 0 {
+			continue
 		}
-	})
-	return ctx.Err()
+		file := path.Join(l.station.Folder, l.file)
+		if names, err := c.testsAt(l.where); err != nil {
+			f.file(file, l.line, "%v", err)
+		} else if !slices.Contains(names, l.by) {
+			f.file(file, l.line, "there is no %s in %s: name the test that lifts the pin", l.by, l.where)
+		}
+	}
+	return nil
+}
+
+func (l limit) same(o limit) bool { return l.name == o.name }
+
+// checkLimits runs the pins of a lesson's station on the course's own code: each has
+// to pass while its limit is there, and to skip at the station that lifts it.
+func (c *Course) checkLimits(ctx context.Context, p *Page, f *Findings) error {
+	s := *p.Station
+	limits, err := c.limits(s)
+	if err == nil {
+		err = c.runLimits(ctx, s, limits, f)
+	}
+	if next, ok := s.Next(); ok && err == nil {
+		err = c.checkStay(limits, next, f)
+	}
+	return err
 }
 
 // checkStay checks that the limits that next still has, or lifts, are pinned there.
@@ -49,7 +85,7 @@ func (c *Course) checkStay(limits []limit, next course.Station, f *Findings) err
 		if err != nil || course.Index(next) > course.Index(lifter) {
 			continue
 		}
-		if !slices.ContainsFunc(there, func(o limit) bool { return o.name == l.name }) {
+		if !slices.ContainsFunc(there, l.same) {
 			f.file(path.Join(l.station.Folder, l.file), 0, "%s is not at %s: it stays until %s has lifted it", l.name, next.Name, l.lifter)
 		}
 	}
@@ -67,15 +103,16 @@ func (c *Course) limits(s course.Station) ([]limit, error) {
 		if path.Base(file) != "limits_test.go" {
 			continue
 		}
-		lifter := ""
-		for line := range strings.Lines(string(files[file])) {
+		next := limit{station: s, file: file}
+		for i, line := range strings.Split(string(files[file]), "\n") {
 			if m := lifted.FindStringSubmatch(line); m != nil {
-				lifter = m[1]
+				next.line, next.where, next.by = i+1, m[1], m[2]
 			}
 			if m := pin.FindStringSubmatch(line); m != nil {
-				by, _ := findPlace(lifter) // final is no station, and "names" looks at all others
-				limits = append(limits, limit{s, file, m[1], by.Name})
-				lifter = ""
+				lifter, _ := findPlace(next.where) // final is no station, and "names" looks at all others
+				next.name, next.lifter = m[1], lifter.Name
+				limits = append(limits, next)
+				next = limit{station: s, file: file}
 			}
 		}
 	}

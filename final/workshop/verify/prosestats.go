@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -44,14 +43,12 @@ var inversions = map[lesson.Part][]habit{
 	lesson.InProse: {{regexp.MustCompile(`^(So|Of an?|What)\b[^?]*$`), "a sentence that begins with its subject"}},
 }
 
-// checkProse measures how pages read, and looks for habits that make a reader
+// checkProse measures how a page reads, and looks for habits that make a reader
 // read twice. What sync writes is not looked at.
-func checkProse(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.pages {
-		figures, problems := measure(p)
-		f.Figures = append(f.Figures, fmt.Sprintf("%s: %s", p.Path, figures))
-		f.Problems = append(f.Problems, problems...)
-	}
+func (c *Course) checkProse(p *Page, f *Findings) error {
+	figures, problems := measure(p)
+	f.Figures = append(f.Figures, fmt.Sprintf("%s: %s", p.Path, figures))
+	f.Problems = append(f.Problems, problems...)
 	return nil
 }
 

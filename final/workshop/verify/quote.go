@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
+	"example.com/rpc-from-scratch/final/workshop/diff"
 
 	"example.com/rpc-from-scratch/final/workshop/lesson"
 	"example.com/rpc-from-scratch/final/workshop/source"
@@ -17,9 +17,12 @@ import (
 
 // labels say what a reader does with quoted code. A signature is only compared: the
 // reader writes the rest.
-var labels = []string{"type", "copy", "read", signatureLabel}
+var labels = []string{"type", "read", signatureLabel}
 
-const signatureLabel = "signature"
+const (
+	signatureLabel = "signature"
+	deleteLabel    = "delete" // of a bridge that only takes lines away
+)
 
 // isQuote reports whether a block quotes code that it names.
 func isQuote(b *lesson.Block) bool {
@@ -41,7 +44,7 @@ type quotation struct {
 // quote returns what a block has to quote.
 func (c *Course) quote(p *Page, b *lesson.Block) (quotation, error) {
 	if !slices.Contains(labels, b.Word(1)) {
-		return quotation{}, fmt.Errorf("%q is no label: write type, copy, read or signature behind %s", b.Word(1), b.Word(0))
+		return quotation{}, fmt.Errorf("%q is no label: write type, read or signature behind %s", b.Word(1), b.Word(0))
 	}
 	if b.Word(2) == "" {
 		return quotation{}, fmt.Errorf("no file: write one behind %s, such as rpc/server.go", b.Word(1))
@@ -145,13 +148,13 @@ func (q *quotation) addChange(before, now code, name string) (string, error) {
 	case new == nil && old == nil:
 		return "", fmt.Errorf("neither %s nor the station before declares %s", q.file.name, name)
 	case new == nil:
-		return changes(old.Text+"\n", ""), nil
+		return changed(old.Text+"\n", ""), nil
 	case old == nil:
-		return changes("", new.Text+"\n"), nil
+		return changed("", new.Text+"\n"), nil
 	case old.Text == new.Text:
 		return "", fmt.Errorf("%s has not changed since the station before: quote it with go, or leave it out", name)
 	}
-	return nearChanges(changes(old.Text+"\n", new.Text+"\n")), nil
+	return nearChanges(changed(old.Text+"\n", new.Text+"\n")), nil
 }
 
 const (
@@ -198,28 +201,5 @@ func isOutermost(line string) bool {
 	return !strings.HasPrefix(line, " \t") && slices.Contains([]string{"func", "type", "var", "const", "import", "package", "}", ")"}, word)
 }
 
-// changes returns all lines of both texts, with ' ', '-' or '+' in front; an
-// empty line that both have stays empty.
-func changes(before, after string) string {
-	var b strings.Builder
-	add := func(mark, text string) {
-		for line := range strings.Lines(text) {
-			if mark == " " && line == "\n" {
-				mark = ""
-			}
-			b.WriteString(mark + line)
-			if mark == "" {
-				mark = " "
-			}
-		}
-	}
-	at := 0
-	for _, edit := range udiff.Lines(before, after) {
-		add(" ", before[at:edit.Start])
-		add("-", before[edit.Start:edit.End])
-		add("+", edit.New)
-		at = edit.End
-	}
-	add(" ", before[at:])
-	return b.String()
-}
+// changed returns all lines of both texts, which differ.
+func changed(before, after string) string { return diff.Changes(before, after, len(before))[0] }

@@ -13,22 +13,10 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
-// checkRed checks that at each station a learner begins with new tests that
+// checkRed checks that at a lesson's station a learner begins with new tests that
 // fail, and has none that fails with the course's own code.
-func checkRed(ctx context.Context, c *Course, f *Findings) error {
-	var stations []course.Station
-	for _, p := range c.lessons() {
-		stations = append(stations, *p.Station)
-	}
-	eachAtOnce(stations, func(s course.Station) {
-		if err := c.checkRed(ctx, s, f); err != nil {
-			f.file(s.Folder, 0, "station %s: %v", s.Name, err)
-		}
-	})
-	return ctx.Err()
-}
-
-func (c *Course) checkRed(ctx context.Context, s course.Station, f *Findings) error {
+func (c *Course) checkRed(ctx context.Context, p *Page, f *Findings) error {
+	s := *p.Station
 	parent, err := os.MkdirTemp("", "workshop")
 	if err != nil {
 		return err

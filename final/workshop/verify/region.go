@@ -14,6 +14,19 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/source"
 )
 
+// checkRegions checks that what sync writes is what it would write now.
+func (c *Course) checkRegions(p *Page, f *Findings) error {
+	for _, r := range p.Regions {
+		switch body, err := c.region(p, r); {
+		case err != nil:
+			f.page(p, r.Line, "%v", err)
+		case body != r.Body:
+			f.page(p, r.Line, "out of date: run go tool workshop sync %s", p.Path)
+		}
+	}
+	return nil
+}
+
 // region returns what a region has to hold.
 func (c *Course) region(p *Page, r *lesson.Region) (string, error) {
 	switch {

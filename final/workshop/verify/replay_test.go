@@ -17,7 +17,7 @@ func replayed(t *testing.T, changes ...[3]string) []string {
 		replace(t, root, c[0], c[1], c[2])
 	}
 	f := &Findings{}
-	require.NoError(t, checkReplay(t.Context(), open(t, root, "2b"), f))
+	require.NoError(t, lessonsAtOnce((*Course).checkReplay)(t.Context(), open(t, root, "2b"), f))
 	var found []string
 	for _, p := range f.Problems {
 		found = append(found, p.Error())
@@ -46,14 +46,6 @@ func TestReplay_FindsFalseClaims(t *testing.T) {
 		"rpc has no test TestFour")
 }
 
-func TestReplay_KeepsAnImportForItsEffect(t *testing.T) {
-	text, err := withImports("a.go", []byte("package a\n\nimport (\n\t_ \"embed\"\n\t\"os\"\n)\n\nvar e = errors.New(\"e\")\n"), nil)
-	require.NoError(t, err)
-	assert.Contains(t, string(text), `import _ "embed"`)
-	assert.Contains(t, string(text), `import "errors"`)
-	assert.NotContains(t, string(text), `"os"`, "which is not used")
-}
-
 const typeTwo = "```diff type rpc/two.go Two\n"
 
 // A bridge makes a piece work until a later one takes its place.
@@ -68,6 +60,36 @@ func TestReplay_ComparesTheEnd(t *testing.T) {
 		"One of rpc/two.go is missing in the end",
 		"helper of rpc/two.go is left over in the end",
 		`rpc/three.go imports "os" from here on: quote its import, or name it in the text`)
+}
+
+// A bridge may be a change of what the reader has, such as lines to delete.
+func TestReplay_ABridgeMayBeADiff(t *testing.T) {
+	bridge := func(diff string) [3]string {
+		return [3]string{third, typeTwo, "**Delete** it from `rpc/one.go`:\n\n```diff bridge rpc/one.go\n" + diff + "```\n\n" + typeTwo}
+	}
+	wants(t, replayed(t, bridge("-// unit is what One counts.\n const unit = \"frame\"\n")), "unit of rpc/one.go is not the station's in the end")
+	wants(t, replayed(t, bridge("-// Two returns 1.\n")), "rpc/one.go: these lines stand 0 times")
+}
+
+// What start ships is not typed; and a comment that changes need not be, if it is shown.
+func TestReplay_NothingShippedIsTyped(t *testing.T) {
+	const tool = "package cmd\n\n// Tool does nothing.\nfunc Tool() {}\n"
+	label := func(label string) [3]string {
+		return [3]string{third, "## On the wire", "**" + label + "** `cmd/tool.go`:\n\n```go " + label + " cmd/tool.go Tool\n// Tool does nothing.\nfunc Tool() {}\n```\n\n## On the wire"}
+	}
+	assert.Empty(t, replayed(t, [3]string{"step02-two/cmd/tool.go", "", tool}, label("read")))
+	wants(t, replayed(t, [3]string{"step02-two/cmd/tool.go", "", tool}, label("type")),
+		"start and next put Tool of cmd/tool.go there: label its block read")
+}
+
+func TestReplay_AChangedCommentIsShownAndNotTyped(t *testing.T) {
+	comment := [3]string{"step02-two/rpc/one.go", "// unit is what", "// The unit is what"}
+	code := [3]string{"step02-two/rpc/one.go", "\"frame\"", "\"bit\""}
+	shown := [3]string{third, "## On the wire", "**Read** `rpc/one.go`:\n\n```diff read rpc/one.go unit\n```\n\n## On the wire"}
+	const differs = "unit of rpc/one.go is not the station's in the end"
+	wants(t, replayed(t, comment), differs)
+	assert.Empty(t, replayed(t, comment, shown))
+	wants(t, replayed(t, code, shown), differs)
 }
 
 func TestReplay_TwoPiecesInARowMayLeaveNothingGreen(t *testing.T) {

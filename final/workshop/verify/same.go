@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"path"
 	"strings"
 
@@ -11,16 +10,8 @@ import (
 
 // checkSame checks that a declaration that stands in two stations is the same in
 // both, unless the lesson of the later names it: a mend goes everywhere.
-func checkSame(_ context.Context, c *Course, f *Findings) error {
-	for _, p := range c.lessons() {
-		if err := c.checkSame(p, *p.Station, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *Course) checkSame(p *Page, s course.Station, f *Findings) error {
+func (c *Course) checkSame(p *Page, f *Findings) error {
+	s := *p.Station
 	now, err := c.code(s, s, true)
 	if err != nil {
 		return err

@@ -12,6 +12,19 @@ import (
 	"example.com/rpc-from-scratch/final/workshop/verify/console"
 )
 
+// checkConsole runs what a page runs and compares what it prints.
+func (c *Course) checkConsole(ctx context.Context, p *Page, f *Findings) error {
+	all, err := c.runPage(ctx, p)
+	for _, r := range all {
+		if r.err != nil {
+			f.page(p, r.block.Line, "%v", r.err)
+		} else if wrong := r.difference(); wrong != "" {
+			f.page(p, r.block.Line, "%s: mend the code, or run go tool workshop sync %s", wrong, p.Path)
+		}
+	}
+	return err
+}
+
 // A ran is a console block that was run.
 type ran struct {
 	block         *lesson.Block

@@ -81,6 +81,8 @@ func (c *Course) wanted(p *Page, b *lesson.Block) (string, error) {
 	case isQuote(b):
 		q, err := c.quote(p, b)
 		return q.body, err
+	case isBreak(b) && p.IsTold():
+		return c.besideBreak(p, b)
 	case isExcerpt(b):
 		return c.excerpt(p, b)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/lesson"
+	"example.com/rpc-from-scratch/final/workshop/starter"
 )
 
 // template is what the parts of every lesson are called, in their order.
@@ -48,6 +49,15 @@ func checkTemplate(_ context.Context, c *Course, f *Findings) error {
 		case p.IsLesson():
 			checkParts(p, f)
 			checkWords(p, f)
+			checkTyped(p, f)
+			if err := c.checkShipped(p, f); err != nil {
+				return err
+			}
+			if p.Station.Entrance() == "" {
+				if err := c.checkInherited(p, f); err != nil {
+					return err
+				}
+			}
 		case p.IsEntrance():
 			if err := c.checkInherited(p, f); err != nil {
 				return err
@@ -91,7 +101,7 @@ func checkParts(p *Page, f *Findings) {
 	}
 }
 
-// checkInherited checks that an entrance names each file of rpc/ that a learner
+// checkInherited checks that an entrance, or the lesson of a step that has none, names each file of rpc/ that a learner
 // who begins there has not written.
 func (c *Course) checkInherited(p *Page, f *Findings) error {
 	before, ok := course.OfStep(p.Station.Step)[0].Previous()
@@ -139,6 +149,55 @@ func checkBounds(p *Page, line, words int, bounds [2]int, f *Findings) {
 	if words < bounds[0] || words > bounds[1] {
 		f.page(p, line, "%d words of prose: write %d to %d", words, bounds[0], bounds[1])
 	}
+}
+
+// mostTyped is how many lines of code a station has a reader type. Comments and blank
+// lines do not count; what teaches nothing is shipped: see course/shipped.go.
+const mostTyped = 110
+
+func checkTyped(p *Page, f *Findings) {
+	lines := 0
+	for _, b := range p.Blocks {
+		if isTyped(b) {
+			lines += typedLines(b)
+		}
+	}
+	f.report("%s: %d lines to type", p.Station.Name, lines)
+	if lines > mostTyped {
+		f.page(p, 0, "%d lines to type, at most %d: ship what teaches nothing", lines, mostTyped)
+	}
+}
+
+// typedLines counts the lines of code that a block has a reader type.
+func typedLines(b *lesson.Block) int {
+	lines := 0
+	for line := range strings.Lines(b.Body) {
+		if b.Word(0) == "diff" {
+			var added bool
+			if line, added = strings.CutPrefix(line, "+"); !added {
+				continue
+			}
+		}
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			lines++
+		}
+	}
+	return lines
+}
+
+// checkShipped checks that a lesson names each file that start and next put into the
+// folder with code in it that the reader does not write.
+func (c *Course) checkShipped(p *Page, f *Findings) error {
+	shipped, err := starter.Shipped(c.Root, *p.Station)
+	if err != nil {
+		return err
+	}
+	for _, s := range shipped {
+		if !slices.ContainsFunc(p.Spans, func(span lesson.Span) bool { return namesFile(span.Text, s.File) }) {
+			f.page(p, 0, "%s is shipped, and the page does not name it: say what it does", s.File)
+		}
+	}
+	return nil
 }
 
 func checkArrows(p *Page, f *Findings) {
@@ -191,7 +250,7 @@ func checkTerms(p *Page, glossary map[string]bool, f *Findings) {
 	for _, b := range p.Bold {
 		name := term(b.Text)
 		first, _, _ := strings.Cut(name, " ")
-		if slices.Contains(labels, first) || notTerms.MatchString(name) {
+		if slices.Contains(labels, first) || first == deleteLabel || notTerms.MatchString(name) {
 			continue
 		}
 		if !glossary[name] && !glossary[strings.TrimSuffix(name, "s")] {

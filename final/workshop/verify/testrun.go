@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/verify/console"
@@ -21,7 +22,8 @@ type testBinary struct {
 // compileTests compiles the tests of the package in dir/room. An error is what the
 // go command says about them.
 func compileTests(ctx context.Context, dir, room, binary string) (*testBinary, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-o", binary, "./"+room)
+	args := slices.Concat([]string{"test", "-c", "-vet=off"}, fast, []string{"-o", binary, "./" + room})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = dir, console.Env()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, short(string(out)))

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/source"
 	"example.com/rpc-from-scratch/final/workshop/starter"
 	"example.com/rpc-from-scratch/final/workshop/verify/console"
 )
@@ -104,4 +105,22 @@ func (t *typeChecker) Import(importPath string) (*types.Package, error) {
 		return t.compile(strings.TrimPrefix(importPath, starter.Module+"/"), false)
 	}
 	return t.others.Import(importPath)
+}
+
+// importPaths returns what the files import, by the packages' names.
+func importPaths(files course.Files) map[string]string {
+	paths := map[string]string{"errors": "errors", "fmt": "fmt"}
+	for _, name := range files.Names() {
+		if path.Ext(name) != ".go" {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), name, files[name], parser.ImportsOnly)
+		if err != nil {
+			continue
+		}
+		for _, spec := range tree.Imports {
+			paths[source.ImportName(spec)] = source.ImportPath(spec)
+		}
+	}
+	return paths
 }

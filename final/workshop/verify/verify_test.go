@@ -3,11 +3,14 @@ package verify
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"example.com/rpc-from-scratch/final/workshop/patch"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -40,6 +43,7 @@ const (
 	second   = "step02-two/2a-two/README.md"
 	third    = "step02-two/2b-three/README.md"
 	ones     = "final/workshop/mutants/01.md"
+	twos     = "final/workshop/mutants/2a.md"
 	threes   = "final/workshop/mutants/2b.md"
 )
 
@@ -56,7 +60,9 @@ var drifts = []drift{
 	{"file gone", "code", first, "go type rpc/one.go", "go type rpc/won.go",
 		[]string{first + ":{rpc/won.go}: station 01 has no rpc/won.go"}},
 	{"label unknown", "code", first, "go type rpc/one.go", "go write rpc/one.go",
-		[]string{first + `:{go write}: "write" is no label: write type, copy, read or signature behind go`}},
+		[]string{first + `:{go write}: "write" is no label: write type, read or signature behind go`}},
+	{"break without context", "code", first, "### Without a server", "```diff break rpc/one.go TestOne\n-\treturn 1\n+\treturn 2\n```\n\n### Without a server",
+		[]string{first + ":{-\treturn 1}: a change stands between three lines of its declaration: run go tool workshop sync " + first}},
 	{"signature changed", "code", first, "What is one?", "The **signature** in `rpc/one.go`:\n\n```go signature rpc/one.go One\nfunc One() string\n```",
 		[]string{first + ":{func One() string}: not as it is in rpc/one.go"}},
 	{"bridge without a word", "code", first, "What is one?", "In `rpc/one.go`:\n\n```go bridge rpc/one.go\nfunc Nil() {}\n```",
@@ -143,7 +149,11 @@ var drifts = []drift{
 		[]string{entrance + `: no part is called "The code you inherit"`}},
 	{"prose too long", "template", first, "What is one?", strings.Repeat("What is one? ", 40),
 		[]string{first + ": 167 words of prose: write 20 to 100"}},
-	{"too many arrows", "template", first, "    a->>a: One\n", strings.Repeat("    a->>a: One\n", 9),
+	{"too much to type", "template", first, "```go type rpc/one.go One unit\n", "```go bridge rpc/one.go\n// A comment.\n\n" + strings.Repeat("var _ = 1\n", 107) + "```\n\n```go type rpc/one.go One unit\n",
+		[]string{first + ": 111 lines to type, at most 110: ship what teaches nothing"}},
+	{"shipped and not told", "template", "step02-two/cmd/tool.go", "", "package cmd\n\nfunc Tool() {}\n",
+		[]string{third + ": cmd/tool.go is shipped, and the page does not name it: say what it does"}},
+	{"too many arrows", "template", first, "    loop-->>a: the channel of call 1\n", strings.Repeat("    loop-->>a: the channel of call 1\n", 4),
 		[]string{first + ":{```mermaid}: 9 arrows in a sequence diagram: at most 8 can be followed"}},
 	{"term not explained", "template", first, "A **frame** is", "A **packet** is",
 		[]string{first + `:{A **packet}: "packet" is in bold as a term, and not in glossary.md`}},
@@ -187,6 +197,11 @@ var drifts = []drift{
 		[]string{"testdata/diffs/2a-2b.diff: out of date: run go tool workshop sync diffs"}},
 	{"kept diff of nothing", "diffs", "testdata/diffs/2b-03.diff", "", "x\n",
 		[]string{"testdata/diffs/2b-03.diff: out of date"}},
+
+	{"diagram without a drawing", "book", first, "loop-->>b: the channel", "loop-->>b: a channel",
+		[]string{first + `: no page for the book: the diagram "sequenceDiagram" has no drawing, diagrams/`}},
+	{"link to no declaration", "book", first, "What is one?", "What is [one](rpc/one.go#Won)?",
+		[]string{first + ": in the book, step01-one/index.html: the link to rpc/one.go.html#Won: there is no such place"}},
 
 	{"pin removed too early", "pins", "step02-two/2a-two/rpc/limits_test.go", "func TestLimit_NothingIsTwo", "func TestNothingIsTwo",
 		[]string{"step01-one/rpc/limits_test.go: TestLimit_NothingIsTwo is not at 2a: it stays until 2a has lifted it"}},
@@ -245,6 +260,9 @@ var drifts = []drift{
 	{"too few right variants", "mutants", ones, "right until=2a", "right",
 		[]string{"final/workshop/mutants/2a.md: 0 right variants for 2a: write at least 1"}},
 
+	{"function without a wrong variant", "mutants", twos, "", "# Variants of 2a\n",
+		[]string{second + ":{```go type rpc/two.go}: no wrong variant changes Two of rpc/two.go: add one to final/workshop/mutants/2a.md"}},
+
 	{"claim that is false", "replay", first, "TestOne green", "TestOne red",
 		[]string{first + ":{<!-- now: TestOne}: the page says that TestOne is red, and it is green"}},
 
@@ -254,13 +272,22 @@ var drifts = []drift{
 		[]string{"step02-two: the tests of 2b do not pass with its code, in a folder that start made:"}},
 }
 
+// looked returns the lessons that a drift's check looks at; none means all. A change of one page's text concerns no other,
+// and the commands of each take seconds.
+func (d drift) looked() []string {
+	if path.Ext(d.file) == ".md" && slices.Contains([]string{"console", "break", "exercises", "replay"}, d.check) {
+		return []string{d.file}
+	}
+	return nil
+}
+
 func TestChecks_CatchDrift(t *testing.T) {
 	for _, d := range drifts {
 		t.Run(d.check+" "+d.name, func(t *testing.T) {
 			t.Parallel()
 			root := copyCourse(t)
 			replace(t, root, d.file, d.old, d.new)
-			f := run(t, root, d.check)
+			f := run(t, root, d.check, d.looked()...)
 			var got []string
 			for _, p := range f.Problems {
 				got = append(got, p.Error())
@@ -315,17 +342,17 @@ func TestQuotes_AChangeKeepsThreeLinesBesideIt(t *testing.T) {
 	before := "// F is long.\n// 2\n// 3\n// 4\n// 5\nfunc F() {\n\ta()\n\tb()\n\tc()\n\td()\n\te()\n\tf()\n\tg()\n\th()\n\ti()\n\tj()\n\tk()\n}\n"
 	after := strings.Replace(before, "\tf()\n", "\tx()\n", 1)
 	assert.Equal(t, "…\n func F() {\n \ta()\n \tb()\n \tc()\n \td()\n \te()\n-\tf()\n+\tx()\n \tg()\n \th()\n \ti()\n \tj()\n \tk()\n }\n",
-		nearChanges(changes(before, after)), "two lines are not worth leaving out")
+		nearChanges(changed(before, after)), "two lines are not worth leaving out")
 	after = strings.Replace(before, "// F is long.", "// F is.", 1)
-	assert.Equal(t, "-// F is long.\n+// F is.\n // 2\n // 3\n // 4\n // 5\n func F() {\n…\n }\n", nearChanges(changes(before, after)))
+	assert.Equal(t, "-// F is long.\n+// F is.\n // 2\n // 3\n // 4\n // 5\n func F() {\n…\n }\n", nearChanges(changed(before, after)))
 	before, after = "const a = 1\n", "const a = 2\n"
-	assert.Equal(t, "-const a = 1\n+const a = 2\n", nearChanges(changes(before, after)))
+	assert.Equal(t, "-const a = 1\n+const a = 2\n", nearChanges(changed(before, after)))
 }
 
 func TestNew_OneLesson(t *testing.T) {
 	root := copyCourse(t)
-	assert.Equal(t, []string{second, third, entrance, threes}, paths(open(t, root, "02")), "all pages of a step")
-	assert.Equal(t, []string{second}, paths(open(t, root, "2a")), "a checkpoint's own page")
+	assert.Equal(t, []string{second, third, entrance, twos, threes}, paths(open(t, root, "02")), "all pages of a step")
+	assert.Equal(t, []string{second, twos}, paths(open(t, root, "2a")), "a checkpoint's own page")
 	replace(t, root, second, "<!-- changed 2a -->", "<!-- changed 2a -->\n<!-- changed 2a -->")
 	c := open(t, root, "01", "final/workshop/tour/reader.md")
 	assert.Len(t, c.pages, 3)
@@ -343,6 +370,21 @@ func paths(c *Course) []string {
 		paths = append(paths, p.Path)
 	}
 	return paths
+}
+
+// A check that had nothing to look at says so: its "ok" would be read as a promise.
+func TestChecks_SayThatNothingWasTried(t *testing.T) {
+	root := copyCourse(t)
+	for _, c := range []struct{ lesson, check, note string }{
+		{"01", "exercises", "exercises: none of these lessons has any; name their page, such as -lesson step01-one/EXERCISES.md"},
+		{"step01-one/EXERCISES.md", "mutants", "variants: none of these lessons has any"},
+	} {
+		selected, err := Select([]string{c.check})
+		require.NoError(t, err)
+		f := selected[0].Run(t.Context(), open(t, root, c.lesson))
+		assert.Empty(t, f.Problems)
+		assert.Equal(t, []string{c.note}, f.Notes)
+	}
 }
 
 func TestSync_ChangesNothingThatIsRight(t *testing.T) {
@@ -379,4 +421,22 @@ func TestSync_SaysWhatItCannotMend(t *testing.T) {
 	assert.Equal(t, before, read(t, root, first))
 	_, err = os.Stat(filepath.Join(root, "testdata", "diffs"))
 	assert.NoError(t, err)
+}
+
+func TestBeside_KeepsThreeLinesOfTheDeclaration(t *testing.T) {
+	const source = "package p\n\nvar a = 1\n\n// F is short.\nfunc F() {\n\ta()\n\tb()\n\n\tc()\n\td()\n\te()\n}\n\nfunc G() {\n\th()\n}\n"
+	for _, c := range []struct{ hunk, want string }{
+		{"-\ta()\n+\tx()\n", "\n // F is short.\n func F() {\n-\ta()\n+\tx()\n \tb()\n\n \tc()\n"},
+		{" \td()\n-\te()\n", " \tc()\n \td()\n-\te()\n }\n"},
+		{"+\tx()\n \th()\n", " func G() {\n+\tx()\n \th()\n }\n"},
+		{"-var a = 1\n+var a = 2\n@@\n-\th()\n", "-var a = 1\n+var a = 2\n@@\n func G() {\n-\th()\n }\n"},
+	} {
+		changed, err := patch.Apply(source, c.hunk)
+		require.NoError(t, err)
+		got, err := beside(source, changed)
+		require.NoError(t, err)
+		assert.Equal(t, strings.TrimPrefix(c.want, "\n"), got)
+	}
+	_, err := beside(source, "package p\n\nfunc")
+	assert.Error(t, err)
 }

@@ -16,6 +16,7 @@ type message struct {
 	at         time.Duration // when its last byte came, from the connection's beginning on
 	size       int64
 	text       string // what it means
+	fields     []Field
 	wrong      string // what is wrong with it, if something is
 	head       []byte // its first bytes
 }
@@ -49,8 +50,8 @@ func (d *direction) feed(b []byte, at time.Duration) {
 		d.size += int64(take)
 		b = b[take:]
 		if whole {
-			text, err := d.explain(d.have, d.size)
-			d.emit(message{at: at, size: d.size, head: d.have, text: text, wrong: d.where(err)})
+			says, err := d.explain(d.have, d.size)
+			d.emit(message{at: at, size: d.size, head: d.have, text: says.text, fields: says.fields, wrong: d.where(err)})
 			d.next()
 		}
 	}

@@ -23,7 +23,8 @@ type final struct {
 type finalTalk struct {
 	codec   string
 	client  frames.ClientHello
-	agreed  uint8           // that frames may have, by both hellos
+	agreed  uint8 // that frames may have, by both hellos
+	streams finalStreams
 	largest map[bool]uint32 // length of a frame that the client (true) and the server read; 0: not said yet
 }
 
@@ -74,7 +75,13 @@ func (d *final) checkHead(head []byte) error {
 	return nil
 }
 
-func (d *final) explain(message []byte, size int64) (string, error) {
+func (d *final) explain(message []byte, size int64) (meaning, error) {
+	text, err := d.say(message, size)
+	return meaning{text: text}, err
+}
+
+// say is explain without the fields.
+func (d *final) say(message []byte, size int64) (string, error) {
 	if !d.helloed {
 		d.helloed = true
 		return d.explainHello(message)
@@ -113,6 +120,7 @@ func (d *final) explainHello(whole []byte) (string, error) {
 		return fmt.Sprintf("%s, refused: %s %q", text, s.Code, s.Text), err
 	}
 	d.talk.largest[false], d.talk.agreed = s.MaxMessage, frames.Agreed(d.talk.client, s)
+	d.talk.streams.begin(d.talk.client, s)
 	text = fmt.Sprintf("%s, accepted: %d calls in flight, reads at most %d bytes", text, s.InFlight, s.MaxMessage)
 	if s.Text != "" {
 		text += ", grants " + strconv.Quote(s.Text)
@@ -136,18 +144,27 @@ func (d *final) explainFrame(f frames.Frame, missing int64) (string, error) {
 		}
 		return d.withBody(text, "params", f, r.Params, missing)
 	case wire.KindResponse:
-		return d.withBody(text+flags(f.Flags), "result", f, f.Fields, missing)
+		r, err := f.Response()
+		text += flags(f.Flags) + pairs("metadata", r.Metadata)
+		if err != nil {
+			return text, err
+		}
+		return d.withBody(text, "result", f, r.Result, missing)
+	case wire.KindOpen, wire.KindData, wire.KindEnd, wire.KindCredit, wire.KindWant, wire.KindHeader:
+		return d.explainStream(text, f, missing)
+	case wire.KindCancel:
+		d.talk.streams.cancel(f.ID)
 	case wire.KindError, wire.KindGoAway:
 		r, err := f.Reason()
 		if f.Kind == wire.KindGoAway {
 			text = fmt.Sprintf("%s after call %d", f.Kind, f.ID)
 		}
-		return fmt.Sprintf("%s %s %q%s%s", text, r.Code, r.Text, flags(f.Flags), pairs("details", r.Details)), err
+		return fmt.Sprintf("%s %s %q%s%s%s", text, r.Code, r.Text, flags(f.Flags), pairs("details", r.Details), pairs("metadata", r.Metadata)), err
 	}
 	return text + flags(f.Flags), nil
 }
 
-// withBody adds params or result: their length, and what they are if the codec
+// withBody adds params, a result or an item: their length, and what they are if the codec
 // lets a stranger read them.
 func (d *final) withBody(text, what string, f frames.Frame, body []byte, missing int64) (string, error) {
 	if len(body) == 0 {
@@ -187,19 +204,24 @@ func (d *final) gobStream(f uint8) *gobStream {
 	return &d.gob
 }
 
-var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran", "compressed"}
+var flagNames = [...]string{"pairs", "restart", "self-contained", "never ran", "compressed", "reply metadata", "more"}
 
 func flags(f uint8) string {
 	if f == 0 {
 		return ""
 	}
-	var names []string
+	return strings.TrimSuffix(fmt.Sprintf(", flags %02x %s", byte(f), strings.Join(FlagNames(f), " + ")), " ")
+}
+
+// FlagNames returns the names of a frame's flags; those that version 1 does not have are
+// left out.
+func FlagNames(f uint8) (names []string) {
 	for i, name := range flagNames {
 		if f&(1<<i) != 0 {
 			names = append(names, name)
 		}
 	}
-	return strings.TrimSuffix(fmt.Sprintf(", flags %02x %s", byte(f), strings.Join(names, " + ")), " ")
+	return names
 }
 
 func pairs(what string, all []frames.Pair) string {

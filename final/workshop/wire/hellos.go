@@ -44,10 +44,17 @@ func (d *hellos) greets(first byte) bool {
 	return d.talk.helloed
 }
 
-func (d *hellos) explain(message []byte, size int64) (string, error) {
+func (d *hellos) explain(message []byte, size int64) (meaning, error) {
 	if d.then != nil {
 		return d.then.explain(message, size)
 	}
+	version, rest, _ := strings.Cut(strings.TrimSpace(string(message)), " ")
+	text, err := d.say(message)
+	return meaning{text, []Field{{"version", version}, {"rest", rest}}}, err
+}
+
+// say says what a hello means.
+func (d *hellos) say(message []byte) (string, error) {
 	line := strings.TrimSpace(string(message))
 	version, word, _ := strings.Cut(line, " ")
 	if d.fromClient {
@@ -74,13 +81,22 @@ func (d *hellos) explain(message []byte, size int64) (string, error) {
 type gobMessages struct {
 	gob   gobStream
 	value string // what the next value is; "" before a Request or Response
+
+	fields []Field // of the message that was read last
 }
 
 func (d *gobMessages) cut(have []byte, size int64, more []byte) (int, bool, error) {
 	return cutGob(have, size, more)
 }
 
-func (d *gobMessages) explain(whole []byte, size int64) (string, error) {
+func (d *gobMessages) explain(whole []byte, size int64) (meaning, error) {
+	d.fields = nil
+	text, err := d.say(whole, size)
+	return meaning{text, d.fields}, err
+}
+
+// say is explain without the fields, which it notes.
+func (d *gobMessages) say(whole []byte, size int64) (string, error) {
 	if int64(len(whole)) < size {
 		what := "gob message " + d.value
 		d.value = ""
@@ -90,6 +106,9 @@ func (d *gobMessages) explain(whole []byte, size int64) (string, error) {
 	if err != nil {
 		d.value = ""
 		return "", err
+	}
+	for _, f := range m.fields {
+		d.fields = append(d.fields, Field{f.name, f.text})
 	}
 	switch {
 	case m.defines != "":

@@ -25,8 +25,9 @@ func (lines) cut(_ []byte, _ int64, more []byte) (int, bool, error) {
 	return len(more), false, nil
 }
 
-func (lines) explain(message []byte, _ int64) (string, error) {
-	return "line " + strconv.Quote(strings.TrimSuffix(string(message), "\n")), nil
+func (lines) explain(message []byte, _ int64) (meaning, error) {
+	line := strings.TrimSuffix(string(message), "\n")
+	return meaning{"line " + strconv.Quote(line), []Field{{"line", line}}}, nil
 }
 
 // tooLong says of a message that it is not looked into.
@@ -57,7 +58,31 @@ type jsonMessage struct {
 	Code      json.RawMessage `json:"code"`
 }
 
-func (d jsonLines) explain(whole []byte, size int64) (string, error) {
+func (d jsonLines) explain(whole []byte, size int64) (meaning, error) {
+	text, err := d.say(whole, size)
+	return meaning{text, members(whole)}, err
+}
+
+// members returns the members of a line's JSON, in their order; none if it is no object.
+func members(line []byte) []Field {
+	d := json.NewDecoder(bytes.NewReader(line))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil
+	}
+	var found []Field
+	for d.More() {
+		key, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return nil
+		}
+		found = append(found, Field{fmt.Sprint(key), string(value)})
+	}
+	return found
+}
+
+// say is explain without the fields.
+func (d jsonLines) say(whole []byte, size int64) (string, error) {
 	switch {
 	case int64(len(whole)) < size:
 		return tooLong("line", whole)

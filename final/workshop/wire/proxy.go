@@ -19,6 +19,12 @@ type Proxy struct {
 	Max  int       // bytes of a message that are shown
 	Hex  bool      // the bytes of messages, too
 
+	Before int // connections that were counted already: the first one here has the next number
+
+	// Show is given each message in place of Out, one call at a time. A slow one slows
+	// nothing but itself.
+	Show func(Message)
+
 	backlog atomic.Int64
 }
 
@@ -28,11 +34,14 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	context.AfterFunc(ctx, func() { ln.Close() })
-	out := &printer{out: p.Out, max: p.Max, dump: p.Hex}
+	var out sink = &printer{out: p.Out, max: p.Max, dump: p.Hex}
+	if p.Show != nil {
+		out = &shower{show: p.Show, max: p.Max, calls: map[side]string{}}
+	}
 	var conns sync.WaitGroup
 	defer conns.Wait()
 	defer cancel()
-	for n := 1; ; n++ {
+	for n := p.Before + 1; ; n++ {
 		conn, err := ln.Accept()
 		switch {
 		case ctx.Err() != nil:

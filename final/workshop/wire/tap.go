@@ -16,7 +16,7 @@ const maxBacklog = 16 << 20
 type tap struct {
 	conn    int
 	began   time.Time
-	out     *printer
+	out     sink
 	backlog *atomic.Int64 // of all connections
 
 	mu    sync.Mutex

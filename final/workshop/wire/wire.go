@@ -28,8 +28,17 @@ type dialect interface {
 	// explain says what a message of size bytes means. It gets all of it, or
 	// as much as is kept of a long one. The error says what is wrong with it:
 	// a *frames.Error if that is at some byte.
-	explain(message []byte, size int64) (string, error)
+	explain(message []byte, size int64) (meaning, error)
 }
+
+// A meaning is what there is to say of a message.
+type meaning struct {
+	text   string
+	fields []Field // none of a binary frame, whose text has them all
+}
+
+// A Field is a part of a message.
+type Field struct{ Name, Value string }
 
 // Final is the name of final's wire.
 const Final = "final"

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -229,9 +230,110 @@ func TestWire_ExplainsFinalsCaptures(t *testing.T) {
 			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.compression=gzip"
 			C request 1 Inventory.CheckStock, flags 10 compressed, params of 34 bytes, expanded 16 bytes {"Item":"item1"}
 			S response 1, result of 13 bytes {"Count":100}`},
+		{"final-reply-metadata.txt", "a result with metadata", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.reply-metadata="1"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.reply-metadata=1"
+			C request 1 Test.Header, flags 01 pairs, metadata user="ann", params of 10 bytes {"V":null}
+			S response 1, flags 20 reply metadata, metadata user="ann", result of 10 bytes {"V":null}`},
+		{"final-reply-metadata.txt", "an error with metadata", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.reply-metadata="1"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.reply-metadata=1"
+			C request 1 Test.Header, flags 01 pairs, metadata user="ann", params of 13 bytes {"V":"item9"}
+			S error 1 not_found "unknown: item9", flags 21 pairs + reply metadata, details item="item9", metadata user="ann"`},
 	} {
 		t.Run(c.section, func(t *testing.T) {
 			sameLines(t, c.want, explained(t, "final", section(t, c.file, c.section), math.MaxInt))
+		})
+	}
+}
+
+const hellosOfStreams = `
+	C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.streams="16384"
+	S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.streams=1024,16384"`
+
+// Of streams, wire prints what each side may still send.
+func TestWire_TellsTheCreditThatIsLeft(t *testing.T) {
+	long := regexp.MustCompile("x{20,}")
+	for _, c := range []struct{ file, section, want string }{
+		{"final-streams.txt", "a client stream", hellosOfStreams + `
+			C open 1 Test.Sum, client stream
+			C data 1, item of 7 bytes {"N":1}, the client may send 16299 more
+			C data 1, item of 7 bytes {"N":2}, the client may send 16214 more
+			C end 1
+			S data 1, item of 7 bytes {"N":3}, the server may send 16299 more
+			S end 1 ok`},
+		{"final-streams.txt", "an item, then an error with details", hellosOfStreams + `
+			C open 1 Test.Echo, bidi stream
+			C data 1, item of 8 bytes {"N":-1}, the client may send 16298 more
+			S data 1, item of 8 bytes {"N":-1}, the server may send 16298 more
+			S end 1 out_of_range "item of -1", flags 01 pairs, details item="-1"
+			C end 1`},
+		{"final-streams.txt", "a header and a trailer", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.reply-metadata="1" rpc.streams="16384"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.reply-metadata=1 rpc.streams=1024,16384"
+			C open 1 Test.Label, server stream, flags 01 pairs, metadata user="ann", params of 7 bytes {"N":1}
+			S header 1, header user="ann"
+			S data 1, item of 7 bytes {"N":1}, the server may send 16299 more
+			S end 1 ok, flags 20 reply metadata, trailer sent="1"`},
+		{"final-streams.txt", "a stream that is refused", hellosOfStreams + `
+			C open 1 Test.Nope, bidi stream
+			S end 1 unimplemented "method not found: Test.Nope", flags 08 never ran
+			C end 1
+			C open 2 Test.Nope, server stream, no params
+			S end 2 unimplemented "method not found: Test.Nope", flags 08 never ran`},
+		{"final-streams.txt", "compressed items", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.compression="gzip" rpc.streams="16384"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.compression=gzip rpc.streams=1024,16384"
+			C open 1 Test.Echo, bidi stream
+			C data 1, flags 10 compressed, item of 40 bytes, expanded 97 bytes {"N":1,"Data":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, the client may send 16266 more
+			S data 1, flags 10 compressed, item of 64 bytes, expanded 97 bytes {"N":1,"Data":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, the server may send 16242 more
+			C data 1, item of 7 bytes {"N":2}, the client may send 16181 more
+			S data 1, item of 7 bytes {"N":2}, the server may send 16157 more
+			C end 1
+			S end 1 ok`},
+		{"final-streams.txt", "credit is given back", hellosOfStreams + `
+			C open 1 Test.Sum, client stream
+			C data 1, item of 4117 bytes {"N":1,"Data":"xxx"}, the client may send 12189 more
+			S credit 1 of 4195 bytes, the client may send 16384 more
+			C end 1
+			S data 1, item of 7 bytes {"N":1}, the server may send 16299 more
+			S end 1 ok`},
+		{"final-streams.txt", "odd: a small window, and a want", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.streams="4096"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.streams=1024,16384"
+			C open 1 Test.Count, server stream, params of 2817 bytes {"N":2,"Data":"xxx"}
+			S data 1, item of 2817 bytes {"N":1,"Data":"xxx"}, the server may send 1201 more
+			S want 1 of 2895 bytes, the server may send 1201 more
+			C credit 1 of 2895 bytes, the server may send 4096 more
+			S data 1, item of 2817 bytes {"N":2,"Data":"xxx"}, the server may send 1201 more
+			S end 1 ok`},
+		{"final-streams.txt", "odd: an item in two parts, and a call between them", hellosOfStreams + `
+			C open 1 Test.Sum, client stream
+			C data 1, flags 40 more, a part of an item, of 1024 bytes, the client may send 15282 more
+			C request 2 Inventory.CheckStock, params of 16 bytes {"Item":"item1"}
+			S response 2, result of 13 bytes {"Count":100}
+			C data 1, a part of an item, of 93 bytes, the client may send 15111 more
+			C end 1
+			S data 1, item of 7 bytes {"N":5}, the server may send 16299 more
+			S end 1 ok`},
+		{"final-stream-bad.txt", "stream: shape 4", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.streams="16384"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.streams=2,16384"
+			C open 1 Test.Echo, shape 4 malformed at byte 54: open 1 has shape 4
+			S go-away after call 0 invalid_argument "protocol: open 1 has shape 4"`},
+		{"final-stream-bad.txt", "stream: credit of 0", `
+			C hello: version 1, codec json, reads at most 4194304 bytes, metadata rpc.streams="16384"
+			S hello: version 1, accepted: 1024 calls in flight, reads at most 4194304 bytes, grants "rpc.streams=2,16384"
+			C open 1 Test.Echo, bidi stream
+			C credit 1 malformed at byte 80: credit of 0 bytes for stream 1
+			S go-away after call 1 invalid_argument "protocol: credit of 0 bytes for stream 1"`},
+	} {
+		t.Run(c.section, func(t *testing.T) {
+			got := explained(t, "final", section(t, c.file, c.section), math.MaxInt)
+			for i := range got {
+				got[i] = long.ReplaceAllString(got[i], "xxx")
+			}
+			sameLines(t, c.want, got)
 		})
 	}
 }
@@ -350,7 +452,7 @@ func TestGob_TypeOfItselfIsDescribed(t *testing.T) {
 }
 
 func FuzzWire(f *testing.F) {
-	for _, file := range []string{"json-context.txt", "gob.txt", "final-gob.txt", "final-server-bad.txt"} {
+	for _, file := range []string{"json-context.txt", "gob.txt", "final-gob.txt", "final-server-bad.txt", "final-streams.txt", "final-stream-bad.txt"} {
 		for _, s := range capture(f, file) {
 			var c, srv []byte
 			for _, p := range s.Packets {

@@ -1,5 +1,5 @@
 // Package wrap fits text into the width of a terminal. It breaks lines between words
-// alone, so that a path or a name can be copied.
+// alone, and not within a command, so that a path, a name or a command can be copied.
 package wrap
 
 import (
@@ -15,8 +15,29 @@ import (
 // two spaces after them, or in a list's second level a word with a colon.
 var label = regexp.MustCompile(`^ *[^ ]+(?: [^ ]+)? {2,}|^    [^ ]+: `)
 
+// command is what a reader copies: quoted, or what ends a line after a colon. A synopsis,
+// with [ or |, is none.
+var command = regexp.MustCompile("\"go (?:tool|test|vet|run|env) [^\"]*\"|`go (?:tool|test|vet|run|env) [^`]*`|(?:^|: )go tool workshop [^\\[|]*$")
+
+// IsCommand reports whether a word of a line that Words has broken is a command.
+func IsCommand(word string) bool { return command.MatchString(word) }
+
+// glued returns a line whose commands have no spaces, but gap in their place.
+func glued(line string) string {
+	return command.ReplaceAllStringFunc(line, func(found string) string {
+		text, colon := strings.CutPrefix(found, ": ")
+		text = strings.ReplaceAll(text, " ", gap)
+		if colon {
+			return ": " + text
+		}
+		return text
+	})
+}
+
+const gap = "\x00" // no text has it
+
 // Words breaks a line into lines of at most width columns; each but the first begins
-// with indent. A word that is wider stays whole. With a width of 0 or less it returns
+// with indent. A word or a command that is wider stays whole. With a width of 0 or less it returns
 // the line as it is.
 func Words(line string, width int, indent string) string {
 	if width <= 0 || ansi.StringWidth(line) <= width {
@@ -27,7 +48,8 @@ func Words(line string, width int, indent string) string {
 	var b strings.Builder
 	b.WriteString(before)
 	column, begun := len(before), false
-	for word := range strings.SplitSeq(text, " ") {
+	for word := range strings.SplitSeq(glued(text), " ") {
+		word = strings.ReplaceAll(word, gap, " ")
 		size := ansi.StringWidth(word)
 		switch {
 		case begun && column+1+size > width:

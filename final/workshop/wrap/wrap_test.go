@@ -21,6 +21,14 @@ func TestText_BreaksBetweenWords(t *testing.T) {
 		"a label with a colon":    {"    a: one, two, three, four", "    a: one, two,\n       three, four"},
 		"code":                    {"    return fmt.Errorf(x, y, z)", "    return fmt.Errorf(x, y, z)"},
 		"colours have no width":   {"\x1b[31mone two three four\x1b[0m", "\x1b[31mone two three four\x1b[0m"},
+		"a command stays whole":   {`say "go tool workshop hint" here`, "say\n\"go tool workshop hint\"\nhere"},
+		"a long command":          {`run "go test -run TestOne ./rpc" now`, "run\n\"go test -run TestOne ./rpc\"\nnow"},
+		"a command in backquotes": {"it is `go vet ./rpc ./cmd` here", "it is\n`go vet ./rpc ./cmd`\nhere"},
+		"a command at the end":    {"What is new: go tool workshop diff 01 02", "What is new:\ngo tool workshop diff 01 02"},
+		"a synopsis, no command":  {"Use it so: go tool workshop x [-v]", "Use it so: go tool\nworkshop x [-v]"},
+		"two commands":            {`a "go vet ./rpc" or "go run ./cmd/x"`, "a \"go vet ./rpc\" or\n\"go run ./cmd/x\""},
+		"a quote without an end":  {`one "go vet three four five six`, "one \"go vet three\nfour five six"},
+		"a mark after a command":  {`run "go tool workshop x", or not`, "run\n\"go tool workshop x\",\nor not"},
 		"wide and accented runes": {"äöü äöü äöü äöü äöü äöü", "äöü äöü äöü äöü äöü\näöü"},
 	} {
 		assert.Equal(t, c.want, Text(c.text, 20), name)

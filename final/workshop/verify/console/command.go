@@ -91,7 +91,7 @@ func (s *Session) build(ctx context.Context, r *runCommand) (*program, error) {
 	if runtime.GOOS == "windows" {
 		file += ".exe"
 	}
-	args := slices.Concat([]string{"build", "-buildvcs=false", "-o", file}, r.flags, []string{r.pkg})
+	args := slices.Concat([]string{"build", "-buildvcs=false", "-ldflags=-w", "-o", file}, r.flags, []string{r.pkg})
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = in, Env()
 	if out, err := cmd.CombinedOutput(); err != nil {

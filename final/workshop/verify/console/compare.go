@@ -3,6 +3,8 @@ package console
 import (
 	"fmt"
 	"slices"
+
+	"github.com/aymanbagabas/go-udiff/lcs"
 )
 
 // Compare returns the first difference between what a block says and what its
@@ -90,31 +92,15 @@ func merge(said, printed []string) []string {
 // A pair is a line that two texts have in common.
 type pair struct{ said, printed int }
 
-// common returns a longest common sequence of a and b.
+// common returns the lines that a and b have in common, in the order of both.
 func common(a, b []string) []pair {
-	most := make([][]int, len(a)+1)
-	for i := range most {
-		most[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			most[i][j] = max(most[i+1][j], most[i][j+1])
-			if a[i] == b[j] {
-				most[i][j] = max(most[i][j], most[i+1][j+1]+1)
-			}
-		}
-	}
 	var pairs []pair
-	for i, j := 0, 0; i < len(a) && j < len(b); {
-		switch {
-		case a[i] == b[j] && most[i][j] == most[i+1][j+1]+1:
+	i, j := 0, 0
+	for _, d := range append(lcs.DiffLines(a, b), lcs.Diff{Start: len(a)}) {
+		for ; i < d.Start; i, j = i+1, j+1 {
 			pairs = append(pairs, pair{i, j})
-			i, j = i+1, j+1
-		case most[i+1][j] >= most[i][j+1]:
-			i++
-		default:
-			j++
 		}
+		i, j = d.End, d.ReplEnd
 	}
 	return pairs
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -160,6 +159,3 @@ func (p *process) end() {
 	p.cancel() // kills it
 	<-ended
 }
-
-// Missing reports whether err says that a command's program is not installed.
-func Missing(err error) bool { return errors.Is(err, exec.ErrNotFound) }
