@@ -23,7 +23,7 @@ func BenchmarkCall(b *testing.B) {
 		})
 	}
 	bench("without", rpc.WithServerInterceptors(), rpc.WithClientInterceptors())
-	bench("no provider", rpc.WithServerInterceptors(tracing.Server()), rpc.WithClientInterceptors(tracing.Client()))
+	bench("no provider", rpc.WithServerMiddleware(tracing.Server()), rpc.WithClientInterceptors(tracing.Client()))
 	never := newSpans(b, sdktrace.WithSampler(sdktrace.NeverSample()))
 	bench("not sampled", never.server(), never.client())
 	always := sdktrace.NewTracerProvider() // sampled, and exported to nowhere

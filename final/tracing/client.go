@@ -10,16 +10,21 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Client returns an interceptor that makes a span of each call of a client or a
-// pool: a child of the span in the call's context, if there is one. Put it first
+// Client returns an interceptor that makes a span of each call and each stream of a
+// client or a pool: a child of the span in its context, if there is one. Put it first
 // among the interceptors, so that the span is around them all. It may be given to
 // any number of clients.
 func Client(opts ...Option) rpc.ClientInterceptor {
 	t := newTracing(opts)
 	return func(next rpc.Caller) rpc.Caller {
-		return rpc.CallerFunc(func(ctx context.Context, method string, params, reply any) error {
-			return t.call(ctx, next, method, params, reply)
-		})
+		return rpc.CallerFuncs{
+			CallFunc: func(ctx context.Context, method string, params, reply any) error {
+				return t.call(ctx, next, method, params, reply)
+			},
+			OpenFunc: func(ctx context.Context, kind rpc.MethodKind, method string, params any) (rpc.OpenedStream, error) {
+				return t.open(ctx, next, kind, method, params)
+			},
+		}
 	}
 }
 
@@ -50,6 +55,25 @@ func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, para
 	defer func() { end(span, err, clientFailed) }()
 	err = next.Call(t.inject(ctx), method, params, reply)
 	return err
+}
+
+// open opens a stream. Its span ends when the stream has ended or was not opened.
+func (t *tracing) open(ctx context.Context, next rpc.Caller, kind rpc.MethodKind, method string, params any) (s rpc.OpenedStream, err error) {
+	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), t.attributesOf(method))
+	err = errPanicked
+	defer func() {
+		if err != nil {
+			end(span, err, clientFailed)
+		}
+	}()
+	if s, err = rpc.OpenStream(t.inject(ctx), next, kind, method, params); err != nil {
+		return nil, err
+	}
+	s.OnEnd(func(err error) {
+		count(span, s)
+		end(span, err, clientFailed)
+	})
+	return s, nil
 }
 
 // inject returns a context whose calls carry what the propagator says of ctx.

@@ -1,8 +1,8 @@
-// Package tracing makes OpenTelemetry spans of calls, on both sides, and lets the
+// Package tracing makes OpenTelemetry spans of calls and streams, on both sides, and lets the
 // trace travel with them: one trace shows a call, the calls that its handler
 // made, and theirs.
 //
-//	srv := rpc.NewServer(rpc.WithServerInterceptors(tracing.Server()))
+//	srv := rpc.NewServer(rpc.WithServerMiddleware(tracing.Server()))
 //	client, err := rpc.Dial(ctx, addr, rpc.WithClientInterceptors(tracing.Client()))
 //
 // Spans go to OpenTelemetry's global tracer provider, and its global propagator
@@ -26,6 +26,8 @@
 //	rpc.system.name           "rpc-from-scratch"
 //	rpc.method                "Inventory.CheckStock"
 //	rpc.response.status_code  "ok", "not_found": the call's code, when it has ended
+//	rpc.message.sent          how many items; streams only
+//	rpc.message.received      how many items have arrived; streams only
 //	error.type                the code again, if the span's status is an error
 //	network.peer.address      the client's; server spans only
 //	network.peer.port         the client's; server spans only, over TCP
@@ -38,7 +40,8 @@
 // are around the attempts. With rpc.WithObserver(tracing.Attempts()), the span has
 // an event for each attempt, "rpc.attempt", with the attributes rpc.attempt (1 for
 // the first), server.address, rpc.response.status_code and rpc.attempt.error. A
-// server's span is one run of a handler. If
+// server's span is one run of a handler. A stream's span lasts until the stream has
+// ended. If
 // Authorize or a limit refuses a call before that, there is only the client's
 // span.
 package tracing

@@ -22,7 +22,7 @@ func Example() {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	opts := []tracing.Option{tracing.WithTracerProvider(provider), tracing.WithPropagator(propagation.TraceContext{})}
 
-	srv := rpc.NewServer(rpc.WithServerInterceptors(tracing.Server(opts...)))
+	srv := rpc.NewServer(rpc.WithServerMiddleware(tracing.Server(opts...)))
 	defer srv.Close()
 	if err := srv.RegisterFunc("Inventory.CheckStock", func(item string) int { return 100 }); err != nil {
 		fmt.Println(err)

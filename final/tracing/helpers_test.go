@@ -39,7 +39,7 @@ func (s *spans) options(more ...tracing.Option) []tracing.Option {
 }
 
 func (s *spans) server(more ...tracing.Option) rpc.ServerOption {
-	return rpc.WithServerInterceptors(tracing.Server(s.options(more...)...))
+	return rpc.WithServerMiddleware(tracing.Server(s.options(more...)...))
 }
 
 func (s *spans) client(more ...tracing.Option) rpc.ClientOption {

@@ -90,7 +90,46 @@ func handle(t *testing.T, srv *rpc.Server) (began chan struct{}) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}))
+	require.NoError(t, echoes.Handle(srv, func(ctx context.Context, in *rpc.Receiver[text], out *rpc.Sender[text]) error {
+		for i, err := range in.All() {
+			if err != nil {
+				return err
+			}
+			if err := out.Send(ctx, i); err != nil {
+				return err
+			}
+			if err := failures[i.GetValue()]; err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 	return began
+}
+
+var echoes = rpc.BidiStream[text, text]("Test.Echoes")
+
+// stream sends two items, of which the second may end the stream, and receives to the end.
+func stream(ctx context.Context, c rpc.Caller, how string) ended {
+	var out ended
+	s, err := echoes.Open(ctx, c)
+	if err == nil {
+		defer s.Close()
+		s.Send(ctx, &text{Value: "hello"})
+		s.Send(ctx, &text{Value: how})
+		s.CloseSend()
+		for i, failed := range s.All() {
+			if err = failed; err == nil {
+				out.reply += i.GetValue() + " "
+			}
+		}
+	}
+	out.code, out.neverRan = rpc.CodeOf(err), rpc.NeverRan(err)
+	var e *rpc.Error
+	if errors.As(err, &e) {
+		out.text, out.details, out.remote = e.Message, fmt.Sprint(e.Details), e.Remote()
+	}
+	return out
 }
 
 // ended is all that a caller can see of a call.
@@ -125,6 +164,9 @@ func calls(t *testing.T, c rpc.Caller, began chan struct{}) map[string]ended {
 		for how := range failures {
 			all[how+again] = callOnce(t.Context(), c, "Test.Fail", how)
 		}
+	}
+	for _, how := range []string{"fine", "details", "plain", "none"} {
+		all["stream "+how] = stream(t.Context(), c, how)
 	}
 	left, leave := context.WithCancel(t.Context())
 	go func() {
@@ -206,6 +248,9 @@ func TestMiddleware_EveryPairAndOrder(t *testing.T) {
 			t.Run(transport+" "+codec.Name(), func(t *testing.T) {
 				plain := stack(t, transport, codec, nil)
 				assert.Equal(t, ended{reply: "hello"}, plain["echo"])
+				assert.Equal(t, ended{reply: "hello fine "}, plain["stream fine"])
+				assert.Equal(t, "hello details ", plain["stream details"].reply)
+				assert.Equal(t, "map[retry-after-ms:1500 shelf:7]", plain["stream details"].details)
 				assert.Equal(t, "map[retry-after-ms:1500 shelf:7]", plain["details"].details)
 				assert.True(t, plain["unknown"].neverRan)
 				assert.True(t, plain["left before"].neverRan)

@@ -243,7 +243,7 @@ func (odd) Fields() []string                                                    
 // OpenTelemetry's own defaults: nothing is recorded and nothing travels.
 func TestTracing_WithoutAProvider(t *testing.T) {
 	client := dial(t, serveFunc(t, func(ctx context.Context) int { return len(rpc.MetadataFrom(ctx)) },
-		rpc.WithServerInterceptors(tracing.Server())), rpc.WithClientInterceptors(tracing.Client()))
+		rpc.WithServerMiddleware(tracing.Server())), rpc.WithClientInterceptors(tracing.Client()))
 	pairs := -1
 	require.NoError(t, client.Call(t.Context(), "Test.Method", nil, &pairs))
 	assert.Zero(t, pairs)

@@ -11,24 +11,45 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Server returns an interceptor that makes a span of each call that reaches a
-// handler: a child of the client's span, if it sent one. The handler finds the
+// Server returns middleware that makes a span of each call and each stream that reaches
+// a handler: a child of the client's span, if it sent one. The handler finds the
 // span in its context, so that its own spans, and its calls through a [Client],
 // are children of it; trace.SpanFromContext gives the trace's ID for logs.
 //
 // If the propagator does not accept what a client sent, the call begins a new
 // trace.
-func Server(opts ...Option) rpc.ServerInterceptor {
+func Server(opts ...Option) rpc.ServerMiddleware {
 	t := newTracing(opts)
-	return func(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
-		start := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), t.attributesOf(info.Name)}
-		return func(ctx context.Context, params any) (result any, err error) {
-			ctx, span := t.start(ctx, info.Name, start)
-			err = errPanicked
-			defer func() { end(span, err, serverFailed) }()
-			result, err = next(ctx, params)
-			return result, err
-		}
+	return rpc.ServerMiddleware{Unary: t.serve, Stream: t.serveStream}
+}
+
+// starting returns what is known of a method's spans before they begin.
+func (t *tracing) starting(info rpc.MethodInfo) []trace.SpanStartOption {
+	return []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), t.attributesOf(info.Name)}
+}
+
+func (t *tracing) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
+	starting := t.starting(info)
+	return func(ctx context.Context, params any) (result any, err error) {
+		ctx, span := t.start(ctx, info.Name, starting)
+		err = errPanicked
+		defer func() { end(span, err, serverFailed) }()
+		result, err = next(ctx, params)
+		return result, err
+	}
+}
+
+func (t *tracing) serveStream(info rpc.MethodInfo, next rpc.StreamHandler) rpc.StreamHandler {
+	starting := t.starting(info)
+	return func(ctx context.Context, params any, s rpc.Stream) error {
+		ctx, span := t.start(ctx, info.Name, starting)
+		err := error(errPanicked)
+		defer func() {
+			count(span, s)
+			end(span, err, serverFailed)
+		}()
+		err = next(ctx, params, s)
+		return err
 	}
 }
 

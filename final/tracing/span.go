@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/rpc-from-scratch/final/internal/causes"
+	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -29,6 +31,15 @@ func serverFailed(code rpc.Code) bool {
 // for rpc.WithPanicHandler.
 var errPanicked = rpc.Errorf(rpc.Internal, "panicked")
 
+// count notes how many items a stream has had.
+func count(span trace.Span, s rpc.Stream) {
+	if !span.IsRecording() {
+		return
+	}
+	items := s.Stats()
+	span.SetAttributes(attribute.Int64("rpc.message.sent", items.Sent), attribute.Int64("rpc.message.received", items.Received))
+}
+
 // end ends a span with the outcome of its call. It is cheap for a span that is
 // not sampled.
 func end(span trace.Span, err error, failed func(rpc.Code) bool) {
@@ -44,7 +55,8 @@ func end(span trace.Span, err error, failed func(rpc.Code) bool) {
 }
 
 // maxDescription bounds an error's text, in bytes: a handler may have put
-// something of its params into it, and so the client's.
+// something of its params into it, and so the client's. What a terminal would obey
+// in it is escaped.
 const maxDescription = 1 << 10
 
 func description(err error) string {
@@ -52,7 +64,7 @@ func description(err error) string {
 	if len(text) > maxDescription {
 		text = text[:maxDescription]
 	}
-	return strings.ToValidUTF8(text, "")
+	return plaintext.Line(strings.ToValidUTF8(text, ""))
 }
 
 // textOf returns the message of an error. One whose method panics, a nil pointer in

@@ -157,7 +157,7 @@ func TestTracing_ErrorsWithoutATextEndTheSpan(t *testing.T) {
 		s := newSpans(t)
 		caller := tracing.Client(s.options()...)(rpc.CallerFunc(func(context.Context, string, any, any) error { return err }))
 		assert.True(t, err == caller.Call(t.Context(), "Test.Client", nil, nil), want)
-		handler := tracing.Server(s.options()...)(rpc.MethodInfo{Name: "Test.Server"}, func(context.Context, any) (any, error) { return nil, err })
+		handler := tracing.Server(s.options()...).Unary(rpc.MethodInfo{Name: "Test.Server"}, func(context.Context, any) (any, error) { return nil, err })
 		_, got := handler(t.Context(), nil)
 		assert.True(t, err == got, want)
 		for name, kind := range map[string]trace.SpanKind{"Test.Client": trace.SpanKindClient, "Test.Server": trace.SpanKindServer} {

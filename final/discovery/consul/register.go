@@ -44,7 +44,7 @@ func Register(ctx context.Context, client *api.Client, s Service) (*Registration
 	}
 	r := &Registration{agent: client.Agent(), service: s, beating: make(chan struct{}, 1)}
 	if err := r.register(ctx); err != nil {
-		return nil, fmt.Errorf("consul: register %s: %w", s.ID, err)
+		return nil, agentErrorf("consul: register %s: %w", s.ID, err)
 	}
 	ctx, r.stop = context.WithCancel(ctx)
 	go r.live(ctx)
@@ -62,7 +62,7 @@ func (r *Registration) live(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := r.beat(ctx); err != nil && ctx.Err() == nil {
-			r.tell(fmt.Errorf("consul: heart-beat of %s: %w", r.service.ID, err))
+			r.tell(agentErrorf("consul: heart-beat of %s: %w", r.service.ID, err))
 		}
 	}
 }
@@ -127,7 +127,7 @@ func (r *Registration) Deregister(ctx context.Context) error {
 		return nil // it is not there
 	}
 	if err != nil {
-		return fmt.Errorf("consul: deregister %s: %w", r.service.ID, err)
+		return agentErrorf("consul: deregister %s: %w", r.service.ID, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -48,7 +47,8 @@ type Resolver struct {
 	// 0 is 1 min; below 0 an empty list is used at once.
 	Grace time.Duration
 	// OnError gets the errors of failed queries, and of instances that cannot be
-	// dialled. It must not wait. It may be nil.
+	// dialled. Each is one line: an agent's control characters are escaped, and a
+	// long text is cut. It must not wait. It may be nil.
 	OnError func(error)
 }
 
@@ -112,7 +112,7 @@ func (w *watch) query(ctx context.Context) ([]*api.ServiceEntry, uint64, error) 
 	defer cancel()
 	entries, meta, err := w.Client.Health().ServiceMultipleTags(w.Service, w.Tags, true, options.WithContext(ctx))
 	if err != nil {
-		return nil, 0, fmt.Errorf("consul: where is %s: %w", w.Service, err)
+		return nil, 0, agentErrorf("consul: where is %s: %w", w.Service, err)
 	}
 	return entries, meta.LastIndex, nil
 }
@@ -176,7 +176,7 @@ func (w *watch) addresses(entries []*api.ServiceEntry) []string {
 	for _, entry := range entries {
 		addr, err := address(entry)
 		if err != nil {
-			w.tell(fmt.Errorf("consul: an instance of %s: %w", w.Service, err))
+			w.tell(agentErrorf("consul: an instance of %s: %w", w.Service, err))
 			continue
 		}
 		addrs = append(addrs, addr)

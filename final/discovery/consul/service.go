@@ -36,8 +36,9 @@ type Service struct {
 	// Less than 1 min, which is Consul's least, counts as 1 min.
 	DeregisterAfter time.Duration
 
-	// OnError gets the errors of failed heart-beats. It must not wait, and may call
-	// the Registration's methods. A panic in it is printed. It may be nil.
+	// OnError gets the errors of failed heart-beats, each as one line. It must not
+	// wait, and may call the Registration's methods. A panic in it is printed. It may
+	// be nil.
 	OnError func(error)
 }
 
