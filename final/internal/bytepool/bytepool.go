@@ -36,8 +36,9 @@ type class struct {
 	kept []*Buffer
 }
 
-// Get returns an empty buffer with a capacity of at least size bytes. The caller owns it
-// until it hands it to [Put], or drops it.
+// Get returns an empty buffer with a capacity of at least size bytes, and less than twice as
+// much from 16 KiB on: callers count such a buffer against a limit. The caller owns it until it
+// hands it to [Put], or drops it.
 func Get(size int) *Buffer {
 	n := minBits
 	if size > 1<<minBits {
@@ -58,9 +59,10 @@ func Put(b *Buffer) {
 	if b == nil || cap(b.B) < 1<<minBits {
 		return
 	}
-	// It may have grown by append: file it under what it has room for now.
+	// It may have grown by append: file it under what it has room for now. A large one that
+	// has is dropped: it may have almost twice the capacity of its class.
 	n := bits.Len(uint(cap(b.B))) - 1
-	if n > maxBits {
+	if n > maxBits || n >= keptBits && cap(b.B) != 1<<n {
 		return
 	}
 	b.B = b.B[:0]

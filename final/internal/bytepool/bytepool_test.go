@@ -32,6 +32,18 @@ func TestPut_FilesABufferUnderItsCapacity(t *testing.T) {
 	Put(nil)
 }
 
+// Who counts a buffer's memory must not pay for what somebody else's has grown to.
+func TestGet_OfMuchHasLessThanTwiceThat(t *testing.T) {
+	for _, grown := range []int{20_000, 40_960, 204_800, 270_336, 4<<20 - 1} {
+		for range 64 {
+			Put(&Buffer{B: make([]byte, 0, grown)})
+		}
+		for _, size := range []int{16 << 10, 16<<10 + 1, 64<<10 + 1, 255 << 10, 2<<20 + 1} {
+			assert.Less(t, cap(Get(size).B), 2*size, "after buffers of %d bytes", grown)
+		}
+	}
+}
+
 func TestPut_KeepsLargeBuffersUpToABound(t *testing.T) {
 	for range 2 * keptBytes >> 20 {
 		Put(&Buffer{B: make([]byte, 1<<20)})
