@@ -23,15 +23,15 @@ const stormPlantsVariable = "RPC_STORM_PLANTS"
 var stormPlants = []struct {
 	name, file, old, new string
 }{
-	{"NeverRan of what was written", "client_conn.go", "e.neverRan = !e.handed ||", "e.neverRan = true ||"},
+	{"NeverRan of what was written", "client_end.go", "e.neverRan = !e.handed ||", "e.neverRan = true ||"},
 	{"NeverRan forgets earlier attempts", "client_retry.go", "if mayHaveRun {", "if false {"},
 	{"what may have run is sent again", "client_retry.go", "return lost && mayRepeat(ctx, method)", "return lost"},
 	{"one attempt too many", "client_retry.go", "t.written >= g.options.maxAttempts:", "t.written > g.options.maxAttempts:"},
 	{"no retry budget", "client_retry.go", "if !g.budget.take() {", "if !g.budget.take() && t.paid < 0 {"},
 	{"backoff is forgotten at once", "client_connect.go", "if well {", "if well || true {"},
-	{"a slot is not given back", "client_conn.go", "delete(c.pending, id)\n\t\tc.releaseLocked(call.params)", "delete(c.pending, id)"},
-	{"no tombstone", "client_conn.go", "c.pending[call.id] = abandoned", "delete(c.pending, call.id)\n\tc.releaseLocked(call.params)"},
-	{"a go-away drops the last call", "client_conn.go", "if id > f.ID {", "if id >= f.ID {"},
+	{"a slot is not given back", "client_reply.go", "delete(c.pending, id)\n\t\tc.releaseLocked(call.params)", "delete(c.pending, id)"},
+	{"no tombstone", "client_call.go", "c.pending[call.id] = abandoned", "delete(c.pending, call.id)\n\tc.releaseLocked(call.params)"},
+	{"a go-away drops the last call", "client_end.go", "if id > f.ID {", "if id >= f.ID {"},
 	{"calls after a go-away are served", "server_admission.go", "case c.draining:", "case false:"},
 	{"one address takes all places", "server_places.go", "return p.most - p.most/4", "return p.most"},
 	{"a half-open connection is never given up", "keepalive.go", "if quiet && pinged {", "if quiet && pinged && k == nil {"},

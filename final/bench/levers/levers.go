@@ -42,7 +42,7 @@ var levers = []lever{
 	},
 	{
 		name: "records of calls are used again at the client",
-		file: "rpc/client_conn.go",
+		file: "rpc/client_call.go",
 		old:  "\tc.owner.records.Put(call)\n",
 		new:  "",
 	},
