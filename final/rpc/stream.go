@@ -65,28 +65,6 @@ type inHalf struct {
 	stuck   *stuck    // nil: it goes on
 }
 
-// outHalf is the half that this side sends.
-type outHalf struct {
-	err      error     // what Send returns; nil: it may send
-	credit   int64     // cost of what this side may still send
-	wanted   int64     // cost of the item that waits for credit
-	header   Metadata  // which comes before the segments; nil: none
-	segments []segment // what waits to be put into a batch
-	last     *lastFrame
-	roomFor  int32 // the sender waits for room for so many bytes; 0: it does not
-	granted  int32 // it has that, and was woken
-	wait     waiter
-	items    int64 // were taken to be sent
-	bytes    int64 // of these
-
-	closed  bool // this side's end, or its cancel, was put into a batch
-	wantDue bool // the peer is to be told
-	headed  bool // the header has left, or will with the next frame
-	again   bool // the sender that waits for room has to encode its item again
-	encodes bool // it was woken to do that
-	busy    bool // the last Send was not followed by anything received
-}
-
 // stuck is why a receiver does not take the next item.
 type stuck struct {
 	failed error      // what Receive returns, since an item could not be decoded; or nil, and

@@ -107,15 +107,6 @@ func (s *stream) lostBecause(err error) *Error {
 	return lostError(err)
 }
 
-// askCredit has the peer told what the waiting item costs, once for each cost.
-func (h *outHalf) askCredit(s *stream, cost int64) {
-	if h.wanted == cost {
-		return
-	}
-	h.wanted, h.wantDue = cost, true
-	s.table.lane.ready.push(s)
-}
-
 // send sends an item: all of it, or nothing.
 func (s *stream) send(ctx context.Context, item any) error {
 	t := s.table
