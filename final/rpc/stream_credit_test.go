@@ -154,9 +154,9 @@ func (sim *streamSim) send(d *simStream) bool {
 	item := d.item(d.sent, d.sizes[0])
 	body, err := side.table.encode(&item)
 	require.NoError(sim.t, err)
-	state, _, _, err := d.from.offer(&body)
+	said, err := d.from.offer(&body)
 	require.NoError(sim.t, err)
-	if state == itemWaits {
+	if said.state == itemWaits {
 		return true
 	}
 	d.from.passRoom() // what sendLater does at its end

@@ -58,32 +58,38 @@ const (
 	itemUncharged           // waits for memory
 )
 
+// offered is what an offer has led to, and what its sender has to do next.
+type offered struct {
+	state sendState
+	start bool // it has to flush
+	alone bool // nothing more is to be expected soon
+}
+
 // offer appends an encoded item if the peer has given credit for it and there is room.
-// Otherwise the sender will be woken when it should try again. It reports whether the
-// sender has to flush, and whether nothing more is to be expected soon.
-func (s *stream) offer(body *outItem) (state sendState, start, alone bool, err error) {
+// Otherwise the sender will be woken when it should try again.
+func (s *stream) offer(body *outItem) (offered, error) {
 	t, out := s.table, &s.out
 	cost := itemCost(body.size())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case out.err != nil:
-		return 0, false, false, out.err
+		return offered{}, out.err
 	case t.out.err != nil: // the connection is about to end its streams
-		return 0, false, false, s.lostBecause(t.out.err)
+		return offered{}, s.lostBecause(t.out.err)
 	case s.server != nil && s.server.toldByContext():
-		return 0, false, false, s.server.failure
+		return offered{}, s.server.failure
 	case out.wanted > t.peerWindow && cost+t.peerWindow < out.wanted: // the rest of what was lent would be left
-		return 0, false, false, &itemShrunk{out.wanted, cost}
+		return offered{}, &itemShrunk{out.wanted, cost}
 	case cost > out.credit:
 		t.lane.returnRoom(s) // it was encoded again, and has become larger: others need not wait for it
 		t.lane.admit()
 		out.askCredit(s, cost)
 		out.wait.begin()
-		return itemWaits, t.out.start(), true, nil
+		return offered{state: itemWaits, start: t.out.start(), alone: true}, nil
 	case !t.lane.askRoom(s, wire.HeaderSize+body.size(), body.size() > encodedAgain):
 		out.wait.begin()
-		return itemWaits, false, false, nil
+		return offered{state: itemWaits}, nil
 	}
 	if s.server != nil && !out.headed {
 		s.server.headerLeaves()
@@ -95,8 +101,9 @@ func (s *stream) offer(body *outItem) (state sendState, start, alone bool, err e
 	large := body.size() >= largeBody // and worth a write of its own
 	t.lane.size += out.add(s.id, body)
 	t.lane.ready.push(s)
-	alone, out.busy = large || !out.busy, true
-	return itemAppended, t.out.start(), alone, nil
+	alone := large || !out.busy
+	out.busy = true
+	return offered{itemAppended, t.out.start(), alone}, nil
 }
 
 // lostBecause returns the error of a Send on a connection that has ended with err.
@@ -115,22 +122,22 @@ func (s *stream) send(ctx context.Context, item any) error {
 		return err
 	}
 	if !t.charge(&body) {
-		return s.sendLater(ctx, item, body, itemUncharged, false)
+		return s.sendLater(ctx, item, body, offered{state: itemUncharged})
 	}
-	state, start, alone, err := s.offer(&body)
+	last, err := s.offer(&body)
 	switch {
 	case err != nil:
 		t.dropItem(&body)
 		return err
-	case state == itemAppended:
-		t.flush(start, alone)
+	case last.state == itemAppended:
+		t.flush(last.start, last.alone)
 		return nil
 	}
-	return s.sendLater(ctx, item, body, state, start)
+	return s.sendLater(ctx, item, body, last)
 }
 
-// sendLater is send for an item that has to wait. start says that the wait is to be flushed.
-func (s *stream) sendLater(ctx context.Context, item any, body outItem, state sendState, start bool) (err error) {
+// sendLater is send for an item that has to wait, for what the last offer says.
+func (s *stream) sendLater(ctx context.Context, item any, body outItem, last offered) (err error) {
 	t := s.table
 	exits := true
 	defer func() { // also if a user's code ends this goroutine
@@ -138,20 +145,19 @@ func (s *stream) sendLater(ctx context.Context, item any, body outItem, state se
 			err = s.giveUp(err)
 		}
 	}()
-	alone := true
 	for {
-		t.flush(start, alone)
-		if state == itemAppended {
+		t.flush(last.start, last.alone)
+		if last.state == itemAppended {
 			break
 		}
-		if state == itemWaits {
+		if last.state == itemWaits {
 			err = s.waitToOffer(ctx, item, &body)
 		}
 		if err == nil {
 			err = s.reserve(ctx, item, &body)
 		}
 		if err == nil {
-			state, start, alone, err = s.offer(&body)
+			last, err = s.offer(&body)
 		}
 		if err != nil {
 			t.dropItem(&body)
