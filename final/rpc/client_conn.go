@@ -135,7 +135,7 @@ func (c *clientConn) run() {
 	c.mu.Lock()
 	c.maxInFlight = int(min(hello.InFlight, math.MaxInt32))
 	c.maxMessage = int(min(hello.MaxMessage, math.MaxInt32))
-	c.take(hello.Text)
+	c.takeGrants(hello.Text)
 	if c.err == nil { // else it was closed meanwhile, and nothing would stop the timer
 		if d := c.options.keepalive; d > 0 {
 			c.keepalive = c.keepAlive(d)

@@ -683,11 +683,11 @@ func TestParamsRoom_OddGrants(t *testing.T) {
 	options := defaultClientOptions()
 	for _, value := range []string{"", "1", "1,", ",1", "0,1", "-1,1", "2,1", "1,2,3", "1,9223372036854775808", "x,y"} {
 		client := &clientConn{options: &options, params: unboundedRoom()}
-		client.take(paramsKey + "=" + value)
+		client.takeGrants(paramsKey + "=" + value)
 		assert.Equal(t, unboundedRoom(), client.params, "%q", value)
 	}
 	client := &clientConn{options: &options}
-	client.take(paramsKey + "=16,64")
+	client.takeGrants(paramsKey + "=16,64")
 	assert.Equal(t, paramsRoom{room: 16, most: 64}, client.params)
 }
 
@@ -716,7 +716,7 @@ func TestParamsRoom_GrantsOfLittle(t *testing.T) {
 	for server := 1; server < 30; server++ {
 		c := &serverConn{params: newMemory(server).newShare(server)}
 		client := &clientConn{options: new(defaultClientOptions())}
-		client.take(paramsKey + "=" + grantParams(c, JSON, paramsValue))
+		client.takeGrants(paramsKey + "=" + grantParams(c, JSON, paramsValue))
 		assert.Positive(t, client.params.room, "%d bytes", server)
 		assert.Equal(t, max(c.params.most, 1), client.params.most, "%d bytes", server)
 	}

@@ -297,7 +297,7 @@ func TestCompression_OfferAndGrant(t *testing.T) {
 		"rpc.compression": 0, "rpc.compression=zstd rpc.compression=gzip": 700,
 	} {
 		client := &clientConn{options: &options}
-		client.take(said)
+		client.takeGrants(said)
 		assert.Equal(t, from, client.compress, "%q", said)
 		assert.Equal(t, from > 0, client.agreed&wire.FlagCompressed != 0, "%q", said)
 	}
@@ -306,7 +306,7 @@ func TestCompression_OfferAndGrant(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, offering, compressionKey)
 	client := &clientConn{options: &options}
-	client.take("rpc.compression=gzip")
+	client.takeGrants("rpc.compression=gzip")
 	assert.Zero(t, client.compress, "it was not offered")
 	assert.Zero(t, client.agreed&wire.FlagCompressed)
 }

@@ -98,8 +98,8 @@ func (c *serverConn) grant(offers Metadata, codec Codec) string {
 	return strings.Join(words, " ")
 }
 
-// take takes what the server's text grants of what was offered, in whatever order.
-func (c *clientConn) take(text string) {
+// takeGrants takes what the server's text grants of what was offered, in whatever order.
+func (c *clientConn) takeGrants(text string) {
 	for word := range strings.FieldsSeq(text) {
 		key, value, _ := strings.Cut(word, "=")
 		for _, e := range extensions {
