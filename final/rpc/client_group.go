@@ -221,21 +221,13 @@ func (g *group) nobodyBut(tried []*Client) bool {
 // one, WithMaxWait does.
 func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 	begun, ended := time.Now(), ctx.Done()
-	var timeUp <-chan time.Time // nil: never
-	if limit := g.waitLimit(ctx, t, w); limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		timeUp = timer.C
-	}
+	limit := g.waitLimit(ctx, t, w)
+	w.needs = g.needs(w, limit)
 	queue := g.queueFor(w.stream, w.params)
-	if !queue.push(w) {
-		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.waiting.most))
+	if err := g.enter(queue, w); err != nil {
+		return err
 	}
-	g.serve() // after the push: a goroutine that frees a slot from now on sees w
-	// What w hopes for may have gone before the push, when the calls in the queue were told.
-	// hope takes locks, so it is called here, and not under the queue's.
-	queue.reconsider(w, g.hope(), g.nobodyBut)
-	out := queue.await(w, ended, timeUp)
+	out := queue.await(w, ended, limit)
 	t.waited += time.Since(begun)
 	if g.crowd.n.Load() > 0 && (w.conn == nil || queue == &g.crowd && len(*g.members.Load()) > 1) {
 		g.serve() // those behind w may need less room, on other members if one has taken w
@@ -246,10 +238,52 @@ func (g *group) wait(ctx context.Context, t *tries, w *waitingCall) error {
 			g.giveBack(w)
 		}
 	}()
-	switch err = whyEnded(ctx, ended, !out); {
-	case err != nil:
+	if err = whyEnded(ctx, ended, !out); err != nil {
 		g.countNoHello(begun, err)
 		return g.gaveUp(w, err)
+	}
+	return g.whyOut(w, out)
+}
+
+// waitLimit returns how long w may wait: 0 if that is not a matter of time.
+func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Duration {
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case bounded:
+		return max(time.Until(deadline), 1) // 0 would be no bound
+	case w.once || g.options.maxWait <= 0:
+		return 0
+	}
+	return max(g.options.maxWait-t.waited, 1)
+}
+
+// needs returns how much hope a call needs that may wait for so long.
+func (g *group) needs(w *waitingCall, limit time.Duration) hope {
+	switch {
+	case g.options.failFast && limit > 0 || w.once:
+		return hopeFull
+	case limit == 0:
+		return hopeConnecting
+	}
+	return hopeLater
+}
+
+// enter puts w into a queue, and has the members take it if one can.
+func (g *group) enter(queue *callQueue, w *waitingCall) error {
+	if !queue.push(w) {
+		return unrun(Errorf(Unavailable, "%d calls are waiting for a server already (WithMaxWaiting)", g.waiting.most))
+	}
+	g.serve() // after the push: a goroutine that frees a slot from now on sees w
+	// What w hopes for may have gone before the push, when the calls in the queue were told.
+	// hope takes locks, so it is called here, and not under the queue's.
+	queue.reconsider(w, g.hope(), g.nobodyBut)
+	return nil
+}
+
+// whyOut returns the error of a call that does not wait any more, though its context goes on.
+// out says that it has an outcome.
+func (g *group) whyOut(w *waitingCall, out bool) error {
+	switch {
 	case !out:
 		return g.waitedTooLong(w)
 	case w.outcome == dismissed:
@@ -273,26 +307,6 @@ func whyEnded(ctx context.Context, ended <-chan struct{}, late bool) error {
 		return context.DeadlineExceeded
 	}
 	return nil
-}
-
-// waitLimit sets how much hope w needs, and returns how long it may wait: 0 if that
-// is not a matter of time.
-func (g *group) waitLimit(ctx context.Context, t *tries, w *waitingCall) time.Duration {
-	w.needs = hopeLater
-	if g.options.failFast || w.once {
-		w.needs = hopeFull
-	}
-	deadline, bounded := ctx.Deadline()
-	switch {
-	case bounded:
-		return max(time.Until(deadline), 1) // 0 would be no bound
-	case w.once:
-	case g.options.maxWait <= 0:
-		w.needs = hopeConnecting
-	default:
-		return max(g.options.maxWait-t.waited, 1)
-	}
-	return 0
 }
 
 // giveBack gives back the slot of a call whose context ended as it was granted.

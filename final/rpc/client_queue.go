@@ -221,9 +221,15 @@ func (w *waitingCall) inVain(most hope, nobodyFor func(tried []*Client) bool) bo
 	return true
 }
 
-// await waits until w is taken out, its context has ended or the time is up, which is
-// nil for no bound. It returns false if w has no outcome.
-func (q *callQueue) await(w *waitingCall, ended <-chan struct{}, timeUp <-chan time.Time) bool {
+// await waits until w is taken out, its context has ended or the time is up; 0 is no bound.
+// It returns false if w has no outcome.
+func (q *callQueue) await(w *waitingCall, ended <-chan struct{}, limit time.Duration) bool {
+	var timeUp <-chan time.Time // nil: never
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		timeUp = timer.C
+	}
 	select {
 	case <-w.done:
 	case <-ended:
