@@ -36,7 +36,7 @@ type waitingLimit struct {
 // outcome, and then closes done.
 type waitingCall struct {
 	done    chan struct{}
-	place   *list.Element // nil once it is out; guarded by the queue's mu
+	elem    *list.Element // nil once it is out; guarded by the queue's mu
 	number  uint64        // the queue's pushed, with this one
 	conn    *clientConn   // has taken a slot for it
 	probe   bool          // its outcome decides the probe of conn's server
@@ -81,7 +81,7 @@ func (q *callQueue) push(w *waitingCall) bool {
 	}
 	q.pushed++
 	w.number = q.pushed
-	w.place = q.calls.PushBack(w)
+	w.elem = q.calls.PushBack(w)
 	if w.ping {
 		q.pings++
 	}
@@ -98,8 +98,8 @@ func (q *callQueue) pop(member *Client, free bool, room *paramsRoom) *waitingCal
 	defer q.mu.Unlock()
 	last := q.refused[member]
 	defer func() { q.refusedUpToLocked(member, last) }()
-	for place := q.afterLocked(last); place != nil && (free || q.pings > 0); place = place.Next() {
-		w := place.Value.(*waitingCall)
+	for e := q.afterLocked(last); e != nil && (free || q.pings > 0); e = e.Next() {
+		w := e.Value.(*waitingCall)
 		switch {
 		case w.ping:
 		case !free:
@@ -120,12 +120,12 @@ func (q *callQueue) pop(member *Client, free bool, room *paramsRoom) *waitingCal
 	return nil
 }
 
-// afterLocked returns the place after w's, or the first one for nil.
+// afterLocked returns the element after w's, or the first one for nil.
 func (q *callQueue) afterLocked(w *waitingCall) *list.Element {
 	if w == nil {
 		return q.calls.Front()
 	}
-	return w.place.Next()
+	return w.elem.Next()
 }
 
 // refusedUpToLocked notes that last and all calls before it have tried member.
@@ -152,7 +152,7 @@ func (q *callQueue) refusedUpToLocked(member *Client, last *waitingCall) {
 func (q *callQueue) remove(w *waitingCall) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.place == nil {
+	if w.elem == nil {
 		return false
 	}
 	q.removeLocked(w)
@@ -162,13 +162,13 @@ func (q *callQueue) remove(w *waitingCall) bool {
 func (q *callQueue) removeLocked(w *waitingCall) {
 	for len(w.ends) > 0 {
 		var before *waitingCall
-		if place := w.place.Prev(); place != nil {
-			before = place.Value.(*waitingCall)
+		if e := w.elem.Prev(); e != nil {
+			before = e.Value.(*waitingCall)
 		}
 		q.refusedUpToLocked(w.ends[0], before)
 	}
-	q.calls.Remove(w.place)
-	w.place = nil
+	q.calls.Remove(w.elem)
+	w.elem = nil
 	q.limit.n.Add(-1)
 	if w.ping {
 		q.pings--
@@ -188,9 +188,9 @@ func (q *callQueue) latest() uint64 {
 func (q *callQueue) dismiss(most hope, upTo uint64, nobodyFor func(tried []*Client) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for place := q.calls.Front(); place != nil; {
-		w := place.Value.(*waitingCall)
-		place = place.Next()
+	for e := q.calls.Front(); e != nil; {
+		w := e.Value.(*waitingCall)
+		e = e.Next()
 		if w.number <= upTo && w.inVain(most, nobodyFor) {
 			q.removeLocked(w)
 			close(w.done)
@@ -202,7 +202,7 @@ func (q *callQueue) dismiss(most hope, upTo uint64, nobodyFor func(tried []*Clie
 func (q *callQueue) reconsider(w *waitingCall, most hope, nobodyFor func(tried []*Client) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.place != nil && w.inVain(most, nobodyFor) {
+	if w.elem != nil && w.inVain(most, nobodyFor) {
 		q.removeLocked(w)
 		close(w.done)
 	}

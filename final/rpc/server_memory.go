@@ -45,8 +45,8 @@ func (m *memory) lease(s *share, more int64, wait bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.allows(s, more) {
-		if wait && s.place == nil {
-			s.place = m.waiting.PushBack(s)
+		if wait && s.elem == nil {
+			s.elem = m.waiting.PushBack(s)
 		}
 		return false
 	}
@@ -131,16 +131,16 @@ func (m *memory) next() *share {
 		return nil
 	}
 	s := m.waiting.Remove(first).(*share)
-	s.place = nil
+	s.elem = nil
 	return s
 }
 
 // share is one connection's part of a memory.
 type share struct {
-	of    *memory
-	most  int64
-	full  atomic.Bool   // half of it is held; set under mu, to be seen without it
-	place *list.Element // in of.waiting; guarded by of.mu
+	of   *memory
+	most int64
+	full atomic.Bool   // half of it is held; set under mu, to be seen without it
+	elem *list.Element // in of.waiting; guarded by of.mu
 
 	own *int64 // what its address has leased in all, guarded by of.mu; nil if that is not known
 
@@ -164,9 +164,9 @@ type shareWaiter struct {
 func (m *memory) leave(s *share) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.place != nil {
-		m.waiting.Remove(s.place)
-		s.place = nil
+	if s.elem != nil {
+		m.waiting.Remove(s.elem)
+		s.elem = nil
 	}
 }
 
