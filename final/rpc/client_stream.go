@@ -10,25 +10,6 @@ import (
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
-// streamsGranted takes a server's grant. It runs under mu.
-func streamsGranted(c *clientConn, value string) bool {
-	most, window, ok := grantOf(value)
-	if !ok {
-		return false
-	}
-	c.granted = streamGrant{most: min(most, windowsFor(c.options.connStreams, c.options.maxMessage)), window: window}
-	return true
-}
-
-// makeStreamsLocked makes the table when the first place is taken: most connections never
-// have a stream.
-func (c *clientConn) makeStreamsLocked() {
-	o := c.options
-	t := newStreamTable(&c.mu, &c.out, c.codec, o.maxMessage, c.maxMessage, c.granted.most, o.connStreams)
-	t.peerWindow, t.compress, t.flusher, t.freed = c.granted.window, c.compress, &c.flusher, c.grantLocked
-	c.streams, c.out.lane = t, &t.lane
-}
-
 // clientStream is one stream at its caller.
 type clientStream struct {
 	stream

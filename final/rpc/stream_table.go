@@ -36,12 +36,6 @@ type streamTable struct {
 	freed func()
 }
 
-// streamGrant is what the hellos say of streams: most is 0 if they did not agree upon them.
-type streamGrant struct {
-	most   int   // streams that are open at once
-	window int64 // the peer's
-}
-
 // newStreamTable returns the table of a connection on which streams were agreed upon. bytes
 // bounds what this side may promise to take: the first windows of all streams and the place
 // for a large item are set aside.
