@@ -146,12 +146,11 @@ func WithMaxConns(n int) ServerOption {
 	})
 }
 
-// WithPeerShare sets how many connections and how many running handlers one
-// address may have, in all, once three quarters of the places are taken. Until
-// then it may have any number. After that, an address that has its share gets
-// no more, and the others find room. A call that is refused fails with
-// ResourceExhausted, and never ran; a connection is refused as one beyond
-// [WithMaxConns].
+// WithPeerShare limits the connections and the running handlers of one
+// address, once three quarters of all places are taken. Until then it may have
+// any number. After that, an address that has its share gets no more, and the
+// others find room. A call that is refused fails with ResourceExhausted, and
+// never ran; a connection is refused as one beyond [WithMaxConns].
 //
 // An address is one of IPv4, a /64 network of IPv6 with all its hosts, a
 // link-local address or, on Linux, the user at the other end of a Unix socket.
@@ -171,15 +170,15 @@ func WithPeerShare(conns, handlers int) ServerOption {
 	})
 }
 
-// WithPeerMemory sets how many bytes of the server's memory one address may have,
-// in all, once seven eighths are taken: of the memory for params
-// ([WithParamsMemory]), for replies ([WithReplyMemory]) and for streams
-// ([WithStreamMemory]). Until then it may have any number. After that, an address
-// that has its share gets no more, and the others find room: its calls are
-// refused, its results wait, and its streams are refused, as if nothing were left.
+// WithPeerMemory limits the memory of one address, in bytes, once seven eighths
+// are taken: of that for params ([WithParamsMemory]), for replies
+// ([WithReplyMemory]) and for streams ([WithStreamMemory]). Until then it may have
+// any amount. After that, an address that has its share gets no more, and the
+// others find room: its calls and streams are refused and its results wait, as if
+// nothing were left.
 //
-// An address is what it is for [WithPeerShare]. Peers without an address have no
-// share, nor have the calls of [Server.Invoke], which take at most a quarter
+// An address is what it is for [WithPeerShare]. It limits neither peers without
+// an address nor the calls of [Server.Invoke], which take at most a quarter
 // together. Memory is taken in blocks, of 64 KiB at most; a connection may keep
 // one for its next call while three quarters of the memory are free.
 //
@@ -207,11 +206,11 @@ func WithMaxMetadata(bytes int) ServerOption {
 // more than that. Negative sizes are refused.
 //
 // A call's params count from their arrival until its handler returns: the bytes
-// that have arrived, and what they can become at most when they are decoded
-// into the Go type of the method, which a [Sizer] computes. For JSON that may
-// be several times more than they do become. Params of up to 4 KiB are not
-// counted: [WithMaxHandlers] bounds such calls. The last quarter of server is
-// for connections that take no more than a 16th of conn; for what one address may
+// that have arrived, and what they can become at most when they are decoded into
+// the Go type of the method, which a [Sizer] computes. For JSON that bound may be
+// several times too high. Params of up to 4 KiB are not counted:
+// [WithMaxHandlers] bounds such calls. The last quarter of server is for
+// connections that take no more than a 16th of conn; for what one address may
 // take, see [WithPeerMemory].
 //
 // A call whose params do not fit now is refused before they are decoded, with
@@ -223,14 +222,14 @@ func WithMaxMetadata(bytes int) ServerOption {
 // The server's hello announces how many bytes of encoded params, before compression, a
 // client may have in flight. Params grow when they are decoded, so that is a seventh of
 // conn in JSON, a fifth with another [Sizer] and a 19th with other codecs. With Gob nothing
-// is announced. A client of this package has calls wait for room, in order, as they wait
-// for a server: see [WithMaxWait]. Params of up to 4 KiB do not wait. Params above the
-// announced size wait for their turn, but not for room: only the server can tell whether
-// they fit. A call is still refused if the server has no room for it.
+// is announced. Calls of this package's clients wait for room, in order, as they wait for a
+// server: see [WithMaxWait]. Params of up to 4 KiB do not wait. Params above the announced
+// size wait for their turn, but not for room: only the server can tell whether they fit. A
+// call is still refused if the server has no room for it.
 //
-// The request of a stream does not count for waiting calls, since a stream may last for
-// hours; without room it is refused. An item above 4 KiB that a handler receives counts
-// like params, from its decoding until the next Receive or until the handler returns. If
+// The request of a stream is not part of that count, since a stream may last for hours;
+// without room it is refused. An item above 4 KiB that a handler receives counts like
+// params, from its decoding until the next Receive or until the handler returns. If
 // there is no room, Receive waits; if there never can be, it fails with
 // ResourceExhausted.
 //
@@ -247,17 +246,17 @@ func WithParamsMemory(server, conn int) ServerOption {
 // together, and of one. Defaults 256 MiB and 16 MiB, which 0 stands for; conn
 // counts as a quarter of server if it is more than that. Negative sizes are refused.
 //
-// A result for which there is no memory waits, not encoded, and its handler
-// keeps its place: see [WithMaxInFlight]. So a client that does not read holds
-// its share, until the time of [WithWriteTimeout] is up. The size of a result
-// is guessed before it is encoded. If it becomes much larger than that, it may
-// be encoded a second time, later. One result is sent even if it is larger than
-// conn. A reply of up to 4 KiB is not counted, nor is an error. The last
-// quarter of server is for connections that take no more than a 16th of conn; for
-// what one address may take, see [WithPeerMemory]. An item that a handler sends counts as a result does: its Send waits.
+// A result for which there is no memory waits, not encoded, and its handler keeps its
+// place: see [WithMaxInFlight]. A client that does not read holds its share, until the time
+// of [WithWriteTimeout] is up. The size of a result is guessed before it is encoded. If it
+// becomes much larger than that, it may be encoded a second time, later. One result is sent
+// even if it is larger than conn. A reply of up to 4 KiB is not counted, nor is an error.
+// The last quarter of server is for connections that take no more than a 16th of conn; for
+// what one address may take, see [WithPeerMemory]. An item that a handler sends counts as a
+// result does: its Send waits.
 //
 // The results of [Server.Invoke] count as those of one connection that may take a
-// quarter of server: until Invoke returns or, of a gateway, until they are written.
+// quarter of server: until Invoke returns or, in a gateway, until they are written.
 func WithReplyMemory(server, conn int) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		o.replyMemory = o.memory("WithReplyMemory", server, conn, memoryLimits{defaultReplyMemory, defaultConnReplyMemory})
