@@ -64,10 +64,10 @@ func WithMaxMessage(bytes int) Option {
 }
 
 // WithCompression compresses messages, if both ends of the connection have the
-// option. Each end compresses its params or results of at least `from` bytes,
-// with gzip at its fastest level, if that makes them smaller. 0 stands for
-// 1024; a negative size is refused. On gob connections nothing is compressed.
-// Default: off.
+// option. Each end compresses its params, results and items of at least `from`
+// bytes, with gzip at its fastest level, if that makes them smaller. 0 stands
+// for 1024; a negative size is refused. On gob connections nothing is
+// compressed. Default: off.
 //
 // The limit of [WithMaxMessage] holds for the uncompressed size, too: what
 // expands further fails with ResourceExhausted. A server decompresses params only
@@ -107,8 +107,8 @@ func WithConnStreamMemory(bytes int) Option {
 }
 
 // WithTLS makes Serve and ListenAndServe, or Dial and a Pool, speak TLS. The
-// constructor makes a copy of cfg. It is refused if cfg is nil, or if the
-// option is given twice. Default: off.
+// constructor makes a copy of cfg. A nil cfg is refused, and so is a second
+// one. Default: off.
 //
 // A server needs Certificates, GetCertificate or GetConfigForClient in cfg;
 // without them the option is refused. To know its clients (mutual TLS) set
@@ -162,11 +162,11 @@ func WithWriteTimeout(d time.Duration) Option {
 // connection, else off; 0: no pings. Less than 10 ms counts as 10 ms. A negative time is
 // refused.
 //
-// A server needs it to notice that a client is gone without a word while its
-// calls run; then their contexts end. When no calls run, [WithIdleTimeout] ends
-// the connection. If d is below a third of the idle timeout, the answers of
-// live clients keep idle connections open. Clients must answer pings, as those
-// of this package do.
+// A server needs it to notice a client that vanishes while its calls run; then
+// their contexts end. When no calls run, [WithIdleTimeout] ends the connection.
+// If d is below a third of the idle timeout, the answers of live clients keep
+// idle connections open. Clients must answer pings, as those of this package
+// do.
 func WithKeepalive(d time.Duration) Option {
 	return option(func(o *sharedOptions) {
 		if o.keepalive = o.duration("WithKeepalive", d); d > 0 {
@@ -189,14 +189,14 @@ func WithObserver(obs Observer) Option {
 }
 
 // WithErrorHandler adds a callback for errors that belong to no call, or to
-// more than one. A server tells it why it closed a connection (a broken
-// protocol, a limit), for 20 connections a second before their hello and 20
-// after it; of more it tells only how many. It also tells it the errors of
-// Accept that Serve retries. A Client and a Pool tell it why an attempt to
-// connect failed and why a connection was lost, each with the server's address,
-// and what a [Resolver] returned. They do not report what their own Close
-// causes. f may be called by many goroutines at once, and must not wait. All
-// callbacks are called, in their order; a nil one is refused. Default: none.
+// more than one. A server reports why it closed a connection (a broken
+// protocol, a limit): of at most 20 a second before their hello and 20 after
+// it, and of the others how many. It also reports errors of Accept that Serve
+// retries. A Client and a Pool report why an attempt to connect failed and why
+// a connection was lost, each with the server's address, and what a [Resolver]
+// returned, but not what their own Close causes. f may be called by many
+// goroutines at once, and must not wait. All callbacks are called, in their
+// order; a nil one is refused. Default: none.
 func WithErrorHandler(f func(err error)) Option {
 	return option(func(o *sharedOptions) {
 		if o.notNil("WithErrorHandler", "callback", f) {
