@@ -146,9 +146,11 @@ func WithDefaultTimeout(d time.Duration) ClientOption {
 // it, or the server asked for a pause with Unavailable or ResourceExhausted
 // (see [RetryAfter]). A call that a server of a Pool refused with
 // ResourceExhausted and without a pause is sent to each other server that can
-// take it. Servers that have not had the call come first. If there is none, or
-// before the last attempt, the call makes the pause that was asked for.
-// Otherwise it makes a pause of [WithBackoff], or none if it costs nothing of
+// take it.
+//
+// Servers that have not had the call come first. If there is none, or before
+// the last attempt, the call makes the pause that was asked for. Otherwise it
+// makes a pause of [WithBackoff], or none if it costs nothing of
 // [WithRetryBudget]. A Client of [NewClient] sends again only after a pause
 // that was asked for. Default 4; 0 and 1 never send again. A negative number is
 // refused.
@@ -169,10 +171,9 @@ func WithMaxAttempts(n int) ClientOption {
 // A call fails at once if all servers refuse this client (its codec, its
 // version, one connection too many), if no address can be parsed, or if a
 // certificate is not trusted. Default 30 s. 0: a call without a deadline waits
-// only for an attempt to connect that is under way. It waits neither for a free
-// slot, nor for room for its params, nor for its turn: it fails at once, also if
-// there is room for it, while calls that began earlier wait for more room. A
-// negative time is refused.
+// only for an attempt to connect that is under way. It fails at once if there is
+// no free slot or no room for its params, or while earlier calls wait for room.
+// A negative time is refused.
 func WithMaxWait(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.maxWait = o.duration("WithMaxWait", d) })
 }
@@ -205,9 +206,9 @@ func WithMaxRetryAfter(d time.Duration) ClientOption {
 
 // WithRetryBudget limits how many calls a Client or a Pool sends again, so that
 // clients do not make an outage worse. The budget begins with reserve, and
-// never has more. Each call that is sent again takes one. Each call that ran
-// and was answered adds percent hundredths of one. When less than one is left,
-// a call that failed is not sent again, and fails with its error.
+// never has more. Each call that is sent again takes one. Each answered call
+// that ran adds percent/100. When less than one is left, a call that failed is
+// not sent again, and fails with its error.
 //
 // Some calls are sent again at no cost: those that a server refused because it
 // is going away, those that were not written, and those lost with a connection
@@ -222,12 +223,12 @@ func WithRetryBudget(percent, reserve int) ClientOption {
 
 // WithBackoff sets the least and the longest pause between attempts to connect,
 // and between attempts to make a call (see [WithMaxAttempts]). The pause
-// doubles after each failure, and up to half of it is cut off at random. A
-// connection has to live for the longest pause, or to answer a call before its
-// server goes away, until earlier failures are forgotten. A Pool pauses within
-// the same bounds before it asks a [Resolver] again that has returned. Default
-// 20 ms and 5 s, which 0 stands for; a pause that is 0 gives way to the other
-// if that is needed. Negative pauses, and a longest pause shorter than the
+// doubles after each failure, and up to half of it is cut off at random.
+// Earlier failures are forgotten once a connection has lived for the longest
+// pause, or has answered a call and its server then goes away. A Pool pauses
+// within the same bounds before it asks a [Resolver] again that has returned.
+// Default 20 ms and 5 s, which 0 stands for; if only one is 0, its default is
+// moved to fit the other. Negative pauses, and a longest pause shorter than the
 // least, are refused. [NewClient] refuses the option.
 func WithBackoff(least, longest time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) {

@@ -76,8 +76,8 @@ func WithBalancing(b Balancing) PoolOption {
 // are one failure. The pause doubles from least to longest, and up to half of
 // it is cut off at random. Then the server has to answer a ping within least,
 // and the outcome of one call or stream decides whether it is back. If its
-// caller gives up, the next one decides; once callers of calls have given up
-// for as long as least, the server is ejected again.
+// caller gives up, the next one decides; once calls have been given up for as
+// long as least, the server is ejected again.
 //
 // A stream is a success with the first item that arrives, however it ends
 // later. One that ends without an item counts by the code of its end, with two
@@ -88,9 +88,9 @@ func WithBalancing(b Balancing) PoolOption {
 //
 // At most half of the servers are ejected at a time, so a pool's only server
 // never is. If no other server can take a call, an ejected one gets it. Default
-// 5 failures, 1 s and 30 s. With 0 failures no server is ejected; pauses of 0
-// stand for the default, and give way to the other if that is needed. Negative
-// values, and a longest pause shorter than the least, are refused.
+// 5 failures, 1 s and 30 s. With 0 failures no server is ejected; a pause of 0
+// is the default, moved if needed to fit the other. Negative values, and a
+// longest pause shorter than the least, are refused.
 func WithEjection(failures int, least, longest time.Duration) PoolOption {
 	return poolOption(func(o *clientOptions) {
 		o.ejectAfter = o.number("WithEjection", failures, math.MaxInt32, 0)
