@@ -63,9 +63,9 @@ type ClientStream[Item, Reply any] string
 func (m ClientStream[Item, Reply]) Name() string { return string(m) }
 
 // Handle registers fn on s: see [ServerStream.Handle]. fn receives items and must return a
-// reply or an error. It may return before it has received all items: the rest is dropped,
-// and the caller's Send fails, with [ErrStreamEnded] after a reply, else with fn's error.
-// CloseAndReceive returns the reply, or that error.
+// reply or an error; nil and nil is Internal. It may return before it has received all
+// items: the rest is dropped, and the caller's Send fails, with [ErrStreamEnded] after a
+// reply, else with fn's error. CloseAndReceive returns the reply, or that error.
 func (m ClientStream[Item, Reply]) Handle(s *Server, fn func(ctx context.Context, in *Receiver[Item]) (*Reply, error), opts ...MethodOption) error {
 	var handler StreamHandler
 	if fn != nil {

@@ -28,9 +28,9 @@ type Receiver[T any] struct {
 // the wait has ended, and the stream may go on. If ctx.Err() is nil, no item follows, or
 // the call was a misuse (FailedPrecondition, InvalidArgument).
 //
-// An item that does not decode ends the stream at its caller, with Internal. In a handler
-// Receive returns InvalidArgument from then on, and the handler may still send: return the
-// error, and do not try the next item.
+// At its caller, an item that does not decode ends the stream, with Internal. In a
+// handler, which may still send, Receive returns InvalidArgument from then on: return that
+// error.
 func (r *Receiver[T]) Receive(ctx context.Context) (*T, error) {
 	if r == nil || r.stream == nil {
 		return nil, errNoStream
@@ -51,7 +51,8 @@ func (r *Receiver[T]) Receive(ctx context.Context) (*T, error) {
 
 // All ranges over the items that are left, until the stream ends. An error is the last
 // pair, with a nil item; a good end has none. If a caller breaks out of the loop, the
-// stream is closed. In a handler it stays open. All can be ranged over once.
+// stream is closed. In a handler it stays open. All can be ranged over once; again
+// yields FailedPrecondition.
 func (r *Receiver[T]) All() iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		if r != nil && r.ranged.Swap(true) {

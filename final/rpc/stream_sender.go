@@ -25,10 +25,10 @@ type Sender[T any] struct {
 // cannot be encoded (InvalidArgument; Internal in a handler), or that is larger than the
 // other side reads (ResourceExhausted), is not sent, and the stream goes on.
 //
-// If ctx has ended, nothing is sent. If ctx ends while Send waits, the item is not sent. For
-// an item of up to 16 KiB the stream goes on; for a larger one it ends, because the other
-// side may have reserved memory for it. Do not change an item before Send has returned:
-// Send may encode it twice.
+// If ctx has ended, nothing is sent. If ctx ends while Send waits, the item is not sent.
+// For an item of up to 16,306 encoded bytes the stream goes on; for a larger one it may
+// end, because the other side may have reserved memory for it. Do not change an item before
+// Send has returned: Send may encode it twice.
 func (s *Sender[T]) Send(ctx context.Context, item *T) error {
 	if s == nil || s.stream == nil {
 		return errNoStream
@@ -58,10 +58,10 @@ type SendStream[T, Reply any] struct {
 	received atomic.Bool
 }
 
-// CloseAndReceive ends the sending of items and waits for the handler's reply, until ctx ends.
-// Call it once. You may call it after a failed Send: after [ErrStreamEnded] it returns the
-// reply. If ctx ends first, the reply is lost, although the stream goes on until
-// Close or the end of its own context.
+// CloseAndReceive ends the sending of items and waits for the handler's reply, until ctx
+// ends. Call it once; again is FailedPrecondition. You may call it after a failed Send:
+// after [ErrStreamEnded] it returns the reply. If ctx ends first, the reply is lost,
+// although the stream goes on until Close or the end of its own context.
 func (s *SendStream[T, Reply]) CloseAndReceive(ctx context.Context) (*Reply, error) {
 	if s == nil || s.opened == nil {
 		return nil, errNoStream
