@@ -148,8 +148,8 @@ func (c *Client) Call(ctx context.Context, method string, params, reply any) err
 
 // Go starts a call and returns once params are encoded, so the caller may
 // change them from then on. The caller must not touch reply before the call is
-// done. All errors, also of encoding, are in [Pending.Wait]. Calls may reach
-// the server in another order than that in which Go was called.
+// done. [Pending.Wait] returns all errors, also those of encoding. Calls may
+// reach the server in another order than that in which Go was called.
 //
 // Interceptors get a copy of params. Some types can be copied neither as
 // memory nor by encoding and decoding. For those, interceptors get params

@@ -35,8 +35,7 @@ type StreamCaller interface {
 // OpenFunc opens a stream: see [StreamCaller].
 type OpenFunc func(ctx context.Context, kind MethodKind, method string, params any) (OpenedStream, error)
 
-// CallerFuncs makes two functions a [StreamCaller]. What is done by one that is nil fails
-// with Unimplemented.
+// CallerFuncs makes two functions a [StreamCaller]. A nil one fails with Unimplemented.
 type CallerFuncs struct {
 	CallFunc CallerFunc
 	OpenFunc OpenFunc
@@ -74,9 +73,8 @@ func PassStreamsClient(i ClientInterceptor) ClientInterceptor {
 	}
 }
 
-// OpenStream opens a stream through c: what interceptors call with their next. A Caller
-// that is no [StreamCaller] does not let streams pass unseen: the error is Unimplemented,
-// and names it.
+// OpenStream opens a stream through c: interceptors call it with their next. If c is no
+// [StreamCaller], the error is Unimplemented, and names c's type.
 func OpenStream(ctx context.Context, c Caller, kind MethodKind, method string, params any) (OpenedStream, error) {
 	opener, ok := c.(StreamCaller)
 	if !ok {

@@ -19,8 +19,8 @@
 //	if errors.Is(err, rpc.NotFound) { … }
 //
 // Without a declaration, Server.Register publishes the methods of a value and
-// Client.Call takes any params and reply. What else a call carries travels in
-// its context: its deadline, [AddMetadata].
+// Client.Call takes any params and reply. The deadline and the metadata
+// ([AddMetadata]) of a call are in its context.
 //
 // # Streams
 //
@@ -55,15 +55,16 @@
 // returns. Go cannot stop a goroutine: a handler that does not check its
 // context keeps its place, and its client's slot, until it returns.
 //
-// Whatever a peer sends, or does not read, memory and goroutines stay within the limits that
-// the options set, except with [Gob], which is for trusted peers. [WithParamsMemory] and
-// [WithReplyMemory] bound what calls take on a server, and [WithStreamMemory] what streams
-// do. A message that is still arriving takes up to [WithMaxMessage] on each connection, and
-// what your handlers allocate is not counted. The goroutine that reads a connection waits for
-// no peer, and runs little of your code: Authorize hooks, observers, callbacks for errors,
-// gob decoders, [NonBlocking] methods, and the [Sizer] of a codec if there is no memory for
-// params now. While one of these is slow, it sees no cancels and pings of its connection. It
-// sees them while other handlers hang and clients do not read.
+// Whatever a peer sends, or does not read, memory and goroutines stay within the limits
+// that the options set, except with [Gob], which is for trusted peers. [WithParamsMemory]
+// and [WithReplyMemory] bound what calls take on a server, and [WithStreamMemory] what
+// streams do. A message that is still arriving takes up to [WithMaxMessage] on each
+// connection, and what your handlers allocate is not counted. The goroutine that reads a
+// connection waits for no peer, and runs little of your code: Authorize hooks, observers,
+// callbacks for errors, gob decoders, [NonBlocking] methods, and the [Sizer] of a codec if
+// there is no memory for params now. While one of these is slow, that goroutine sees no
+// cancels and pings. Other handlers that hang, and clients that do not read, do not delay
+// it.
 //
 // The package logs only panics of your code; on a server, callbacks of
 // [WithPanicHandler] get most of them instead. Callbacks of [WithErrorHandler]

@@ -21,7 +21,8 @@ import (
 // allocate gigabytes. A server therefore offers it only with [WithCodecs], and
 // reads at most 1 MiB per message then.
 //
-// It refuses a value that contains itself, or is nested deeper than 10,000 levels.
+// It refuses to encode a value that contains itself, or is nested deeper than
+// 10,000 levels.
 //
 // One value at a time is encoded for a connection. While a GobEncoder runs, other
 // calls with gob wait, so it must not make calls on the connection that it is

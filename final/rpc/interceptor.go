@@ -33,8 +33,7 @@ func (f CallerFunc) Call(ctx context.Context, method string, params, reply any) 
 
 // ClientInterceptor wraps a Caller. It is called once, when the Client or Pool
 // is made; the Caller that it returns, which must not be nil, runs for every
-// call. What that returns is what Call returns, so it should return an
-// *[Error], too.
+// call. Its error is what Call returns, so it should be an *[Error].
 //
 // A Client or Pool opens streams only if the Caller that each interceptor returns is a
 // [StreamCaller]: else they would pass it unseen. [CallerFuncs] makes one of two functions,
@@ -45,9 +44,9 @@ type ClientInterceptor func(next Caller) Caller
 
 // Handler runs one call. params is a pointer to the decoded params, or nil if
 // the method takes none; it belongs to the handler, also later. The result is
-// encoded after the return, so nobody may change it any more. ctx ends when the
-// caller gives up, at the deadline, when the connection ends, and soon after
-// the return. Many goroutines may run a Handler at once.
+// encoded after the return: do not change it then. ctx ends when the caller
+// gives up, at the deadline, when the connection ends, and soon after the
+// return. Many goroutines may run a Handler at once.
 type Handler func(ctx context.Context, params any) (any, error)
 
 // ServerInterceptor wraps a method's Handler. It is called once per method,

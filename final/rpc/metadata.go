@@ -125,8 +125,7 @@ type (
 )
 
 // PeerFrom returns the peer of the call that ctx belongs to, in handlers,
-// interceptors and hooks of a server. Elsewhere it returns false. The peer
-// must not be changed.
+// interceptors and hooks of a server. Elsewhere it returns false.
 func PeerFrom(ctx context.Context) (*Peer, bool) {
 	call, ok := ctx.Value(callKey{}).(*serverCall)
 	if !ok {

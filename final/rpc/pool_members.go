@@ -19,10 +19,9 @@ type PoolMember struct {
 }
 
 // Members returns the state of each connection of the pool at this moment.
-// Addresses that the resolver has added later come last. A server that the
-// resolver no longer lists is left out, even while it ends its calls in
-// flight and its streams. After Close there are none. Members may be called by many
-// goroutines.
+// Addresses that the resolver has added later come last. A server that the resolver
+// no longer lists is left out, even while it ends its calls in flight and its
+// streams. After Close there are none.
 func (p *Pool) Members() []PoolMember {
 	if p.check() != nil {
 		return nil

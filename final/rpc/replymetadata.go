@@ -30,14 +30,14 @@ func replyMetadataGranted(_ *clientConn, value string) bool { return value == re
 // SetHeader adds md to the header of the reply to the call that ctx belongs to: to the
 // metadata that travel beside the result, or beside the error if the call fails. A key
 // that the header has already gets its new value. Handlers, interceptors and Authorize
-// hooks of a server may call it, by many goroutines. It copies md. Once the handler
-// of a call has returned, it has no effect. The header of a stream leaves with its first
+// hooks of a server may call it, from many goroutines. It copies md. Once the handler of
+// a call has returned, it has no effect. The header of a stream leaves with its first
 // item, with its end, or by [SendHeader]; after that, SetHeader fails.
 //
 // A caller reads the header if it asks for it: see [ReceiveHeader], and for streams
-// [ReceiveStream.Header]. The header does not
-// travel to a client that does not know headers, nor if it would make the reply larger than the
-// client reads (see [WithMaxMessage]). What a caller cannot do without belongs in the result.
+// [ReceiveStream.Header]. The header does not travel to a client that does not know
+// headers, nor if it would make the reply larger than the client reads (see
+// [WithMaxMessage]). Put what every caller needs into the result.
 //
 // The error is an *[Error], and the header then stays as it was: InvalidArgument for pairs
 // that may not travel (see [Metadata]), and for a context that is not of a call on a
@@ -114,14 +114,13 @@ type headerVars struct {
 //
 // Streams do not set it: see [ReceiveStream.Header].
 //
-// The context is for one call at a time, because the variable is one. It may be used
-// with what ctx has asked for before: all variables are set. A nil header means that calls
-// set none, whatever ctx has asked for.
+// The context is for one call at a time, because the variable is one. If ctx is from
+// ReceiveHeader, too, all variables are set. With a nil header, calls set none.
 //
 // Interceptors get a context without the variable. The header is that of the last call to
-// next that was answered before the caller's own call returned. It is not set by calls that
-// an interceptor makes by a [Client] or a [Pool], nor by a call to next with
-// ReceiveHeader(ctx, nil), nor by one that it lets go on after the caller's has returned.
+// next that was answered before the caller's own call returned. An interceptor's own calls
+// by a [Client] or a [Pool] do not set it, nor does a call to next with ReceiveHeader(ctx,
+// nil).
 func ReceiveHeader(ctx context.Context, header *Metadata) context.Context {
 	o := *optionsFrom(ctx)
 	if header == nil {

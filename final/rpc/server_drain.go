@@ -159,10 +159,10 @@ func (c *serverConn) drain(reason *Error) {
 }
 
 // DrainingFrom returns a channel that is closed when [Server.Shutdown] begins on the
-// server that ctx's call or stream belongs to; that of a stream also when its connection
-// has reached its age: see [WithMaxConnAge]. A handler that runs for long should then
-// end, most often with Unavailable. One that receives calls Receive with a context that
-// ends when the channel is closed: All looks at none. The client is not told before the
+// server that ctx's call or stream belongs to; for a stream also when its connection has
+// reached its age: see [WithMaxConnAge]. A handler that runs for long should then end,
+// most often with Unavailable. If it receives, it needs Receive and a context that ends
+// when the channel is closed: All has no context. The client is not told before the
 // handler ends. Elsewhere DrainingFrom returns nil, which is never ready.
 func DrainingFrom(ctx context.Context) <-chan struct{} {
 	if s, ok := ctx.Value(streamKey{}).(*serverStream); ok {

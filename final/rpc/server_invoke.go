@@ -97,10 +97,11 @@ func (s *Server) authorizeAs(ctx context.Context, doing string, in Invocation, k
 	return a, nil
 }
 
-// Invoke runs the method, as [Server.Invoke] does. An Authorized may be run once. The result
-// counts against [WithReplyMemory] until Release; while there is no room it waits,
-// not encoded, and its handler keeps its place. All calls without a connection count as
-// those of one connection that may take a quarter of the server's memory.
+// Invoke runs the method, as [Server.Invoke] does. An Authorized may be run once; again is
+// an InvalidArgument. The result counts against [WithReplyMemory] until Release; while
+// there is no room it waits, not encoded, and its handler keeps its place. All calls
+// without a connection count as those of one connection that may take a quarter of the
+// server's memory.
 func (a *Authorized) Invoke(ctx context.Context, params []byte) (out []byte, err error) {
 	err = a.once(ctx, Unary, func(ctx context.Context) error {
 		result, err := a.run(ctx, params)
@@ -144,8 +145,8 @@ func (a *Authorized) once(ctx context.Context, kind MethodKind, run func(context
 	return run(ctx)
 }
 
-// Release says that the result is written, or dropped. It is to be called once Invoke
-// has returned, or will not be called; again does nothing.
+// Release says that the result is written, or dropped. Call it once Invoke has
+// returned, or will not be called. Calling it again does nothing.
 func (a *Authorized) Release() {
 	if a != nil && a.server != nil {
 		a.server.answers.give(a.charge.Swap(0))

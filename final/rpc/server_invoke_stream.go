@@ -21,7 +21,7 @@ import (
 // InvalidArgument without a codec or send, Unimplemented for methods of other kinds, and
 // Unavailable after Shutdown or Close. Shutdown closes the channel of [DrainingFrom] and
 // waits for the stream; Close ends its context and waits for it. The handler runs on the
-// caller's goroutine. What its context has of ctx is as for [Server.Invoke].
+// caller's goroutine. Its context has of ctx what that of [Server.Invoke] has.
 //
 // Invocation.Header is set before the first call of send, or before InvokeStream returns,
 // and Invocation.Trailer before it returns.
@@ -40,7 +40,8 @@ func (s *Server) InvokeStream(ctx context.Context, in Invocation, send func(ctx 
 func errNoSend() error { return unrun(Errorf(InvalidArgument, "InvokeStream: send is nil")) }
 
 // InvokeStream runs the stream, as [Server.InvokeStream] does. An Authorized may be run
-// once. The items do not count against [WithReplyMemory]: there is one at a time.
+// once; again is an InvalidArgument. The items do not count against [WithReplyMemory]:
+// there is one at a time.
 func (a *Authorized) InvokeStream(ctx context.Context, params []byte, send func(ctx context.Context, item []byte) error) error {
 	if send == nil {
 		return errNoSend()

@@ -45,9 +45,9 @@ type StreamInterceptor func(info MethodInfo, next StreamHandler) StreamHandler
 // ServerMiddleware is an interceptor for calls and one for streams, which belong together.
 //
 // Nothing passes middleware unseen: a server registers only methods for which all its
-// middleware has an interceptor. So registering a stream fails with [ErrUnaryOnly] if
-// there is one without Stream, and registering a method of the kind [Unary] fails if there
-// is one without Unary. [PassStreams] and [PassCalls] say that the other kind may pass.
+// middleware has an interceptor. Registering a stream fails with [ErrUnaryOnly] if there
+// is one without Stream, and registering a method of the kind [Unary] fails if there is
+// one without Unary. [PassStreams] and [PassCalls] say that the other kind may pass.
 type ServerMiddleware struct {
 	Unary  ServerInterceptor
 	Stream StreamInterceptor

@@ -68,10 +68,10 @@ func (s *serverStream) sendHeader() {
 
 // SetTrailer adds md to the trailer of the stream that ctx belongs to, which travels with
 // its end, also if the stream fails. A key that the trailer has already gets its new value.
-// Interceptors and Authorize hooks may call it, too: what one that refuses has set arrives.
-// It copies md. Once the handler has returned, it has no effect. A caller reads it by
-// Trailer, see [ReceiveStream.Trailer]; the limits, and what does not travel, are
-// those of [SetHeader].
+// Interceptors and Authorize hooks may call it, too, also if they refuse the stream. It
+// copies md. Once the handler has returned, it has no effect. A caller reads it by Trailer,
+// see [ReceiveStream.Trailer]; the limits, and what does not travel, are those of
+// [SetHeader].
 //
 // The error is an *[Error], and the trailer then stays as it was: InvalidArgument for pairs
 // that may not travel, and for a context that is not of a stream on a server (what goes

@@ -14,10 +14,10 @@ import (
 // or [StubBidiStream] what happens on a stream; a method without one is Unimplemented.
 // [Fake.Calls] returns the calls and streams that stubs have answered.
 //
-// Its calls go to a real server in memory, as JSON. So params and replies are
+// Its calls go to a real server in memory, as JSON. Params and replies are therefore
 // copies, errors carry only what travels, and deadlines, cancellation, flow control and
-// metadata, those of replies too, work as usual. For another codec, or for options of your own, use
-// [NewClient]. A panic of a stub is an error of the test; its caller gets
+// metadata, those of replies too, work as usual. For another codec, or for options of your
+// own, use [NewClient]. A panic of a stub is an error of the test; its caller gets
 // Internal. A Fake may be used by many goroutines.
 type Fake struct {
 	t      testing.TB
@@ -50,8 +50,8 @@ func NewFake(t testing.TB) *Fake {
 	return f
 }
 
-// Declared is a method that is declared for both sides: a [rpc.Method] or a
-// [rpc.IdempotentMethod].
+// Declared is a method that is declared for both sides: an [rpc.Method] or
+// an [rpc.IdempotentMethod].
 type Declared[Req, Reply any] interface {
 	Handle(s *rpc.Server, fn func(context.Context, *Req) (*Reply, error), opts ...rpc.MethodOption) error
 }
