@@ -127,12 +127,12 @@
 //
 // GET /rpc/healthz answers 200 if the server is serving, else 503, with the
 // status as its text. GET /rpc/healthz?service=Inventory is about one service,
-// and answers 404 if it does not exist. HEAD works, too. So does /healthz, if
+// and answers 404 if it does not exist. HEAD works, too, and /healthz does if
 // the gateway gets that path: mux.Handle("/healthz", gw). A probe calls
 // Health.Check (package health), and passes the Authorize hook as any call
 // does. If that method is not registered, the answer is the server's state,
-// whatever service is asked about.
-// Neither WithMaxInFlight nor rpc.WithMaxHandlers limits probes.
+// whatever service is asked about. Neither WithMaxInFlight nor
+// rpc.WithMaxHandlers limits probes.
 //
 // # Pages of other sites
 //

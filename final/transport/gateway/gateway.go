@@ -106,13 +106,13 @@ func WithMaxMetadata(bytes int) Option {
 	return func(o *options) { o.maxMetadata = misuse.NotNegative("gateway: WithMaxMetadata", bytes) }
 }
 
-// WithMaxInFlight limits the requests that are read, run or answered at once;
-// one more gets 429. Their bodies can take this number times [WithMaxBody].
-// Requests whose callers are still being authorized do not count among these: there
-// may be as many again, and at least 64. Slow bodies do not keep others out: if
-// one has been on its way for longer than 50 ms, the next request gets its
-// place, and it gets the 429. Default 1024, which 0 stands for; it panics on a
-// negative number.
+// WithMaxInFlight limits the requests that are read, run or answered at once; one
+// more gets 429. Their bodies can take this number times [WithMaxBody]. Requests
+// whose callers are still being authorized do not count among these: there may be
+// as many again, and at least 64. Slow bodies do not keep others out: if one has
+// been on its way for longer than 50 ms, the next request gets its place, and the
+// slow one gets 429. Default 1024, which 0 stands for; it panics on a negative
+// number.
 func WithMaxInFlight(n int) Option {
 	return func(o *options) {
 		o.maxInFlight = cmp.Or(misuse.NotNegative("gateway: WithMaxInFlight", n), defaultMaxInFlight)
@@ -129,12 +129,12 @@ func WithMaxStreams(n int) Option {
 	}
 }
 
-// WithPeerShare sets how many requests in flight ([WithMaxInFlight]) and how many open
-// streams ([WithMaxStreams]) one address may have, in all, once three quarters of the
-// places are taken. Until then it may have any number. After that, an address that has
-// its share gets 429, or the place of a slow body of its own, and the others find room.
-// An address is that of the http.Request's RemoteAddr; of IPv6 it is the /64 network
-// with all its hosts, except for link-local addresses. Requests without one have no share.
+// WithPeerShare limits the requests in flight ([WithMaxInFlight]) and the open streams
+// ([WithMaxStreams]) of one address, once three quarters of the places are taken. Until
+// then it may have any number. After that, an address that has its share gets 429, or the
+// place of a slow body of its own, and the others find room. An address is that of the
+// http.Request's RemoteAddr; of IPv6 it is the /64 network with all its hosts, except for
+// link-local addresses. It does not limit requests without one.
 //
 // All clients behind one proxy have its address, unless a handler before the gateway
 // sets RemoteAddr, so together they may have three quarters of the places. Default: a
