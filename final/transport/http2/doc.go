@@ -20,7 +20,7 @@
 //	var dialer http2.Dialer // TLS: &tls.Config{…} for https
 //	client, err := rpc.Dial(ctx, "shop.example:8080", rpc.WithDialer(dialer.Dial))
 //
-// TLS is net/http's here, so rpc.WithTLS and rpc.WithTLS stay unset. A
+// TLS is net/http's here, so leave rpc.WithTLS unset on both sides. A
 // client certificate that the http.Server has verified names the caller to
 // rpc.IdentityFrom, as it does over TCP.
 //
