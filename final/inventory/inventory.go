@@ -60,7 +60,7 @@ type ReserveReply struct {
 }
 
 // ReleaseRequest gives back what an order has reserved. From then on Reserve
-// refuses the order, also if its first Reserve comes later than this.
+// refuses the order, also if its first Reserve arrives later.
 type ReleaseRequest struct {
 	Order string `json:"order"`
 

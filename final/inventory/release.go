@@ -6,9 +6,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Release gives back what an order has reserved, and is on the disk when it
-// returns. It may be repeated. An order that is not known is noted, so that a
-// Reserve that was sent earlier and comes later takes nothing.
+// Release gives back what an order has reserved; when it returns, that is on
+// the disk. It may be repeated. An order that is not known is noted, so that
+// a Reserve that was sent earlier and arrives later takes nothing.
 //
 // The error's code is InvalidArgument, or FailedPrecondition if the request names
 // an attempt and the order is not that attempt's alone.

@@ -6,8 +6,9 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// Reserve takes an order's units from the stock, all or none, and is on the disk
-// when it returns. For an order that it knows it returns what it returned before.
+// Reserve takes an order's units from the stock, all or none; when it returns,
+// that is on the disk. For an order that it knows it returns what it returned
+// before.
 //
 // The error's code is InvalidArgument, NotFound (no such item), FailedPrecondition
 // (not enough; Details have item, left and wanted), AlreadyExists (the order is

@@ -113,7 +113,7 @@ type Counts struct {
 	Commits  int // writes to the disk, shared by requests that arrived together
 }
 
-// Counts returns the counts so far; not after Close.
+// Counts returns the counts so far, and after Close an error.
 func (inv *Inventory) Counts() (Counts, error) {
 	last, err := inv.lastTx()
 	return Counts{Repeated: int(inv.repeated.Load()), Commits: last - inv.firstTx}, err
