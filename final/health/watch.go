@@ -52,8 +52,8 @@ func isClosed(c <-chan struct{}) bool {
 // Follow ranges over the statuses of a service on the server that c calls: the one that
 // it has now, and each that it changes to; "" is the server as a whole. It ends with an
 // error: Unavailable when the server shuts down or is lost, or what ctx has ended with.
-// Begin anew to follow another server then, after a pause. A service's first method may
-// be registered while Follow runs: that shows with the next Set.
+// Then call Follow again, after a pause, to follow another server. A service's first
+// method may be registered while Follow runs: that shows with the next Set.
 func Follow(ctx context.Context, c rpc.Caller, service string) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		replies, err := Watch.Open(ctx, c, &CheckRequest{Service: service})

@@ -115,7 +115,7 @@ func (x *ListReply) GetServices() []*Service {
 	return nil
 }
 
-// Service is what is left of its methods' names without the last part.
+// Service is a group of methods whose names differ in the last part only.
 type Service struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`

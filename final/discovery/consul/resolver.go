@@ -30,9 +30,8 @@ const (
 // stay in use. They also stay when Consul says that there are no servers any
 // more, because a Consul that has lost its state says the same, until the
 // servers have registered again. The empty list is used only after Grace. That
-// costs nothing: the pool notices itself which servers have failed. As long as
-// Consul has never answered, the calls of a pool that end for want of an address
-// say why.
+// costs nothing: the pool notices itself which servers have failed. Until Consul
+// has answered once, calls that fail for lack of an address say why.
 //
 // Its fields must not change once it is in use. Several pools may share a Resolver.
 type Resolver struct {

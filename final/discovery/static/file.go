@@ -23,8 +23,8 @@ const maxFile = 1 << 20
 // larger than 1 MiB, no regular file, or wrong in any line changes nothing,
 // because editors truncate a file before they write it, and half a list would
 // send all calls to half of the servers. To replace a file at once, write another
-// one and rename it. As long as there is no list at all, the calls of a pool that
-// end for want of one say why.
+// one and rename it. Until there is a list, calls that fail for lack of one say
+// why.
 //
 // Its fields must not change once it is in use. Several pools may share a File.
 type File struct {
