@@ -136,7 +136,7 @@ func (s *invokedStream) unsent(ctx context.Context, err error) error {
 		return contextError(ctx.Err())
 	}
 	s.over = Errorf(Canceled, "%w: %w", errLeft, plainError(err))
-	s.cancel(errLeft)
+	s.cancel(s.over)
 	return s.over
 }
 

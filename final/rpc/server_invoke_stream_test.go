@@ -112,11 +112,12 @@ func TestInvokeStream_TheReaderLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				var first, second error
+				var first, second, cause error
 				require.NoError(t, watch.Handle(srv, func(ctx context.Context, _ *watchRequest, out *Sender[change]) error {
 					first = out.Send(context.Background(), &change{})
 					assert.Error(t, ctx.Err(), "it ends before Send fails")
 					second = out.Send(context.Background(), &change{})
+					cause = context.Cause(ctx)
 					return nil
 				}))
 				ctx, cancel := context.WithCancel(t.Context())
@@ -139,6 +140,7 @@ func TestInvokeStream_TheReaderLeaves(t *testing.T) {
 				assert.Equal(t, leave.code, CodeOf(err))
 				assert.Equal(t, leave.code, CodeOf(first))
 				assert.Equal(t, leave.code, CodeOf(second))
+				assert.Equal(t, leave.code, CodeOf(cause))
 				assert.False(t, NeverRan(err))
 				assert.Equal(t, 1, calls)
 			})

@@ -18,9 +18,9 @@ func (m ServerStream[Req, Item]) Name() string { return string(m) }
 // Handle registers fn on s; its errors are those of [Method.Handle]. fn sends items. When
 // fn returns, the stream ends: the caller receives all items first, then fn's error, or
 // io.EOF if that is nil. ctx ends when the caller leaves, when the stream's deadline has
-// passed, or when the connection is lost. [context.Cause] says why: an error that matches [Canceled] under errors.Is, or
-// DeadlineExceeded. While the server drains, ctx goes on: see [DrainingFrom].
-// [WithHandlerTimeout] does not apply.
+// passed, or when the connection is lost. [context.Cause] says why: it matches
+// [context.Canceled] or [context.DeadlineExceeded] under errors.Is. While the server
+// drains, ctx goes on: see [DrainingFrom]. [WithHandlerTimeout] does not apply.
 func (m ServerStream[Req, Item]) Handle(s *Server, fn func(ctx context.Context, req *Req, out *Sender[Item]) error, opts ...MethodOption) error {
 	var handler StreamHandler
 	if fn != nil {
