@@ -17,5 +17,5 @@
 //	err = srv.Shutdown(ctx)
 //
 // The pause matters: once Shutdown has begun, new calls are refused, also those
-// of Health.Check. Callers that follow the server learn of both at once.
+// of Health.Check. Callers that follow the server learn of each immediately.
 package health

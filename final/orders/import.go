@@ -34,8 +34,8 @@ type Failure struct {
 // the import. A caller that gets no report sends all orders again, to this or another
 // server: those that are placed already count as placed.
 //
-// Orders that were received are placed, or given up, also if the caller leaves then. Once
-// the server drains, it begins to place no more of them, and reports these as Unavailable.
+// Orders that were received are placed, or given up, even if the caller leaves. Once the
+// server drains, it places no further ones, and reports them as Unavailable.
 func (o *Orders) Import(ctx context.Context, in *rpc.Receiver[Order]) (*ImportReport, error) {
 	report := new(ImportReport)
 	if err := o.placeAll(ctx, in, report.add); err != nil {

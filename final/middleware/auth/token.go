@@ -26,10 +26,10 @@ const (
 	maxToken = 4096
 )
 
-// Verify returns the identity of a token's owner, or false if the token is not
-// valid. What a token claims besides its owner's name can go into Claims. It gets no tokens of more than 4096 bytes. It runs on the goroutine
-// that reads a connection, for many connections at once, and must not wait. ctx
-// is the hook's.
+// Verify returns the identity of a token's owner, or false if the token is not valid. What
+// a token claims besides its owner's name can go into Claims. It gets no token above 4096
+// bytes. It runs on the goroutine that reads a connection, for many connections at once,
+// and must not wait. ctx is the hook's.
 type Verify func(ctx context.Context, token string) (identity rpc.Identity, ok bool)
 
 // Tokens holds the valid tokens and their owners. Its methods may be called by
