@@ -142,3 +142,33 @@ func (s *surroundings) callsSucceed() {
 		assert.NoError(s.t, err)
 	}
 }
+
+// A handler that ends its goroutine has not panicked: there is no value, and no stack
+// that would lead to it.
+func TestServer_GoexitOfAHandlerIsNotCalledAPanic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		panics, ends := 0, make(chan error, 1)
+		srv := newInventory().server(t,
+			WithPanicHandler(func(context.Context, any, []byte) { panics++ }), WithErrorHandler(func(err error) { ends <- err }))
+		defer srv.Close()
+		exit := func(context.Context) error { runtime.Goexit(); return nil }
+		require.NoError(t, srv.RegisterFunc("Test.Exit", exit))
+		require.NoError(t, srv.RegisterFunc("Test.Inline", exit, NonBlocking()))
+		require.NoError(t, srv.RegisterFunc("Test.Give", func(context.Context) (exitsInJSON, error) { return exitsInJSON{}, nil }))
+		require.NoError(t, watch.Handle(srv, func(context.Context, *watchRequest, *Sender[change]) error { runtime.Goexit(); return nil }))
+		client := pipe(t, srv)
+		for _, method := range []string{"Test.Exit", "Test.Inline", "Test.Give"} {
+			err := client.Call(t.Context(), method, nil, nil)
+			assert.EqualError(t, err, "internal: the handler of "+method+" ended its goroutine (runtime.Goexit)")
+			if method == "Test.Inline" { // it ended the goroutine that read the connection
+				assert.ErrorContains(t, <-ends, "the handler of Test.Inline ended its goroutine (runtime.Goexit)")
+				client = pipe(t, srv)
+			}
+		}
+		in, err := watch.Open(t.Context(), client, &watchRequest{})
+		require.NoError(t, err)
+		_, err = in.Receive(t.Context())
+		assert.EqualError(t, err, "internal: the handler of Inventory.Watch ended its goroutine (runtime.Goexit)")
+		assert.Zero(t, panics)
+	})
+}

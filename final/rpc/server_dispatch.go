@@ -47,7 +47,7 @@ func (c *serverConn) runCall(call *serverCall, done *outcome, own bool) {
 // waits for room and sees to the sending; the reader never waits.
 func (c *serverConn) reply(call *serverCall, done *outcome, own bool) {
 	if !done.returned {
-		done.err, done.header = errPanicked(call.method), c.headerOf(call)
+		done.err, done.header = errGoexit(call.method), c.headerOf(call)
 	}
 	done.canceled = done.err != nil && done.err.Code == Canceled && call.Err() != nil
 	call.end(context.Canceled)
@@ -170,6 +170,12 @@ func (s *Server) runHandler(ctx context.Context, m *method, params any) (result 
 
 func errPanicked(m *method) *Error {
 	return Errorf(Internal, "the handler of %s panicked", m.info.Name)
+}
+
+// errGoexit is the error of a call or a stream whose handler, or a marshaler after it, never
+// returned: runtime.Goexit is no panic, and has neither a value nor a stack to report.
+func errGoexit(m *method) *Error {
+	return Errorf(Internal, "the handler of %s ended its goroutine (runtime.Goexit)", m.info.Name)
 }
 
 // encode encodes a result, once there is memory for that. If it becomes much larger

@@ -424,6 +424,8 @@ func WithServerMiddleware(chain ...ServerMiddleware) ServerOption {
 // and the stack; the caller gets only Internal. ctx is the call's, or empty
 // for a panic that belongs to no call. f may be called by many goroutines at
 // once. All callbacks are called, in their order; a nil one is refused.
+// [runtime.Goexit] is not a panic: f is not called, and the caller is told that
+// the handler ended its goroutine.
 //
 // Default: package log prints the panic: of its value, what a
 // [log/slog.LogValuer] says of itself, and only the type where one may be

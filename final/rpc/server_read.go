@@ -90,7 +90,7 @@ func (c *serverConn) runInline(call *serverCall, turn uint64) (mine bool) {
 	replied := false
 	defer func() {
 		if mine && !(done.returned && replied) { // Goexit ends this goroutine, which reads
-			c.finish(errPanicked(call.method))
+			c.finish(errGoexit(call.method))
 		}
 	}()
 	defer func() {

@@ -242,7 +242,7 @@ func (s *serverStream) Send(ctx context.Context, item any) error {
 func (s *serverStream) notSent(err error) *Error {
 	switch e := err.(type) {
 	case nil:
-		return errPanicked(s.call.method)
+		return errGoexit(s.call.method)
 	case *Error:
 		return e
 	case *itemTooLarge:

@@ -118,7 +118,7 @@ func (c *serverConn) serveStream(s *serverStream) {
 	returned := false
 	defer func() {
 		if !returned { // a user's code has ended the goroutine
-			failed = errPanicked(s.call.method)
+			failed = errGoexit(s.call.method)
 		}
 		c.discharge(&s.call)
 		c.server.release(c.origin)

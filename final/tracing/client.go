@@ -51,8 +51,8 @@ func Attempts() rpc.Observer {
 
 func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, params, reply any) error {
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), t.attributesOf(method))
-	err := error(errPanicked)
-	defer func() { end(span, err, clientFailed) }()
+	err := error(errGoexit)
+	defer settle(&err, func() { end(span, err, clientFailed) })
 	err = next.Call(t.inject(ctx), method, params, reply)
 	return err
 }
@@ -60,12 +60,12 @@ func (t *tracing) call(ctx context.Context, next rpc.Caller, method string, para
 // open opens a stream. Its span ends when the stream has ended or was not opened.
 func (t *tracing) open(ctx context.Context, next rpc.Caller, kind rpc.MethodKind, method string, params any) (s rpc.OpenedStream, err error) {
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), t.attributesOf(method))
-	err = errPanicked
-	defer func() {
+	err = errGoexit
+	defer settle(&err, func() {
 		if err != nil {
 			end(span, err, clientFailed)
 		}
-	}()
+	})
 	if s, err = rpc.OpenStream(t.inject(ctx), next, kind, method, params); err != nil {
 		return nil, err
 	}

@@ -32,8 +32,8 @@ func (t *tracing) serve(info rpc.MethodInfo, next rpc.Handler) rpc.Handler {
 	starting := t.starting(info)
 	return func(ctx context.Context, params any) (result any, err error) {
 		ctx, span := t.start(ctx, info.Name, starting)
-		err = errPanicked
-		defer func() { end(span, err, serverFailed) }()
+		err = errGoexit
+		defer settle(&err, func() { end(span, err, serverFailed) })
 		result, err = next(ctx, params)
 		return result, err
 	}
@@ -43,11 +43,11 @@ func (t *tracing) serveStream(info rpc.MethodInfo, next rpc.StreamHandler) rpc.S
 	starting := t.starting(info)
 	return func(ctx context.Context, params any, s rpc.Stream) error {
 		ctx, span := t.start(ctx, info.Name, starting)
-		err := error(errPanicked)
-		defer func() {
+		err := error(errGoexit)
+		defer settle(&err, func() {
 			count(span, s)
 			end(span, err, serverFailed)
-		}()
+		})
 		err = next(ctx, params, s)
 		return err
 	}

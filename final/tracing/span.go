@@ -27,9 +27,25 @@ func serverFailed(code rpc.Code) bool {
 	return false
 }
 
-// errPanicked is how a call ended that never returned. What it panicked with is
-// for rpc.WithPanicHandler.
-var errPanicked = rpc.Errorf(rpc.Internal, "panicked")
+// How a call ended that never returned. What it panicked with is for
+// rpc.WithPanicHandler.
+var (
+	errPanicked = rpc.Errorf(rpc.Internal, "panicked")
+	errGoexit   = rpc.Errorf(rpc.Internal, "the goroutine was ended by runtime.Goexit")
+)
+
+// settle is deferred around code that may not return. err is errGoexit until that returns. A
+// panic makes it errPanicked, and goes on once finish has run.
+func settle(err *error, finish func()) {
+	value := recover()
+	if value != nil {
+		*err = errPanicked
+	}
+	finish()
+	if value != nil {
+		panic(value) // it is not ours
+	}
+}
 
 // count notes how many items a stream has had.
 func count(span trace.Span, s rpc.Stream) {

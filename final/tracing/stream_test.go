@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,8 @@ func streams(t *testing.T, story func(t *testing.T, s *spans, c *rpc.Client)) {
 				return rpc.Errorf(rpc.NotFound, "no such thing")
 			case "panic":
 				panic("mine")
+			case "goexit":
+				runtime.Goexit()
 			case "wait":
 				<-ctx.Done()
 				return ctx.Err()
@@ -66,10 +69,12 @@ func TestStream_OneSpanOnEachSideUntilItHasEnded(t *testing.T) {
 	for what, want := range map[string]struct {
 		code                       string
 		clientStatus, serverStatus codes.Code
+		text                       string // of the server's status
 	}{
-		"":        {"ok", codes.Unset, codes.Unset},
-		"missing": {"not_found", codes.Error, codes.Unset},
-		"panic":   {"internal", codes.Error, codes.Error},
+		"":        {"ok", codes.Unset, codes.Unset, ""},
+		"missing": {"not_found", codes.Error, codes.Unset, ""},
+		"panic":   {"internal", codes.Error, codes.Error, "panicked"},
+		"goexit":  {"internal", codes.Error, codes.Error, "the goroutine was ended by runtime.Goexit"},
 	} {
 		streams(t, func(t *testing.T, s *spans, c *rpc.Client) {
 			in, err := watch.Open(t.Context(), c, &what)
@@ -82,6 +87,7 @@ func TestStream_OneSpanOnEachSideUntilItHasEnded(t *testing.T) {
 			assert.Equal(t, here.SpanContext.TraceID(), there.SpanContext.TraceID())
 			assert.Equal(t, want.clientStatus, here.Status.Code, what)
 			assert.Equal(t, want.serverStatus, there.Status.Code, what)
+			assert.Equal(t, want.text, there.Status.Description)
 			of := attributes(there)
 			assert.Equal(t, want.code, of["rpc.response.status_code"])
 			assert.Equal(t, [2]string{"2", "0"}, [2]string{of["rpc.message.sent"], of["rpc.message.received"]})

@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -135,6 +136,29 @@ func TestTracing_APanicEndsTheSpanAndGoesOn(t *testing.T) {
 }
 
 func explode(context.Context) error { panic("boom") }
+
+// Goexit is not a panic: nothing goes on, and the span says which of the two it was.
+func TestTracing_AGoexitEndsTheSpanAndIsNotCalledAPanic(t *testing.T) {
+	s := newSpans(t)
+	panics := make(chan any, 1)
+	exit := func(context.Context) error { runtime.Goexit(); return nil }
+	client := dial(t, serveFunc(t, exit, s.server(), rpc.WithPanicHandler(func(_ context.Context, value any, _ []byte) { panics <- value })), s.client())
+	assert.ErrorIs(t, client.Call(t.Context(), "Test.Method", nil, nil), rpc.Internal)
+	span := s.one(t, "Test.Method", trace.SpanKindServer)
+	assert.Equal(t, "the goroutine was ended by runtime.Goexit", span.Status.Description)
+	assert.Equal(t, "internal", attributes(span)["error.type"])
+	assert.Empty(t, panics)
+
+	s = newSpans(t)
+	caller := tracing.Client(s.options()...)(rpc.CallerFunc(func(context.Context, string, any, any) error { runtime.Goexit(); return nil }))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		caller.Call(t.Context(), "Test.Method", nil, nil)
+	}()
+	<-ended
+	assert.Equal(t, "the goroutine was ended by runtime.Goexit", s.one(t, "Test.Method", trace.SpanKindClient).Status.Description)
+}
 
 func TestClient_APanicBelowEndsTheSpan(t *testing.T) {
 	s := newSpans(t)

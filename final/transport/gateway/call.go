@@ -236,7 +236,7 @@ type outcome struct {
 func apart(ctx context.Context, method string, leave func(), f func(out *outcome)) outcome {
 	done := make(chan outcome, 1)
 	go func() {
-		out := outcome{err: rpc.Errorf(rpc.Internal, "the handler of %s ended its goroutine", method)}
+		out := outcome{err: rpc.Errorf(rpc.Internal, "the handler of %s ended its goroutine (runtime.Goexit)", method)}
 		defer func() {
 			leave()
 			done <- out

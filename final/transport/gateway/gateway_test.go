@@ -145,7 +145,7 @@ func TestCall_Failures(t *testing.T) {
 	}{
 		{"a handler's plain error", "POST", method, `{"item":"plain"}`, nil, 500, "unknown", "the shelf\nis <on> fire"},
 		{"a panic", "POST", method, `{"item":"panic"}`, nil, 500, "internal", "the handler of Inventory.CheckStock panicked"},
-		{"a Goexit", "POST", method, `{"item":"goexit"}`, nil, 500, "internal", "the handler of Inventory.CheckStock ended its goroutine"},
+		{"a Goexit", "POST", method, `{"item":"goexit"}`, nil, 500, "internal", "the handler of Inventory.CheckStock ended its goroutine (runtime.Goexit)"},
 		{"not JSON", "POST", method, `{"item":`, nil, 400, "invalid_argument", "decode params of Inventory.CheckStock: unexpected end of JSON input"},
 		{"two values", "POST", method, `{} {}`, nil, 400, "invalid_argument", "after top-level value"},
 		{"wrong type", "POST", method, `[1]`, nil, 400, "invalid_argument", "cannot unmarshal array"},

@@ -118,7 +118,7 @@ type stream struct {
 
 // run runs the handler. A handler that does not look at its context runs on, and keeps its place.
 func (s *stream) run(a *rpc.Authorized, p *place, params []byte) {
-	err := error(rpc.Errorf(rpc.Internal, "the handler of %s ended its goroutine", s.call.method))
+	err := error(rpc.Errorf(rpc.Internal, "the handler of %s ended its goroutine (runtime.Goexit)", s.call.method))
 	defer func() {
 		p.leave()
 		s.ended <- err
