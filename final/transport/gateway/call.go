@@ -72,7 +72,8 @@ func (g *Gateway) ifAuthorized(w http.ResponseWriter, r *http.Request, c *call, 
 	}
 	if out := g.authorize(ctx, r, c); out.err != nil {
 		addMetadata(w.Header(), out.header)
-		refuseUnread(w, r, statusOf(rpc.CodeOf(out.err)), out.err)
+		err := endOfCall(ctx, out.err)
+		refuseUnread(w, r, statusOf(rpc.CodeOf(err)), err)
 	} else {
 		serve(ctx, out.authorized)
 	}
@@ -122,7 +123,8 @@ func (g *Gateway) serveAuthorized(ctx context.Context, w http.ResponseWriter, r 
 	out := g.invoke(ctx, c, a, body, p)
 	addMetadata(w.Header(), out.header)
 	if out.err != nil {
-		fail(w, statusOf(rpc.CodeOf(out.err)), out.err)
+		err = endOfCall(ctx, out.err)
+		fail(w, statusOf(rpc.CodeOf(err)), err)
 		return
 	}
 	if len(out.result) == 0 {

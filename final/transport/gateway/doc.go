@@ -98,11 +98,16 @@
 //	404  NotFound
 //	409  AlreadyExists, Aborted
 //	429  ResourceExhausted
-//	499  Canceled
+//	499  Canceled: the client has left
 //	500  Unknown, Internal, DataLoss
 //	501  Unimplemented: no such method, or a client or bidi stream
 //	503  Unavailable
 //	504  DeadlineExceeded
+//
+// Canceled is only for a client that has left. A call that the server ended, as by
+// rpc.Server.Close, or whose handler returned Canceled for a reason of its own, is
+// Unavailable. If the http.Server has a BaseContext that you cancel, give it a cause
+// (context.WithCancelCause): without one, its end looks like that of the client.
 //
 // If the error's details have a pause (rpc.RetryAfter), the header Retry-After
 // has it, too, in whole seconds. A request that is no call gets a status of its

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,7 +15,7 @@ import (
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
-// statusCanceled is what gRPC's gateway says to a client that has left.
+// statusCanceled is what gRPC's gateway says to a client that has left, and logs show.
 const statusCanceled = 499
 
 // statuses are gRPC's gateway's, by code.
@@ -61,6 +62,25 @@ func coded(err error) *rpc.Error {
 		e = rpc.Errorf(rpc.CodeOf(err), "%w", err)
 	}
 	return e
+}
+
+// endOfCall returns the error that a call or a stream in ctx, a request's context, is answered
+// with. Canceled is for a client that has left, which ends ctx. A client that is still there
+// has not cancelled anything: its call was ended by the server that shuts down, or a handler
+// returned what became of a call of its own. That is Unavailable, as it is for a connection.
+func endOfCall(ctx context.Context, err error) error {
+	if rpc.CodeOf(err) != rpc.Canceled || hasLeft(ctx) {
+		return err
+	}
+	e := coded(err)
+	return &rpc.Error{Code: rpc.Unavailable, Message: "the server has canceled the call: " + e.Message, Details: e.Details}
+}
+
+// hasLeft reports whether ctx has ended because the client has left, for which net/http gives
+// no cause. A context of the http.Server's BaseContext, or of a handler around the gateway, may
+// have ended it with one.
+func hasLeft(ctx context.Context) bool {
+	return ctx.Err() == context.Canceled && context.Cause(ctx) == context.Canceled
 }
 
 // fail answers with an error and, where it has one, when to come back.

@@ -117,7 +117,7 @@ func TestCall_CodesAndStatuses(t *testing.T) {
 	noLeaks(t)
 	_, url := serve(t, newInventory(), nil)
 	for code, status := range map[string]int{
-		"canceled": 499, "unknown": 500, "invalid_argument": 400, "deadline_exceeded": 504, "not_found": 404,
+		"unknown": 500, "invalid_argument": 400, "deadline_exceeded": 504, "not_found": 404,
 		"already_exists": 409, "permission_denied": 403, "resource_exhausted": 429, "failed_precondition": 400,
 		"aborted": 409, "out_of_range": 400, "unimplemented": 501, "internal": 500, "unavailable": 503,
 		"data_loss": 500, "unauthenticated": 401,
@@ -316,6 +316,70 @@ func TestCall_ClientLeaves(t *testing.T) {
 	_, err = (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.ErrorIs(t, <-inv.ended, context.Canceled)
+}
+
+// 499 says that the client has left. Whoever else has cancelled a call, its client waits.
+func TestCall_CanceledByTheServerIsUnavailable(t *testing.T) {
+	noLeaks(t)
+	inv := newInventory()
+	srv, url := serve(t, inv, nil)
+	a := post(t, url+method, `{"item":"code canceled"}`)
+	assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	assert.Equal(t, errorBody{
+		Code: "unavailable", Message: "the server has canceled the call: as you wish", Details: map[string]string{"item": "code canceled"},
+	}, a.failure(t), "the server's own calls were")
+
+	go func() {
+		<-inv.began
+		srv.Close()
+	}()
+	a = post(t, url+method, `{"item":"held"}`)
+	assert.ErrorIs(t, <-inv.ended, context.Canceled)
+	assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	assert.Equal(t, errorBody{Code: "unavailable", Message: "the server has canceled the call: context canceled"}, a.failure(t))
+}
+
+func TestCall_CanceledByAHookIsUnavailable(t *testing.T) {
+	noLeaks(t)
+	_, url := serve(t, newInventory(), []rpc.ServerOption{rpc.WithAuthorize(func(context.Context, string) (rpc.Identity, error) {
+		return rpc.Identity{}, context.Canceled
+	})})
+	a := post(t, url+method, `{}`)
+	assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	assert.Equal(t, "unavailable", a.failure(t).Code)
+}
+
+// The end of the request's context is the client's leaving, unless its cause says otherwise,
+// as that of a context from the http.Server's BaseContext may.
+func TestCall_WhoHasEndedTheRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause  error
+		status int
+		code   string
+	}{
+		"the client has left":          {nil, 499, "canceled"},
+		"the http.Server is shut down": {errors.New("interrupt"), http.StatusServiceUnavailable, "unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := newInventory()
+			srv := rpc.NewServer()
+			defer srv.Close()
+			require.NoError(t, checkStock.Handle(srv, inv.check))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, method, strings.NewReader(`{"item":"held"}`))
+			r.Header.Set("Content-Type", "application/json")
+			go func() {
+				<-inv.began
+				cancel(c.cause)
+			}()
+			w := httptest.NewRecorder()
+			New(srv).ServeHTTP(w, r)
+			<-inv.ended
+			a := answer{w.Result(), w.Body.String()}
+			assert.Equal(t, c.status, a.StatusCode)
+			assert.Equal(t, c.code, a.failure(t).Code)
+		})
+	}
 }
 
 func TestCall_OnlySoManyAtOnce(t *testing.T) {

@@ -33,7 +33,7 @@ func (g *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 		fail(w, statusOf(rpc.CodeOf(err)), err)
 		return
 	default:
-		fail(w, http.StatusServiceUnavailable, err)
+		fail(w, http.StatusServiceUnavailable, endOfCall(r.Context(), err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

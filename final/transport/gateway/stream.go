@@ -211,6 +211,7 @@ func (s *stream) ping() error {
 
 // end says how the stream has ended. An error before the first item is like that of a call.
 func (s *stream) end(err error, header, trailer rpc.Metadata) {
+	err = endOfCall(s.ctx, err)
 	if err != nil && !s.open {
 		addMetadata(s.w.Header(), header)
 		failStream(s.w, statusOf(rpc.CodeOf(err)), err, trailer)

@@ -489,6 +489,15 @@ func TestStream_AnItemIsOneLine(t *testing.T) {
 	}
 }
 
+func TestStream_CanceledByTheServerBeforeItIsOpen(t *testing.T) {
+	noLeaks(t)
+	h := newWatcher()
+	_, url := serveStreams(t, h)
+	a := post(t, url+watchPath, `{"Fails":"canceled"}`)
+	assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	assert.Equal(t, "unavailable", a.failure(t).Code)
+}
+
 func TestStream_ShutdownEndsIt(t *testing.T) {
 	noLeaks(t)
 	h := newWatcher()
@@ -503,6 +512,6 @@ func TestStream_ShutdownEndsIt(t *testing.T) {
 	require.NoError(t, err)
 	var last struct{ End errorBody }
 	require.NoError(t, json.Unmarshal([]byte(line), &last))
-	assert.Equal(t, "canceled", last.End.Code)
+	assert.Equal(t, "unavailable", last.End.Code, "the client has not left")
 	assert.Equal(t, http.StatusServiceUnavailable, post(t, url+watchPath, `{}`).StatusCode)
 }
