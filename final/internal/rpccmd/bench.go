@@ -46,9 +46,10 @@ next call when it has the last reply. bench prints calls per second, percentiles
 a histogram of the latencies. An interrupt ends it early, with the figures so far.
 
 If the method is a stream, each caller has one open at a time, and bench counts items.
-It receives those of a server stream, and opens it again at its end. To a client stream it
-sends the JSON over and over, until the time is up. On a bidi stream it sends the next item
-when the last one was answered by one, and measures how long that takes.
+It receives those of a server stream, and opens it again at its end. One that ends without
+an item counts as one item of -n. To a client stream it sends the JSON over and over, until
+the time is up. On a bidi stream it sends the next item when the last one was answered by
+one, and measures how long that takes.
 
 It makes real calls: a method that changes something changes it that often.`,
 		Example:           `  rpc bench 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}' -c 64 -d 5s`,

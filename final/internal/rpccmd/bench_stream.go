@@ -57,33 +57,52 @@ func reportOf(ctx context.Context, s rpc.OpenedStream, m *message) error {
 }
 
 // streamOn is one caller that opens streams, one after the other. What an interrupt, or the
-// end of the time, cuts off is not counted.
+// end of the time, cuts off is not counted. A stream that was not opened, and a server stream
+// that has ended without an item, count as an item of -n: else the run might have no end.
 func (r *run) streamOn(ctx context.Context, c *rpc.Client, res *result) {
 	for !r.ended(ctx) {
-		err := r.streamOnce(ctx, c, res)
-		if err != nil && !r.ended(ctx) {
+		items := res.items
+		opened, err := r.streamOnce(ctx, c, res)
+		empty := opened && r.message.kind == rpc.ServerStreaming && res.items == items
+		switch {
+		case r.ended(ctx):
+			return
+		case (empty || !opened) && !r.more():
+			return
+		case empty:
+			res.empty++
+		}
+		if err != nil {
 			res.record(0, err)
+		}
+		if (empty || !opened) && r.enough() {
+			return
 		}
 	}
 }
 
+// enough reports whether as many were begun as -n says.
+func (r *run) enough() bool { return r.calls > 0 && r.begun.Load() >= int64(r.calls) }
+
 // ended reports whether nothing more is to be begun.
 func (r *run) ended(ctx context.Context) bool { return ctx.Err() != nil || r.over.Load() }
 
-func (r *run) streamOnce(ctx context.Context, c *rpc.Client, res *result) error {
+func (r *run) streamOnce(ctx context.Context, c *rpc.Client, res *result) (opened bool, err error) {
 	s, err := openStream(ctx, c, r.method, r.message)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.Close()
 	res.streams++
 	switch r.message.kind {
 	case rpc.ServerStreaming:
-		return r.receiveOn(ctx, s, res)
+		err = r.receiveOn(ctx, s, res)
 	case rpc.ClientStreaming:
-		return r.sendOn(ctx, s, res)
+		err = r.sendOn(ctx, s, res)
+	default:
+		err = r.pingPong(ctx, s, res)
 	}
-	return r.pingPong(ctx, s, res)
+	return true, err
 }
 
 // receiveOn counts the items of a server stream.

@@ -22,6 +22,7 @@ type result struct {
 	kind        rpc.MethodKind          // of the method; what is counted depends on it
 	items       int64                   // of streams, or round trips
 	streams     int64                   // that were opened
+	empty       int64                   // server streams that have ended without an item
 	failed      map[rpc.Code]int
 	example     map[rpc.Code]error // the first of each
 	took        time.Duration
@@ -60,6 +61,7 @@ func (r *result) add(other *result) {
 	r.latencies.Merge(other.latencies)
 	r.items += other.items
 	r.streams += other.streams
+	r.empty += other.empty
 	for code, n := range other.failed {
 		r.failed[code] += n
 		if r.example[code] == nil {
@@ -104,7 +106,7 @@ func (r *result) print(w io.Writer, what string) error {
 	fmt.Fprintf(out, "%s\t%s\n", unit, numbers.Thousands(done))
 	fmt.Fprintf(out, "%s/s\t%s\n", unit, numbers.Thousands(int64(math.Round(float64(done)/r.took.Seconds()))))
 	if r.kind != rpc.Unary {
-		fmt.Fprintf(out, "streams\t%s\n", numbers.Thousands(r.streams))
+		fmt.Fprintf(out, "streams\t%s%s\n", numbers.Thousands(r.streams), r.without())
 	}
 	fmt.Fprintf(out, "failed\t%s\n", numbers.Thousands(r.failures()))
 	for _, code := range slices.Sorted(maps.Keys(r.failed)) {
@@ -125,6 +127,14 @@ func (r *result) ending() string {
 		return " (interrupted)"
 	}
 	return ""
+}
+
+// without says how many streams had nothing to count.
+func (r *result) without() string {
+	if r.empty == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s of them without an item", numbers.Thousands(r.empty))
 }
 
 func (r *result) printLatencies(w io.Writer) {

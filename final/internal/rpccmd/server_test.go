@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -89,6 +90,7 @@ var (
 	imports = rpc.ClientStream[change, report]("Orders.Import")
 	syncing = rpc.BidiStream[change, change]("Inventory.Sync")
 	chat    = rpc.BidiStream[wrapperspb.StringValue, wrapperspb.StringValue]("Text.Chat")
+	once    = rpc.ServerStream[watchRequest, change]("Test.Once")
 	left    = make(chan string, 16) // why callers of watch have left
 )
 
@@ -110,6 +112,18 @@ func sendChanges(ctx context.Context, req *watchRequest, out *rpc.Sender[change]
 		return &rpc.Error{Code: rpc.Aborted, Message: "no more\u202e", Details: map[string]string{"item": "item1"}}
 	}
 	return nil
+}
+
+// failAfterOne is a stream that has an item when it is opened for the first time, and fails
+// without one from then on.
+func failAfterOne() func(context.Context, *watchRequest, *rpc.Sender[change]) error {
+	var opened atomic.Bool
+	return func(ctx context.Context, _ *watchRequest, out *rpc.Sender[change]) error {
+		if opened.Swap(true) {
+			return rpc.Errorf(rpc.Aborted, "no more")
+		}
+		return out.Send(ctx, &change{Item: "item1"})
+	}
 }
 
 func addUp(_ context.Context, in *rpc.Receiver[change]) (*report, error) {
@@ -150,6 +164,7 @@ func depth(n node) int {
 func registerShop(srv *rpc.Server) error {
 	return errors.Join(
 		watch.Handle(srv, sendChanges), imports.Handle(srv, addUp), syncing.Handle(srv, echo[change]), chat.Handle(srv, echo[wrapperspb.StringValue]),
+		once.Handle(srv, failAfterOne()),
 		srv.RegisterFunc("Test.Left", func() string { return <-left }),
 		srv.RegisterFunc("Inventory.CheckStock", checkStock),
 		srv.RegisterFunc("Inventory.Depth", depth),
