@@ -163,7 +163,8 @@ type run struct {
 	message *message
 	timeout time.Duration // of each call
 
-	begun atomic.Int64 // calls, counted only if their number ends the run
+	stop  context.CancelFunc // of the context of streams
+	begun atomic.Int64       // calls, counted only if their number ends the run
 	over  atomic.Bool
 }
 
@@ -174,6 +175,7 @@ func (r *run) measure(ctx context.Context) *result {
 	start := time.Now()
 	streams, cancel := r.bound(ctx)
 	defer cancel()
+	r.stop = cancel
 	if r.calls == 0 {
 		timer := time.AfterFunc(r.d, func() { r.over.Store(true) })
 		defer timer.Stop()

@@ -76,13 +76,21 @@ func (r *run) streamOn(ctx context.Context, c *rpc.Client, res *result) {
 			res.record(0, err)
 		}
 		if (empty || !opened) && r.enough() {
-			return
+			r.finish()
 		}
 	}
 }
 
 // enough reports whether as many were begun as -n says.
 func (r *run) enough() bool { return r.calls > 0 && r.begun.Load() >= int64(r.calls) }
+
+// finish ends the run, and cuts off the server streams that are still open: they may have no end.
+func (r *run) finish() {
+	r.over.Store(true)
+	if r.message.kind == rpc.ServerStreaming {
+		r.stop()
+	}
+}
 
 // ended reports whether nothing more is to be begun.
 func (r *run) ended(ctx context.Context) bool { return ctx.Err() != nil || r.over.Load() }
@@ -115,10 +123,13 @@ func (r *run) receiveOn(ctx context.Context, s rpc.OpenedStream, res *result) er
 		case err != nil:
 			return err
 		case !r.more():
-			r.over.Store(true)
 			return nil
 		}
 		res.items++
+		if r.enough() {
+			r.finish()
+			return nil
+		}
 	}
 }
 
@@ -162,16 +173,16 @@ func (r *run) pingPong(ctx context.Context, s rpc.OpenedStream, res *result) err
 }
 
 // bound returns the context of a run's streams, and ends it in time. A server stream may
-// have no end, so it is cut off when the time is up: by a cancel, since the server could
+// have no end, so it is cut off when the time is up, or there are enough items: by a cancel, since the server could
 // notice a deadline first, and call it a failure. The others have the time of a call to end.
 func (r *run) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	switch {
-	case r.message.kind == rpc.Unary || r.calls > 0:
-		return ctx, func() {}
-	case r.message.kind == rpc.ServerStreaming:
+	case r.message.kind == rpc.ServerStreaming && r.calls == 0:
 		ctx, cancel := context.WithCancel(ctx)
 		timer := time.AfterFunc(r.d, cancel)
 		return ctx, func() { timer.Stop(); cancel() }
+	case r.message.kind == rpc.Unary || r.calls > 0:
+		return context.WithCancel(ctx)
 	case r.timeout > 0:
 		return context.WithTimeout(ctx, r.d+r.timeout)
 	}
