@@ -51,6 +51,10 @@ an item counts as one item of -n. To a client stream it sends the JSON over and 
 the time is up. On a bidi stream it sends the next item when the last one was answered by
 one, and measures how long that takes.
 
+-timeout bounds each call. If it is given, it bounds each server stream, too: one that takes
+longer has failed. The other streams go on until -d is over, and then have that long to end.
+With -n they have no bound.
+
 It makes real calls: a method that changes something changes it that often.`,
 		Example:           `  rpc bench 127.0.0.1:7000 Inventory.CheckStock '{"item":"item1"}' -c 64 -d 5s`,
 		Args:              positional("ADDR", "METHOD", "[JSON]"),
@@ -107,7 +111,7 @@ func (o *options) bench(cmd *cobra.Command, addr, method string, params json.Raw
 	if err != nil {
 		return err
 	}
-	r := &run{load: l, clients: clients, method: method, message: m, timeout: o.timeout}
+	r := &run{load: l, clients: clients, method: method, message: m, timeout: o.timeout, bounded: cmd.Flags().Changed("timeout")}
 	bar := newProgress(cmd.ErrOrStderr(), r)
 	result := r.measure(ctx)
 	bar.end()
@@ -162,6 +166,7 @@ type run struct {
 	method  string
 	message *message
 	timeout time.Duration // of each call
+	bounded bool          // it was given, and is for server streams, too
 
 	stop  context.CancelFunc // of the context of streams
 	begun atomic.Int64       // calls, counted only if their number ends the run

@@ -96,6 +96,11 @@ func (r *run) finish() {
 func (r *run) ended(ctx context.Context) bool { return ctx.Err() != nil || r.over.Load() }
 
 func (r *run) streamOnce(ctx context.Context, c *rpc.Client, res *result) (opened bool, err error) {
+	if r.bounded && r.timeout > 0 && r.message.kind == rpc.ServerStreaming {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.timeout)
+		defer cancel()
+	}
 	s, err := openStream(ctx, c, r.method, r.message)
 	if err != nil {
 		return false, err
@@ -173,8 +178,9 @@ func (r *run) pingPong(ctx context.Context, s rpc.OpenedStream, res *result) err
 }
 
 // bound returns the context of a run's streams, and ends it in time. A server stream may
-// have no end, so it is cut off when the time is up, or there are enough items: by a cancel, since the server could
-// notice a deadline first, and call it a failure. The others have the time of a call to end.
+// have no end, so it is cut off when the time is up, or there are enough items: by a
+// cancel, since the server could notice a deadline first, and call it a failure. The
+// others have the time of a call to end.
 func (r *run) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	switch {
 	case r.message.kind == rpc.ServerStreaming && r.calls == 0:
