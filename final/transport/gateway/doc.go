@@ -109,6 +109,9 @@
 // Unavailable. If the http.Server has a BaseContext that you cancel, give it a cause
 // (context.WithCancelCause): without one, its end looks like that of the client.
 //
+// The message has at most 4 KiB. Details that take more than 16 KiB, counted as in rpc.Error,
+// are left out, as over a connection.
+//
 // If the error's details have a pause (rpc.RetryAfter), the header Retry-After
 // has it, too, in whole seconds. A request that is no call gets a status of its
 // own, with an error of the same form: 400 for a query that does not decode, 403

@@ -101,14 +101,18 @@ func failStream(w http.ResponseWriter, status int, err error, trailer rpc.Metada
 	io.WriteString(w, errorText(e, trailer))
 }
 
-// errorText returns an error as JSON, with a text no longer than other transports carry.
-// What a terminal would obey is escaped: a handler repeats in its errors what it was sent.
+// errorText returns an error as JSON, with a text and details no longer than other transports
+// carry: details above their bound are left out, all of them. What a terminal would obey is escaped: a handler repeats in its errors what it was sent.
 func errorText(e *rpc.Error, trailer rpc.Metadata) string {
 	message := strings.ToValidUTF8(e.Message, "\ufffd")
 	if len(message) > wire.MaxErrorText {
 		message = strings.ToValidUTF8(message[:wire.MaxErrorText], "") // without half a rune
 	}
+	details := e.Details
+	if wire.PairsSize(details) > wire.MaxDetails {
+		details = nil
+	}
 	var b strings.Builder
-	json.NewEncoder(&b).Encode(errorBody{e.Code.String(), message, e.Details, trailer}) // texts are always encoded
+	json.NewEncoder(&b).Encode(errorBody{e.Code.String(), message, details, trailer}) // texts are always encoded
 	return plaintext.Lines(b.String())
 }

@@ -130,6 +130,42 @@ func TestCall_CodesAndStatuses(t *testing.T) {
 	assert.Equal(t, 500, statusOf(rpc.Code(99)))
 }
 
+// An error has no more details over HTTP than over a connection: see rpc.Error.
+func TestCall_DetailsAreBoundedAsInFrames(t *testing.T) {
+	noLeaks(t)
+	for name, c := range map[string]struct {
+		details, size int
+		travel        bool
+	}{
+		"as many as a frame takes":        {4, 4096, true}, // with the lengths of keys and values
+		"one byte more than a frame does": {4, 4097, false},
+		"very many":                       {10_000, 100, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			details := map[string]string{}
+			for i := range c.details {
+				key := fmt.Sprintf("%06d", i)
+				details[key] = strings.Repeat("x", c.size-4-len(key))
+			}
+			srv := rpc.NewServer()
+			defer srv.Close()
+			require.NoError(t, checkStock.Handle(srv, func(context.Context, *stockRequest) (*stockReply, error) {
+				return nil, &rpc.Error{Code: rpc.NotFound, Message: "not here", Details: details}
+			}))
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, method, strings.NewReader("{}"))
+			r.Header.Set("Content-Type", "application/json")
+			New(srv).ServeHTTP(w, r)
+			e := answer{w.Result(), w.Body.String()}.failure(t)
+			assert.Equal(t, "not here", e.Message)
+			if !c.travel {
+				details = nil
+			}
+			assert.Equal(t, details, e.Details)
+		})
+	}
+}
+
 func TestCall_Failures(t *testing.T) {
 	noLeaks(t)
 	_, url := serve(t, newInventory(), nil, WithMaxBody(1000), WithMaxMetadata(100))
