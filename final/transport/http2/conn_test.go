@@ -2,6 +2,7 @@ package http2
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/rpc"
 )
 
 func TestConn_HalfClose(t *testing.T) {
@@ -125,4 +128,29 @@ func TestConn_Addresses(t *testing.T) {
 		})
 		assert.False(t, secure, "no TLS, no handshake: rpc.Server asks for it")
 	}
+}
+
+// A closed Dialer asks no name server and no host.
+func TestDialer_ClosedFailsAtOnce(t *testing.T) {
+	noLeaks(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	for _, d := range []*Dialer{{}, {TLS: &tls.Config{}}} {
+		require.NoError(t, d.Close())
+		for _, addr := range []string{ln.Addr().String(), "no-such-host.invalid:7000"} {
+			_, err = d.Dial(bounded(t), addr)
+			assert.EqualError(t, err, "rpc: failed_precondition: the http2.Dialer is closed: use of closed network connection")
+			assert.ErrorIs(t, err, net.ErrClosed)
+			_, err = rpc.Dial(bounded(t), addr, rpc.WithDialer(d.Dial))
+			assert.Equal(t, rpc.FailedPrecondition, rpc.CodeOf(err))
+		}
+	}
+	first, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer first.Close()
+	accepted, err := ln.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	assert.Equal(t, first.LocalAddr().String(), accepted.RemoteAddr().String(), "nobody has dialled before")
 }

@@ -43,12 +43,16 @@ type Dialer struct {
 // rpc.WithDialer: rpc.WithDialer(dialer.Dial). ctx bounds opening the stream,
 // not the connection. If the answer is not a Listener's, the error is an
 // *rpc.Error. A proxy's answer that may pass (429, 502, 503, 504) is
-// Unavailable, so that the client tries again.
+// Unavailable, so that the client tries again. After Close it fails at once, with
+// FailedPrecondition and net.ErrClosed.
 func (d *Dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	if u, err := url.Parse("//" + addr); err != nil || u.Hostname() == "" && u.Port() == "" || u.Host != addr {
 		return nil, rpc.Errorf(rpc.InvalidArgument, "address %q: want host:port", addr)
 	}
 	d.once.Do(d.init)
+	if d.isClosed() {
+		return nil, errDialerClosed
+	}
 	life, cancel := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, cancel)
 	c := newConn()
@@ -79,8 +83,8 @@ func (c *conn) receive(body io.ReadCloser, cancel context.CancelFunc) {
 	io.Copy(io.Discard, body)
 }
 
-// Close ends all connections made by d; Dial fails from then on. It returns
-// nil, and may be called again. Close the clients first.
+// Close ends all connections made by d; Dial fails from then on, without resolving
+// or dialling the address. It returns nil, and may be called again. Close the clients first.
 func (d *Dialer) Close() error {
 	d.once.Do(d.init)
 	d.mu.Lock()
@@ -92,6 +96,14 @@ func (d *Dialer) Close() error {
 		conn.Conn.Close()
 	}
 	return nil
+}
+
+var errDialerClosed = rpc.Errorf(rpc.FailedPrecondition, "the http2.Dialer is closed: %w", net.ErrClosed)
+
+func (d *Dialer) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
 }
 
 func (d *Dialer) init() {
@@ -183,7 +195,7 @@ func (d *Dialer) dialTCP(ctx context.Context, network, addr string) (net.Conn, e
 	defer d.mu.Unlock()
 	if d.closed {
 		conn.Close()
-		return nil, net.ErrClosed
+		return nil, errDialerClosed
 	}
 	known := &tcpConn{Conn: conn, dialer: d}
 	d.conns[known] = struct{}{}
