@@ -34,7 +34,7 @@ func grantParams(c *serverConn, codec Codec, offered string) string {
 	if isStream(codec) || !slices.Contains(strings.Split(offered, ","), paramsValue) {
 		return ""
 	}
-	most := max(c.params.most, 1)
+	most := c.params.most
 	return strconv.FormatInt(max(most/paramsFactor(codec), 1), 10) + "," + strconv.FormatInt(most, 10)
 }
 

@@ -170,10 +170,10 @@ func (m *memory) leave(s *share) {
 	}
 }
 
-// newShare returns a part of m that is bounded itself, and never above a quarter:
+// newShare returns a part of m that is bounded itself, and never above a quarter, but a byte:
 // whatever fits it can be granted one day, though other connections hold their blocks.
 func (m *memory) newShare(most int) share {
-	return share{of: m, most: min(int64(most), m.most/4)}
+	return share{of: m, most: max(1, min(int64(most), m.most/4))}
 }
 
 // setPlacesAside sets an eighth aside for places of so many bytes, and at least one.

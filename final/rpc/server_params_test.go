@@ -423,3 +423,18 @@ func TestParams_WhatIsLittleAlwaysFits(t *testing.T) {
 		assert.Equal(t, fits, never == nil, "%d bytes", size)
 	}
 }
+
+// A quarter of hardly anything is a byte, for the client that asks before it sends and for
+// the server that is asked to run the call.
+func TestParamsMemory_OfAByteIsTheSameInAllTexts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := NewServer(WithParamsMemory(1, 1))
+		defer srv.Close()
+		require.NoError(t, srv.RegisterFunc("Test.Take", func(string) error { return nil }))
+		params := strings.Repeat("x", 10_000)
+		err := pipe(t, srv).Call(t.Context(), "Test.Take", params, nil)
+		assert.ErrorContains(t, err, "on one connection the server has memory for 1 (WithParamsMemory)")
+		_, err = srv.Invoke(t.Context(), Invocation{Method: "Test.Take", Codec: JSON, Params: []byte(`"` + params + `"`)})
+		assert.ErrorContains(t, err, "those of one connection may take 1 (WithParamsMemory)")
+	})
+}
