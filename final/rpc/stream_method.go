@@ -42,7 +42,7 @@ func (m ServerStream[Req, Item]) Handle(s *Server, fn func(ctx context.Context, 
 // A stream that never ran is retried as a call is, within [WithMaxAttempts] and
 // [WithRetryBudget], also on another server of a [Pool]: Receive then waits for the stream
 // that follows. An encoded request above 64 KiB is not kept, so its stream is not opened
-// again. A stream that has run is never repeated, and neither is a [ClientStream] or a
+// again: Receive returns the error, and [NeverRan] is true of it. A stream that has run is never repeated, and neither is a [ClientStream] or a
 // [BidiStream]: see [NeverRan].
 func (m ServerStream[Req, Item]) Open(ctx context.Context, c Caller, req *Req) (*ReceiveStream[Item], error) {
 	if req == nil {
