@@ -121,6 +121,8 @@ func printType(w io.Writer, t *introspect.Type) {
 			name = "(inline)"
 		case name == "":
 			name = "-"
+		case name == "-":
+			name = `"-"` // - alone says that JSON leaves the field out
 		}
 		plaintext.Fprintf(w, "  %s\t%s\t%s\n", name, f.GetType(), fieldNotes(f))
 	}
