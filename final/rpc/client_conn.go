@@ -133,7 +133,7 @@ func (c *clientConn) run() {
 		return
 	}
 	c.mu.Lock()
-	c.maxInFlight = int(min(hello.InFlight, math.MaxInt32))
+	c.maxInFlight = int(min(hello.InFlight, mostInFlight))
 	c.maxMessage = int(min(hello.MaxMessage, math.MaxInt32))
 	c.takeGrants(hello.Text)
 	if c.err == nil { // else it was closed meanwhile, and nothing would stop the timer

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -89,5 +90,36 @@ func TestHostileServer_NeverReads(t *testing.T) {
 		err := client.Call(t.Context(), "Test.Any", nil, nil)
 		assert.Equal(t, Unavailable, CodeOf(err))
 		assert.LessOrEqual(t, time.Since(begun), 6*time.Second)
+	})
+}
+
+// Details beyond what the protocol allows are dropped: as a map they would take many times
+// their bytes, for each call that has failed.
+func TestHostileServer_DetailsBeyondTheLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := rawServer(t)
+		defer client.Close()
+		for _, c := range []struct{ size, kept int }{{wire.MaxDetails, 1}, {wire.MaxDetails + 1, 0}} {
+			done := make(chan error, 1)
+			go func() { done <- client.Call(t.Context(), "Test.Any", nil, nil) }()
+			reason := &wire.Reason{Code: wire.NotFound, Text: "no", Details: map[string]string{"a": strings.Repeat("b", c.size-5)}}
+			raw.write(wire.AppendError(nil, 0, raw.read().ID, reason))
+			err := <-done
+			assert.Equal(t, NotFound, CodeOf(err))
+			assert.Equal(t, c.kept, len(toError(err).Details), "of %d bytes", c.size)
+		}
+	})
+}
+
+// A server that allows any number of calls, and answers none, does not make the client keep
+// any number of those whose callers have left.
+func TestHostileServer_AllowsAnyNumberOfCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, _ := rawServerSaying(t, wire.ServerHello{InFlight: math.MaxUint32, MaxMessage: math.MaxUint32})
+		defer client.Close()
+		synctest.Wait()
+		client.fixed.mu.Lock()
+		defer client.fixed.mu.Unlock()
+		assert.LessOrEqual(t, client.fixed.maxInFlight, 262_144)
 	})
 }

@@ -7,6 +7,10 @@ import "errors"
 // that have had no room it takes that, too: see client_params.go. A stream takes one of its
 // places instead, before its open is encoded, and keeps it to its end.
 
+// mostInFlight is how many slots a connection has at most, whatever its server says: a server
+// that never replies would have a client keep any number of calls whose callers have left.
+const mostInFlight = 1 << 18
+
 // acquire takes a slot, or a place for a stream, if one is free. It does not wait: that is
 // for callQueue.
 func (c *clientConn) acquire(stream bool) bool {

@@ -113,7 +113,7 @@ func appendGoAway(dst []byte, lastID uint64, e *Error) []byte {
 }
 
 // parseError returns the error that the peer has sent, and the metadata beside it, which lie
-// in the frame.
+// in the frame. Details beyond their limit are dropped.
 func parseError(f *wire.Frame) (e *Error, md []byte, err error) {
 	r, err := wire.ParseReason(f)
 	if err != nil {
@@ -121,7 +121,7 @@ func parseError(f *wire.Frame) (e *Error, md []byte, err error) {
 	}
 	e = sentError(&r)
 	e.handed, e.neverRan = true, f.Flags&wire.FlagNeverRan != 0
-	if f.Flags&wire.FlagPairs != 0 {
+	if f.Flags&wire.FlagPairs != 0 && len(r.Pairs) <= wire.MaxDetails { // as a map, more would take many times its bytes
 		details, err := wire.ParsePairs(r.Pairs, math.MaxInt)
 		if err != nil {
 			return nil, nil, fromWire(err)

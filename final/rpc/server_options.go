@@ -116,8 +116,9 @@ func (o *serverOptions) apply(opts []ServerOption) {
 
 // WithMaxInFlight limits the handlers that run at once for one connection.
 // These are the slots of a client: it is told how many there are, and its other
-// calls wait for a free one (see [WithMaxWait]). Default 1024, which 0 stands
-// for. Negative numbers, and those above 4,294,967,295, are refused.
+// calls wait for a free one (see [WithMaxWait]). A client of this package uses at
+// most 262,144. Default 1024, which 0 stands for. Negative numbers, and those
+// above 4,294,967,295, are refused.
 func WithMaxInFlight(n int) ServerOption {
 	return serverOption(func(o *serverOptions) {
 		o.maxInFlight = o.number("WithMaxInFlight", n, maxCount, defaultMaxInFlight)
