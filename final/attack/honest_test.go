@@ -79,6 +79,11 @@ func (h *honest) connect(ctx context.Context, t *testing.T, addr string, opts ..
 	t.Helper()
 	client, err := rpc.Dial(ctx, addr, append(opts, rpc.WithMaxAttempts(1), rpc.WithKeepalive(idle/4))...)
 	require.NoError(t, err, "an honest client has to get a connection")
+	h.add(client)
+}
+
+// add adds a client's calls.
+func (h *honest) add(client *rpc.Client) {
 	h.ends = append(h.ends, func() { client.Close() })
 	h.calls = append(h.calls, func(ctx context.Context) error {
 		reply, err := echo.Call(ctx, client, &text{"hello"})

@@ -26,6 +26,10 @@ func TestSecurity_NamesTestsThatExist(t *testing.T) {
 		assert.False(t, tests["TestAttack/"+at.name], "two attacks are called %s", at.name)
 		tests["TestAttack/"+at.name] = true
 	}
+	for _, at := range serverAttacks {
+		assert.False(t, tests["TestAttackOnClient/"+at.name], "two attacks are called %s", at.name)
+		tests["TestAttackOnClient/"+at.name] = true
+	}
 	named := map[string]bool{}
 	for _, match := range testName.FindAllSubmatch(page, -1) {
 		name := string(match[1])
@@ -34,6 +38,9 @@ func TestSecurity_NamesTestsThatExist(t *testing.T) {
 	}
 	for _, at := range attacks {
 		assert.True(t, named["TestAttack/"+at.name], "the table lacks TestAttack/%s", at.name)
+	}
+	for _, at := range serverAttacks {
+		assert.True(t, named["TestAttackOnClient/"+at.name], "the table lacks TestAttackOnClient/%s", at.name)
 	}
 	for line := range strings.Lines(section(string(page), "## Attacks, bounds and tests")) {
 		if strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "|---") && !strings.HasPrefix(line, "| attack ") {

@@ -81,7 +81,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	time.AfterFunc(lifetime, func() { os.Exit(3) })
-	if err := beVictim(kind); err != nil {
+	be := func() error { return beVictim(kind) }
+	if kind == clientVictim {
+		be = beClient
+	}
+	if err := be(); err != nil {
 		fmt.Fprintln(os.Stderr, "victim:", err)
 		os.Exit(1)
 	}
@@ -255,8 +259,20 @@ type victim struct {
 	out   *json.Decoder
 }
 
-// newVictim starts the process. It must be alive at the end of the test.
+// newVictim starts a process that serves.
 func newVictim(t *testing.T, kind string) *victim {
+	t.Helper()
+	v := startVictim(t, kind)
+	for _, addr := range []string{v.RPC, v.TLS, v.Streams, v.HTTP} {
+		host, _, err := net.SplitHostPort(addr)
+		require.NoError(t, err)
+		require.True(t, net.ParseIP(host).IsLoopback(), "attacks are for loopback, not for %s", addr)
+	}
+	return v
+}
+
+// startVictim starts the process. It must be alive at the end of the test.
+func startVictim(t *testing.T, kind string) *victim {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -276,21 +292,22 @@ func newVictim(t *testing.T, kind string) *victim {
 		}
 	})
 	require.NoError(t, v.out.Decode(&v.address))
-	for _, addr := range []string{v.RPC, v.TLS, v.Streams, v.HTTP} {
-		host, _, err := net.SplitHostPort(addr)
-		require.NoError(t, err)
-		require.True(t, net.ParseIP(host).IsLoopback(), "attacks are for loopback, not for %s", addr)
-	}
 	return v
 }
 
 // ask tells the victim something, and returns what it says of itself.
 func (v *victim) ask(t *testing.T, what string) (s state) {
 	t.Helper()
+	v.tell(t, what, &s)
+	return s
+}
+
+// tell tells the victim something, and takes its answer.
+func (v *victim) tell(t *testing.T, what string, answer any) {
+	t.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	_, err := fmt.Fprintln(v.stdin, what)
 	require.NoError(t, err, "the victim is gone")
-	require.NoError(t, v.out.Decode(&s), "the victim is gone")
-	return s
+	require.NoError(t, v.out.Decode(answer), "the victim is gone")
 }
