@@ -18,7 +18,7 @@ type agent struct{ client *api.Client }
 func discover(addr string) (program.Discovery, error) {
 	config := api.DefaultConfig()
 	config.Address = addr
-	client, err := api.NewClient(config)
+	client, err := consul.NewClient(config)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@
 //
 //	pool := rpc.NewPool(&consul.Resolver{Client: client, Service: "inventory"})
 //
-// client is a *api.Client of github.com/hashicorp/consul/api. Set datacenter,
-// token, namespace, TLS and the agent's address in its api.Config, or by
+// client is a *api.Client of github.com/hashicorp/consul/api, made by [NewClient].
+// Set datacenter, token, namespace, TLS and the agent's address in its api.Config, or by
 // Consul's usual environment variables. Leave HttpClient.Timeout at 0, because
 // a query waits for a change.
 //

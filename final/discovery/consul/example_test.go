@@ -6,8 +6,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/hashicorp/consul/api"
-
 	"example.com/rpc-from-scratch/final/discovery/consul"
 	"example.com/rpc-from-scratch/final/rpc"
 )
@@ -22,7 +20,7 @@ var checkStock = rpc.Method[string, int]("Inventory.CheckStock")
 //
 // and TestExample runs it against a real Consul.
 func Example() {
-	client, err := api.NewClient(api.DefaultConfig())
+	client, err := consul.NewClient(nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -20,6 +20,8 @@ const (
 	answerIn   = 10 * time.Second // beyond the time that Consul was asked to wait
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
+
+	toldOf = 10 // instances of an answer that cannot be dialled
 )
 
 // Resolver is an rpc.Resolver: the addresses of the service's instances whose
@@ -35,6 +37,7 @@ const (
 //
 // Its fields must not change once it is in use. Several pools may share a Resolver.
 type Resolver struct {
+	// Client asks the agent. That of [NewClient] bounds the memory that an answer may take.
 	Client  *api.Client
 	Service string
 	// Tags are those that an instance must have, all of them.
@@ -46,7 +49,7 @@ type Resolver struct {
 	// 0 is 1 min; below 0 an empty list is used at once.
 	Grace time.Duration
 	// OnError gets the errors of failed queries, and of instances that cannot be
-	// dialled. Each is one line: an agent's control characters are escaped, and a
+	// dialled: of ten in an answer, and then how many more there are. Each is one line: an agent's control characters are escaped, and a
 	// long text is cut. It must not wait. It may be nil.
 	OnError func(error)
 }
@@ -171,14 +174,19 @@ func (w *watch) doubtful(addrs []string) bool {
 
 // addresses returns where the instances can be dialled, sorted.
 func (w *watch) addresses(entries []*api.ServiceEntry) []string {
-	addrs := make([]string, 0, len(entries))
+	addrs, bad := make([]string, 0, len(entries)), 0
 	for _, entry := range entries {
 		addr, err := address(entry)
-		if err != nil {
-			w.tell(agentErrorf("consul: an instance of %s: %w", w.Service, err))
+		if err == nil {
+			addrs = append(addrs, addr)
 			continue
 		}
-		addrs = append(addrs, addr)
+		if bad++; bad <= toldOf {
+			w.tell(agentErrorf("consul: an instance of %s: %w", w.Service, err))
+		}
+	}
+	if bad > toldOf {
+		w.tell(agentErrorf("consul: %d more instances of %s cannot be dialled", bad-toldOf, w.Service))
 	}
 	slices.Sort(addrs)
 	return slices.Compact(addrs)
