@@ -62,6 +62,37 @@ func httpLargeHeaders(a *attacker) error {
 	})
 }
 
+// withoutEnd writes a text without end.
+func withoutEnd(text string) func(write func(string) bool) {
+	return func(write func(string) bool) {
+		for write(text) {
+		}
+	}
+}
+
+const chunked = post + "Transfer-Encoding: chunked\r\n\r\n"
+
+// httpChunkExtension sends one extension of a chunk that never ends, or one with each byte.
+func httpChunkExtension(a *attacker) error {
+	if err := a.say("an extension of a chunk", readFrame+idle, chunked+"1;x=", withoutEnd(strings.Repeat("x", 1<<10))); err != nil {
+		return err
+	}
+	return a.say("extensions of chunks", readFrame+idle, chunked, withoutEnd("1;x="+strings.Repeat("x", 1<<10)+"\r\n \r\n"))
+}
+
+func httpChunkDrip(a *attacker) error {
+	return a.say("an extension byte by byte", readFrame+idle, chunked+"1;x=", slowly)
+}
+
+// httpTrailers sends trailers without end, after params that are whole.
+func httpTrailers(a *attacker) error {
+	return a.say("trailers", readFrame+idle, chunked+"2\r\n{}\r\n0\r\n", withoutEnd("X-More: "+strings.Repeat("x", 1<<10)+"\r\n"))
+}
+
+func httpTrailerDrip(a *attacker) error {
+	return a.say("a trailer byte by byte", readFrame+idle, chunked+"2\r\n{}\r\n0\r\nX-More: ", slowly)
+}
+
 // httpSmuggle sends bodies whose end two programs could see at different places.
 func httpSmuggle(a *attacker) error {
 	for _, text := range []string{

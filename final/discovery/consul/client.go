@@ -16,7 +16,8 @@ const (
 
 // NewClient returns a client as [api.NewClient] does, and bounds what an agent may answer: 8 MiB
 // of body, without compression, and 64 KiB of headers. A longer answer is an error. The worst that
-// fits takes some 220 MiB for a moment, when it is decoded. The client of api.NewClient keeps all that an agent sends, for as long as it sends.
+// fits takes some 220 MiB for a moment, when it is decoded. The client of api.NewClient keeps all
+// that an agent sends, for as long as it sends.
 //
 // A nil config stands for api.DefaultConfig. The config does not change, and its HttpClient and
 // Transport are copied. The client may be used by many goroutines.
