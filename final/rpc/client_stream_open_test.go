@@ -420,3 +420,37 @@ func TestStream_OpensThatFailKeepNoPlace(t *testing.T) {
 		srv.Close()
 	})
 }
+
+// An open that fails after it has got a place lets the one that waits have it.
+func TestStream_AnOpenThatFailsLetsTheNextGoOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := streamServer(t, WithMaxStreams(1))
+		client := streamClient(t, srv, WithKeepalive(0))
+		encoding, fail := make(chan struct{}), make(chan struct{})
+		failing := ServerStream[changingItem, change](watch.Name())
+		failed := make(chan error)
+		go func() {
+			_, err := failing.Open(t.Context(), client, &changingItem{times: 1, then: func() (string, error) {
+				close(encoding)
+				<-fail
+				return "", errors.New("cannot be encoded")
+			}})
+			failed <- err
+		}()
+		<-encoding
+		opened := make(chan error)
+		go func() {
+			s, err := syncing.Open(t.Context(), client)
+			if err == nil {
+				s.Close()
+			}
+			opened <- err
+		}()
+		synctest.Wait()
+		close(fail)
+		assert.Error(t, <-failed)
+		assert.NoError(t, <-opened)
+		client.Close()
+		srv.Close()
+	})
+}

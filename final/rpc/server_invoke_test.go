@@ -195,3 +195,30 @@ func TestShare_WhoGivesUpLetsOthersPass(t *testing.T) {
 		assert.Zero(t, of.leased)
 	})
 }
+
+// A connection that ends lets others have what it has kept for its next call.
+func TestShare_TheEndOfOneLetsOthersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		of := newMemory(1 << 20) // in blocks of 16 KiB
+		const block = 16 << 10
+		kept := of.newShare(block)
+		require.True(t, kept.take(block))
+		kept.give(block)
+		require.EqualValues(t, block, of.leased, "a block stays with it")
+		var others [3]share
+		for i, n := range []int64{16, 16, 14} { // with the block that was kept, all but one of three quarters
+			others[i] = of.newShare(1 << 20)
+			require.True(t, others[i].take(n*block))
+		}
+		last := of.newShare(1 << 20)
+		got := make(chan bool, 1)
+		go func() {
+			_, ok := last.await(2*block, nil)
+			got <- ok
+		}()
+		synctest.Wait()
+		require.Empty(t, got)
+		kept.close()
+		assert.True(t, <-got)
+	})
+}

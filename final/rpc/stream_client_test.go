@@ -219,6 +219,21 @@ func TestStream_NeverRanOfALostConnection(t *testing.T) {
 	}
 }
 
+// A stream of which a part of an item has arrived has run, whatever its end says.
+func TestStream_HasRunOnceAPartOfAnItemHasArrived(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := streamingServer(t, "rpc.streams=10,16384")
+		s := openRaw(t, client, raw)
+		raw.write(frameOf(wire.KindData, wire.FlagMore, 1, strings.Repeat(" ", wire.MinFragment)))
+		raw.write(wire.AppendEnd(nil, wire.FlagNeverRan, 1, &wire.Reason{Code: wire.Unavailable, Text: "never ran"}))
+		go io.Copy(io.Discard, raw.conn)
+		_, err := s.Receive(t.Context())
+		assert.Equal(t, Unavailable, CodeOf(err))
+		assert.False(t, NeverRan(err))
+		client.Close()
+	})
+}
+
 // An Open waits for a place, as long as its context lasts.
 func TestStream_OpenWaitsForAPlace(t *testing.T) {
 	bubble(t, func(t *testing.T) {

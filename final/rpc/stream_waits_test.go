@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,5 +205,58 @@ func TestStream_IsNotKeptByItsContext(t *testing.T) {
 		}
 		client.Close()
 		srv.Close()
+	})
+}
+
+// There is room for senders that have to encode their items again, and the first ones cannot:
+// then it is the turn of those behind them, though nothing is written meanwhile.
+func TestStreamSend_WhoCannotEncodeAgainLetsOthersGoOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, raw := streamingServer(t, "rpc.streams=10,2147483647", WithKeepalive(0))
+		open := func() *DuplexStream[changingItem, change] {
+			opened := make(chan *DuplexStream[changingItem, change])
+			go func() {
+				s, err := BidiStream[changingItem, change](syncing.Name()).Open(t.Context(), client)
+				assert.NoError(t, err)
+				opened <- s
+			}()
+			raw.read()
+			return <-opened
+		}
+		var streams [2 + mostEncoders + 2]*DuplexStream[changingItem, change]
+		for i := range streams {
+			streams[i] = open()
+		}
+		for _, s := range streams[:2] { // the first item is being written, and the second fills the lane
+			go s.Send(t.Context(), &changingItem{size: 100_000})
+			synctest.Wait()
+		}
+		var again atomic.Int64
+		hold := make(chan struct{})
+		then := func() (string, error) {
+			if again.Add(1) > mostEncoders {
+				return "x", nil
+			}
+			<-hold
+			return "", errors.New("cannot be encoded again")
+		}
+		sent := make(chan error, len(streams))
+		for _, s := range streams[2:] {
+			go func() { sent <- s.Send(t.Context(), &changingItem{size: 8000, then: then}) }()
+		}
+		synctest.Wait()
+		require.Empty(t, sent)
+		go io.Copy(io.Discard, raw.conn)
+		synctest.Wait()
+		require.EqualValues(t, mostEncoders, again.Load())
+		close(hold)
+		failed := 0
+		for range streams[2:] {
+			if err := <-sent; err != nil {
+				failed++
+			}
+		}
+		assert.Equal(t, mostEncoders, failed)
+		client.Close()
 	})
 }
