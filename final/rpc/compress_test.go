@@ -472,11 +472,18 @@ func TestExpand_HoldsToItsRoom(t *testing.T) {
 	}
 }
 
-// Room is made for what comes out, not for what could.
+// Room is made for what comes out, not for what could: twice as much as what filled the
+// buffer before, in a buffer that has less than twice as much as is asked for, whatever
+// others have left in the pool.
 func TestExpand_MakesRoomForWhatComesOut(t *testing.T) {
-	out, err := expand(nil, []byte(gzipped(t, lines(3_000))), 100<<20)
+	const size = 30_000
+	data := []byte(gzipped(t, lines(size)))
+	for grown := 600; grown < 4*size; grown += grown / 8 {
+		bytepool.Put(&bytepool.Buffer{B: make([]byte, grown)})
+	}
+	out, err := expand(nil, data, 100<<20)
 	require.NoError(t, err)
-	assert.LessOrEqual(t, cap(out.B), 8_192)
+	assert.Less(t, cap(out.B), 4*size)
 }
 
 // Nothing is decompressed for who may not call: the answer is Authorize's.
@@ -614,7 +621,8 @@ func TestCompression_FewWritersAtOnce(t *testing.T) {
 	}
 	callers.Wait()
 	assert.Positive(t, most.Load())
-	assert.LessOrEqual(t, most.Load(), int64(2*runtime.GOMAXPROCS(0)), "writers at once")
+	assert.LessOrEqual(t, most.Load(), int64(cap(compressing)), "writers at once")
+	assert.Less(t, cap(compressing), calls, "else this test could not fail")
 }
 
 // SECURITY.md counts with this size.
