@@ -3,7 +3,6 @@ package tracing_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
@@ -84,9 +83,7 @@ func serve(t testing.TB, srv *rpc.Server) (addr string) {
 
 func dial(t testing.TB, addr string, opts ...rpc.ClientOption) *rpc.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	client, err := rpc.Dial(ctx, addr, opts...)
+	client, err := rpc.Dial(t.Context(), addr, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,9 +39,7 @@ func serve(t *testing.T, srv *rpc.Server) (addr string) {
 
 func dial(t *testing.T, addr string, codec rpc.Codec) *rpc.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	client, err := rpc.Dial(ctx, addr, rpc.WithCodec(codec))
+	client, err := rpc.Dial(t.Context(), addr, rpc.WithCodec(codec))
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

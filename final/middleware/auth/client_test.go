@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,10 +32,8 @@ func serve(t *testing.T, srv *rpc.Server, ln net.Listener, err error) string {
 
 func whoami(t *testing.T, client rpc.Caller) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
 	var who string
-	err := client.Call(ctx, "Inventory.WhoAmI", nil, &who)
+	err := client.Call(t.Context(), "Inventory.WhoAmI", nil, &who)
 	return who, err
 }
 
@@ -144,11 +141,9 @@ func TestOverTLS_SendsNothingToAStranger(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "ann", who)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
 	for name, cfg := range map[string]*tls.Config{"unknown root": nil, "another name": {RootCAs: roots, ServerName: "elsewhere.invalid"}} {
 		asked := false
-		_, err = rpc.Dial(ctx, addr, rpc.WithClientOptions(OverTLS(cfg, func(context.Context) (string, error) { asked = true; return annsToken, nil }), rpc.WithMaxAttempts(1)))
+		_, err = rpc.Dial(t.Context(), addr, rpc.WithClientOptions(OverTLS(cfg, func(context.Context) (string, error) { asked = true; return annsToken, nil }), rpc.WithMaxAttempts(1)))
 		assert.ErrorIs(t, err, rpc.Unavailable, name)
 		assert.False(t, asked, name)
 	}
@@ -170,9 +165,7 @@ func TestOverTLS_ServerWithoutTLSGetsNoToken(t *testing.T) {
 		conn.Write([]byte("\x93RPC\x01\x00\t\x00\x00\x00\x04\x00\x00@\x00\x00")) // as if all were well
 		said <- buf[:n]
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	_, err = rpc.Dial(ctx, ln.Addr().String(), rpc.WithClientOptions(OverTLS(nil, Static(annsToken)), rpc.WithMaxAttempts(1)))
+	_, err = rpc.Dial(t.Context(), ln.Addr().String(), rpc.WithClientOptions(OverTLS(nil, Static(annsToken)), rpc.WithMaxAttempts(1)))
 	assert.ErrorIs(t, err, rpc.Unavailable)
 	hello := <-said
 	require.NotEmpty(t, hello)

@@ -541,17 +541,15 @@ func TestServer_ManyCallsAtOnceOverTCP(t *testing.T) {
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	client, err := rpc.Dial(ctx, ln.Addr().String())
+	client, err := rpc.Dial(t.Context(), ln.Addr().String())
 	require.NoError(t, err)
 	var callers sync.WaitGroup
 	for range 8 {
 		callers.Go(func() {
 			for range 50 {
-				do.Call(ctx, client, &request{Do: "work"})
-				do.Call(ctx, client, &request{Do: "missing"})
-				client.Call(ctx, "Test.Nope", nil, nil)
+				do.Call(t.Context(), client, &request{Do: "work"})
+				do.Call(t.Context(), client, &request{Do: "missing"})
+				client.Call(t.Context(), "Test.Nope", nil, nil)
 			}
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -57,9 +56,7 @@ func serve(t testing.TB, hold <-chan struct{}, opts ...rpc.ServerOption) string 
 
 func dial(t testing.TB, addr string, opts ...rpc.ClientOption) *rpc.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	client, err := rpc.Dial(ctx, addr, opts...)
+	client, err := rpc.Dial(t.Context(), addr, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

@@ -190,10 +190,17 @@ func rawPair(t testing.TB) (client, server net.Conn) {
 	return client, server
 }
 
-// bounded returns a context that ends what hangs.
+// bounded returns a context that ends what hangs, before go test ends all: a machine that is
+// busy has all the time of -timeout.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	end := time.Now().Add(time.Hour)
+	if limited, ok := t.(*testing.T); ok {
+		if last, ok := limited.Deadline(); ok {
+			end = last.Add(-time.Until(last) / 10)
+		}
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), end)
 	t.Cleanup(cancel)
 	return ctx
 }
