@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,13 +39,20 @@ func TestServerCall_ErrAndDoneAgreeWithoutATimer(t *testing.T) {
 }
 
 func TestServerCall_DerivedContextsEndWithItAndCostNoGoroutine(t *testing.T) {
+	watched := func() bool { // by a goroutine that this one has started; another test may have left one
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		me, _, _ := strings.Cut(string(stacks), " [")
+		return strings.Contains(string(stacks), "context.(*cancelCtx).propagateCancel in "+me+"\n")
+	}
 	call := &serverCall{}
 	child, cancel := context.WithTimeout(call, time.Hour)
 	defer cancel()
 	value := context.WithValue(child, callKey{}, nil)
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	assert.NotContains(t, string(stacks), "context.(*cancelCtx).propagateCancel", "what would wait for a context that is not context's own")
+	assert.False(t, watched(), "as context does with one that is not its own")
+	_, end := context.WithCancel(struct{ context.Context }{call})
+	assert.True(t, watched(), "else this test could not fail")
+	end()
 	assert.NoError(t, value.Err())
 	call.end(context.Canceled)
 	<-value.Done()
