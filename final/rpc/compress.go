@@ -136,6 +136,7 @@ var (
 	errAfterGzip = errors.New("gzip: more after the end")
 	errExpands   = errors.New("gzip: more bytes than a message may have")
 
+	// errExpandsMore is not errExpands: what claims too little is broken, and not too large.
 	errExpandsMore = errors.New("gzip: more bytes than its length says")
 )
 
@@ -174,6 +175,16 @@ func expand(body *bytepool.Buffer, data []byte, limit int) (*bytepool.Buffer, er
 		return nil, err
 	}
 	return out, nil
+}
+
+// expandClaimed is expand for a limit that is what gzip claims of the length, if that is less
+// than most.
+func expandClaimed(body *bytepool.Buffer, data []byte, limit, most int) (*bytepool.Buffer, error) {
+	out, err := expand(body, data, limit)
+	if limit < most && causes.Is(err, errExpands) {
+		err = errExpandsMore
+	}
+	return out, err
 }
 
 // read reads to the end and returns out, or a larger buffer in its place.

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -65,10 +64,7 @@ func (c *serverConn) expand(call *serverCall) (err error) {
 	if refused := call.take(&c.params, int64(limit), len(call.data)); refused != nil {
 		return refused
 	}
-	call.body, err = expand(call.body, call.data, limit)
-	if limit < call.expandsTo && causes.Is(err, errExpands) {
-		return errExpandsMore
-	}
+	call.body, err = expandClaimed(call.body, call.data, limit, call.expandsTo)
 	call.data = nil
 	if err == nil {
 		call.data = call.body.B

@@ -5,7 +5,6 @@ import (
 	"reflect"
 
 	"example.com/rpc-from-scratch/final/internal/bytepool"
-	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -128,11 +127,7 @@ func counted(n int64) int64 {
 func (s *serverStream) plainItem(next *queuedItem, limit int) (plain queuedItem, size int64, err error) {
 	plain = queuedItem{data: next.data, own: next.own, cost: next.cost}
 	if next.flags&itemCompressed != 0 {
-		plain.own, err = expand(nil, next.data, limit)
-		if limit < s.table.maxRead-wire.MinLength && causes.Is(err, errExpands) {
-			err = errExpandsMore
-		}
-		if err != nil {
+		if plain.own, err = expandClaimed(nil, next.data, limit, s.table.maxRead-wire.MinLength); err != nil {
 			return plain, 0, err
 		}
 		plain.data = plain.own.B
