@@ -34,7 +34,6 @@ func WithClientOptions(opts ...ClientOption) ClientOption {
 }
 
 type clientOptions struct {
-	uncounting bool // a test's: as before there was room for params
 	sharedOptions
 	codec          Codec
 	codecName      string

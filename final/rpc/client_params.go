@@ -22,7 +22,7 @@ const (
 const mostBesideParams = 4 << 10
 
 func offerParams(o *clientOptions) string {
-	if o.uncounting || isStream(o.codec) || wire.PairsSize(o.metadata) > mostBesideParams {
+	if isStream(o.codec) || wire.PairsSize(o.metadata) > mostBesideParams {
 		return ""
 	}
 	return paramsValue

@@ -282,9 +282,10 @@ func WithChance(seed uint64) ClientOption {
 	return clientOption(func(o *clientOptions) { o.chance = &chance{rand: rand.New(rand.NewPCG(seed, 0))} })
 }
 
-// WithoutParamsOffer makes a client one that knows nothing of room for params.
+// WithoutParamsOffer makes a client one that knows nothing of room for params: its pairs
+// leave no room for the offer.
 func WithoutParamsOffer() ClientOption {
-	return clientOption(func(o *clientOptions) { o.uncounting = true })
+	return WithHelloMetadata(Metadata{"large": strings.Repeat("x", mostBesideParams)})
 }
 
 // ParamsInFlight returns how many bytes of params of a client or pool count as in flight.

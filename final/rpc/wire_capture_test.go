@@ -874,7 +874,7 @@ func sameGob(t *testing.T, want, got *gobStream, wanted, had string) {
 // defaultOffers are what a client offers by default, as pairs. Captures of clients that do
 // not know them stand for all that came before: their server must not notice, nor may the
 // client miss a grant.
-var defaultOffers = []string{"\x00\x12rpc.reply-metadata\x00\x011", "\x00\x0brpc.streams\x00\x0516384"}
+var defaultOffers = []string{"\x00\x12rpc.reply-metadata\x00\x011", "\x00\x0brpc.streams\x00\x0516384", "\x00\x0arpc.params\x00\x05bytes"}
 
 // asOffered returns a client's hello without those offers that the capture's does not have.
 func asOffered(captured, hello string) string {
@@ -957,11 +957,7 @@ func replayClient(t *testing.T, s *section, codec rpc.Codec, same func(t *testin
 			delete(md, "rpc.compression")
 			opts = append(opts, rpc.WithCompression(capturedCompressFrom))
 		}
-		if _, offered := md["rpc.params"]; offered {
-			delete(md, "rpc.params")
-		} else { // a client of before
-			opts = append(opts, rpc.WithoutParamsOffer())
-		}
+		delete(md, "rpc.params")
 		client := rpc.NewClient(near, append(opts, rpc.WithHelloMetadata(md))...)
 		defer client.Close()
 		defer far.Close()
