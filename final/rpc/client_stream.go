@@ -166,8 +166,11 @@ func (s *clientStream) unwatch() {
 	}
 }
 
-// bind makes the stream end when its caller's context does.
+// bind makes the stream end when its caller's context does, if that can end.
 func (s *clientStream) bind() {
+	if s.parent.Done() == nil {
+		return
+	}
 	unbind := context.AfterFunc(s.parent, func() { s.leave(contextError(ctxError(s.parent))) })
 	s.conn.mu.Lock()
 	s.unbind = unbind

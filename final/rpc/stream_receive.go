@@ -34,6 +34,16 @@ func (s *stream) receive(ctx context.Context, item any) error {
 	}
 }
 
+// ended returns what a Send or Receive that waits under ctx has to watch beside its own
+// channel. With the context of its handler a stream ends, which wakes it: that is watched
+// by nobody, so that the channel of its Done is not made.
+func (s *stream) ended(ctx context.Context) <-chan struct{} {
+	if s.server != nil && ctx == s.server.ctx {
+		return nil
+	}
+	return ctx.Done()
+}
+
 // badItem is the error of an item that cannot be decoded.
 type badItem struct{ err error }
 
@@ -143,7 +153,7 @@ func (s *stream) awaitItem(ctx context.Context, wake <-chan struct{}) error {
 	select {
 	case <-wake:
 		return nil
-	case <-ctx.Done():
+	case <-s.ended(ctx):
 	}
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()

@@ -207,7 +207,7 @@ func (s *stream) awaitSending(ctx context.Context) error {
 	select {
 	case <-out.wait.wake:
 		return nil
-	case <-ctx.Done():
+	case <-s.ended(ctx):
 	}
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
