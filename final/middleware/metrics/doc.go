@@ -33,6 +33,7 @@
 //
 //	rpc_pool_members{pool,state}         state is connected, ejected, backing_off or idle
 //	rpc_pool_calls_in_flight{pool,addr}  without streams
+//	rpc_pool_open_streams{pool,addr}
 //
 // Codes have their gRPC names in lower case: "ok", "not_found". Streams count among the
 // calls that were started and finished; started less finished is what is in flight, and

@@ -229,6 +229,10 @@ func TestPool_TellsWhatItsConnectionsDo(t *testing.T) {
 		srv := rpc.NewServer()
 		defer srv.Close()
 		require.NoError(t, echo.Handle(srv, handle(hold)))
+		require.NoError(t, syncing.Handle(srv, func(ctx context.Context, _ *rpc.Receiver[string], _ *rpc.Sender[string]) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}))
 		pool := rpc.NewPool(rpc.StaticResolver{"up", "down", "\xffodd"}, rpc.WithDialer(network{"up": srv}.dial))
 		defer pool.Close()
 		require.NoError(t, reg.Register(metrics.NewPool("shop", pool)))
@@ -245,6 +249,14 @@ func TestPool_TellsWhatItsConnectionsDo(t *testing.T) {
 		close(hold)
 		require.NoError(t, call.Wait())
 		assert.Equal(t, 0.0, value(t, reg, "rpc_pool_calls_in_flight", "addr", "up"))
+
+		stream, err := syncing.Open(t.Context(), pool)
+		require.NoError(t, err)
+		assert.Equal(t, 1.0, value(t, reg, "rpc_pool_open_streams", "addr", "up"))
+		assert.Equal(t, 0.0, value(t, reg, "rpc_pool_open_streams", "addr", "?odd"))
+		assert.Equal(t, 0.0, value(t, reg, "rpc_pool_calls_in_flight", "addr", "up"), "a stream is no call")
+		require.NoError(t, stream.Close())
+		assert.Equal(t, 0.0, value(t, reg, "rpc_pool_open_streams", "addr", "up"))
 	})
 }
 
@@ -280,6 +292,7 @@ func TestPool_AddressesAreBounded(t *testing.T) {
 		require.NoError(t, reg.Register(metrics.NewPool("large", pool)))
 		assert.Equal(t, 500.0, value(t, reg, "rpc_pool_members", "state", "idle"))
 		assert.Len(t, gather(t, reg, "rpc_pool_calls_in_flight"), 101)
+		assert.Len(t, gather(t, reg, "rpc_pool_open_streams"), 101)
 		assert.Equal(t, 0.0, value(t, reg, "rpc_pool_calls_in_flight", "addr", metrics.Other))
 	})
 }

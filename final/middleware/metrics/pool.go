@@ -15,8 +15,8 @@ const maxAddrs = 100
 // Pool reports the state of a [rpc.Pool]'s connections when Prometheus asks. It
 // is a [prometheus.Collector]; unregister it when the pool is closed.
 type Pool struct {
-	pool              *rpc.Pool
-	members, inFlight *prometheus.Desc
+	pool                       *rpc.Pool
+	members, inFlight, streams *prometheus.Desc
 }
 
 // NewPool returns the metrics of a pool, to be registered. name is the value of
@@ -30,6 +30,7 @@ func NewPool(name string, pool *rpc.Pool) *Pool {
 		pool:     pool,
 		members:  prometheus.NewDesc("rpc_pool_members", "Connections of a pool, those that are to be made included, by their state.", []string{"state"}, label),
 		inFlight: prometheus.NewDesc("rpc_pool_calls_in_flight", "Calls that a pool waits for, by the server's address.", []string{"addr"}, label),
+		streams:  prometheus.NewDesc("rpc_pool_open_streams", "Streams of a pool that are open, by the server's address.", []string{"addr"}, label),
 	}
 }
 
@@ -37,12 +38,13 @@ func NewPool(name string, pool *rpc.Pool) *Pool {
 func (p *Pool) Describe(to chan<- *prometheus.Desc) {
 	to <- p.members
 	to <- p.inFlight
+	to <- p.streams
 }
 
 // Collect implements [prometheus.Collector].
 func (p *Pool) Collect(to chan<- prometheus.Metric) {
 	states := map[string]int{"connected": 0, "ejected": 0, "backing_off": 0, "idle": 0}
-	inFlight := map[string]int{}
+	inFlight, streams := map[string]int{}, map[string]int{}
 	for _, member := range p.pool.Members() {
 		states[state(member)]++
 		addr := strings.ToValidUTF8(member.Addr, "?")
@@ -50,9 +52,11 @@ func (p *Pool) Collect(to chan<- prometheus.Metric) {
 			addr = Other
 		}
 		inFlight[addr] += member.InFlight
+		streams[addr] += member.Streams
 	}
 	collect(to, p.members, states)
 	collect(to, p.inFlight, inFlight)
+	collect(to, p.streams, streams)
 }
 
 func collect(to chan<- prometheus.Metric, desc *prometheus.Desc, values map[string]int) {
