@@ -3,11 +3,13 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +319,107 @@ func TestClientPy_TakesAnEmptyItemAndRefusesAWantThatNothingCosts(t *testing.T) 
 	})
 	stdout, stderr, _ := run(t, python(t, "-c", itemAndWantPy, ln.Addr().String()))
 	assert.Equal(t, "None\ninternal\n", stdout, "%s", stderr)
+}
+
+// noSensePy opens a stream after the other on one connection.
+const noSensePy = `
+import sys
+from client import BIDI, Client, RPCError
+
+with Client(sys.argv[1]) as c:
+    for _ in range(int(sys.argv[2])):
+        with c.stream("Test.Echo", BIDI) as s:
+            try:
+                print(s.receive())
+            except RPCError as e:
+                print(e.code, s.header, s.metadata)
+            except EOFError:
+                print("end", s.header, s.metadata)
+`
+
+// A header or trailer that makes no sense fails its stream alone, and leaves an error's own
+// code. One that goes past the frame's end ends the connection, as every field does.
+func TestClientPy_MetadataWithoutSenseFailAStreamAlone(t *testing.T) {
+	pairs := func(kv ...string) (b []byte) {
+		for _, s := range kv {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+		}
+		return b
+	}
+	header := func(pairs []byte) func(id uint64) []byte {
+		return func(id uint64) []byte {
+			return append(wire.AppendHeader(nil, wire.KindHeader, 0, id, len(pairs)), pairs...)
+		}
+	}
+	end := func(code wire.Code, size int, pairs []byte) func(id uint64) []byte {
+		fields := binary.BigEndian.AppendUint16([]byte{byte(code), 0, 0}, uint16(size))
+		fields = append(fields, pairs...)
+		return func(id uint64) []byte {
+			return append(wire.AppendHeader(nil, wire.KindEnd, wire.FlagReplyMetadata, id, len(fields)), fields...)
+		}
+	}
+	good, bad := pairs("user", "ann"), pairs("User", "ann")
+	var many []byte
+	for range 129 {
+		many = append(many, good...)
+	}
+	streams := []struct {
+		server func(id uint64) []byte
+		want   string
+	}{
+		{header(bad), "internal {} {}"},
+		{header(good[:6]), "internal {} {}"},
+		{header(many), "internal {} {}"},
+		{header(pairs("k", "a\tb")), "internal {} {}"},
+		{header(pairs("k", "\xff")), "internal {} {}"},
+		{header(pairs("k", strings.Repeat("v", 8<<10))), "internal {} {}"},
+		{end(wire.OK, len(bad), bad), "internal {} {}"},
+		{end(wire.Code(rpc.NotFound), len(bad), bad), "not_found {} {}"},
+		{end(wire.OK, len(good), good), "end {} {'user': 'ann'}"},
+		{end(wire.OK, len(good)+1, good), "unavailable {} {}"}, // the last: the client closes
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	var played sync.WaitGroup
+	defer played.Wait()
+	played.Go(func() {
+		conn, err := ln.Accept()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer conn.Close()
+		_, err = readMessage(conn, true)
+		assert.NoError(t, err)
+		hello := wire.ServerHello{InFlight: 1, MaxMessage: 1 << 20, Text: "rpc.reply-metadata=1 rpc.streams=1,16384"}
+		conn.Write(hello.Append(nil))
+		for i, s := range streams {
+			frame, err := readMessage(conn, false)
+			if !assert.NoError(t, err) || !assert.NotEmpty(t, frame, "the client closes: stream %d", i+1) {
+				return
+			}
+			assert.Equal(t, wire.KindOpen, wire.Kind(frame[4]))
+			conn.Write(s.server(uint64(i + 1)))
+			if i == len(streams)-1 {
+				break
+			}
+			frame, err = readMessage(conn, false)
+			if !assert.NoError(t, err) || !assert.NotEmpty(t, frame, "the client closes: stream %d", i+1) {
+				return
+			}
+			if kind := wire.Kind(frame[4]); kind == wire.KindCancel {
+				conn.Write(end(wire.OK, 0, nil)(uint64(i + 1)))
+			} else {
+				assert.Equal(t, wire.KindEnd, kind)
+			}
+		}
+	})
+	stdout, stderr, _ := run(t, python(t, "-c", noSensePy, ln.Addr().String(), strconv.Itoa(len(streams))))
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	require.Len(t, lines, len(streams), "%s", stderr)
+	for i, s := range streams {
+		assert.Equal(t, s.want, lines[i], "stream %d", i+1)
+	}
 }
 
 // saysOf returns whether the client of a section opens a stream, and how many messages it sends.

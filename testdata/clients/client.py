@@ -40,11 +40,13 @@ all callers, since they write under one lock.
 import argparse
 import collections
 import json
+import re
 import socket
 import struct
 import sys
 import threading
 import time
+import unicodedata
 
 MAGIC = b"\x93RPC"
 VERSION = 1
@@ -58,6 +60,8 @@ STREAMS = ("rpc.streams", str(WINDOW))
 FLAGS = {RESPONSE: RESTART | SELF_CONTAINED, ERROR: PAIRS | NEVER_RAN, PING: 0, PONG: 0, GO_AWAY: 0}
 STREAM_FLAGS = {DATA: MORE, END: PAIRS | NEVER_RAN, CREDIT: 0, WANT: 0, HEADER: 0}
 MAX_CREDIT = (1 << 31) - 1
+KEY = re.compile("[a-z0-9._-]{1,128}")  # of metadata
+MAX_METADATA, MAX_PAIRS = 8 << 10, 128  # of a reply
 FRAGMENT = 64 << 10  # bytes of an item in one frame
 CODES = (
     "ok canceled unknown invalid_argument deadline_exceeded not_found already_exists "
@@ -118,6 +122,25 @@ def decode_pairs(data):
         key = one_line(inner.sized())
         pairs[key] = one_line(inner.sized())
     return pairs
+
+
+def decode_metadata(data):
+    """Metadata of a reply, or why they make no sense: (pairs, None) or ({}, the reason)."""
+    pairs, count, inner = {}, 0, Fields(data)
+    try:
+        while inner.data:
+            key, value = inner.sized().decode(), inner.sized().decode()
+            count += 1
+            if not KEY.fullmatch(key) or any(unicodedata.category(c) == "Cc" for c in value):
+                return {}, f"the pair {key!r} is not allowed"
+            pairs[key] = value
+    except UnicodeDecodeError:
+        return {}, "not UTF-8"
+    except RPCError as e:
+        return {}, e.message
+    if len(data) > MAX_METADATA or count > MAX_PAIRS:
+        return {}, f"{len(data)} bytes in {count} pairs"
+    return pairs, None
 
 
 def encode_pairs(pairs):
@@ -318,15 +341,25 @@ class Stream:
         if kind == DATA:
             self._data(flags, fields.data)
         elif kind == HEADER:
+            if self._over and self._client._agreed:
+                return  # the caller has left
             if self._header_over or not self._client._agreed:
                 raise RPCError("invalid_argument", "protocol: a header that was not agreed upon, or not before the items")
-            self._header_over, self.header = True, decode_pairs(fields.data)
+            self._header_over = True
+            header, bad = decode_metadata(fields.data)
+            if bad:
+                self._cancel(RPCError("internal", f"the header: {bad}"))
+                return
+            self.header = header
         elif kind == END:
             code, message = fields.number(1), one_line(fields.sized())
             details = fields.pairs() if flags & PAIRS else {}
-            self.metadata = fields.pairs() if flags & REPLY_METADATA else {}
+            trailer = fields.sized() if flags & REPLY_METADATA else b""
             fields.end()
+            self.metadata, bad = decode_metadata(trailer)
             error = RPCError(code_name(code), message, details, bool(flags & NEVER_RAN), remote=True) if code else None
+            if bad and not error:
+                error = RPCError("internal", f"the trailer: {bad}")
             self._server_ended(error)
         else:
             n = fields.number(4)
@@ -375,7 +408,7 @@ class Stream:
         if self._sending:
             client._send(END, 0, self.id)
             self._sending = False
-        if self._within:
+        if self._within and not error:
             error = RPCError("internal", "protocol: the end within an item")
         self._finish(error)
         client._changed.notify()
@@ -677,10 +710,9 @@ class Client:
             call = self._pending.pop(id)
             self._changed.notify()
         if call is not None:
-            try:
-                call.metadata = decode_pairs(metadata)
-            except RPCError as e:
-                error = error or RPCError("internal", f"the reply's metadata: {e.message}")
+            call.metadata, bad = decode_metadata(metadata)
+            if bad:
+                error = error or RPCError("internal", f"the reply's metadata: {bad}")
         if call is not None and error is not None:
             call._end(error=error)
         elif call is not None:
