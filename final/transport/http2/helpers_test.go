@@ -153,7 +153,8 @@ func newDialer(t testing.TB, cfg *tls.Config) *Dialer {
 // connect returns a client that ends with the test.
 func connect(t testing.TB, d *Dialer, addr string, opts ...rpc.ClientOption) *rpc.Client {
 	t.Helper()
-	client, err := rpc.Dial(bounded(t), addr, append(opts, rpc.WithDialer(d.Dial))...)
+	opts = append([]rpc.ClientOption{rpc.WithDialer(d.Dial), rpc.WithHandshakeTimeout(time.Hour)}, opts...) // the last dialer is used
+	client, err := rpc.Dial(bounded(t), addr, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

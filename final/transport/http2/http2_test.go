@@ -273,7 +273,7 @@ func TestSlowReader_HoldsUpNobodyElse(t *testing.T) {
 	svc := newService()
 	s := serve(t, svc.server(t), nil)
 	dialer := newDialer(t, nil)
-	deaf := &deafConn{reads: make(chan struct{})}
+	deaf := &deafConn{waits: make(chan struct{}, 1), reads: make(chan struct{})}
 	slow := connect(t, dialer, s.addr, rpc.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 		conn, err := dialer.Dial(ctx, addr)
 		deaf.Conn = conn
@@ -292,6 +292,7 @@ func TestSlowReader_HoldsUpNobodyElse(t *testing.T) {
 			ended <- err
 		}()
 	}
+	<-deaf.waits
 	quick := connect(t, dialer, s.addr)
 	for range 50 {
 		_, err := echo.Call(bounded(t), quick, &echoRequest{Size: 100_000})
@@ -309,6 +310,7 @@ type deafConn struct {
 	net.Conn
 	mu      sync.Mutex
 	stopped bool
+	waits   chan struct{} // a Read has begun to wait
 	reads   chan struct{}
 }
 
@@ -324,6 +326,10 @@ func (c *deafConn) Read(b []byte) (int, error) {
 	stopped := c.stopped
 	c.mu.Unlock()
 	if stopped {
+		select {
+		case c.waits <- struct{}{}:
+		default:
+		}
 		<-c.reads
 	}
 	return n, err
