@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	maxAnswer  = 8 << 20  // bytes of an answer, without compression: of some 5,000 instances
+	maxAnswer  = 8 << 20  // bytes of an answer, without compression: of thousands of instances
 	maxFailure = 64 << 10 // bytes of an answer that is an error
 	maxHeaders = 64 << 10
 )
 
 // NewClient returns a client as [api.NewClient] does, and bounds what an agent may answer: 8 MiB
-// of body, without compression, and 64 KiB of headers. A longer answer is an error. The worst that
-// fits takes some 220 MiB for a moment, when it is decoded. The client of api.NewClient keeps all
-// that an agent sends, for as long as it sends.
+// of body, without compression, and 64 KiB of headers. A longer answer is an error. Decoded, it
+// may take many times its length for a moment. The client of api.NewClient keeps all that an
+// agent sends, for as long as it sends.
 //
 // A nil config stands for api.DefaultConfig. The config does not change, and its HttpClient and
 // Transport are copied. The client may be used by many goroutines.
@@ -63,7 +63,7 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := &boundedBody{ReadCloser: resp.Body, left: maxAnswer, end: fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)}
+	body := &boundedBody{ReadCloser: resp.Body, left: maxAnswer + 1, end: fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)}
 	if resp.StatusCode >= http.StatusBadRequest {
 		body.left, body.end = maxFailure, io.EOF // api makes it the text of an error
 	}

@@ -103,6 +103,20 @@ func TestNewClient_BoundsTheTextOfAnError(t *testing.T) {
 	assert.EqualValues(t, maxFailure, n)
 }
 
+// The longest answer that is allowed is read whole; one byte more is an error.
+func TestNewClient_TakesTheLongestAnswer(t *testing.T) {
+	for more, failed := range []bool{false, true} {
+		b := bounded{fakeConsul(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(io.LimitReader(endless{}, int64(maxAnswer+more)))}, nil
+		})}
+		resp, err := b.RoundTrip(nil)
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, resp.Body)
+		assert.Equal(t, failed, err != nil)
+		assert.EqualValues(t, maxAnswer+more, n)
+	}
+}
+
 // endless is bytes without end.
 type endless struct{}
 

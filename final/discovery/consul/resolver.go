@@ -49,8 +49,9 @@ type Resolver struct {
 	// 0 is 1 min; below 0 an empty list is used at once.
 	Grace time.Duration
 	// OnError gets the errors of failed queries, and of instances that cannot be
-	// dialled: of ten in an answer, and then how many more there are. Each is one line: an agent's control characters are escaped, and a
-	// long text is cut. It must not wait. It may be nil.
+	// dialled: of ten in an answer, and then how many more there are. Each is one
+	// line: an agent's control characters are escaped, and a long text is cut. It
+	// must not wait. It may be nil.
 	OnError func(error)
 }
 
