@@ -24,7 +24,7 @@ type serverAttack struct {
 	name  string
 	hello func(n int64) *wire.ServerHello // for connection n; nil: one that grants all
 	talk  func(h *hostile)                // after the hellos
-	ends  []rpc.Code                      // with which calls or streams must end, before the attack is over
+	ends  []rpc.Code                      // with which calls or streams must end, before the attack is over; some may end otherwise
 }
 
 // goesOn stands for a call that is answered, or an item that is received.
@@ -45,7 +45,7 @@ var serverAttacks = []serverAttack{
 	{"metadata: of replies, and headers again and again", nil, manyHeaders, []rpc.Code{rpc.Internal}},
 	{"go-aways, again and again", nil, goAways, []rpc.Code{rpc.Unavailable}},
 	{"pings", nil, serverPings, []rpc.Code{rpc.DeadlineExceeded}},
-	{"pings, and pongs unread", nil, serverPingsUnread, []rpc.Code{rpc.Unavailable}},
+	{"pings, and pongs unread", nil, serverPingsUnread, []rpc.Code{rpc.DeadlineExceeded}},
 	{"items: gzip bombs", nil, itemBombs, []rpc.Code{rpc.ResourceExhausted}},
 	{"items: gzip up to the limit", nil, itemLimits, []rpc.Code{goesOn}},
 	{"items: beyond credit", nil, itemsBeyond, []rpc.Code{rpc.Unavailable}},
