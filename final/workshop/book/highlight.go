@@ -59,7 +59,7 @@ func (p *painter) span(class, text string) {
 		p.line.WriteString(escape(text))
 		return
 	}
-	p.line.WriteString(`<span class=` + class + `>` + escape(text) + `</span>`)
+	p.line.WriteString(`<b class=` + class + `>` + escape(text) + `</b>`) // not span: it is there 100,000 times
 }
 
 // end ends a line.

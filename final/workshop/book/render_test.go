@@ -65,24 +65,24 @@ func TestRender_WhatPagesUse(t *testing.T) {
 		"a declaration": {
 			"```go type rpc/server.go Server.Serve\nfunc (s *Server) Serve(ln net.Listener) error { return nil } // \"x\"\n```\n",
 			[]string{`<figure class="code go"><figcaption><a class="name" href="rpc/server.go.html">rpc/server.go</a> <a class="name" href="rpc/server.go.html#Server.Serve">Server.Serve</a> <span class="label">type</span></figcaption>`,
-				`<span class=kw>func</span> (s *Server) <span class=fn>Serve</span>(ln net.Listener) <span class=ty>error</span>`, `<span class=co>// "x"</span>`}, nil},
+				`<b class=kw>func</b> (s *Server) <b class=fn>Serve</b>(ln net.Listener) <b class=ty>error</b>`, `<b class=co>// "x"</b>`}, nil},
 		"a file of another station": {
 			"```go read 5a:rpc/client.go Client\ntype Client struct{}\n```\n\n```go read /final/rpc/server.go Server\ntype Server struct{}\n```\n",
 			[]string{`href="../step05-context-timeouts/5a-identity/rpc/client.go.html#Client">`, `href="../final/rpc/server.go.html#Server">`}, nil},
 		"a change": {
 			"```diff type rpc/line.go maxLine\n // a\n-const a = 1\n+const a = 2\n…\n```\n",
-			[]string{`<pre tabindex="0" class="marked">`, "<span class=del><b>-</b><span class=kw>const</span> a = <span class=nu>1</span></span>\n", `<span class=add><b>+</b>`, "\n…\n"}, nil},
+			[]string{`<pre tabindex="0" class="marked">`, "<span class=del><b>-</b><b class=kw>const</b> a = <b class=nu>1</b></span>\n", `<span class=add><b>+</b>`, "\n…\n"}, nil},
 		"a line to break": {
 			"```diff break rpc/line.go TestReadLine_X\n-a\n+b\n```\n",
 			[]string{`<a class="name" href="rpc/line.go.html">rpc/line.go</a> <span class="label">break it</span>`}, []string{"TestReadLine_X"}},
 		"a console": {
 			"```console red\n$ go test ./rpc\n--- FAIL: TestX (0.00s)\nhello  ← you type\n```\n",
-			[]string{`<span class=pr>$ </span><span class=cm>go test ./rpc</span>`, `<span class=bad>--- FAIL: TestX (0.00s)</span>`, `<span class=cm>hello  </span><span class=co>← you type</span>`, "in your folder: red"}, nil},
+			[]string{`<b class=pr>$ </b><b class=cm>go test ./rpc</b>`, `<b class=bad>--- FAIL: TestX (0.00s)</b>`, `<b class=cm>hello  </b><b class=co>← you type</b>`, "in your folder: red"}, nil},
 		"commands": {
 			"    go run <x>\n", []string{`<figure class="code plain"><pre tabindex="0"><code>go run &lt;x&gt;` + "\n</code></pre></figure>"}, nil},
 		"commands and what they do": {
 			"    go run ./x -a 'b c'      ten thousand   orders\n    cd ../mine\n",
-			[]string{"<code>go run ./x -a 'b c'<span class=says>      ten thousand   orders</span>\ncd ../mine\n</code>"}, nil},
+			[]string{"<code>go run ./x -a 'b c'<b class=says>      ten thousand   orders</b>\ncd ../mine\n</code>"}, nil},
 		"columns that are no commands": {"    step 01   client\n    go test   all\n", []string{"<code>step 01   client\ngo test   all\n"}, []string{"says"}},
 		"a table": {
 			"# Title\n\n| file | lines | |\n|---|---|---|\n| a | 10 | 1 |\n| b | 5 | x |\n",
@@ -98,7 +98,7 @@ func TestRender_WhatPagesUse(t *testing.T) {
 			[]string{"#term-frame", "#term-capture", "#term-tcp"}},
 		"a capture": {
 			"```text ../testdata/wire/json-lines.txt\n# Note.\nC \"{\\\"method\\\":\\\"A\\\"}\\n\"\n```\n",
-			[]string{`<span class=cl>C</span>`, `<p class="from">client, 15 bytes</p>`, `0000  7b 22 6d 65 74 68 6f 64 22 3a 22 41 22 7d 0a     {"method":"A"}.`, `<tr><td>method</td><td><code>"A"</code></td></tr>`}, nil},
+			[]string{`<b class=cl>C</b>`, `<p class="from">client, 15 bytes</p>`, `0000  7b 22 6d 65 74 68 6f 64 22 3a 22 41 22 7d 0a     {"method":"A"}.`, `<tr><td>method</td><td><code>"A"</code></td></tr>`}, nil},
 		"a capture of final, cut out of its middle": {
 			"```text ../testdata/wire/final-calls.txt\n#> 0000000a length 10 | 05 ping\nC \"\\x00\\x00\\x00\\x0a\\x05\"\n```\n",
 			[]string{`<p class="from">client, 5 bytes</p>`}, []string{"<td>"}},
@@ -302,7 +302,7 @@ func TestHints_AreFolded(t *testing.T) {
 // Code must not become a page's own tags, and its quotes stay as they are.
 func TestHighlight_EscapesWhatCouldBeATag(t *testing.T) {
 	const code = `x := "<b>" // '&lt;' < 2`
-	assert.Equal(t, lines{`x := <span class=st>"&lt;b&gt;"</span> <span class=co>// '&amp;lt;' &lt; 2</span>`}, highlight("a.go", code))
+	assert.Equal(t, lines{`x := <b class=st>"&lt;b&gt;"</b> <b class=co>// '&amp;lt;' &lt; 2</b>`}, highlight("a.go", code))
 	for _, name := range []string{"a.txt", "a.diff", "testdata/wire/a.txt"} {
 		assert.NotContains(t, strings.Join(highlight(name, code), ""), "<b>", name)
 	}
