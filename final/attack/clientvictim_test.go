@@ -62,7 +62,7 @@ func beClient() error {
 			if err != nil {
 				return err
 			}
-			answer = under[words[1]].stop(d, strings.Split(words[3], ","))
+			answer = under[words[1]].stop(d, words[3])
 		case "begin":
 			held.begin()
 			answer = held.state()
@@ -116,7 +116,7 @@ func startUnderAttack(hostile, fair string) (*underAttack, error) {
 }
 
 // stop waits for that long, and for such ends, and returns how all has ended.
-func (u *underAttack) stop(d time.Duration, ends []string) clientReport {
+func (u *underAttack) stop(d time.Duration, ends string) clientReport {
 	<-time.After(d)
 	late := time.After(2 * patience)
 	for over := false; !over && !u.has(ends); {
@@ -152,10 +152,18 @@ func (u *underAttack) nextEnd() <-chan struct{} {
 	return u.ended
 }
 
-func (u *underAttack) has(ends []string) bool {
+func (u *underAttack) has(ends string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !slices.ContainsFunc(ends, func(code string) bool { return u.ends[code] == 0 })
+	return hasEnds(u.ends, ends)
+}
+
+// hasEnds reports whether calls have ended with each of the codes "a,b", or with one of "a|b".
+func hasEnds(have map[string]int, want string) bool {
+	if strings.Contains(want, "|") {
+		return slices.ContainsFunc(strings.Split(want, "|"), func(code string) bool { return have[code] > 0 })
+	}
+	return !slices.ContainsFunc(strings.Split(want, ","), func(code string) bool { return have[code] == 0 })
 }
 
 // again does something again and again, a thousand times a second at most.
