@@ -43,7 +43,7 @@ func without(t *testing.T) []ServerOption {
 // openAt returns how many streams are open on a server.
 func openAt(srv *Server) (n int) {
 	synctest.Wait()
-	for c := range srv.conns {
+	for _, c := range connsOf(srv) {
 		c.mu.Lock()
 		n += c.streams.open()
 		c.mu.Unlock()

@@ -148,6 +148,13 @@ func bubble(t *testing.T, story func(t *testing.T)) {
 	synctest.Test(t, story)
 }
 
+// connsOf returns the connections that srv has now.
+func connsOf(srv *Server) []*serverConn {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.connsLocked()
+}
+
 // listen serves srv on a free port of the loopback and returns the address.
 func listen(t testing.TB, srv *Server) string {
 	t.Helper()

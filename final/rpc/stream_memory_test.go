@@ -30,7 +30,7 @@ func sendLarge(size int) func(ctx context.Context, in *Receiver[change], out *Se
 
 // waiting returns how many bytes of items wait to be written, on all connections.
 func waiting(srv *Server) (n int) {
-	for c := range srv.conns {
+	for _, c := range connsOf(srv) {
 		c.mu.Lock()
 		n += c.out.size + c.streams.lane.size
 		c.mu.Unlock()
@@ -104,7 +104,7 @@ func TestStreamMemory_SenderThatWaitsForItIsFreed(t *testing.T) {
 				raw := rawStreams(t, srv, fmt.Sprint(wire.MaxCredit))
 				var conn *serverConn
 				synctest.Wait()
-				for c := range srv.conns {
+				for _, c := range connsOf(srv) {
 					conn = c
 				}
 				taken, ok := conn.replies.await(1<<20, nil)

@@ -218,7 +218,7 @@ func TestServer_EachOpenHasOneEnd(t *testing.T) {
 			assert.Equal(t, 1, times, id)
 		}
 		synctest.Wait()
-		for c := range srv.conns {
+		for _, c := range connsOf(srv) {
 			assert.Empty(t, c.streams.streams)
 			assert.Zero(t, c.streaming)
 		}
@@ -248,7 +248,7 @@ func TestServer_StalledStreamsHoldTheirWindows(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		for c := range srv.conns {
+		for _, c := range connsOf(srv) {
 			c.mu.Lock()
 			held := int64(0)
 			for _, s := range c.streams.streams {
