@@ -2,7 +2,6 @@ package rpc_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,9 +30,7 @@ func python(t *testing.T, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Skipf("client.py needs Python: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir = filepath.Join(filepath.Dir(wireFile(t, "final-calls.txt")), "..", "clients")
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	return cmd
@@ -122,11 +118,11 @@ def many(g):
     for i in range(50):
         word = f"w{g}-{i}ä"
         replies.append(c.call("Test.User", metadata={"user": word}) == word)
-threads = [threading.Thread(target=many, args=(g,)) for g in range(16)]
+threads = [threading.Thread(target=many, args=(g,)) for g in range(4)]
 for t in threads: t.start()
 for t in threads: t.join()
-assert len(replies) == 800 and all(replies)
-print("800 replies passed the held calls, each to its caller")
+assert len(replies) == 200 and all(replies)
+print("200 replies passed the held calls, each to its caller")
 
 held[1].cancel()
 assert fails("canceled", held[1].result).never_ran is False
@@ -179,7 +175,7 @@ func TestClientPy_AsAModule(t *testing.T) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	require.NoError(t, cmd.Start())
-	const before = "800 replies passed the held calls, each to its caller\n" +
+	const before = "200 replies passed the held calls, each to its caller\n" +
 		"cancelled, and the connection goes on\n" +
 		"errors have code, message and details\n" +
 		"sizes are bounded both ways\n" +
