@@ -79,7 +79,7 @@ func TestInventory_PagesOverTLS(t *testing.T) {
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(cert))
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 	do := func(method, url, token string) (status int, text string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(`{"item":"item1"}`))
 		require.NoError(t, err)

@@ -1,11 +1,9 @@
 package inventory
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,9 +34,7 @@ func serve(t *testing.T, inv *Inventory) string {
 
 func dial(t *testing.T, addr string, codec rpc.Codec) *rpc.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	client, err := rpc.Dial(ctx, addr, rpc.WithCodec(codec))
+	client, err := rpc.Dial(t.Context(), addr, rpc.WithCodec(codec))
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client

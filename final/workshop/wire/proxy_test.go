@@ -225,7 +225,7 @@ func TestProxy_EndsItsConnectionsWithItsContext(t *testing.T) {
 	addr, end := start(t, &Proxy{Wire: linesWire(t), Addr: serve(t, echo), Out: out, Max: 80})
 	conn := dial(t, addr)
 	io.WriteString(conn, "one\n")
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), `line "one"`) }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), `line "one"`) }, time.Minute, time.Millisecond)
 	end()
 	_, err := conn.Read(make([]byte, 1))
 	assert.Error(t, err)

@@ -84,11 +84,8 @@ func TestChanges_ByNotice(t *testing.T) {
 	changes := Changes(t.Context(), dir, Options{Interval: time.Hour, Settle: time.Millisecond})
 	receive := func(what string) {
 		t.Helper()
-		select {
-		case <-changes:
-		case <-time.After(20 * time.Second):
-			require.FailNow(t, "no notice", what)
-		}
+		_, open := <-changes
+		require.True(t, open, what)
 	}
 	write(t, dir, "rpc/server.go", "package rpc // 1")
 	receive("written")
@@ -116,11 +113,8 @@ func noticing(t *testing.T, dir string, f func(t *testing.T, receive func(what s
 		changes := Changes(t.Context(), dir, Options{Interval: time.Hour, Settle: time.Millisecond})
 		f(t, func(what string) {
 			t.Helper()
-			select {
-			case <-changes:
-			case <-time.After(20 * time.Second):
-				require.FailNow(t, "no notice", what)
-			}
+			_, open := <-changes
+			require.True(t, open, what)
 		})
 	})
 }
