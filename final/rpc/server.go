@@ -88,7 +88,7 @@ func NewServer(opts ...ServerOption) *Server {
 	s.params.setPeer(s.options.peerMemory.params)
 	s.replies.setPeer(s.options.peerMemory.replies)
 	s.streams.setPeer(s.options.peerMemory.streams)
-	s.streams.setPlacesAside(largeCost(s.options.maxMessage))
+	s.streams.setLoansAside(largeCost(s.options.maxMessage))
 	s.invoked = s.params.newShare(s.options.paramsMemory.server)
 	s.answers = s.replies.newShare(s.options.replyMemory.server)
 	s.life, s.endLife = context.WithCancel(context.Background())

@@ -20,10 +20,10 @@ type memory struct {
 
 	mu      sync.Mutex // guards what follows; taken last
 	leased  int64
-	places  int64     // of these, by shares for places
+	loans   int64     // of these, by shares for loans
 	waiting list.List // of *share, each once
 
-	// aside is what only shares for places may lease, whatever others have. It does not change.
+	// aside is what only shares for loans may lease, whatever others have. It does not change.
 	aside int64
 }
 
@@ -57,19 +57,19 @@ func (m *memory) lease(s *share, more int64, wait bool) bool {
 func (m *memory) allows(s *share, more int64) bool {
 	after := m.leased + more
 	switch {
-	case s.forPlace:
-		return after <= m.threeQuarters() || m.places+more <= m.aside || after <= m.most && s.own != nil && *s.own+more <= m.peer
-	case after > m.most || after-m.places > m.most-m.aside || m.unfair(s, more):
+	case s.forLoan:
+		return after <= m.threeQuarters() || m.loans+more <= m.aside || after <= m.most && s.own != nil && *s.own+more <= m.peer
+	case after > m.most || after-m.loans > m.most-m.aside || m.unfair(s, more):
 		return false
 	}
 	return after <= m.threeQuarters() || s.leased+more <= s.most/16
 }
 
 // unfair reports whether so many bytes more are of the last eighth, of all or of what is not
-// for places, and the address of s has its share.
+// for loans, and the address of s has its share.
 func (m *memory) unfair(s *share, more int64) bool {
 	after, others := m.leased+more, m.most-m.aside
-	last := after > m.most-m.most/8 || after-m.places > others-others/8
+	last := after > m.most-m.most/8 || after-m.loans > others-others/8
 	return last && s.own != nil && *s.own+more > m.peer
 }
 
@@ -81,8 +81,8 @@ func (m *memory) countLocked(s *share, n int64) {
 	if s.own != nil {
 		*s.own += n
 	}
-	if s.forPlace {
-		m.places += n
+	if s.forLoan {
+		m.loans += n
 	}
 	m.leased += n
 	if scarce := m.leased > m.threeQuarters(); scarce != m.scarce.Load() {
@@ -99,7 +99,7 @@ func (m *memory) release(s *share) (released bool) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !s.closed && !s.forPlace && m.leased <= m.most/4 {
+	if !s.closed && !s.forLoan && m.leased <= m.most/4 {
 		back -= m.block
 	}
 	m.countLocked(s, -back)
@@ -144,7 +144,7 @@ type share struct {
 
 	own *int64 // what its address has leased in all, guarded by of.mu; nil if that is not known
 
-	forPlace bool // it takes a place for a large item, or nothing; see memory.aside
+	forLoan bool // it lends memory for one large item, or nothing; see memory.aside
 
 	mu     sync.Mutex // guards what follows
 	held   int64      // taken and not given back
@@ -176,14 +176,14 @@ func (m *memory) newShare(most int) share {
 	return share{of: m, most: max(1, min(int64(most), m.most/4))}
 }
 
-// setPlacesAside sets an eighth aside for places of so many bytes, and at least one.
-func (m *memory) setPlacesAside(place int64) {
-	m.aside = max(m.most/8, (place+m.block-1)/m.block*m.block)
+// setLoansAside sets an eighth aside for loans of so many bytes, and at least one.
+func (m *memory) setLoansAside(loan int64) {
+	m.aside = max(m.most/8, (loan+m.block-1)/m.block*m.block)
 }
 
-// newPlace returns the part of m for a place of so many bytes.
-func (m *memory) newPlace(bytes int64) share {
-	return share{of: m, most: min(bytes, m.most/4), forPlace: true}
+// newLoan returns the part of m for a loan of so many bytes.
+func (m *memory) newLoan(bytes int64) share {
+	return share{of: m, most: min(bytes, m.most/4), forLoan: true}
 }
 
 // take takes n bytes if that is possible now.

@@ -140,21 +140,21 @@ func TestMemory_OneHostLeavesStreamsToOthers(t *testing.T) {
 	})
 }
 
-// What one address can have of windows, and of places for large items, leaves some of both
+// What one address can have of windows, and of loans for large items, leaves some of both
 // to another one, in whatever order it takes them.
 func TestMemory_OneHostLeavesWindowsAndPlacesToOthers(t *testing.T) {
-	const most, window, place = 64 << 20, 16 << 10, 288 << 10
-	for name, order := range map[string][]bool{"windows first": {false, true}, "places first": {true, false}} {
+	const most, window, loan = 64 << 20, 16 << 10, 288 << 10
+	for name, order := range map[string][]bool{"windows first": {false, true}, "loans first": {true, false}} {
 		t.Run(name, func(t *testing.T) {
 			all := newMemory(most)
-			all.setPlacesAside(place)
+			all.setLoansAside(loan)
 			var hog, honest origin
-			for _, places := range order {
-				for range 2 * most / place {
+			for _, loans := range order {
+				for range 2 * most / loan {
 					var m streamMemory
-					m.leaseFrom(all, 4<<20, place, hog.ownStreams())
-					if places {
-						m.place.take(place)
+					m.leaseFrom(all, 4<<20, loan, hog.ownStreams())
+					if loans {
+						m.loan.take(loan)
 						continue
 					}
 					for m.promise(window) {
@@ -165,9 +165,9 @@ func TestMemory_OneHostLeavesWindowsAndPlacesToOthers(t *testing.T) {
 			assert.LessOrEqual(t, all.leased, int64(most))
 			for range 4 {
 				var m streamMemory
-				m.leaseFrom(all, 4<<20, place, honest.ownStreams())
+				m.leaseFrom(all, 4<<20, loan, honest.ownStreams())
 				assert.True(t, m.promise(window))
-				assert.True(t, m.place.take(place))
+				assert.True(t, m.loan.take(loan))
 			}
 			assert.LessOrEqual(t, all.leased, int64(most))
 		})

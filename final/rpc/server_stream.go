@@ -230,24 +230,8 @@ func canceledBy(why error) *Error {
 	return Errorf(Canceled, "%w", why)
 }
 
-// Send implements [Stream].
-func (s *serverStream) Send(ctx context.Context, item any) error {
-	if err := s.send(ctx, item); err != nil {
-		return s.notSent(err)
-	}
-	return nil
-}
-
-// notSent says why an item was not sent. nil is a goroutine that a user's code has ended.
-func (s *serverStream) notSent(err error) *Error {
-	switch e := err.(type) {
-	case nil:
-		return errGoexit(s.call.method)
-	case *Error:
-		return e
-	case *itemTooLarge:
-		return e.toError()
-	}
+// notEncoded is the error for an item that cannot be encoded. The server hears of it, too.
+func (s *serverStream) notEncoded(err error) *Error {
 	failed := Errorf(Internal, "encode an item of %s: %w", s.call.method.info.Name, err)
 	s.table.conn.server.callFailed(s.ctx, failed)
 	return toError(failed)

@@ -49,7 +49,7 @@ func (o *serverOptions) settleStreams() {
 	}
 }
 
-// windowsFor returns for how many streams there is room: the place for a large item is set
+// windowsFor returns for how many streams there is room: the loan for a large item is set
 // aside, and a quarter of the rest for larger windows.
 func windowsFor(bytes int64, maxMessage int) int {
 	return int(min(max(1, (bytes-largeCost(maxMessage))/4*3/streamWindow), math.MaxInt32))

@@ -4,8 +4,8 @@ import "example.com/rpc-from-scratch/final/internal/wire"
 
 // Credit, at the side that receives. A stream has a window, which is as large as was
 // announced until its peer wants more; larger windows come from what the connection has
-// beside all streams' first ones. One stream at a time is lent a place for an item that is
-// larger than its window.
+// beside all streams' first ones. One stream at a time gets a loan: memory for one item
+// that is larger than its window.
 
 const (
 	streamWindow = 16 << 10 // what is announced
@@ -79,7 +79,7 @@ func (t *streamTable) settle(s *stream) {
 	case in.taken >= in.window/4:
 		t.giveTaken(s)
 	}
-	t.lendPlace()
+	t.lendNext()
 }
 
 // payBack gives back to the connection what the stream does not need any more.
@@ -114,7 +114,7 @@ func (t *streamTable) grantWant(s *stream) {
 	case in.wanted <= in.window+in.extra:
 	case t.memory.holder != s:
 		t.memory.line.push(s)
-	case in.queued == 0: // its item has become larger since it was lent the place
+	case in.queued == 0: // its item has become larger since it got the loan
 		t.lend(s)
 	}
 }

@@ -591,7 +591,7 @@ func TestStreamCredit_LargeItemsOfAllConnectionsShareMemory(t *testing.T) {
 		}
 		for i, s := range streams {
 			assert.True(t, s.in.closed, "stream %d never had the place", i)
-			assert.False(t, s.table.memory.placed)
+			assert.False(t, s.table.memory.lent)
 			s.table.memory.close()
 		}
 		assert.Zero(t, all.leased)
@@ -618,7 +618,7 @@ func TestStreamCredit_FirstWindowsShareMemory(t *testing.T) {
 	assert.Zero(t, side.table.memory.share.held)
 }
 
-// Streams that a go-away takes out of the table do not stay in the line for the large place.
+// Streams that a go-away takes out of the table do not stay in the line for the loan.
 func TestStreamTable_WhatIsTakenOutLeavesTheLine(t *testing.T) {
 	table := newStreamTable(new(sync.Mutex), new(outbox), JSON, 1<<20, 1<<20, 10, 8<<20)
 	for id := range uint64(4) {

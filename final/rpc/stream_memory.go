@@ -5,34 +5,34 @@ import "example.com/rpc-from-scratch/final/internal/wire"
 // streamMemory is what the streams of a connection may promise to take, beyond the first
 // windows of all.
 type streamMemory struct {
-	pool, poolMost int64 // for larger windows
-	holder         *stream
-	line           streamQueue // streams that want the large place
+	pool, poolMost int64       // for larger windows
+	holder         *stream     // has the loan: credit for one item above its window
+	line           streamQueue // streams that want it
 
 	share  *share // of the memory of all connections; nil at a client, which has few
-	place  *share // of the same, for the large place alone: who waits for that delays no window
-	placed bool   // the large place was taken from it
+	loan   *share // of the same, for the loan alone: who waits for that delays no window
+	lent   bool   // the loan was taken from it
 	asking bool   // a goroutine waits until it can be taken
 }
 
-// leaseFrom makes windows take their memory from all, at most so many bytes, and the large
-// place, too. own counts what the peer's address has; nil if that is not known.
-func (m *streamMemory) leaseFrom(all *memory, bytes, place int64, own *int64) {
-	windows, large := all.newShare(int(bytes)), all.newPlace(place)
+// leaseFrom makes windows take their memory from all, at most so many bytes, and the loan,
+// too. own counts what the peer's address has; nil if that is not known.
+func (m *streamMemory) leaseFrom(all *memory, bytes, loan int64, own *int64) {
+	windows, large := all.newShare(int(bytes)), all.newLoan(loan)
 	windows.own, large.own = own, own
-	m.share, m.place = &windows, &large
+	m.share, m.loan = &windows, &large
 }
 
 // close ends the waiting, since the connection ends. What is held is still to be given back.
 func (m *streamMemory) close() {
 	m.share.close()
-	m.place.close()
+	m.loan.close()
 }
 
 // giveAll gives back all that is held, after close.
 func (m *streamMemory) giveAll() {
 	m.share.giveAll()
-	m.place.giveAll()
+	m.loan.giveAll()
 }
 
 // scarce reports whether windows should become smaller again.
@@ -58,19 +58,19 @@ func largeCost(maxMessage int) int64 {
 	return min(int64(maxMessage)+int64(maxMessage)/8, wire.MaxCredit)
 }
 
-// lendPlace lends the large place to the stream that has waited longest for it.
-func (t *streamTable) lendPlace() {
+// lendNext lends the loan to the stream that has waited longest for it.
+func (t *streamTable) lendNext() {
 	m := &t.memory
 	for m.holder == nil {
 		s := m.line.first
 		switch {
 		case s == nil:
-			t.leavePlace()
+			t.returnLoan()
 			return
 		case s.in.quiet() || s.in.wanted <= s.in.credit+s.in.taken: // it does not need it any more
 			m.line.pop()
 			continue
-		case !t.havePlace():
+		case !t.takeLoan():
 			return
 		}
 		m.line.pop()
@@ -89,41 +89,41 @@ func (t *streamTable) lend(s *stream) {
 	s.setWanted(0)
 }
 
-// havePlace takes memory for the large place. If there is none, a goroutine waits for it.
-func (t *streamTable) havePlace() bool {
+// takeLoan takes memory for the loan. If there is none, a goroutine waits for it.
+func (t *streamTable) takeLoan() bool {
 	m := &t.memory
 	switch {
-	case m.place == nil || m.placed:
+	case m.loan == nil || m.lent:
 		return true
 	case m.asking:
 		return false
-	case m.place.take(t.mostCost()):
-		m.placed = true
+	case m.loan.take(t.mostCost()):
+		m.lent = true
 		return true
 	}
 	m.asking = true
-	go t.awaitPlace(m.place)
+	go t.awaitLoan(m.loan)
 	return false
 }
 
-// awaitPlace waits for memory for the large place, unless the connection ends.
-func (t *streamTable) awaitPlace(place *share) {
-	_, ok := place.await(t.mostCost(), nil)
+// awaitLoan waits for memory for the loan, unless the connection ends.
+func (t *streamTable) awaitLoan(loan *share) {
+	_, ok := loan.await(t.mostCost(), nil)
 	t.mu.Lock()
 	t.memory.asking = false
 	if ok && t.out.err == nil { // else all of the memory is given back
-		t.memory.placed = true
-		t.lendPlace()
+		t.memory.lent = true
+		t.lendNext()
 	}
 	start := t.out.start()
 	t.mu.Unlock()
 	t.flush(start, true)
 }
 
-// leavePlace gives the memory of the large place back: nobody wants it.
-func (t *streamTable) leavePlace() {
-	if t.memory.placed {
-		t.memory.placed = false
-		t.memory.place.give(t.mostCost())
+// returnLoan gives the memory of the loan back: nobody wants it.
+func (t *streamTable) returnLoan() {
+	if t.memory.lent {
+		t.memory.lent = false
+		t.memory.loan.give(t.mostCost())
 	}
 }

@@ -622,7 +622,7 @@ func (w *progWorld) nothingIsHeld() {
 		switch {
 		case len(t.streams) > 0:
 			w.failLocked("%d streams are left", len(t.streams))
-		case m.pool != m.poolMost, m.holder != nil, m.line.first != nil, m.placed:
+		case m.pool != m.poolMost, m.holder != nil, m.line.first != nil, m.lent:
 			w.failLocked("memory is left: %d of %d, %v, %v", m.pool, m.poolMost, m.holder, m.line.first)
 		case l.size != 0, l.granted != 0, l.encoding != 0, l.senders.first != nil, l.encoders.first != nil:
 			w.failLocked("the lane is not empty: %+v", *l)

@@ -374,7 +374,7 @@ func TestStream_ClosedDuringHellos(t *testing.T) {
 	}
 }
 
-// A stream that has wanted the large place, and is over, is not kept until its turn.
+// A stream that has wanted the loan, and is over, is not kept until its turn.
 func TestStream_NobodyWhoIsOverWaitsForTheLargePlace(t *testing.T) {
 	srv := bidiServer(t, func(ctx context.Context, _ *Receiver[change], _ *Sender[change]) error {
 		<-ctx.Done()

@@ -114,6 +114,38 @@ func (s *stream) lostBecause(err error) *Error {
 	return lostError(err)
 }
 
+// Send implements [Stream].
+func (s *stream) Send(ctx context.Context, item any) error {
+	if err := s.send(ctx, item); err != nil {
+		return s.notSent(err)
+	}
+	return nil
+}
+
+// notSent says why an item was not sent. nil is a goroutine that a user's code has ended.
+func (s *stream) notSent(err error) *Error {
+	switch e := err.(type) {
+	case nil:
+		return s.exited()
+	case *Error:
+		return e
+	case *itemTooLarge:
+		return e.toError()
+	}
+	if s.client != nil {
+		return s.client.notEncoded(err)
+	}
+	return s.server.notEncoded(err)
+}
+
+// exited is the error of a stream whose goroutine a user's code has ended.
+func (s *stream) exited() *Error {
+	if s.client != nil {
+		return errUserEnded(s.client.method)
+	}
+	return errGoexit(s.server.call.method)
+}
+
 // send sends an item: all of it, or nothing.
 func (s *stream) send(ctx context.Context, item any) error {
 	t := s.table
@@ -171,13 +203,10 @@ func (s *stream) sendLater(ctx context.Context, item any, body outItem, last off
 // giveUp ends the stream, since the other side may have put memory aside for the item that
 // is not sent. It returns what Send then returns.
 func (s *stream) giveUp(err error) *Error {
-	var why *Error
-	switch {
-	case s.client != nil:
-		why = s.client.notSent(err)
+	why := s.notSent(err)
+	if s.client != nil {
 		s.client.leave(why)
-	default:
-		why = s.server.notSent(err)
+	} else {
 		s.server.giveUp(why)
 	}
 	return why

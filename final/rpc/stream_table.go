@@ -37,7 +37,7 @@ type streamTable struct {
 }
 
 // newStreamTable returns the table of a connection on which streams were agreed upon. bytes
-// bounds what this side may promise to take: the first windows of all streams and the place
+// bounds what this side may promise to take: the first windows of all streams and the loan
 // for a large item are set aside.
 func newStreamTable(mu *sync.Mutex, out *outbox, codec Codec, maxRead, maxSend, max int, bytes int64) *streamTable {
 	t := &streamTable{
@@ -72,7 +72,7 @@ func (t *streamTable) settleEnds(s *stream) {
 
 func (t *streamTable) remove(s *stream) {
 	delete(t.streams, s.id)
-	t.memory.line.drop(s) // it would be kept there for as long as another one has the place
+	t.memory.line.drop(s) // it would be kept there for as long as another one has the loan
 	if s.promised {
 		t.memory.unpromise(t.window)
 		s.promised = false
