@@ -26,11 +26,12 @@ type bodyCodec interface {
 }
 
 // newBodyCodec makes the one for codec. ended is closed when the connection has ended.
-func newBodyCodec(codec Codec, ended <-chan struct{}) bodyCodec {
+// decoded is that of plainBodies.
+func newBodyCodec(codec Codec, decoded decodedBound, ended <-chan struct{}) bodyCodec {
 	if isStream(codec) {
 		return newGobBodies(ended)
 	}
-	return &plainBodies{codec: codec}
+	return &plainBodies{codec: codec, decoded: decoded}
 }
 
 // isStream reports whether codec keeps state from one message to the next.
@@ -81,8 +82,9 @@ func (g *sizeGuess) note(b *bytepool.Buffer) {
 
 // plainBodies are for codecs that keep no state. Its methods may be called by many goroutines.
 type plainBodies struct {
-	codec Codec
-	guess sizeGuess
+	codec   Codec
+	decoded decodedBound // of a client: a server counts elsewhere what it decodes
+	guess   sizeGuess
 }
 
 func (p *plainBodies) encode(_ context.Context, v any, _ func()) (b outBody, err error) {
@@ -97,6 +99,11 @@ func (p *plainBodies) encode(_ context.Context, v any, _ func()) (b outBody, err
 
 func (p *plainBodies) inOrder() bool { return false }
 
-func (p *plainBodies) decode(data []byte, _ uint8, v any) error { return decodeWith(p.codec, data, v) }
+func (p *plainBodies) decode(data []byte, _ uint8, v any) error {
+	if err := p.decoded.check(p.codec, data, v); err != nil {
+		return err
+	}
+	return decodeWith(p.codec, data, v)
+}
 
 func (p *plainBodies) end() {}

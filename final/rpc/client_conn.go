@@ -95,7 +95,7 @@ func newClientConn(conn net.Conn, owner *Client, helloDue time.Time) *clientConn
 		events:   connEvents{observers: &o.observers},
 		params:   unboundedRoom(),
 	}
-	c.bodies = newBodyCodec(c.codec, c.ended)
+	c.bodies = newBodyCodec(c.codec, c.options.decodedBound(), c.ended)
 	c.in = frameReader{
 		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers,
 		frameTimeout: o.readFrameTimeout, patient: true,

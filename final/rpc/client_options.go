@@ -1,10 +1,12 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -40,6 +42,8 @@ type clientOptions struct {
 	dial           func(ctx context.Context, addr string) (net.Conn, error)
 	metadata       Metadata
 	defaultTimeout time.Duration
+	maxDecoded     int64     // 0: see decodedBound
+	decodedSizes   *sync.Map // of decodedBound
 	maxAttempts    int
 	maxWait        time.Duration
 	maxWaiting     int
@@ -72,6 +76,7 @@ func defaultClientOptions() clientOptions {
 		sharedOptions: shared,
 		codec:         JSON,
 		codecName:     JSON.Name(),
+		decodedSizes:  new(sync.Map),
 		maxAttempts:   4,
 		maxWait:       30 * time.Second,
 		maxWaiting:    defaultMaxWaiting,
@@ -135,6 +140,28 @@ func WithHelloMetadata(md Metadata) ClientOption {
 // negative time is refused.
 func WithDefaultTimeout(d time.Duration) ClientOption {
 	return clientOption(func(o *clientOptions) { o.defaultTimeout = o.duration("WithDefaultTimeout", d) })
+}
+
+// WithMaxDecoded limits the memory that one reply, or one item of a stream, may take at
+// the client once it is decoded, in bytes. A larger one is not decoded: the call, which
+// has run, or the stream fails with ResourceExhausted. Default: 256 times
+// [WithMaxMessage], hence 1 GiB, which 0 stands for; [math.MaxInt] sets no limit. A
+// negative size is refused.
+//
+// The client bounds the size as a server does for [WithParamsMemory]: by the encoded
+// bytes and the Go type, which a [Sizer] computes. For JSON and large structs, that may be
+// many times what the value takes. Replies and items of at most 4 KiB, as they are
+// encoded, are not looked at, and neither are replies in [Gob], which is for peers that
+// you trust.
+func WithMaxDecoded(bytes int) ClientOption {
+	return clientOption(func(o *clientOptions) {
+		o.maxDecoded = int64(o.number("WithMaxDecoded", bytes, math.MaxInt, 0))
+	})
+}
+
+// decodedBound returns what WithMaxDecoded has set, or its default.
+func (o *clientOptions) decodedBound() decodedBound {
+	return decodedBound{cmp.Or(o.maxDecoded, 256*int64(o.maxMessage)), o.decodedSizes}
 }
 
 // WithMaxAttempts bounds how often one call is sent, the first time included.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"sync"
 	"time"
@@ -12,14 +13,15 @@ import (
 )
 
 // Sizer is a [Codec] that can bound the memory that a value will take, before it is
-// decoded. A server asks it for [WithParamsMemory]. For a codec that is none, [Gob]
-// among them, it counts 16 bytes of memory for each byte of the params, and the size
-// of their Go type.
+// decoded. A server asks it for [WithParamsMemory], a client for [WithMaxDecoded]. A codec
+// that is none, [Gob] among them, counts 16 bytes of memory for each byte of a body, and
+// the size of its Go type.
 type Sizer interface {
 	Codec
 	// Sizes returns how to bound what a new value of type t takes, pointers
-	// included. It is called when a method is registered, and for each call of
-	// [Server.Invoke].
+	// included. It is called when a method is registered, for each call of
+	// [Server.Invoke], and once at a client for each type of its replies above
+	// 4 KiB.
 	Sizes(t reflect.Type) SizeFunc
 }
 
@@ -43,10 +45,54 @@ func (m *method) sizesOf(c Codec) SizeFunc {
 	case m.stream == nil:
 		return nil
 	}
+	return sizesFor(c, t)
+}
+
+func sizesFor(c Codec, t reflect.Type) SizeFunc {
 	if sizer, ok := c.(Sizer); ok {
 		return sizer.Sizes(t)
 	}
 	return func(data []byte) int64 { return values.SizeOf(t) + growth*int64(len(data)) }
+}
+
+// decodedBound bounds what a client decodes. The zero value bounds nothing.
+type decodedBound struct {
+	most  int64     // bytes of memory that a value may take
+	sizes *sync.Map // reflect.Type to SizeFunc, all of the client's codec
+}
+
+// check refuses data that may take more than that in what v points to.
+func (d *decodedBound) check(c Codec, data []byte, v any) (err error) {
+	if d.most == 0 || v == nil || len(data) <= uncounted {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = newCodecPanic("measuring a body for", v, p)
+		}
+	}()
+	t := reflect.TypeOf(v)
+	if t.Kind() != reflect.Pointer {
+		return nil // decoding will tell
+	}
+	sizes, ok := d.sizes.Load(t)
+	if !ok {
+		sizes, _ = d.sizes.LoadOrStore(t, sizesFor(c, t.Elem()))
+	}
+	if n := sizes.(SizeFunc)(data); n > d.most {
+		return &decodedTooLarge{len(data), n, d.most}
+	}
+	return nil
+}
+
+// decodedTooLarge is the error for a body that is not decoded.
+type decodedTooLarge struct {
+	size        int
+	takes, most int64
+}
+
+func (e *decodedTooLarge) Error() string {
+	return fmt.Sprintf("%d bytes may take %d bytes of memory: the limit is %d (WithMaxDecoded)", e.size, e.takes, e.most)
 }
 
 // protoSize is what a protobuf message counts as, as far as its type does not tell.

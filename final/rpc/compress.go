@@ -210,7 +210,7 @@ func (d *decompressor) read(out *bytepool.Buffer, limit int) (*bytepool.Buffer, 
 // undecoded is the code for a body that could not be decoded, in place of code
 // if it was too large.
 func undecoded(err error, code Code) Code {
-	if causes.Is(err, errExpands) {
+	if _, large := causes.Find[*decodedTooLarge](err); large || causes.Is(err, errExpands) {
 		return ResourceExhausted
 	}
 	return code

@@ -209,6 +209,7 @@ func oddClientOptions() []odd[ClientOption] {
 	cases = append(cases, sizes[ClientOption]("WithMaxMessage", WithMaxMessage, maxLength)...)
 	cases = append(cases, sizes[ClientOption]("WithMaxAttempts", WithMaxAttempts, 0)...)
 	cases = append(cases, sizes[ClientOption]("WithMaxWaiting", WithMaxWaiting, 0)...)
+	cases = append(cases, sizes[ClientOption]("WithMaxDecoded", WithMaxDecoded, 0)...)
 	cases = append(cases, odd[ClientOption]{"WithFailFast", WithFailFast(), ""})
 	cases = append(cases, times[ClientOption]("WithHandshakeTimeout", WithHandshakeTimeout)...)
 	cases = append(cases, times[ClientOption]("WithDefaultTimeout", WithDefaultTimeout)...)
@@ -359,7 +360,7 @@ func TestOptions_ZeroIsTheDefault(t *testing.T) {
 		WithMaxStreams(7), WithMaxStreams(0), WithStreamMemory(7), WithStreamMemory(0), WithConnStreamMemory(7), WithConnStreamMemory(0),
 	})
 	client.applyPool([]PoolOption{
-		WithMaxMessage(2048), WithMaxMessage(0), WithConnStreamMemory(7), WithConnStreamMemory(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
+		WithMaxMessage(2048), WithMaxMessage(0), WithConnStreamMemory(7), WithConnStreamMemory(0), WithMaxDecoded(7), WithMaxDecoded(0), WithConnsPerAddr(7), WithConnsPerAddr(0),
 		WithBackoff(1, 2), WithBackoff(0, 0), WithEjection(5, 1, 2), WithEjection(5, 0, 0),
 	})
 	client.forDialing = ""

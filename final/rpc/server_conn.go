@@ -237,7 +237,7 @@ func (c *serverConn) accept(body []byte, answer *wire.ServerHello) error {
 		c.peer.Metadata = metadata
 	}
 	c.maxReply = int(min(hello.MaxMessage, 1<<31-1))
-	bodies := newBodyCodec(codec, c.finished)
+	bodies := newBodyCodec(codec, decodedBound{}, c.finished)
 	c.mu.Lock()
 	c.bodies = bodies // under the lock for cut, which may come before the hello
 	c.mu.Unlock()

@@ -123,6 +123,7 @@ func streamsGranted(c *clientConn, value string) bool {
 func (c *clientConn) makeStreamsLocked() {
 	o := c.options
 	t := newStreamTable(&c.mu, &c.out, c.codec, o.maxMessage, c.maxMessage, c.granted.most, o.connStreams)
+	t.bodies.decoded = o.decodedBound()
 	t.peerWindow, t.compress, t.flusher, t.freed = c.granted.window, c.compress, &c.flusher, c.grantLocked
 	c.streams, c.out.lane = t, &t.lane
 }
