@@ -22,6 +22,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/conform/frames"
 	"example.com/rpc-from-scratch/final/conform/reference"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
@@ -261,6 +262,7 @@ func TestConformClient_FinalKeepsTheRules(t *testing.T) {
 }
 
 func TestConformClient_PythonKeepsSomeRules(t *testing.T) {
+	seldom.Test(t)
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skipf("client.py needs Python: %v", err)
@@ -280,6 +282,7 @@ func TestConformClient_PythonKeepsSomeRules(t *testing.T) {
 }
 
 func TestConformClient_FindsWhatIsWrongAndNothingElse(t *testing.T) {
+	seldom.Test(t)
 	t.Parallel()
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -309,6 +312,7 @@ func TestConformClient_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 
 // Of streams, too, each fault is found by the rule about it, and by no other.
 func TestConformClient_FindsWhatIsWrongWithStreamsAndNothingElse(t *testing.T) {
+	seldom.Test(t)
 	t.Parallel()
 	exe, err := os.Executable()
 	require.NoError(t, err)

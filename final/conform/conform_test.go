@@ -16,6 +16,7 @@ import (
 
 	"example.com/rpc-from-scratch/final/conform/frames"
 	"example.com/rpc-from-scratch/final/conform/reference"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 )
 
 const root = "../.."
@@ -89,6 +90,7 @@ func TestConform_FinalKeepsTheRules(t *testing.T) {
 }
 
 func TestConform_AnotherServerKeepsTheRules(t *testing.T) {
+	seldom.Test(t)
 	t.Parallel()
 	addr, _ := serveMini(t, "")
 	failed, skipped, _ := verdicts(t, allRules(t), &server{addr: addr, restart: func() (string, func() error, error) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"example.com/rpc-from-scratch/final/internal/seldom"
 )
 
 // How reasons begin.
@@ -81,6 +83,7 @@ var wrong = []wrongOne{
 
 // Each fails by the rule about what it does wrong, which comes first, and by no other.
 func TestConform_FindsWhatIsWrongAndNothingElse(t *testing.T) {
+	seldom.Test(t)
 	t.Parallel()
 	findsEach(t, allRules(t), wrong, func(fault string) *server {
 		addr, _ := serveMini(t, fault)

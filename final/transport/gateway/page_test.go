@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/internal/chromium"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/rpc"
 )
 
@@ -220,6 +221,7 @@ func TestTypes_FieldsAreNamedAsEncodingJSONDoes(t *testing.T) {
 
 // A real browser finds a table, and nothing to complain about.
 func TestPage_InChromium(t *testing.T) {
+	seldom.Test(t)
 	browser := chromium.Need(t)
 	if testing.Short() {
 		t.Skip("starting a browser takes seconds")

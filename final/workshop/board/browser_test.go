@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/internal/chromium"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 )
 
 // A looked is what testdata/browser.html sends.
@@ -24,9 +25,7 @@ type looked struct {
 // A real browser opens both pages: they follow the room without a reload, count down, and
 // can be used with the keyboard. If AXE_CORE names axe, it finds nothing wrong with them.
 func TestBoard_InChromium(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a while")
-	}
+	seldom.Test(t)
 	chromium.Need(t)
 	axe := os.Getenv("AXE_CORE")
 	r := visit(t, axe)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/rpc-from-scratch/final/internal/chromium"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
@@ -35,9 +36,7 @@ type report struct {
 // A real browser opens the book from the file system: the search, the terms, the theme,
 // the keys and the copying work, and blocks of code have the whole width.
 func TestBook_WorksInChromium(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a minute")
-	}
+	seldom.Test(t)
 	chromium.Need(t)
 	r := visit(t, bookIn(t), "", nil)
 	assert.Empty(t, r.Wrong)
@@ -45,9 +44,7 @@ func TestBook_WorksInChromium(t *testing.T) {
 
 // And axe finds nothing wrong with a page of each kind.
 func TestBook_InChromium(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a minute")
-	}
+	seldom.Test(t)
 	chromium.Need(t)
 	axe := os.Getenv("AXE_CORE")
 	if axe == "" {
@@ -60,9 +57,7 @@ func TestBook_InChromium(t *testing.T) {
 
 // On paper, a slide and its notes fill one sheet at most, and the cheat sheet two.
 func TestBook_OnPaper(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a minute")
-	}
+	seldom.Test(t)
 	chromium.Need(t)
 	b, err := made()
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
@@ -219,6 +220,7 @@ func TestRace(t *testing.T) {
 `
 
 func TestRun_NothingHidesAnythingElse(t *testing.T) {
+	seldom.Test(t)
 	_, race := CanRace(t.Context(), ".")
 	target := plant(t,
 		map[string]string{"rpc/a_test.go": "package rpc\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\n"},
@@ -313,6 +315,7 @@ func TestRun_SaysWhereRedIsRight(t *testing.T) {
 }
 
 func TestRun_ExplainsNamesThatTestsAndCodeShare(t *testing.T) {
+	seldom.Test(t)
 	const ours = "package rpc\n\nfunc readLine(text string, max int) (string, error) { return text, nil }\n"
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) { readLine(\"\", 1) }\n\nfunc connect() {}\n"
 	for name, c := range map[string]struct {
@@ -382,6 +385,7 @@ func TestRun_ExplainsAnImportForALaterPiece(t *testing.T) {
 }
 
 func TestRun_TellsWhatIsLost(t *testing.T) {
+	seldom.Test(t)
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
 	target := plant(t, map[string]string{"rpc/a_test.go": test}, map[string]string{"rpc/a_test.go": test, "rpc/b_test.go": strings.ReplaceAll(test, "First", "Second"),
 		"rpc/naive_test.go": strings.ReplaceAll(test, "First", "Naive_X")},
@@ -417,6 +421,7 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 }
 
 func TestRun_WhatGoTestRefusesIsToDo(t *testing.T) {
+	seldom.Test(t)
 	const test = "package rpc\n\nimport \"testing\"\n\nfunc TestFirst(t *testing.T) {}\n"
 	for body, want := range map[string]struct {
 		doubt, printed string
@@ -491,6 +496,7 @@ func TestRun_TellsAnImportOfTheCoursesStep(t *testing.T) {
 
 // A test that takes long gives its place to the next: what hangs, hangs together.
 func TestRun_ATestThatTakesLongDoesNotHoldUpTheNext(t *testing.T) {
+	seldom.Test(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() { // each waits until the third has come
@@ -518,6 +524,7 @@ func TestRun_ATestThatTakesLongDoesNotHoldUpTheNext(t *testing.T) {
 // What hangs at first at a station are its new tests: they do not keep the others from
 // being run.
 func TestRun_NewTestsThatHangComeLast(t *testing.T) {
+	seldom.Test(t)
 	const good = "package rpc\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\n"
 	test := "package rpc\n\nimport \"testing\"\n"
 	for i := range maxHung + 1 {
@@ -530,6 +537,7 @@ func TestRun_NewTestsThatHangComeLast(t *testing.T) {
 }
 
 func TestRun_LeavesOutTestsAfterThreeThatHang(t *testing.T) {
+	seldom.Test(t)
 	count := maxHung + runtime.NumCPU() + 1 // two more than can hang
 	test := "package rpc\n\nimport \"testing\"\n"
 	for i := range count {

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/board"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
@@ -81,6 +82,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 // Of what is in a participant's folder, only the names of the course's tests go over the
 // wire: no code, no path, no output, and no test that the participant has written.
 func TestCheck_SendsABoardNoCode(t *testing.T) {
+	seldom.Test(t)
 	root, err := course.Root(".")
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "mysecretfolder")
@@ -145,6 +147,7 @@ func trim(t *testing.T, dir string) {
 
 // A board that fails is a line, until reports arrive again.
 func TestWatch_ReportsToABoard(t *testing.T) {
+	seldom.Test(t)
 	var well atomic.Bool
 	posted := make(chan struct{}, 100)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -193,6 +196,7 @@ func TestWatch_ReportsToABoard(t *testing.T) {
 
 // The studio reports as watch does.
 func TestStudio_ReportsToABoard(t *testing.T) {
+	seldom.Test(t)
 	posted := make(chan []byte, 10)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, err := io.ReadAll(r.Body); err == nil && r.Method == http.MethodPost {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.com/rpc-from-scratch/final/conform/reference"
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/cli"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
@@ -51,6 +53,12 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, strings.TrimSpace(string(value)))
 			}
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "seldom" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return seldom.Run(), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"board":  serveBoard,

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/starter"
 )
@@ -88,6 +89,7 @@ func (w *watched) end(t *testing.T) {
 }
 
 func TestWatch_ChecksAgainWhenAFileIsSaved(t *testing.T) {
+	seldom.Test(t)
 	for _, flags := range [][]string{nil, {"-poll"}} {
 		w := startWatch(t, "\tt.Error(\"planted\")", flags...)
 		before := w.until(t, "Waiting until you save")
@@ -117,6 +119,7 @@ func TestWatch_SeesASaveInALinkedFolder(t *testing.T) {
 }
 
 func TestWatch_GivesUpACheckWhenAFileIsSaved(t *testing.T) {
+	seldom.Test(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()

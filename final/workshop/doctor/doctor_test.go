@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
 
@@ -78,6 +79,7 @@ func TestExamine_WithoutARaceDetectorItIsReady(t *testing.T) {
 
 // Each plants one failure, and looks for what is said about it.
 func TestExamine_SaysWhatToDo(t *testing.T) {
+	seldom.Test(t)
 	for _, test := range []struct {
 		name, look, todo string
 		plant            func(t *testing.T) *Machine

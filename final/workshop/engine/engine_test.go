@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/check/watch"
 	"example.com/rpc-from-scratch/final/workshop/course"
@@ -88,6 +89,7 @@ func (r *running) until(t *testing.T, kind Kind) (before []Event, last Event) {
 
 // Whatever happens in the code, the engine says it, and goes on.
 func TestEngine_SaysWhatHappens(t *testing.T) {
+	seldom.Test(t)
 	dir := folder(t)
 	save(t, dir, "\tt.Error(\"planted\")")
 	p, err := progress.Open(dir)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/patch"
 )
 
@@ -33,6 +34,7 @@ func TestMuseum_HasTheseRooms(t *testing.T) {
 }
 
 func TestMuseum_TestsFailAndCuresHold(t *testing.T) {
+	seldom.Test(t)
 	for room, message := range rooms {
 		t.Run(room, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
@@ -40,9 +41,7 @@ func unpack(t *testing.T, name, dir string) {
 // The whole story: packed here, unpacked elsewhere, used with an empty module
 // cache and a network that refuses.
 func TestWrite_WorksWithoutANetwork(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it compiles the tool once more")
-	}
+	seldom.Test(t)
 	root, err := course.Root(".")
 	require.NoError(t, err)
 	t.Setenv("GIT_DIR", filepath.Join(t.TempDir(), "none")) // files that git does not keep yet are packed, too

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/course"
 	"example.com/rpc-from-scratch/final/workshop/progress"
 )
@@ -68,6 +69,7 @@ func TestUpdate_KnowsTheCoursesFiles(t *testing.T) {
 
 // A folder that has just been made, or has just gone on, is as the course has it.
 func TestUpdate_FindsNothingToDoAtAnyStation(t *testing.T) {
+	seldom.Test(t)
 	for _, s := range course.Stations {
 		root, dir := started(t, s.Name)
 		p, err := progress.Open(dir)

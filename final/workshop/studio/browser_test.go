@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/course"
 )
@@ -48,9 +49,7 @@ const lesson01 = "step01-tcp-server/index.html"
 // A reader saves, sees red with a hint, fixes it, and sees green; the rest happens to
 // readers, too.
 func TestStudio_InChromium(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a minute")
-	}
+	seldom.Test(t)
 	b := openTab(t) // first: it skips
 	h := host(t, course.Stations[0], check.Options{Timeout: 3 * time.Second, Run: check.Only("TestReadLine_ReturnsALineWithoutItsNewline", "TestReadLine_StopsAtTheLimit")})
 	b.t = t

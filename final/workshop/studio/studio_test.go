@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/book"
 	"example.com/rpc-from-scratch/final/workshop/check"
 	"example.com/rpc-from-scratch/final/workshop/check/watch"
@@ -311,6 +312,7 @@ func TestStudio_EndsTheReadersServer(t *testing.T) {
 
 // A reader who edits while the server runs must not look for the mistake in the wrong program.
 func TestWire_SaysThatTheServerRunsOldCode(t *testing.T) {
+	seldom.Test(t)
 	h := host(t, course.Stations[0], nothing)
 	require.NoError(t, h.solve())
 	target, err := check.Find(h.dir)
@@ -367,6 +369,7 @@ func (h *hosted) runServer(t *testing.T, target check.Target) (addr string) {
 
 // A list with two connections #1 would be of no use.
 func TestWire_CountsConnectionsOverARestart(t *testing.T) {
+	seldom.Test(t)
 	h := host(t, course.Stations[0], nothing)
 	require.NoError(t, h.solve())
 	target, err := check.Find(h.dir)

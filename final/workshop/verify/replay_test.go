@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/rpc-from-scratch/final/internal/seldom"
 )
 
 // replayed makes changes to the small course, each a file, an old text and a new
@@ -93,6 +95,7 @@ func TestReplay_AChangedCommentIsShownAndNotTyped(t *testing.T) {
 }
 
 func TestReplay_TwoPiecesInARowMayLeaveNothingGreen(t *testing.T) {
+	seldom.Test(t)
 	bridge := func(file, text string) string { return "```go bridge rpc/" + file + ".go\n" + text + "\n```\n\n" }
 	broken := bridge("one", "const unit = nope")
 	repaired := bridge("one", "// unit is what One counts.\nconst unit = \"frame\"")

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/rpc-from-scratch/final/internal/seldom"
 	"example.com/rpc-from-scratch/final/workshop/patch"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestChecks_FindNothingInACourseThatIsRight(t *testing.T) {
+	seldom.Test(t)
 	root := copyCourse(t)
 	for _, check := range Checks {
 		t.Run(check.Name, func(t *testing.T) {
@@ -282,6 +284,7 @@ func (d drift) looked() []string {
 }
 
 func TestChecks_CatchDrift(t *testing.T) {
+	seldom.Test(t)
 	for _, d := range drifts {
 		t.Run(d.check+" "+d.name, func(t *testing.T) {
 			t.Parallel()
