@@ -38,6 +38,7 @@ type modelNet struct {
 	mu        sync.Mutex
 	listeners map[string]*modelListener
 	conns     map[*modelConn]string // open ends at the client, with the address dialled
+	apart     map[*modelConn]string // and those that were closed on a split path: the server is to hear of it
 	open      int                   // ends that are not closed
 	made      int
 }
@@ -207,6 +208,18 @@ func (n *modelNet) to(addr string) (conns []*modelConn) {
 	return conns
 }
 
+// apartFrom returns the closed ends of which the server at addr has not heard.
+func (n *modelNet) apartFrom(addr string) (conns []*modelConn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c, to := range n.apart {
+		if to == addr {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
 // listener returns what listens at addr, nil for nothing.
 func (n *modelNet) listener(addr string) *modelListener {
 	n.mu.Lock()
@@ -235,6 +248,14 @@ func (n *modelNet) splitPath(path modelPath, on bool) {
 	n.mu.Unlock()
 	for _, conn := range n.to(path.to) {
 		conn.split(n.splitOf(conn.from, path.to) != nil)
+	}
+	for _, conn := range n.apartFrom(path.to) {
+		if n.splitOf(conn.from, path.to) == nil {
+			conn.split(false)
+			n.mu.Lock()
+			delete(n.apart, conn)
+			n.mu.Unlock()
+		}
 	}
 }
 
@@ -298,8 +319,12 @@ func (c *modelConn) Close() error {
 				}
 			})
 		})
+		split := !c.whole()
 		c.net.mu.Lock()
 		c.net.open--
+		if addr, ok := c.net.conns[c]; ok && split {
+			c.net.apart[c] = addr
+		}
 		delete(c.net.conns, c)
 		c.net.mu.Unlock()
 		if c.net.closed != nil {

@@ -50,7 +50,7 @@ func newModelWorld(t *testing.T, p *modelProgram) *modelWorld {
 	w := &modelWorld{modelProgram: p, seededWorld: seededWorld{title: p, begun: time.Now()}, calls: map[int]*modelCall{}, open: make(chan struct{})}
 	w.net = &modelNet{
 		window: p.window, chunk: p.chunk, latency: p.latency, name: "pipe",
-		listeners: map[string]*modelListener{}, conns: map[*modelConn]string{},
+		listeners: map[string]*modelListener{}, conns: map[*modelConn]string{}, apart: map[*modelConn]string{},
 	}
 	if p.path != "inline" {
 		w.net.name, w.net.spoils = "model", true

@@ -118,7 +118,7 @@ func newStormWorld(t *testing.T, p *stormProgram) *stormWorld {
 	w.net = &modelNet{
 		window: p.net.window, chunk: p.net.chunk, rate: p.net.rate, latency: p.net.latency, jitter: p.net.jitter,
 		seed: uint64(p.seed), name: "pipe", paths: map[modelPath]chan struct{}{},
-		listeners: map[string]*modelListener{}, conns: map[*modelConn]string{},
+		listeners: map[string]*modelListener{}, conns: map[*modelConn]string{}, apart: map[*modelConn]string{},
 	}
 	if p.net.shared > 0 {
 		w.net.hosts = map[string]string{}
