@@ -98,13 +98,14 @@ func TestClient_BadStreamFrameFailsTheStream(t *testing.T) {
 		frame []byte
 		code  Code
 	}{
-		"a short fragment":          {frameOf(wire.KindData, wire.FlagMore, 1, "x"), Internal},
-		"an item that is not JSON":  {frameOf(wire.KindData, 0, 1, "nonsense"), Internal},
-		"a want that nothing costs": {number(wire.KindWant, 1, 5<<20), Internal},
+		"a short fragment":                     {frameOf(wire.KindData, wire.FlagMore, 1, "x"), Internal},
+		"an item that is not JSON":             {frameOf(wire.KindData, 0, 1, "nonsense"), Internal},
+		"a want that nothing costs":            {number(wire.KindWant, 1, 5<<20), Internal},
+		"an item that expands above the limit": {frameOf(wire.KindData, wire.FlagCompressed, 1, bomb(t, 8)), ResourceExhausted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				client, raw := streamingServer(t, "rpc.streams=10,16384")
+				client, raw := streamingServer(t, "rpc.streams=10,16384 rpc.compression=gzip", WithCompression(0))
 				s := openRaw(t, client, raw)
 				raw.write(c.frame)
 				failed := make(chan error)

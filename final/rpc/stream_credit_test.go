@@ -598,6 +598,33 @@ func TestStreamCredit_LargeItemsOfAllConnectionsShareMemory(t *testing.T) {
 	})
 }
 
+// A window that has grown stays while there is memory. Once others have taken most of it, the
+// window becomes smaller again as its items are taken.
+func TestStreamCredit_WindowsShrinkOnceMemoryIsScarce(t *testing.T) {
+	side := newStreamSide(false, 2, 512<<10)
+	side.mu.Lock()
+	defer side.mu.Unlock()
+	fast, other := new(stream), new(stream)
+	side.table.add(fast, 1)
+	side.table.add(other, 2)
+	const cost = 100 << 10
+	fast.want(cost)
+	grown := fast.in.window
+	require.Greater(t, grown, int64(cost))
+	receive := func() {
+		require.True(t, fast.arrived(cost))
+		fast.took(cost)
+	}
+	receive()
+	assert.Equal(t, grown, fast.in.window)
+
+	other.want(streamWindow + 1)
+	require.True(t, side.table.memory.scarce())
+	receive()
+	assert.Less(t, fast.in.window, grown)
+	assert.GreaterOrEqual(t, fast.in.window, int64(streamWindow))
+}
+
 func TestStreamCredit_FirstWindowsShareMemory(t *testing.T) {
 	all := newMemory(4 * 100_000)
 	side := newStreamSide(false, 10, 0)
