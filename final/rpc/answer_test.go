@@ -71,8 +71,7 @@ func TestServer_ReadingAnErrorMayMakeACall(t *testing.T) {
 	for kind, opts := range map[string][]MethodOption{"goroutine": nil, "non-blocking": {NonBlocking()}} {
 		t.Run(kind, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := NewServer(WithCodecs(Gob))
-				defer srv.Close()
+				srv := newServer(t, WithCodecs(Gob))
 				var client *Client
 				calls := 0
 				read := func() {

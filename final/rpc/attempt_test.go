@@ -46,8 +46,7 @@ func TestObserver_IsToldWhichServerWhichTryAndWhy(t *testing.T) {
 		n.set("a", busy)
 		n.set("b", free)
 		var seen attempts
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin), WithEjection(0, 0, 0), WithObserver(seen.observer()))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin), WithEjection(0, 0, 0), WithObserver(seen.observer()))
 		warm(t, pool)
 		seen.take()
 		again := 0
@@ -82,7 +81,6 @@ func TestObserver_AttemptHasTheContextOfTheCall(t *testing.T) {
 	type key struct{}
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		var got any
 		client := pipe(t, srv,
 			WithClientInterceptors(func(next Caller) Caller {
@@ -110,7 +108,6 @@ func (p exitingParams) MarshalJSON() ([]byte, error) { p.end(); return nil, nil 
 func TestObserver_IsToldOfAnAttemptThatEndsItsGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		var seen attempts
 		client := pipe(t, srv, WithObserver(seen.observer()))
 		apart(func() { client.Call(t.Context(), checkStock.Name(), exitingParams{runtime.Goexit}, nil) })
@@ -140,7 +137,6 @@ func TestGo_BlamesNobodyInParticularForItsGoroutinesEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				defer srv.Close()
 				client := pipe(t, srv, c.opts...)
 				err := client.Go(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil).Wait()
 				assert.EqualError(t, err, "rpc: internal: call Inventory.CheckStock: an interceptor, an observer, a marshaler or the context ended the call's goroutine")
@@ -176,8 +172,7 @@ func TestErrorHandler_HearsOfAttemptsAndOfLostConnections(t *testing.T) {
 		n := newNetwork()
 		n.set("a", nil)
 		var told errorsTold
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithFailFast(), WithBackoff(time.Second, time.Second), told.option())
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithFailFast(), WithBackoff(time.Second, time.Second), told.option())
 		call := func() error {
 			_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 			return err

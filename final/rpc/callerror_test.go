@@ -67,7 +67,6 @@ func TestCallErrorHandler_IsToldOfWhatNoInterceptorSees(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					var u unseen
 					srv := newInventory().server(t, append(append(u.options(), WithCodecs(Gob)), c.opts...)...)
-					defer srv.Close()
 					client := pipe(t, srv, WithCodec(codec), WithMaxMessage(4096))
 					ctx, method := t.Context(), c.method
 					if c.ctx != nil {
@@ -94,7 +93,6 @@ func TestCallErrorHandler_IsToldOfFullServers(t *testing.T) {
 				var u unseen
 				inv := newInventory()
 				srv := inv.server(t, append(u.options(), opt)...)
-				defer srv.Close()
 				raw := rawClient(t, srv, "json") // a client of ours keeps to the bound
 				raw.request(1, checkStock.Name(), `{"Item":"held"}`)
 				raw.request(2, checkStock.Name(), `{}`)
@@ -112,7 +110,6 @@ func TestCallErrorHandler_IsNotToldOfWhatInterceptorsSee(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var u unseen
 		srv := newInventory().server(t, u.options()...)
-		defer srv.Close()
 		client := pipe(t, srv)
 		for _, item := range []string{"item1", "no", "plain", "panic", "goexit"} {
 			checkStock.Call(t.Context(), client, &stockRequest{Item: item})
@@ -128,8 +125,7 @@ func TestCallErrorHandler_IsToldOfResultsThatDoNotEncode(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var u unseen
-				srv := NewServer(append(u.options(), WithCodecs(Gob))...)
-				defer srv.Close()
+				srv := newServer(t, append(u.options(), WithCodecs(Gob))...)
 				require.NoError(t, srv.RegisterFunc("Test.Bad", func() badValue { return badValue{} }))
 				err := pipe(t, srv, WithCodec(codec)).Call(t.Context(), "Test.Bad", nil, nil)
 				synctest.Wait()
@@ -150,7 +146,6 @@ func TestCallErrorHandler_IsToldOfGatewaysCalls(t *testing.T) {
 	var u unseen
 	deny := error(nil)
 	srv := newInventory().server(t, append(u.options(), WithAuthorize(func(context.Context, string) (Identity, error) { return Identity{}, deny }))...)
-	defer srv.Close()
 	require.NoError(t, srv.RegisterFunc("Test.Bad", func() badValue { return badValue{} }))
 	invoke := func(method, body string) {
 		srv.Invoke(t.Context(), Invocation{Method: method, Codec: JSON, Params: []byte(body), Peer: &Peer{}})

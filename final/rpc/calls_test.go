@@ -20,9 +20,7 @@ func TestCall_ReturnsTheReply(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				for i := range 3 {
 					item := fmt.Sprint("item", i)
 					reply, err := checkStock.Call(t.Context(), client, &stockRequest{Item: item})
@@ -39,9 +37,7 @@ func TestCall_ReturnsCodeMessageAndDetails(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "no9"})
 				var e *Error
 				require.ErrorAs(t, err, &e)
@@ -59,9 +55,7 @@ func TestCall_ReturnsCodeMessageAndDetails(t *testing.T) {
 func TestCall_ErrorsStayErrorsOnTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "empty"})
 		assert.EqualError(t, err, "unknown: unknown error", "an error without a text is an error")
 		_, err = checkStock.Call(t.Context(), client, &stockRequest{Item: "plain"})
@@ -72,9 +66,7 @@ func TestCall_ErrorsStayErrorsOnTheWire(t *testing.T) {
 func TestCall_LocalErrorsAreToldFromRemoteOnes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		err := client.Call(t.Context(), checkStock.Name(), func() {}, nil)
 		var e *Error
 		require.ErrorAs(t, err, &e)
@@ -112,9 +104,7 @@ func TestCall_SlowCallDoesNotHoldUpOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		slow := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
@@ -139,9 +129,7 @@ func TestCall_DeadlineTravels(t *testing.T) {
 			left = time.Until(deadline)
 		}
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		begun := time.Now()
 		_, err := checkStock.Call(timeout(t, 1500*time.Millisecond), client, &stockRequest{Item: "held"})
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
@@ -158,9 +146,7 @@ func TestCall_CancelReachesTheHandler(t *testing.T) {
 		inv.ended = make(chan error, 1)
 		inv.started = make(chan string, 1)
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		call := client.Go(ctx, checkStock.Name(), stockRequest{Item: "held"}, nil)
 		<-inv.started
@@ -177,9 +163,7 @@ func TestCall_LessThanAMillisecondLeftFailsHere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := checkStock.Call(timeout(t, 999*time.Microsecond), client, &stockRequest{Item: "item1"})
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.True(t, NeverRan(err))
@@ -191,9 +175,7 @@ func TestCall_DefaultTimeoutAppliesWithoutADeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv, WithDefaultTimeout(time.Second))
-		defer client.Close()
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "held"})
 		assert.ErrorIs(t, err, DeadlineExceeded)
@@ -205,9 +187,7 @@ func TestCall_DefaultTimeoutAppliesWithoutADeadline(t *testing.T) {
 func TestCall_HandlerTimeoutOfTheServerApplies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithHandlerTimeout(time.Second))
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "held"})
 		assert.EqualError(t, err, "deadline_exceeded: context deadline exceeded")
@@ -222,9 +202,7 @@ func TestCall_LateReplyIsNotGivenToTheNextCaller(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				var late stockReply
 				err := client.Call(timeout(t, time.Second), checkStock.Name(), stockRequest{Item: "deaf"}, &late)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -294,9 +272,7 @@ func TestGo_EncodesParamsBeforeItReturns(t *testing.T) {
 			t.Run(codec.Name()+"/"+name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					srv := newInventory().server(t, WithCodecs(Gob))
-					defer srv.Close()
 					client := pipe(t, srv, append(opts, WithCodec(codec))...)
-					defer client.Close()
 					req := &stockRequest{Item: "item1"}
 					var reply stockReply
 					call := client.Go(t.Context(), checkStock.Name(), req, &reply)
@@ -313,13 +289,11 @@ func TestCall_ParamsAndRepliesMayBeAbsent(t *testing.T) {
 	for _, codec := range codecs() {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := NewServer(WithCodecs(Gob))
-				defer srv.Close()
+				srv := newServer(t, WithCodecs(Gob))
 				var beats int
 				require.NoError(t, srv.RegisterFunc("Heart.Beat", func(context.Context) error { beats++; return nil }))
 				require.NoError(t, srv.RegisterFunc("Heart.Rate", func() int { return 60 }))
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				require.NoError(t, client.Call(t.Context(), "Heart.Beat", nil, nil))
 				require.NoError(t, client.Call(t.Context(), "Heart.Beat", "unwanted", nil))
 				rate := 0
@@ -335,11 +309,9 @@ func TestCall_ParamsAndRepliesMayBeAbsent(t *testing.T) {
 func TestCall_UserMarshalersMayPanic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		require.NoError(t, srv.RegisterFunc("Bad.Params", func(explosive) error { return nil }))
 		require.NoError(t, srv.RegisterFunc("Bad.Reply", func() explosive { return explosive{} }))
 		client := pipe(t, srv)
-		defer client.Close()
 		assert.ErrorIs(t, client.Call(t.Context(), "Bad.Params", explosive{}, nil), InvalidArgument)
 		assert.ErrorIs(t, client.Call(t.Context(), "Bad.Params", "x", nil), InvalidArgument)
 		assert.ErrorIs(t, client.Call(t.Context(), "Bad.Reply", nil, nil), Internal)
@@ -377,7 +349,6 @@ func TestCall_MetadataPeerAndIdentityReachTheHandler(t *testing.T) {
 		}))
 		defer srv.Close()
 		client := pipe(t, srv, WithHelloMetadata(Metadata{"app": "test"}))
-		defer client.Close()
 		ctx := AddMetadata(AddMetadata(t.Context(), Metadata{"trace": "1"}), Metadata{"user": "ann"})
 		_, err := checkStock.Call(ctx, client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
@@ -388,9 +359,7 @@ func TestCall_MetadataPeerAndIdentityReachTheHandler(t *testing.T) {
 func TestCall_MetadataWithControlCharactersIsRefusedHere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for _, md := range []Metadata{{"k": "a\nb"}, {"k": "\xff"}, {"": "v"}, {"Key": "v"}, {"a b": "v"}} {
 			_, err := checkStock.Call(AddMetadata(t.Context(), md), client, &stockRequest{Item: "item1"})
 			assert.ErrorIs(t, err, InvalidArgument, "%q", md)
@@ -420,9 +389,7 @@ func TestInterceptors_RunInOrderOnBothSides(t *testing.T) {
 			}
 		}
 		srv := newInventory().server(t, WithServerInterceptors(onServer("s1"), onServer("s2")))
-		defer srv.Close()
 		client := pipe(t, srv, WithClientInterceptors(onClient("c1"), onClient("c2")))
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		assert.Equal(t, []string{

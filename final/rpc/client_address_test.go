@@ -76,8 +76,7 @@ func TestCheckAddr_TakesWhatCanBeDialled(t *testing.T) {
 func TestPool_ABadAddressAmongGoodOnesIsLeftOut(t *testing.T) {
 	noLeaks(t)
 	addr := listen(t, newInventory().server(t))
-	pool := NewPool(StaticResolver{"no port", addr, "unix:"})
-	defer pool.Close()
+	pool := newPool(t, StaticResolver{"no port", addr, "unix:"})
 	for range 20 {
 		_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
@@ -88,7 +87,6 @@ func TestPool_ABadAddressAmongGoodOnesIsLeftOut(t *testing.T) {
 func TestDial_AFailureOfDNSMayPass(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		asked := 0
 		pool := NewPool(StaticResolver{"shop:7001"}, WithDialer(func(context.Context, string) (net.Conn, error) {
 			if asked++; asked < 5 {

@@ -112,8 +112,7 @@ func TestRetryBudget_AnOutageGetsHardlyMoreThanItsCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		all, came := refusers(t, n, tenServers)
-		pool := NewPool(tenServers, WithDialer(n.dial), WithRetryBudget(10, 50))
-		defer pool.Close()
+		pool := newPool(t, tenServers, WithDialer(n.dial), WithRetryBudget(10, 50))
 		call := func() error {
 			_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 			return err
@@ -175,8 +174,7 @@ func TestRetryBudget_GoAwaysAndOldConnectionsCostNothing(t *testing.T) {
 				n.odd["a"] = end
 				shelves(t, n.network, "b")
 				var seen attempts
-				pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithRetryBudget(1, 1), WithKeepalive(0), WithEjection(0, 0, 0), WithObserver(seen.observer()))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial), WithRetryBudget(1, 1), WithKeepalive(0), WithEjection(0, 0, 0), WithObserver(seen.observer()))
 				again := 0
 				connect := func() {
 					for range 2 { // and whose turn it is stays the same

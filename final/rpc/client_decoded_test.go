@@ -114,8 +114,7 @@ func (o oddSizer) Sizes(reflect.Type) SizeFunc { return func([]byte) int64 { ret
 func TestClient_ASizerThatPanicsFailsTheCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		codec := oddSizer{measure: func() int64 { return 1 }}
-		srv := NewServer(WithCodecs(codec))
-		defer srv.Close()
+		srv := newServer(t, WithCodecs(codec))
 		require.NoError(t, srv.RegisterFunc("Test.Give", func(context.Context) (string, error) { return strings.Repeat("x", 10_000), nil }))
 		n := newNetwork()
 		n.set("a", srv)

@@ -54,7 +54,7 @@ func through(next Caller) Caller { return CallerFunc(next.Call) }
 // recorder serves a method that keeps the JSON of its params.
 func recorder(t *testing.T) (srv *Server, method string, got chan string) {
 	t.Helper()
-	srv, got = NewServer(), make(chan string, 10)
+	srv, got = newServer(t), make(chan string, 10)
 	require.NoError(t, srv.RegisterFunc("Test.Params", func(raw json.RawMessage) error {
 		got <- string(raw)
 		return nil
@@ -102,7 +102,6 @@ func TestGo_SendsParamsAsTheyWere(t *testing.T) {
 			t.Run(fmt.Sprint(name, "/", chained), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					srv, method, got := recorder(t)
-					defer srv.Close()
 					spoiled := make(chan struct{}, 1)
 					late := func(next Caller) Caller {
 						return CallerFunc(func(ctx context.Context, method string, params, reply any) error {
@@ -140,7 +139,6 @@ func TestGo_SendsParamsAsTheyWere(t *testing.T) {
 func TestGo_InterceptorsSeeTypesAndMayChangeParams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv, method, got := recorder(t)
-		defer srv.Close()
 		odd := oddParams()
 		hidden := odd["only marshals"].params
 		client := pipe(t, srv, WithClientInterceptors(func(next Caller) Caller {
@@ -174,8 +172,7 @@ func TestGo_InterceptorsSeeTypesAndMayChangeParams(t *testing.T) {
 func TestGo_GobKeepsItsTypes(t *testing.T) {
 	type box struct{ V any }
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithCodecs(Gob))
-		defer srv.Close()
+		srv := newServer(t, WithCodecs(Gob))
 		require.NoError(t, srv.RegisterFunc("Test.Same", func(b box) box { return b }))
 		client := pipe(t, srv, WithCodec(Gob), WithClientInterceptors(through))
 		for _, v := range []any{int64(1 << 60), "a", []byte("b"), 1.5} {
@@ -192,7 +189,6 @@ func TestGo_WhatEndsItsGoroutineIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv, method, _ := recorder(t)
-				defer srv.Close()
 				client := pipe(t, srv, WithClientInterceptors(func(Caller) Caller {
 					return CallerFunc(func(context.Context, string, any, any) error { end(); return nil })
 				}))
@@ -214,8 +210,7 @@ func TestGo_ParamsThatCanBeEncodedOnlyOnceReachTheServer(t *testing.T) {
 	pass := func(next Caller) Caller { return CallerFunc(next.Call) }
 	for name, opts := range map[string][]ClientOption{"plain": nil, "interceptors": {WithClientInterceptors(pass, pass)}} {
 		bubble(t, func(t *testing.T) {
-			srv := NewServer()
-			defer srv.Close()
+			srv := newServer(t)
 			require.NoError(t, srv.RegisterFunc("Test.Echo", func(text string) string { return text }))
 			var reply string
 			require.NoError(t, pipe(t, srv, opts...).Go(t.Context(), "Test.Echo", &readOnce{strings.NewReader("abc")}, &reply).Wait())

@@ -61,7 +61,6 @@ func TestHostileServer_HelloThatIsTooLong(t *testing.T) {
 func TestHostileServer_GoAwaysAgainAndAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t)
-		defer client.Close()
 		done := make(chan error, 1)
 		go func() { done <- client.Call(t.Context(), "Test.Any", nil, nil) }()
 		f := raw.read()
@@ -82,7 +81,6 @@ func TestHostileServer_GoAwaysAgainAndAgain(t *testing.T) {
 func TestHostileServer_NeverReads(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, _ := rawServer(t, WithWriteTimeout(5*time.Second), WithKeepalive(0))
-		defer client.Close()
 		begun := time.Now()
 		for range 100 {
 			go client.Call(t.Context(), "Test.Any", strings.Repeat("x", 1<<10), nil)
@@ -98,7 +96,6 @@ func TestHostileServer_NeverReads(t *testing.T) {
 func TestHostileServer_DetailsBeyondTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t)
-		defer client.Close()
 		for _, c := range []struct{ size, kept int }{{wire.MaxDetails, 1}, {wire.MaxDetails + 1, 0}} {
 			done := make(chan error, 1)
 			go func() { done <- client.Call(t.Context(), "Test.Any", nil, nil) }()
@@ -116,7 +113,6 @@ func TestHostileServer_DetailsBeyondTheLimit(t *testing.T) {
 func TestHostileServer_AllowsAnyNumberOfCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, _ := rawServerSaying(t, wire.ServerHello{InFlight: math.MaxUint32, MaxMessage: math.MaxUint32})
-		defer client.Close()
 		synctest.Wait()
 		client.fixed.mu.Lock()
 		defer client.fixed.mu.Unlock()

@@ -40,7 +40,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, opts ...ServerOption) *crowd {
 	c := &crowd{text: strings.Repeat("x", crowdParams-100), hold: make(chan struct{})}
-	c.Server = NewServer(append([]ServerOption{WithParamsMemory(8*crowdMemory, crowdMemory)}, opts...)...)
+	c.Server = newServer(t, append([]ServerOption{WithParamsMemory(8*crowdMemory, crowdMemory)}, opts...)...)
 	require.NoError(t, c.RegisterFunc("Test.Large", func(_ context.Context, text string) (int, error) {
 		c.count(1)
 		defer c.count(-1)
@@ -83,7 +83,6 @@ func (c *crowd) fill(t *testing.T, caller Caller) (end func()) {
 func TestParamsRoom_CallsWaitForRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t, WithMaxInFlight(8))
-		defer srv.Close()
 		client := pipe(t, srv.Server)
 		var all sync.WaitGroup
 		for range 64 {
@@ -133,7 +132,6 @@ func TestParamsRoom_NoneIsRefusedThatHadRoom(t *testing.T) {
 						server, client = append(server, WithCompression(1)), append(client, WithCompression(1))
 					}
 					srv := newCrowd(t, append(server, WithParamsMemory(8*memory, memory))...)
-					defer srv.Close()
 					c := pipe(t, srv.Server, client...)
 					var all sync.WaitGroup
 					for range 20 {
@@ -152,7 +150,6 @@ func TestParamsRoom_NoneIsRefusedThatHadRoom(t *testing.T) {
 func TestParamsRoom_WaitingEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		client := pipe(t, srv.Server, WithMaxWait(10*time.Second))
 		end := srv.fill(t, client)
 		begun := time.Now()
@@ -189,7 +186,6 @@ func TestParamsRoom_WaitingEnds(t *testing.T) {
 func TestParamsRoom_WhoLeavesLetsOthersPass(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		client := pipe(t, srv.Server)
 		end := srv.fill(t, client)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -210,7 +206,6 @@ func TestParamsRoom_WhoLeavesLetsOthersPass(t *testing.T) {
 func TestParamsRoom_WhoIsDismissedLetsOthersPass(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 4 << 20, Text: "rpc.params=65536,65536"}, WithMaxWait(0))
-		defer client.Close()
 		go client.Call(t.Context(), "Test.It", strings.Repeat("x", 50_000), nil)
 		raw.read()
 		large, small := make(chan error, 1), make(chan error, 1)
@@ -239,7 +234,6 @@ func TestParamsRoom_WhoIsDismissedLetsOthersPass(t *testing.T) {
 func TestParamsRoom_WithoutWaitingNoneIsPassed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 3, MaxMessage: 4 << 20, Text: "rpc.params=65536,65536"}, WithMaxWait(0))
-		defer client.Close()
 		fails := func(size int, why string) {
 			err := client.Call(t.Context(), "Test.It", strings.Repeat("x", size-2), nil)
 			assert.ErrorIs(t, err, Unavailable)
@@ -269,11 +263,9 @@ func TestParamsRoom_WithoutWaitingNoneIsPassed(t *testing.T) {
 func TestParamsRoom_WhoWaitsGivesTheProbeBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		n := newNetwork()
 		n.set("a", srv.Server)
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(1))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(1))
 		end := srv.fill(t, pool)
 		c := (*pool.members.Load())[0]
 		c.server.state.Store(halfOpen)
@@ -292,7 +284,6 @@ func TestParamsRoom_WhoWaitsGivesTheProbeBack(t *testing.T) {
 func TestParamsRoom_AllThatWaitTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 2, MaxMessage: 4 << 20, Text: "rpc.params=300000,300000"})
-		defer client.Close()
 		large, calls := strings.Repeat("x", 250_000), []*Pending(nil)
 		start := func(method, text string) {
 			calls = append(calls, client.Go(t.Context(), method, text, nil))
@@ -333,7 +324,6 @@ func TestParamsRoom_AllThatWaitTakeTurns(t *testing.T) {
 func TestParamsRoom_WaitsNoLongerThanForASlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		client := pipe(t, srv.Server, WithMaxWait(0))
 		require.NoError(t, client.Call(t.Context(), "Test.Small", "x", nil))
 		end := srv.fill(t, client)
@@ -346,7 +336,6 @@ func TestParamsRoom_WaitsNoLongerThanForASlot(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 1, MaxMessage: 4 << 20, Text: "rpc.params=300000,300000"})
-		defer client.Close()
 		client.options.maxWait = 10 * time.Second
 		client.group.options.maxWait = 10 * time.Second
 		go client.Call(t.Context(), "Test.It", strings.Repeat("x", 250_000), nil)
@@ -366,7 +355,6 @@ func TestParamsRoom_WaitsNoLongerThanForASlot(t *testing.T) {
 func TestParamsRoom_WaitingIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t, WithMaxInFlight(4))
-		defer srv.Close()
 		attempts := atomic.Int32{}
 		client := pipe(t, srv.Server, WithMaxWaiting(5), WithObserver(Observer{AttemptDone: func(context.Context, Attempt) { attempts.Add(1) }}))
 		end := srv.fill(t, client)
@@ -398,7 +386,6 @@ func TestParamsRoom_WaitingIsBounded(t *testing.T) {
 func TestParamsRoom_WaitingTakesNoMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		client := pipe(t, srv.Server)
 		end := srv.fill(t, client)
 		before := heapNow()
@@ -501,7 +488,6 @@ func bodySize(t *testing.T, raw *rawConn) int {
 func TestParamsRoom_WhatNeverFitsFailsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t, WithMaxMessage(2*crowdMemory))
-		defer srv.Close()
 		client := pipe(t, srv.Server)
 		end := srv.fill(t, client)
 		for size, text := range map[int]string{crowdMemory: "on one connection the server has memory for", crowdMemory / 3: "those of one connection may take"} {
@@ -524,7 +510,6 @@ func TestParamsRoom_WhatNeverFitsFailsAtOnce(t *testing.T) {
 func TestParamsRoom_StreamsNeitherWaitNorCount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		lasts := ServerStream[letter, letter]("Test.Lasts")
 		let := make(chan struct{})
 		require.NoError(t, lasts.Handle(srv.Server, func(context.Context, *letter, *Sender[letter]) error { <-let; return nil }))
@@ -557,7 +542,6 @@ func TestParamsRoom_StreamsNeitherWaitNorCount(t *testing.T) {
 func TestParamsRoom_ACancelledCallKeepsItsRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 4 << 20, Text: "rpc.params=300000,300000"})
-		defer client.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		first := client.Go(ctx, "Test.It", strings.Repeat("x", 250_000), nil)
 		raw.read()
@@ -590,7 +574,6 @@ func TestParamsRoom_CountsWhatIsSent(t *testing.T) {
 		t.Run(fmt.Sprint(then), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 4 << 20, Text: "rpc.params=300000,5000000"})
-				defer client.Close()
 				go client.Call(t.Context(), "Test.It", strings.Repeat("x", 250_000), nil)
 				raw.read()
 				g := new(grownText)
@@ -632,7 +615,6 @@ func TestParamsRoom_WaitingEndsWithTheConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newCrowd(t)
-				defer srv.Close()
 				defer close(srv.hold)
 				client := pipe(t, srv.Server)
 				for range 4 {
@@ -658,7 +640,6 @@ func TestParamsRoom_WaitingEndsWithTheConnection(t *testing.T) {
 func TestParamsRoom_PeersOfBeforeNoticeNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newCrowd(t)
-		defer srv.Close()
 		client := pipe(t, srv.Server, WithoutParamsOffer())
 		refused := make(chan error, 64)
 		for range 64 {
@@ -727,7 +708,6 @@ func TestParamsRoom_GrantsOfLittle(t *testing.T) {
 func TestParamsRoom_CallsAboveItTakeTheirTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 4 << 20, Text: "rpc.params=100000,1000000"})
-		defer client.Close()
 		large, done := strings.Repeat("x", 150_000), make(chan error, 4)
 		start := func(text string) {
 			go func() { done <- client.Call(t.Context(), "Test.It", text, nil) }()

@@ -287,7 +287,6 @@ func TestStream_ThatHasRunIsNotReopenedWhateverTheServerSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServerSaying(t, wire.ServerHello{InFlight: 10, MaxMessage: 1 << 20, Text: "rpc.streams=10,16384"})
-				defer client.Close()
 				s, err := watch.Open(t.Context(), client, &watchRequest{Count: 3})
 				require.NoError(t, err)
 				raw.read()
@@ -344,8 +343,7 @@ func TestRetryBudget_StreamsThatAreClosedHaveSucceeded(t *testing.T) {
 			}))
 			n.set(addr, srv)
 		}
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithRetryBudget(50, 2))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial), WithRetryBudget(50, 2))
 		for i := range 50 {
 			s, err := watch.Open(t.Context(), pool, &watchRequest{Count: 1})
 			require.NoError(t, err)

@@ -88,7 +88,6 @@ func TestClient_ConnectsAnewAfterALostConnection(t *testing.T) {
 		assert.False(t, NeverRan(err))
 		assert.Equal(t, 1, inv.runs("held"), "it may have run, so it is not repeated")
 		second := inv.server(t)
-		defer second.Close()
 		n.set("a", second)
 		_, err = checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err)
@@ -100,7 +99,6 @@ func TestClient_IdempotentCallIsRepeatedAfterALostConnection(t *testing.T) {
 		n := newNetwork()
 		inv := newInventory()
 		first, second := inv.server(t), inv.server(t)
-		defer second.Close()
 		n.set("a", first)
 		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
 		require.NoError(t, err)
@@ -119,8 +117,7 @@ func TestClient_IdempotentCallIsRepeatedAfterALostConnection(t *testing.T) {
 func TestClient_HandlersOwnUnavailableIsNotRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		runs := 0
 		require.NoError(t, srv.RegisterFunc("Sick.Call", func() error { runs++; return Errorf(Unavailable, "database down") }))
 		n.set("a", srv)
@@ -164,7 +161,6 @@ func TestClient_CallThatNeverLeftIsTriedAgain(t *testing.T) {
 		n := newNetwork()
 		inv := newInventory()
 		first, second := inv.server(t), inv.server(t)
-		defer second.Close()
 		n.set("a", first)
 		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
 		require.NoError(t, err)
@@ -187,7 +183,6 @@ func TestClient_CallThatNeverLeftIsTriedAgain(t *testing.T) {
 func TestClient_ContextEndsACallThatWaitsToBeWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t, WithKeepalive(0)) // raw reads nothing: writes block
-		defer client.Close()
 		defer raw.conn.Close()
 		big := stockRequest{Item: longText(600_000)}
 		ctx := timeout(t, time.Second)
@@ -209,9 +204,7 @@ func TestClient_AbandonedCallKeepsItsSlotUntilTheReply(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t, WithMaxInFlight(1), WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				_, err := checkStock.Call(timeout(t, time.Second), client, &stockRequest{Item: "deaf"})
 				require.ErrorIs(t, err, DeadlineExceeded)
 				next := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "item1"}, nil)
@@ -227,7 +220,6 @@ func TestClient_AbandonedCallKeepsItsSlotUntilTheReply(t *testing.T) {
 func TestClient_StuckServerIsGivenUpAfterTheWriteTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, _ := rawServer(t, WithKeepalive(0), WithWriteTimeout(7*time.Second))
-		defer client.Close()
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.ErrorIs(t, err, Unavailable)
@@ -238,7 +230,6 @@ func TestClient_StuckServerIsGivenUpAfterTheWriteTimeout(t *testing.T) {
 func TestClient_KeepaliveGivesUpASilentServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t, WithKeepalive(10*time.Second))
-		defer client.Close()
 		go func() { // reads, never answers
 			for {
 				if _, err := raw.in.next(); err != nil {
@@ -257,9 +248,7 @@ func TestClient_KeepaliveGivesUpASilentServer(t *testing.T) {
 func TestClient_KeepaliveKeepsAQuietConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithIdleTimeout(time.Minute))
-		defer srv.Close()
 		client := pipe(t, srv, WithKeepalive(15*time.Second))
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1", Wait: time.Hour})
 		assert.NoError(t, err)
 		timer := time.NewTimer(time.Hour)
@@ -273,7 +262,6 @@ func TestClient_PingIsAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		assert.NoError(t, client.Ping(t.Context()))
 		srv.Close()
 		synctest.Wait()
@@ -285,7 +273,6 @@ func TestClient_CloseFailsCallsAndMayBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
 		held := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
@@ -301,7 +288,6 @@ func TestClient_CloseFailsCallsAndMayBeRepeated(t *testing.T) {
 func TestClient_GoAwayFailsOnlyTheCallsThatNeverRan(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t)
-		defer client.Close()
 		var reply stockReply
 		one := client.Go(t.Context(), checkStock.Name(), stockRequest{}, &reply)
 		raw.read()
@@ -323,7 +309,6 @@ func TestClient_GoAwayFailsOnlyTheCallsThatNeverRan(t *testing.T) {
 func TestClient_FloodOfPingsIsCutOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t, WithKeepalive(0))
-		defer client.Close()
 		pings := make([]byte, 0, 1<<16)
 		for len(pings) < 1<<16 {
 			pings = wire.AppendHeader(pings, wire.KindPing, 0, 1, 0)
@@ -350,11 +335,9 @@ func TestPool_SpreadsCallsOverServers(t *testing.T) {
 			inv := newInventory()
 			invs = append(invs, inv)
 			srv := inv.server(t)
-			defer srv.Close()
 			n.set(addr, srv)
 		}
-		pool := NewPool(StaticResolver{"a", "b", "c"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b", "c"}, WithDialer(n.dial))
 		_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		synctest.Wait()
@@ -378,8 +361,6 @@ func TestPool_TriesElsewhereWhatNeverRan(t *testing.T) {
 		n := newNetwork()
 		full, free := newInventory(), newInventory()
 		crowded, roomy := full.server(t, WithMaxHandlers(1)), free.server(t)
-		defer crowded.Close()
-		defer roomy.Close()
 		n.set("crowded", crowded)
 		n.set("roomy", roomy)
 		holder, err := Dial(t.Context(), "crowded", WithDialer(n.dial))
@@ -387,8 +368,7 @@ func TestPool_TriesElsewhereWhatNeverRan(t *testing.T) {
 		defer holder.Close()
 		holder.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
-		pool := NewPool(StaticResolver{"down", "crowded", "roomy"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"down", "crowded", "roomy"}, WithDialer(n.dial))
 		for range 10 {
 			_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 			require.NoError(t, err)
@@ -407,9 +387,7 @@ func TestPool_DoesNotRepeatWhatMayHaveRun(t *testing.T) {
 			n.set(addr, srv)
 		}
 		next := inv.server(t)
-		defer next.Close()
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		plain := pool.Go(ctx, checkStock.Name(), stockRequest{Item: "held"}, nil)
@@ -445,13 +423,10 @@ func TestPool_FollowsItsResolver(t *testing.T) {
 		n := newNetwork()
 		one, two := newInventory(), newInventory()
 		first, second := one.server(t), two.server(t)
-		defer first.Close()
-		defer second.Close()
 		n.set("a", first)
 		n.set("b", second)
 		resolver := make(scriptedResolver)
-		pool := NewPool(resolver, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, resolver, WithDialer(n.dial))
 		_, err := checkStock.Call(timeout(t, time.Second), pool, &stockRequest{Item: "item1"})
 		assert.ErrorIs(t, err, DeadlineExceeded, "nobody knows a server yet")
 		resolver <- []string{"a", "a"}

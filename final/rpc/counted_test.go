@@ -21,7 +21,6 @@ func TestNeverRan_IsFalseOfWhatWriteHasTakenWithoutAnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		near, far := net.Pipe()
 		go srv.ServeConn(far)
 		client := NewClient(saysLess{near})

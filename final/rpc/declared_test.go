@@ -13,7 +13,7 @@ import (
 // onceUnavailable is a service whose every other call asks for a pause after it ran.
 func onceUnavailable(t *testing.T, runs *int) (*Server, IdempotentMethod[string, string], Method[string, string]) {
 	t.Helper()
-	srv := NewServer()
+	srv := newServer(t)
 	safe := IdempotentMethod[string, string]("Shop.Read")
 	once := Method[string, string]("Shop.Pay")
 	fn := func(_ context.Context, text *string) (*string, error) {
@@ -31,7 +31,6 @@ func TestIdempotentMethod_IsRepeatedAndNoOtherMethod(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		runs, text := 0, "a"
 		srv, safe, once := onceUnavailable(t, &runs)
-		defer srv.Close()
 		client := pipe(t, srv)
 		_, err := safe.Call(t.Context(), client, &text)
 		assert.NoError(t, err)
@@ -56,7 +55,6 @@ func TestIdempotentMethod_DoesNotSpreadToCallsOfInterceptors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		runs, text := 0, "a"
 		srv, safe, once := onceUnavailable(t, &runs)
-		defer srv.Close()
 		inner := pipe(t, srv)
 		client := pipe(t, srv, WithClientInterceptors(func(next Caller) Caller {
 			return CallerFunc(func(ctx context.Context, method string, params, reply any) error {
@@ -73,7 +71,6 @@ func TestIdempotentMethod_DoesNotSpreadToCallsOfInterceptors(t *testing.T) {
 func TestMethodInfo_SaysWhatWasDeclared(t *testing.T) {
 	runs := 0
 	srv, safe, once := onceUnavailable(t, &runs)
-	defer srv.Close()
 	infos := map[string]MethodInfo{}
 	for _, info := range srv.Methods() {
 		infos[info.Name] = info
@@ -85,8 +82,7 @@ func TestMethodInfo_SaysWhatWasDeclared(t *testing.T) {
 }
 
 func TestRegister_AnOptionWithoutEffectIsRefused(t *testing.T) {
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	err := srv.RegisterFunc("A.B", func() error { return nil }, SkipUnfit())
 	assert.EqualError(t, err, "rpc: invalid_argument: register A.B: SkipUnfit has no effect: it is for Register")
 	assert.Empty(t, srv.Methods())
@@ -104,7 +100,6 @@ func TestAuthorize_HandsClaimsToTheHandler(t *testing.T) {
 		}
 		silent := func(context.Context, string) (Identity, error) { return Identity{}, nil }
 		srv := inv.server(t, WithAuthorize(named), WithAuthorize(claimed), WithAuthorize(silent))
-		defer srv.Close()
 		_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		_, err = srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte("{}")})
@@ -144,7 +139,6 @@ func TestHelloMetadata_AreThoseOfTheOption(t *testing.T) {
 			got = peer.Metadata
 		}
 		srv := inv.server(t)
-		defer srv.Close()
 		md := Metadata{"app": "shop"}
 		opt := WithHelloMetadata(md)
 		md["app"] = "changed"
@@ -158,8 +152,7 @@ func TestHelloMetadata_AreThoseOfTheOption(t *testing.T) {
 func TestError_DetailsTravelUpTo16KiB(t *testing.T) {
 	for size, arrives := range map[int]bool{16<<10 - 4 - 3: true, 16<<10 - 4 - 2: false} {
 		bubble(t, func(t *testing.T) {
-			srv := NewServer()
-			defer srv.Close()
+			srv := newServer(t)
 			require.NoError(t, srv.RegisterFunc("Test.Fail", func() error {
 				return Errorf(NotFound, "no item").WithDetail("key", strings.Repeat("x", size))
 			}))

@@ -145,7 +145,6 @@ func TestGob_BrokenTypeDefinitionEndsTheStream(t *testing.T) {
 func TestGob_BrokenStreamEndsTheConnectionWithAReason(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithCodecs(Gob))
-		defer srv.Close()
 		raw := rawClient(t, srv, "gob")
 		raw.request(1, checkStock.Name(), "\x05\xff\x81gob")
 		_, e := raw.readGoAway()
@@ -158,9 +157,7 @@ func TestGob_BrokenStreamEndsTheConnectionWithAReason(t *testing.T) {
 func TestGob_ReadsAtMostOneMebibyte(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithCodecs(Gob))
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(Gob))
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: longText(1 << 20)})
 		assert.ErrorIs(t, err, ResourceExhausted)
 		assert.ErrorContains(t, err, "at most 1048576")

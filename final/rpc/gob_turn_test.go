@@ -35,7 +35,6 @@ func TestGob_AConnectionGoesOnWhileAValueIsEncoded(t *testing.T) {
 		require.NoError(t, srv.RegisterFunc("Slow.Echo", func(s slowGob) slowGob { return s }))
 		require.NoError(t, srv.RegisterFunc("Slow.None", func(context.Context) error { return nil }))
 		client := pipe(t, srv, WithCodec(Gob))
-		defer client.Close()
 		defer srv.Close()
 		require.NoError(t, client.Ping(t.Context()))
 		held := make(chan error, 1)

@@ -85,8 +85,7 @@ func TestCodecs_RefuseValuesThatContainThemselves(t *testing.T) {
 			}
 			t.Run(name+" by "+codec.Name(), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					srv := NewServer(WithCodecs(Gob, JSON))
-					defer srv.Close()
+					srv := newServer(t, WithCodecs(Gob, JSON))
 					require.NoError(t, srv.RegisterFunc("Test.Give", func(context.Context) (any, error) { return circle, nil }))
 					require.NoError(t, srv.RegisterFunc("Test.Length", func(s string) (int, error) { return len(s), nil }))
 					client := pipe(t, srv, WithCodec(codec))

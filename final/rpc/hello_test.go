@@ -42,7 +42,6 @@ func TestHello_LengthsThatWouldWrapAreRefused(t *testing.T) {
 				var got Metadata
 				inv.saw = func(ctx context.Context) { peer, _ := PeerFrom(ctx); got = peer.Metadata }
 				srv := inv.server(t, WithMaxMetadata(65535))
-				defer srv.Close()
 				client := pipe(t, srv, append(opt.opts, WithHelloMetadata(metadataOf(size)))...)
 				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 				if size <= opt.most {
@@ -64,7 +63,6 @@ func TestMetadata_OfACallThatWouldWrapAreRefused(t *testing.T) {
 		var got Metadata
 		inv.saw = func(ctx context.Context) { got = MetadataFrom(ctx) }
 		srv := inv.server(t, WithMaxMetadata(65535))
-		defer srv.Close()
 		client := pipe(t, srv)
 		for _, size := range []int{65534, 65535, 65536, 65540, 131072} {
 			_, err := checkStock.Call(AddMetadata(t.Context(), metadataOf(size)), client, &stockRequest{Item: "item1"})
@@ -94,7 +92,6 @@ func manyPairs(n int) Metadata {
 func TestMetadata_NumberOfPairsIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		for n, ok := range map[int]bool{wire.MaxPairs: true, wire.MaxPairs + 1: false, 1300: false} {
 			_, err := checkStock.Call(t.Context(), pipe(t, srv, WithHelloMetadata(manyPairs(n))), &stockRequest{Item: "item1"})
 			_, errCall := checkStock.Call(AddMetadata(t.Context(), manyPairs(n)), pipe(t, srv), &stockRequest{Item: "item1"})

@@ -108,10 +108,28 @@ func newInventory() *inventory {
 
 func (inv *inventory) server(t testing.TB, opts ...ServerOption) *Server {
 	t.Helper()
-	srv := NewServer(opts...)
+	srv := newServer(t, opts...)
 	require.NoError(t, checkStock.Handle(srv, inv.check))
-	t.Cleanup(func() { owesNothing(t, srv) })
 	return srv
+}
+
+// newServer makes a server that is closed at the end of the test, after its clients.
+func newServer(t testing.TB, opts ...ServerOption) *Server {
+	t.Helper()
+	srv := NewServer(opts...)
+	t.Cleanup(func() {
+		srv.Close()
+		owesNothing(t, srv)
+	})
+	return srv
+}
+
+// newPool makes a pool that is closed at the end of the test, before its servers.
+func newPool(t testing.TB, resolver Resolver, opts ...PoolOption) *Pool {
+	t.Helper()
+	pool := NewPool(resolver, opts...)
+	t.Cleanup(func() { pool.Close() })
+	return pool
 }
 
 // owesNothing checks that the calls of a server that has ended have given back the

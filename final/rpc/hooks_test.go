@@ -88,7 +88,6 @@ func TestAuthorize_AllHooksMustAllow(t *testing.T) {
 				identity := ""
 				inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx).Name }
 				srv := inv.server(t, c.hooks(&j)...)
-				defer srv.Close()
 				_, err := checkStock.Call(t.Context(), pipe(t, srv), &stockRequest{Item: "item1"})
 				assert.Equal(t, c.err, CodeOf(err))
 				assert.Equal(t, c.asked, j.take())
@@ -205,7 +204,6 @@ func TestInterceptors_AddUp(t *testing.T) {
 			}
 		}
 		srv := newInventory().server(t, WithServerInterceptors(far("1")), WithServerInterceptors(far("2"), far("3")))
-		defer srv.Close()
 		client := pipe(t, srv, WithClientInterceptors(near("1")), WithClientOptions(WithClientInterceptors(near("2")), WithClientInterceptors(near("3"))))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)

@@ -33,9 +33,7 @@ func TestNonBlocking_BrokenPromiseHoldsUpNobodyForLong(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.quickServer(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				var held []*Pending
 				for range 3 { // each one takes over from the one before
 					held = append(held, client.Go(t.Context(), quickStock.Name(), stockRequest{Item: "held"}, nil))
@@ -61,9 +59,7 @@ func TestNonBlocking_BrokenPromiseCanBeCancelled(t *testing.T) {
 		inv := newInventory()
 		inv.ended = make(chan error, 1)
 		srv := inv.quickServer(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		call := client.Go(ctx, quickStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
@@ -76,9 +72,7 @@ func TestNonBlocking_BrokenPromiseCanBeCancelled(t *testing.T) {
 func TestNonBlocking_PanicAndGoexitAreAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().quickServer(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := quickStock.Call(t.Context(), client, &stockRequest{Item: "panic"})
 		assert.ErrorIs(t, err, Internal)
 		_, err = quickStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
@@ -93,7 +87,6 @@ func TestNonBlocking_CloseEndsABrokenPromise(t *testing.T) {
 		inv := newInventory()
 		srv := inv.quickServer(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		call := client.Go(t.Context(), quickStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
 		srv.Close()
@@ -106,7 +99,6 @@ func TestLoneCaller_SeesGoAwayAndEndWhileIdle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		for range 3 { // from the second call on the caller reads itself
 			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 			require.NoError(t, err)
@@ -122,9 +114,7 @@ func TestLoneCaller_SeesGoAwayAndEndWhileIdle(t *testing.T) {
 func TestLoneCaller_SlowReplyIsReadByOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for _, wait := range []time.Duration{0, 0, time.Millisecond, 2 * time.Millisecond, 0, time.Second, 0} {
 			begun := time.Now()
 			reply, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1", Wait: wait})
@@ -138,9 +128,7 @@ func TestLoneCaller_SlowReplyIsReadByOthers(t *testing.T) {
 func TestLoneCaller_CancelIsSeenWithinMilliseconds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for range 2 {
 			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 			require.NoError(t, err)
@@ -160,9 +148,7 @@ func TestLoneCaller_CancelIsSeenWithinMilliseconds(t *testing.T) {
 func TestFewCallers_NoReplyIsLeftUnread(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().quickServer(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := quickStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
 		begun := time.Now()
@@ -186,7 +172,6 @@ func TestFewCallers_NoReplyIsLeftUnread(t *testing.T) {
 func TestSender_IsNotHeldByOtherPeoplesBytes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t, WithKeepalive(0)) // nobody reads
-		defer client.Close()
 		defer raw.conn.Close()
 		begun := time.Now()
 		for range 3 {
@@ -208,7 +193,6 @@ func TestServer_ClientThatDoesNotReadBlocksOnlyItself(t *testing.T) {
 			stuck.request(id+1, method, `{"Item":"huge"}`) // and no reply is read
 		}
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := quickStock.Call(timeout(t, time.Second), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err)
 		stuck.write(wire.AppendHeader(nil, wire.KindCancel, 0, 1, 0)) // the server still reads

@@ -29,7 +29,6 @@ func TestPool_CloseEndsTheCallsOfServersThatHaveLeft(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		srv := newInventory().server(t)
-		defer srv.Close()
 		n.set("a", srv)
 		lists := make(changing)
 		pool := NewPool(lists, WithDialer(n.dial))
@@ -55,8 +54,7 @@ func TestPool_DropsAHelloOfAServerThatHasLeft(t *testing.T) {
 		ended := make(chan struct{})
 		n.odd["mute"] = func(conn net.Conn) { mute(conn); close(ended) }
 		lists := make(changing)
-		pool := NewPool(lists, WithDialer(n.dial), WithHandshakeTimeout(0))
-		defer pool.Close()
+		pool := newPool(t, lists, WithDialer(n.dial), WithHandshakeTimeout(0))
 		lists <- []string{"mute"}
 		assert.Error(t, callFor(t, pool, time.Second))
 		lists <- nil

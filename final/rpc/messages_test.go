@@ -77,8 +77,7 @@ func TestJSON_RefusesMessagesWithoutSomethingThatKnowsThem(t *testing.T) {
 func TestJSON_AMessageThatNobodyKnowsFailsItsCallAlone(t *testing.T) {
 	nobodyKnows(t)
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		require.NoError(t, srv.RegisterFunc("Test.Same", func(m *fakeMessage) *fakeMessage { return m }))
 		client := pipe(t, srv)
 		err := client.Call(t.Context(), "Test.Same", &fakeMessage{}, nil)

@@ -58,8 +58,7 @@ func TestPool_RoundRobinSpreadsEvenly(t *testing.T) {
 				if c.down != "" {
 					n.set(c.down, nil)
 				}
-				pool := NewPool(StaticResolver{"a", "b", "c"}, WithDialer(n.dial), WithBalancing(RoundRobin))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a", "b", "c"}, WithDialer(n.dial), WithBalancing(RoundRobin))
 				warm(t, pool)
 				for range 60 {
 					_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
@@ -75,8 +74,7 @@ func TestPool_TwoChoicesSpreadWithoutLooking(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		invs := shelves(t, n, "a", "b", "c", "d")
-		pool := NewPool(StaticResolver{"a", "b", "c", "d"}, WithDialer(n.dial), WithBalancing(TwoChoices))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b", "c", "d"}, WithDialer(n.dial), WithBalancing(TwoChoices))
 		warm(t, pool)
 		for range 4000 {
 			_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
@@ -107,11 +105,9 @@ func TestPool_SlowServerGetsLess(t *testing.T) {
 					inv := newInventory()
 					inv.saw = func(context.Context) { runs[i].Add(1); <-time.After(pause) }
 					srv := inv.server(t)
-					defer srv.Close()
 					n.set(addrs[i], srv)
 				}
-				pool := NewPool(addrs, WithDialer(n.dial), WithBalancing(c.balancing))
-				defer pool.Close()
+				pool := newPool(t, addrs, WithDialer(n.dial), WithBalancing(c.balancing))
 				warm(t, pool)
 				var wg sync.WaitGroup
 				for range callers {
@@ -136,8 +132,7 @@ func TestPool_BalancesWhatRemains(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			n := newNetwork()
 			invs := shelves(t, n, "up")
-			pool := NewPool(StaticResolver{"down", "up", "away"}, WithDialer(n.dial), WithBalancing(b))
-			defer pool.Close()
+			pool := newPool(t, StaticResolver{"down", "up", "away"}, WithDialer(n.dial), WithBalancing(b))
 			for range 100 {
 				_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 				require.NoError(t, err)
@@ -156,11 +151,9 @@ func TestPool_ACallTooLargeForOneMemberGoesToAnother(t *testing.T) {
 				n := newNetwork()
 				for addr, opts := range map[string][]ServerOption{"a": {small}, "b": nil} {
 					srv := newInventory().server(t, opts...)
-					defer srv.Close()
 					n.set(addr, srv)
 				}
-				pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial), WithBalancing(RoundRobin))
 				ctx := AddMetadata(timeout(t, time.Minute), Metadata{"key": strings.Repeat("x", 100)})
 				for range 8 {
 					_, err := checkStock.Call(ctx, pool, &stockRequest{Item: "item1" + strings.Repeat(" ", 2<<10)})

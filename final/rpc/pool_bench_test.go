@@ -17,8 +17,7 @@ func BenchmarkPool_Pick(b *testing.B) {
 				for i := range servers {
 					addrs = append(addrs, fmt.Sprintf("server%d", i))
 				}
-				pool := NewPool(addrs, WithBalancing(balancing))
-				defer pool.Close()
+				pool := newPool(b, addrs, WithBalancing(balancing))
 				pool.update(addrs)
 				for _, c := range *pool.members.Load() {
 					c.conn.Store(&clientConn{})
@@ -43,8 +42,7 @@ func BenchmarkPool(b *testing.B) {
 	for range 3 {
 		addrs = append(addrs, listen(b, newBenchServer(b)))
 	}
-	pool := NewPool(addrs)
-	defer pool.Close()
+	pool := newPool(b, addrs)
 	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 	defer cancel()
 	benchCalls(b, func() error {

@@ -169,8 +169,7 @@ func TestPool_LetsServersBackWhenOthersLeave(t *testing.T) {
 		n.set("well", well.Server)
 		n.set("ill", ill.Server)
 		resolver := make(scriptedResolver)
-		pool := NewPool(resolver, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, resolver, WithDialer(n.dial))
 		resolver <- []string{"well", "ill"}
 		warm(t, pool)
 		ill.mood.Store("unavailable")
@@ -191,8 +190,7 @@ func TestPool_ForgetsAServerThatLeaves(t *testing.T) {
 		n.set("well", well.Server)
 		n.set("ill", ill.Server)
 		resolver := make(scriptedResolver)
-		pool := NewPool(resolver, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, resolver, WithDialer(n.dial))
 		resolver <- []string{"well", "ill"}
 		warm(t, pool)
 		ill.mood.Store("unavailable")

@@ -12,7 +12,6 @@ func TestPool_MembersTellWhatTheConnectionsDo(t *testing.T) {
 		n := newNetwork()
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		n.set("up", srv)
 		pool := NewPool(StaticResolver{"up", "down"}, WithDialer(n.dial))
 		synctest.Wait()

@@ -32,8 +32,7 @@ func answerTo(t *testing.T, srv *Server, hello []byte) (wire.ServerHello, error)
 
 func TestProtocolProse_WhatIsNoHelloIsRefusedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		begun := time.Now()
 		_, err := answerTo(t, srv, []byte("GET "))
 		assert.ErrorIs(t, err, InvalidArgument)
@@ -46,8 +45,7 @@ func TestProtocolProse_WhatIsNoHelloIsRefusedAtOnce(t *testing.T) {
 func TestProtocolProse_ReservedKeysCountAmongThePairs(t *testing.T) {
 	for own, want := range map[int]Code{wire.MaxPairs - 1: OK, wire.MaxPairs: ResourceExhausted} {
 		bubble(t, func(t *testing.T) {
-			srv := NewServer(WithCompression(1 << 10))
-			defer srv.Close()
+			srv := newServer(t, WithCompression(1<<10))
 			md := Metadata{compressionKey: gzipName}
 			for i := range own {
 				md[fmt.Sprint(i)] = ""
@@ -94,8 +92,7 @@ func TestProtocolProse_TheClientLooksEveryThirtySeconds(t *testing.T) {
 
 func TestProtocolProse_OneConnectionTooManyOverTLSIsClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithMaxConns(1))
-		defer srv.Close()
+		srv := newServer(t, WithMaxConns(1))
 		first, far := net.Pipe()
 		defer first.Close()
 		go srv.ServeConn(far)

@@ -65,7 +65,6 @@ func TestServer_SecondRequestWithAnIDInFlightIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		raw.request(7, checkStock.Name(), `{"Item":"held"}`)
 		raw.request(7, checkStock.Name(), `{"Item":"item1"}`)
@@ -95,7 +94,6 @@ func TestServer_BadRequestIsAnsweredAndTheConnectionGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				defer srv.Close()
 				raw := rawClient(t, srv, "json")
 				defer raw.conn.Close()
 				raw.request(1, c.method, c.params)
@@ -125,7 +123,6 @@ func TestServer_BadMetadataIsAnsweredAndTheConnectionGoesOn(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t)
-				defer srv.Close()
 				raw := rawClient(t, srv, "json")
 				defer raw.conn.Close()
 				payload := "\x00\x00\x00\x00\x00\x14" + checkStock.Name() + string(binary.BigEndian.AppendUint16(nil, uint16(len(c.pairs)))) + c.pairs + `{"Item":"item1"}`
@@ -144,7 +141,6 @@ func TestServer_BadMetadataIsAnsweredAndTheConnectionGoesOn(t *testing.T) {
 func TestServer_CancelForNobodyIsIgnored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
 		raw.write(wire.AppendHeader(nil, wire.KindCancel, 0, 99, 0))
@@ -159,7 +155,6 @@ func TestServer_CancelForNobodyIsIgnored(t *testing.T) {
 func TestServer_EveryRequestGetsOneReplyACancelledOneToo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
@@ -249,7 +244,6 @@ func TestHello_DoesNotReadAhead(t *testing.T) {
 func TestHello_AndFirstCallsMayComeInOneWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		near, far := net.Pipe()
 		defer near.Close()
 		go srv.ServeConn(far)
@@ -306,6 +300,7 @@ func rawServerSaying(t testing.TB, hello wire.ServerHello, opts ...ClientOption)
 	_, err := wire.ReadHello(far, wire.MaxHello)
 	require.NoError(t, err)
 	raw := rawOn(t, far)
+	t.Cleanup(func() { client.Close() })
 	raw.write(hello.Append(nil))
 	return client, raw
 }
@@ -333,7 +328,6 @@ func TestClient_BadFrameEndsTheConnectionWithAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServer(t)
-				defer client.Close()
 				call := client.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
 				assert.Equal(t, uint64(1), raw.read().ID)
 				raw.conn.Write(c.bytes)
@@ -355,7 +349,6 @@ func TestClient_ErrorFrameIsAnErrorWhateverItsCode(t *testing.T) {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServer(t)
-				defer client.Close()
 				call := client.Go(t.Context(), checkStock.Name(), stockRequest{}, nil)
 				raw.read()
 				raw.write(frameOf(wire.KindError, 0, 1, string(code)+"\x00\x03a\nb"))
@@ -372,7 +365,6 @@ func TestClient_ErrorFrameIsAnErrorWhateverItsCode(t *testing.T) {
 func TestClient_SecondReplyDoesNotReachAnyone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServer(t)
-		defer client.Close()
 		var first, second stockReply
 		one := client.Go(t.Context(), checkStock.Name(), stockRequest{}, &first)
 		raw.read()

@@ -28,8 +28,7 @@ func deadEnd(t *testing.T, n *network) *Client {
 func TestCall_HandlerThatPassesOnAnErrorHasRunAllTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		runs := 0
 		down := deadEnd(t, n)
 		require.NoError(t, srv.RegisterFunc("Orders.Place", func(ctx context.Context) error {
@@ -94,8 +93,7 @@ func TestServer_HalfClosedTruncatedFrameIsToldWhy(t *testing.T) {
 
 func TestGob_BrokenStreamGivesItsHandlersSlotBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithCodecs(Gob), WithMaxHandlers(1))
-		defer srv.Close()
+		srv := newServer(t, WithCodecs(Gob), WithMaxHandlers(1))
 		require.NoError(t, srv.RegisterFunc("Heart.Beat", func() error { return nil }))
 		raw := rawClient(t, srv, "gob")
 		raw.request(1, "Heart.Beat", "\x05\xff\x81gob")
@@ -103,7 +101,6 @@ func TestGob_BrokenStreamGivesItsHandlersSlotBack(t *testing.T) {
 		raw.conn.Close()
 		synctest.Wait()
 		client := pipe(t, srv, WithCodec(Gob))
-		defer client.Close()
 		assert.NoError(t, client.Call(t.Context(), "Heart.Beat", nil, nil))
 	})
 }
@@ -138,9 +135,7 @@ func TestClient_HelloMetadataIsChecked(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				defer srv.Close()
 				client := pipe(t, srv, WithHelloMetadata(test.md))
-				defer client.Close()
 				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 				assert.ErrorIs(t, err, test.code)
 				assert.True(t, NeverRan(err))
@@ -152,9 +147,7 @@ func TestClient_HelloMetadataIsChecked(t *testing.T) {
 func TestPing_IsNotHeldUpByAnIdleConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for range 10 {
 			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 			require.NoError(t, err)
@@ -167,12 +160,10 @@ func TestPing_IsNotHeldUpByAnIdleConnection(t *testing.T) {
 
 func TestCall_ReplyThatIsNoPointerIsRefusedBeforeTheCallRuns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		runs := 0
 		require.NoError(t, srv.RegisterFunc("Account.Pay", func(amount int) int { runs++; return amount }))
 		client := pipe(t, srv)
-		defer client.Close()
 		for _, reply := range []any{5, (*int)(nil)} {
 			err := client.Call(t.Context(), "Account.Pay", 7, reply)
 			assert.ErrorIs(t, err, InvalidArgument)

@@ -52,7 +52,7 @@ func (i *into) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, i.
 // replies are what a method returns, by its number.
 func serveReplies(t *testing.T, replies ...any) (srv *Server, method string) {
 	t.Helper()
-	srv = NewServer(WithCodecs(Gob))
+	srv = newServer(t, WithCodecs(Gob))
 	require.NoError(t, srv.RegisterFunc("Test.Reply", func(n int) (any, error) {
 		if err, failed := replies[n].(error); failed {
 			return nil, err
@@ -78,7 +78,6 @@ func TestReply_UsedTwiceIsNotMixed(t *testing.T) {
 	bare := cupboard{Labels: map[string]string{"new": "2"}, Items: []box{{Width: 9}}, Best: &box{Height: 9}}
 	bothCodecs(t, func(t *testing.T, codec Codec) {
 		srv, method := serveReplies(t, full, bare)
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(codec))
 		var reply cupboard
 		require.NoError(t, client.Call(t.Context(), method, 0, &reply))
@@ -125,7 +124,6 @@ func ptr[T any](v T) *T { return &v }
 func TestReply_HeldByAnInterfaceIsFilled(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
 		srv, method := serveReplies(t, box{Width: 1})
-		defer srv.Close()
 		held := box{2, 2}
 		var reply any = &held
 		require.NoError(t, pipe(t, srv, WithCodec(codec)).Call(t.Context(), method, 0, &reply))
@@ -137,7 +135,6 @@ func TestReply_HeldByAnInterfaceIsFilled(t *testing.T) {
 func TestReply_ThatHoldsItselfEndsTheCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv, method := serveReplies(t, 1)
-		defer srv.Close()
 		var reply any
 		reply = &reply
 		assert.NotPanics(t, func() { pipe(t, srv).Call(t.Context(), method, 0, &reply) })
@@ -185,7 +182,6 @@ func TestReply_JSONIsReplaced(t *testing.T) {
 func TestReply_StaysAsItIsOnAnError(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
 		srv, method := serveReplies(t, Errorf(NotFound, "no"), "a text is no cupboard", map[string]any{})
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(codec))
 		for _, before := range []cupboard{{}, {Name: "old", Count: 1, Labels: map[string]string{"old": "1"}, Items: []box{{1, 1}}}} {
 			reply := before
@@ -215,7 +211,6 @@ func (*failing) GobDecode([]byte) error      { return errors.New("no") }
 func TestReply_IsNotLeftHalfDecoded(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
 		srv, method := serveReplies(t, half{"new", failing{true}})
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(codec))
 		for _, before := range []half{{}, {Name: "old"}} {
 			reply := before
@@ -229,8 +224,7 @@ func TestReply_IsNotLeftHalfDecoded(t *testing.T) {
 // encoded before the reply is touched.
 func TestReply_MayBeTheParams(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
-		srv := NewServer(WithCodecs(Gob))
-		defer srv.Close()
+		srv := newServer(t, WithCodecs(Gob))
 		require.NoError(t, srv.RegisterFunc("Test.Add", func(b box) box { return box{Width: b.Width + b.Height} }))
 		client := pipe(t, srv, WithCodec(codec))
 		both := box{1, 2}
@@ -241,8 +235,7 @@ func TestReply_MayBeTheParams(t *testing.T) {
 
 func TestReply_OfAMethodWithoutResultIsTheZeroValue(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
-		srv := NewServer(WithCodecs(Gob))
-		defer srv.Close()
+		srv := newServer(t, WithCodecs(Gob))
 		require.NoError(t, srv.RegisterFunc("Test.Nothing", func() error { return nil }))
 		reply := box{1, 2}
 		require.NoError(t, pipe(t, srv, WithCodec(codec)).Call(t.Context(), "Test.Nothing", nil, &reply))
@@ -254,7 +247,6 @@ func TestReply_OfAMethodWithoutResultIsTheZeroValue(t *testing.T) {
 func TestReply_StaysLocked(t *testing.T) {
 	bothCodecs(t, func(t *testing.T, codec Codec) {
 		srv, method := serveReplies(t, 0, guarded{Count: 3}, Errorf(NotFound, "no"))
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(codec))
 		var reply guarded
 		reply.mu.Lock()

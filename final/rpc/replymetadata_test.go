@@ -191,8 +191,7 @@ func TestReplyMetadata_IsThatOfTheCallThatWasAnswered(t *testing.T) {
 func TestReplyMetadata_IsNotThatOfACallBeside(t *testing.T) {
 	srv := headerServer(t)
 	addr := listen(t, srv)
-	pool := NewPool(StaticResolver{addr})
-	defer pool.Close()
+	pool := newPool(t, StaticResolver{addr})
 	for name, other := range map[string]Caller{"another client": dial(t, addr), "a pool": pool, "the client itself": nil} {
 		t.Run(name, func(t *testing.T) {
 			var self Caller
@@ -496,7 +495,6 @@ func TestReplyMetadata_PairsWithoutSenseFailOneCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServerSaying(t, granting)
-				defer client.Close()
 				header := Metadata{"old": "1"}
 				out := letter{"as before"}
 				call := client.Go(ReceiveHeader(t.Context(), &header), "Test.It", nil, &out)
@@ -543,7 +541,6 @@ func TestReplyMetadata_ABrokenFieldEndsTheConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				client, raw := rawServerSaying(t, c.hello)
-				defer client.Close()
 				call := client.Go(t.Context(), "Test.It", nil, nil)
 				raw.read()
 				raw.write(c.bytes)
@@ -559,7 +556,6 @@ func TestReplyMetadata_ABrokenFieldEndsTheConnection(t *testing.T) {
 func TestReplyMetadata_ACallerThatLeftIsNotTouched(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, granting)
-		defer client.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		var header Metadata
 		call := client.Go(ReceiveHeader(ctx, &header), "Test.It", nil, nil)
@@ -593,7 +589,6 @@ func TestReplyMetadata_IsThatOfTheLastAttempt(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) {
 		client, raw := rawServerSaying(t, granting)
-		defer client.Close()
 		header := Metadata{"old": "1"}
 		call := client.Go(ReceiveHeader(t.Context(), &header), "Test.It", nil, nil)
 		raw.read()

@@ -153,8 +153,7 @@ func TestCall_PauseEndsWithClose(t *testing.T) {
 // A handler's error has its details, too; the handler has run.
 func TestClient_HandlersWishToWaitIsForIdempotentCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		runs := 0
 		require.NoError(t, srv.RegisterFunc("Orders.Place", func() error {
 			if runs++; runs%2 == 1 {
@@ -198,8 +197,7 @@ func TestPool_AsksEveryServerBeforeItWaits(t *testing.T) {
 		quick, quickCame := limited(t, 1, "1000")
 		n.set("a", slow)
 		n.set("b", quick)
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial))
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 		require.NoError(t, err)
@@ -217,8 +215,7 @@ func TestPool_DoesNotWaitInVain(t *testing.T) {
 		srv, came := limited(t, math.MaxInt, "6000")
 		n.set("a", srv)
 		n.set("b", srv)
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial))
 		begun := time.Now()
 		_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 		assert.EqualError(t, err, "resource_exhausted: slow down")
@@ -233,8 +230,7 @@ func TestPool_PauseIsBoundedByAttemptsAndContext(t *testing.T) {
 		n := newNetwork()
 		srv, came := limited(t, math.MaxInt, "1000")
 		n.set("a", srv)
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(3))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(3))
 		_, err := checkStock.Call(t.Context(), pool, &stockRequest{Item: "item1"})
 		assert.ErrorIs(t, err, ResourceExhausted)
 		assert.Len(t, *came, 3)
@@ -347,7 +343,6 @@ func TestPool_ACallOutlivesAllConnectionsOfAServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		srv := newInventory().server(t)
-		defer srv.Close()
 		n.set("a", srv)
 		dead := new(atomic.Bool)
 		var mu sync.Mutex

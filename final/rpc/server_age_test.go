@@ -22,7 +22,6 @@ func seeded(seed uint64) ServerOption {
 func ageOf(t *testing.T, opts ...ServerOption) (age time.Duration) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, opts...)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		begun := time.Now()
 		last, e := raw.readGoAway()
@@ -56,7 +55,6 @@ func TestMaxConnAge_NoCallNotices(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			n := newNetwork()
 			srv := newInventory().server(t, WithCodecs(Gob), WithMaxConnAge(time.Minute))
-			defer srv.Close()
 			n.set("a", srv)
 			client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithCodec(codec))
 			require.NoError(t, err)
@@ -107,7 +105,6 @@ func TestMaxConnAge_BelowTheLongestBackoffDelaysNoCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		srv := newInventory().server(t, WithMaxConnAge(100*time.Millisecond))
-		defer srv.Close()
 		n.set("a", srv)
 		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
 		require.NoError(t, err)

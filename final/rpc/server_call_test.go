@@ -81,14 +81,12 @@ func TestServerCall_StoppedAfterFuncDoesNotRun(t *testing.T) {
 func TestServerCall_EndsWhenItsHandlerHasReturned(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var kept context.Context
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		require.NoError(t, srv.RegisterFunc("Keep.It", func(ctx context.Context) error {
 			kept = ctx
 			return nil
 		}))
 		client := pipe(t, srv)
-		defer client.Close()
 		require.NoError(t, client.Call(t.Context(), "Keep.It", nil, nil))
 		synctest.Wait()
 		<-kept.Done()
@@ -123,8 +121,7 @@ func TestServerCall_ASlowOneHoldsNothingOfOthers(t *testing.T) {
 						return Identity{Claims: found}, nil
 					}))
 				}
-				srv := NewServer(opts...)
-				defer srv.Close()
+				srv := newServer(t, opts...)
 				require.NoError(t, echoWord.Handle(srv, func(ctx context.Context, text *string) (*string, error) {
 					if *text == "slow" {
 						<-ctx.Done()
@@ -169,8 +166,7 @@ func TestServerCall_ASlowOneHoldsNothingOfOthers(t *testing.T) {
 // Nor does a connection on which nothing is called any more.
 func TestServerCall_AnIdleConnectionHoldsNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		var calls []weak.Pointer[serverCall]
 		require.NoError(t, echoWord.Handle(srv, func(ctx context.Context, text *string) (*string, error) {
 			calls = append(calls, weak.Make(ctx.(*serverCall)))

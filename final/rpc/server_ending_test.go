@@ -17,7 +17,6 @@ import (
 func TestServer_CallsOfAConnectionThatItEndsAreNotSaidToBeCanceled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		ended := make(chan struct{})
 		require.NoError(t, srv.RegisterFunc("Test.Wait", func(ctx context.Context) error {
 			defer close(ended)

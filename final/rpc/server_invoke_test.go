@@ -130,8 +130,7 @@ func TestAuthorize_DoesNotDelayTheServersEnd(t *testing.T) {
 // quarter, and connections have the rest.
 func TestAuthorize_ResultsCountUntilTheyAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := NewServer(WithReplyMemory(16<<20, 0))
-		defer srv.Close()
+		srv := newServer(t, WithReplyMemory(16<<20, 0))
 		text := strings.Repeat("x", 255<<10)
 		require.NoError(t, srv.RegisterFunc("Test.Large", func() string { return text }))
 		require.NoError(t, srv.RegisterFunc("Test.Small", func() string { return "x" }))

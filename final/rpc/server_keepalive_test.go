@@ -22,7 +22,6 @@ func TestServerKeepalive_NoticesADeadClient(t *testing.T) {
 		inv := newInventory()
 		inv.ended = make(chan error, 1)
 		srv := inv.server(t, WithKeepalive(10*time.Second), WithErrorHandler(func(err error) { told = append(told, err.Error()) }))
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		begun := time.Now()
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
@@ -43,9 +42,7 @@ func TestServerKeepalive_KeepsAClientThatAnswers(t *testing.T) {
 	for _, codec := range codecs() {
 		bubble(t, func(t *testing.T) {
 			srv := newInventory().server(t, WithCodecs(Gob), WithKeepalive(10*time.Second))
-			defer srv.Close()
 			client := pipe(t, srv, WithKeepalive(0), WithCodec(codec))
-			defer client.Close()
 			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1", Wait: time.Hour})
 			assert.NoError(t, err)
 			<-time.After(time.Hour)
@@ -59,7 +56,6 @@ func TestServerKeepalive_IsOffUnlessSet(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
 		<-time.After(24 * time.Hour)
@@ -116,7 +112,6 @@ func TestServerKeepalive_LeavesAClientTheReason(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var told []string
 		srv := newInventory().server(t, WithKeepalive(time.Second), WithErrorHandler(func(err error) { told = append(told, err.Error()) }))
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		raw.request(1, checkStock.Name(), `{"Item":"item1"}`)
 		synctest.Wait() // the reply is on its way
@@ -209,9 +204,7 @@ func TestServerKeepalive_NoticesADeadClientOfAStream(t *testing.T) {
 func TestServerKeepalive_KeepsAClientOfAStreamThatAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := streamServer(t)
-		defer srv.Close()
 		client := streamClient(t, srv, WithKeepalive(0))
-		defer client.Close()
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		<-time.After(24 * time.Hour)
@@ -225,7 +218,6 @@ func TestServerKeepalive_KeepsAClientOfAStreamThatAnswers(t *testing.T) {
 func TestServerKeepalive_OfStreamsIsOffWithoutPings(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := bidiServer(t, echo, WithKeepalive(0))
-		defer srv.Close()
 		raw := rawStreams(t, srv, "16384")
 		raw.write(bidi(1))
 		<-time.After(24 * time.Hour)

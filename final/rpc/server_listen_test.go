@@ -199,7 +199,6 @@ func TestServe_TriesAgainOnlyWhatMayPass(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var reported []error
 				srv := newInventory().server(t, WithErrorHandler(func(err error) { reported = append(reported, err) }))
-				defer srv.Close()
 				ln := newPipeListener()
 				ln.fail <- c.err
 				served := make(chan error, 1)
@@ -222,8 +221,7 @@ func TestServe_TriesAgainOnlyWhatMayPass(t *testing.T) {
 }
 
 func TestServe_RefusesNil(t *testing.T) {
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	assert.EqualError(t, srv.Serve(nil), "rpc: invalid_argument: Serve: the listener is nil")
 	assert.EqualError(t, srv.Serve((*net.TCPListener)(nil)), "rpc: invalid_argument: Serve: the listener is nil: (*net.TCPListener)(nil)")
 	assert.Equal(t, "rpc: ServeConn: the connection is nil", panicText(func() { srv.ServeConn(nil) }))
@@ -233,8 +231,7 @@ func TestPeer_OfAUnixSocketHasAnAddressToPrint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := Listen("unix:" + path)
 	require.NoError(t, err)
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	require.NoError(t, srv.RegisterFunc("Test.Peer", func(ctx context.Context) (string, error) {
 		peer, _ := PeerFrom(ctx)
 		return peer.Addr.Network() + " " + peer.Addr.String(), nil

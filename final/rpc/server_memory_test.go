@@ -80,7 +80,6 @@ func TestMemory_OneHostLeavesParamsToOthers(t *testing.T) {
 func TestMemory_OneHostLeavesRepliesToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv, _ := newBig(t, 25_000, WithReplyMemory(4<<20, 1<<20), WithWriteTimeout(time.Hour))
-		defer srv.Close()
 		for port := range 100 { // none of them reads
 			results := 2
 			if port < 5 {
@@ -105,8 +104,7 @@ func TestMemory_OneHostLeavesRepliesToOthers(t *testing.T) {
 
 func TestMemory_OneHostLeavesStreamsToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithMaxMessage(8<<10), WithStreamMemory(2<<20), WithConnStreamMemory(512<<10))
-		defer srv.Close()
+		srv := newServer(t, WithMaxMessage(8<<10), WithStreamMemory(2<<20), WithConnStreamMemory(512<<10))
 		require.NoError(t, syncing.Handle(srv, func(ctx context.Context, _ *Receiver[change], out *Sender[change]) error {
 			out.Send(ctx, &change{N: 1})
 			<-ctx.Done()

@@ -394,13 +394,14 @@ func TestSizer_IsAskedWithoutRoomAndMayDoWhatItLikes(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				const most = 2 << 20
 				codec := &sizeless{JSON, c.size}
-				srv := NewServer(WithCodecs(codec), WithMaxHandlers(2), WithParamsMemory(8*most, most))
-				defer srv.Close()
+				srv := newServer(t, WithCodecs(codec), WithMaxHandlers(2), WithParamsMemory(8*most, most))
 				require.NoError(t, srv.RegisterFunc("Test.It", func(string) error { return nil }))
 				require.NoError(t, srv.RegisterFunc("Test.None", func() error { return nil }))
 				client := pipe(t, srv, WithCodec(codec), WithMaxAttempts(1), WithoutParamsOffer())
 				require.NoError(t, client.Call(t.Context(), "Test.None", nil, nil))
-				require.True(t, srv.connsLocked()[0].params.take(most-100<<10))
+				params := &srv.connsLocked()[0].params
+				require.True(t, params.take(most-100<<10))
+				defer params.give(most - 100<<10)
 				for range 3 {
 					err := client.Call(t.Context(), "Test.It", strings.Repeat("x", 250<<10), nil)
 					assert.Equal(t, c.code, CodeOf(err), "%v", err)
@@ -428,8 +429,7 @@ func TestParams_WhatIsLittleAlwaysFits(t *testing.T) {
 // the server that is asked to run the call.
 func TestParamsMemory_OfAByteIsTheSameInAllTexts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithParamsMemory(1, 1))
-		defer srv.Close()
+		srv := newServer(t, WithParamsMemory(1, 1))
 		require.NoError(t, srv.RegisterFunc("Test.Take", func(string) error { return nil }))
 		params := strings.Repeat("x", 10_000)
 		err := pipe(t, srv).Call(t.Context(), "Test.Take", params, nil)

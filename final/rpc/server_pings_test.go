@@ -15,7 +15,6 @@ import (
 func TestServer_TooManyPingsEndTheConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
 		ping := func(n int) {
@@ -42,9 +41,7 @@ func TestServer_TooManyPingsEndTheConnection(t *testing.T) {
 func TestKeepalive_DoesNotPingTooOften(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv, WithKeepalive(1))
-		defer client.Close()
 		for range 60 {
 			<-time.After(time.Second)
 			require.NoError(t, client.Ping(t.Context()))
@@ -57,9 +54,7 @@ func TestKeepalive_DoesNotPingTooOften(t *testing.T) {
 func TestClient_PingsBelowTheServersLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv, WithKeepalive(1))
-		defer client.Close()
 		other := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "item1", Wait: time.Minute}, nil)
 		begun := time.Now()
 		for range 3000 {
@@ -89,9 +84,7 @@ func TestClient_PingsBelowTheServersLimit(t *testing.T) {
 func TestClient_APingThatWaitsEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for range 500 {
 			require.NoError(t, client.Ping(t.Context()))
 		}

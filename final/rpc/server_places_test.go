@@ -39,7 +39,6 @@ func TestPlaces_OneHostLeavesConnectionsToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var last error
 		srv := newInventory().server(t, WithMaxConns(32), WithPeerShare(2, 2), WithErrorHandler(func(err error) { last = err }))
-		defer srv.Close()
 		refused := 0
 		for port := range 40 {
 			if err := pipeFrom(t, srv, fmt.Sprintf("10.0.0.1:%d", port+1)).Ping(t.Context()); err != nil {
@@ -65,7 +64,6 @@ func TestPlaces_OneHostLeavesHandlersToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxHandlers(32), WithPeerShare(2, 2))
-		defer srv.Close()
 		var held []*Pending
 		for port := range 4 {
 			client := pipeFrom(t, srv, fmt.Sprintf("10.0.0.1:%d", port+1))
@@ -109,7 +107,6 @@ func TestPlaces_AFewAreForWhoeverComes(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			inv := newInventory()
 			srv := inv.server(t, WithMaxConns(places), WithMaxHandlers(places))
-			defer srv.Close()
 			for port := range places {
 				client := pipeFrom(t, srv, fmt.Sprintf("10.0.0.1:%d", port+1))
 				client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
@@ -132,7 +129,6 @@ func TestPlaces_InvokeCountsForItsPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxHandlers(32), WithPeerShare(2, 2))
-		defer srv.Close()
 		invoke := func(addr net.Addr, item string) error {
 			in := Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{"Item":"` + item + `"}`), Peer: &Peer{Addr: addr}}
 			_, err := srv.Invoke(t.Context(), in)
@@ -155,7 +151,6 @@ func TestPlaces_AShareOfAllTurnsFairnessOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxConns(8), WithMaxHandlers(8), WithPeerShare(8, 8))
-		defer srv.Close()
 		for port := range 8 {
 			client := pipeFrom(t, srv, fmt.Sprintf("10.0.0.1:%d", port+1))
 			client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
@@ -170,7 +165,6 @@ func TestPlaces_AShareOfAllTurnsFairnessOff(t *testing.T) {
 func TestPlaces_NothingIsLeftOfAnAddress(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		for host := range 100 {
 			client := pipeFrom(t, srv, fmt.Sprintf("10.0.0.%d:1", host))
 			require.NoError(t, client.Ping(t.Context()))
@@ -248,8 +242,7 @@ func TestPlaces_OneHostOverTCP(t *testing.T) {
 // An address that asks again and again for more than its share takes nothing by that,
 // not even for a moment.
 func TestPlaces_WhatIsRefusedTakesNothing(t *testing.T) {
-	srv := NewServer(WithMaxHandlers(4), WithPeerShare(1, 1))
-	defer srv.Close()
+	srv := newServer(t, WithMaxHandlers(4), WithPeerShare(1, 1))
 	from := func(addr string) *origin {
 		return srv.enterFrom(nil, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 	}
@@ -302,7 +295,6 @@ func (c mutedConn) RemoteAddr() net.Addr {
 func TestPlaces_AConnectionThatKeepsItsAddressBackIsCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithMaxConns(2), WithHandshakeTimeout(10*time.Second))
-		defer srv.Close()
 		open, count := 0, sync.Mutex{}
 		opened := func(n int) {
 			count.Lock()
@@ -344,8 +336,7 @@ func TestPlaces_ARefusalThatWouldHaveToWaitIsNotSaid(t *testing.T) {
 	} {
 		noLeaks(t)
 		var told tellTale
-		srv := NewServer(WithMaxConns(4), WithPeerShare(1, 1), WithErrorHandler(told.tell))
-		defer srv.Close()
+		srv := newServer(t, WithMaxConns(4), WithPeerShare(1, 1), WithErrorHandler(told.tell))
 		addr := listen(t, srv)
 		for range 3 {
 			require.NoError(t, dial(t, addr).Ping(t.Context()))
@@ -375,7 +366,6 @@ func TestPlaces_ALateAddressHasAShare(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var told []string
 		srv := newInventory().server(t, WithMaxConns(4), WithPeerShare(1, 1), WithErrorHandler(func(err error) { told = append(told, err.Error()) }))
-		defer srv.Close()
 		for range 4 {
 			near, far := net.Pipe()
 			go srv.ServeConn(mutedConn{far})

@@ -127,10 +127,8 @@ func checkStockTwice(srv *Server) error {
 
 func TestRegister_FunctionsOfEveryShapeCanBeCalled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		type point struct{ X, Y int }
 		for name, fn := range map[string]any{
 			"F.Value":          func(p point) int { return p.X },
@@ -155,11 +153,9 @@ func TestRegister_FunctionsOfEveryShapeCanBeCalled(t *testing.T) {
 
 func TestMethod_HandlerThatReturnsNothingIsInternal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		require.NoError(t, checkStock.Handle(srv, func(context.Context, *stockRequest) (*stockReply, error) { return nil, nil }))
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{})
 		assert.EqualError(t, err, "internal: Inventory.CheckStock returned neither reply nor error")
 	})
@@ -205,8 +201,7 @@ func TestRegister_AnErrorInAnyIsAnError(t *testing.T) {
 			}
 			return func(context.Context, any) (any, error) { return NotFound, nil }
 		}
-		srv := NewServer(WithServerInterceptors(interceptor))
-		defer srv.Close()
+		srv := newServer(t, WithServerInterceptors(interceptor))
 		for name, fn := range map[string]any{
 			"T.Code":        func() any { return NotFound },
 			"T.Error":       func() any { return Errorf(NotFound, "no such item") },

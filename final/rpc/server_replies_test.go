@@ -104,7 +104,6 @@ const honestMemory = 16 << 20
 func TestReplies_TheLastQuarterIsForThoseWhoHoldLittle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv, runs := newBig(t, 100_000, WithReplyMemory(16<<20, 4<<20), WithWriteTimeout(time.Hour))
-		defer srv.Close()
 		var hogs []*rawConn
 		for range 5 {
 			hog := rawClient(t, srv, "json")
@@ -139,7 +138,6 @@ func TestReplies_TheLastQuarterIsForThoseWhoHoldLittle(t *testing.T) {
 func TestReplies_WaitForTheServersMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv, _ := newBig(t, 100_000, WithReplyMemory(2<<20, 1<<20), WithWriteTimeout(time.Hour))
-		defer srv.Close()
 		var conns []*rawConn
 		for range 20 {
 			conn := rawClient(t, srv, "json")
@@ -172,7 +170,6 @@ func TestReplies_ManySmallOnesAreCharged(t *testing.T) {
 	for _, method := range []string{bigText, bigText + "Quick"} {
 		bubble(t, func(t *testing.T) {
 			srv, runs := newBig(t, 3000, WithReplyMemory(4<<20, 1<<20), WithWriteTimeout(time.Hour))
-			defer srv.Close()
 			var conns []*rawConn
 			for range 40 {
 				conn := rawClient(t, srv, "json")
@@ -245,7 +242,6 @@ func TestReplies_MemoryIsGivenBack(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					var encoded atomic.Int64
 					srv := newInventory().server(t, WithReplyMemory(0, 1<<20), WithPanicHandler(func(context.Context, any, []byte) {}))
-					defer srv.Close()
 					var opts []MethodOption
 					if quick {
 						opts = []MethodOption{NonBlocking()}
@@ -278,7 +274,6 @@ func TestReplies_AnUnexpectedlyLargeOneWaitsNotEncoded(t *testing.T) {
 		var encoded atomic.Int64
 		var large atomic.Bool
 		srv := newInventory().server(t, WithReplyMemory(0, 1<<20), WithWriteTimeout(time.Hour))
-		defer srv.Close()
 		require.NoError(t, srv.RegisterFunc("Test.Fragile", func() (*fragile, error) {
 			if large.Load() {
 				return &fragile{"large", &encoded}, nil

@@ -20,7 +20,6 @@ func TestReports_AreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log tellTale
 		srv := newInventory().server(t, WithErrorHandler(log.tell))
-		defer srv.Close()
 		one := `rpc: pipe: invalid_argument: protocol: hello begins with "GET ": not this protocol`
 		for range 3 {
 			sayGarbage(srv, 1000)
@@ -76,7 +75,6 @@ func TestReports_StrangersDoNotHideClients(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log tellTale
 		srv := newInventory().server(t, WithErrorHandler(log.tell))
-		defer srv.Close()
 		sayGarbage(srv, 100)
 		assert.Len(t, log.take(), 20)
 		raw := rawClient(t, srv, "json")
@@ -163,7 +161,6 @@ func TestReports_AreBoundedForAllReasons(t *testing.T) {
 				opts = append(opts, WithMaxConns(1))
 			}
 			srv := newInventory().server(t, opts...)
-			defer srv.Close()
 			if about == "full" {
 				pipe(t, srv)
 				synctest.Wait()

@@ -24,9 +24,7 @@ func TestServer_PanicIsInternalWithoutTextOrStack(t *testing.T) {
 		var value any
 		var stack []byte
 		srv := newInventory().server(t, WithPanicHandler(func(_ context.Context, v any, s []byte) { value, stack = v, s }))
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "panic"})
 		assert.EqualError(t, err, "internal: the handler of Inventory.CheckStock panicked")
 		assert.Equal(t, "secret", value)
@@ -42,9 +40,7 @@ func TestServer_PanicInAuthorizeRefusesTheCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithAuthorize(func(context.Context, string) (Identity, error) { panic("secret") }))
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.EqualError(t, err, "internal: authorization failed")
 		assert.Zero(t, inv.runs("item1"))
@@ -65,7 +61,6 @@ func TestServer_AuthorizeRunsBeforeParamsAreDecoded(t *testing.T) {
 				require.NoError(t, srv.RegisterFunc("Vault.Open", func(stockReply) error { return nil }))
 				require.NoError(t, srv.RegisterFunc("Vault.Look", func(r stockReply) string { return r.Item }))
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				for range 3 {
 					err := client.Call(t.Context(), "Vault.Open", stockReply{Item: "x"}, nil)
 					assert.EqualError(t, err, "permission_denied: not for you", "though the params would not fit")
@@ -90,7 +85,6 @@ func TestServer_MethodNamesMatchExactly(t *testing.T) {
 		}))
 		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		for _, name := range []string{
 			"/Inventory.CheckStock", "Inventory/CheckStock", "inventory.checkstock", "Inventory.CheckStock ",
 			" Inventory.CheckStock", "Inventory..CheckStock", "Inventory.CheckStock\x00", "Inventory%2eCheckStock", "",
@@ -108,9 +102,7 @@ func TestServer_UnknownMethodDoesNotDesynchroniseTheStream(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				for range 2 {
 					err := client.Call(t.Context(), "Inventory.Nope", stockRequest{Item: "x"}, nil)
 					assert.EqualError(t, err, "unimplemented: method not found: Inventory.Nope")
@@ -128,9 +120,7 @@ func TestServer_ParamsThatDoNotDecodeFailOneCall(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				err := client.Call(t.Context(), checkStock.Name(), []int{1}, nil)
 				assert.ErrorIs(t, err, InvalidArgument)
 				assert.ErrorContains(t, err, "decode params of Inventory.CheckStock")
@@ -147,9 +137,7 @@ func TestServer_BoundsHandlersOfAConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxInFlight(2))
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		var calls []*Pending
 		for range 5 {
 			calls = append(calls, client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil))
@@ -171,7 +159,6 @@ func TestServer_ClientThatIgnoresTheBoundIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxInFlight(2))
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		defer raw.conn.Close()
 		for id := range uint64(3) {
@@ -214,10 +201,7 @@ func TestServer_BoundsHandlersOfAllConnections(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxHandlers(1))
-		defer srv.Close()
 		one, two := pipe(t, srv), pipe(t, srv)
-		defer one.Close()
-		defer two.Close()
 		held := one.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
 		_, err := checkStock.Call(t.Context(), two, &stockRequest{Item: "item1"})
@@ -233,12 +217,9 @@ func TestServer_BoundsHandlersOfAllConnections(t *testing.T) {
 func TestServer_BoundsConnections(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithMaxConns(1))
-		defer srv.Close()
 		one := pipe(t, srv)
-		defer one.Close()
 		require.NoError(t, one.Ping(t.Context()))
 		two := pipe(t, srv)
-		defer two.Close()
 		_, err := checkStock.Call(t.Context(), two, &stockRequest{Item: "item1"})
 		assert.ErrorIs(t, err, Unavailable)
 		assert.True(t, NeverRan(err))
@@ -251,9 +232,7 @@ func TestServer_MessageSizesAreBoundedBothWays(t *testing.T) {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t, WithCodecs(Gob), WithMaxMessage(2048))
-				defer srv.Close()
 				client := pipe(t, srv, WithCodec(codec), WithMaxMessage(4096))
-				defer client.Close()
 				big := stockRequest{Item: string(make([]byte, 3000))}
 				_, err := checkStock.Call(t.Context(), client, &big)
 				assert.ErrorIs(t, err, ResourceExhausted)
@@ -273,9 +252,7 @@ func TestServer_MetadataIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxMetadata(100))
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		ctx := AddMetadata(t.Context(), Metadata{"k": string(make([]byte, 0, 1)) + longText(100)})
 		_, err := checkStock.Call(ctx, client, &stockRequest{Item: "item1"})
 		assert.EqualError(t, err, "resource_exhausted: metadata of 105 bytes: at most 100 are allowed")
@@ -294,9 +271,7 @@ func longText(n int) string {
 func TestServer_GobOnlyWhenAskedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(Gob))
-		defer client.Close()
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.EqualError(t, err, `unimplemented: unknown codec "gob": this server offers json`)
 		assert.True(t, NeverRan(err))
@@ -309,7 +284,6 @@ func TestServer_VanishedClientCancelsItsCalls(t *testing.T) {
 		inv.ended = make(chan error, 1)
 		inv.started = make(chan string, 1)
 		srv := inv.server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
 		call := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		<-inv.started
@@ -322,7 +296,6 @@ func TestServer_VanishedClientCancelsItsCalls(t *testing.T) {
 func TestServer_SlowLorisIsCutOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithReadFrameTimeout(5*time.Second))
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		begun := time.Now()
 		frame := (&wire.RequestHead{Method: checkStock.Name()}).Append(nil, 0, 1, 100)
@@ -350,7 +323,6 @@ func TestServer_IdleConnectionIsClosedUnlessACallIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithIdleTimeout(time.Minute))
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		begun := time.Now()
 		raw.request(1, checkStock.Name(), `{"Item":"held"}`)
@@ -369,7 +341,6 @@ func TestServer_HandshakeTimesOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var reason error
 		srv := newInventory().server(t, WithHandshakeTimeout(3*time.Second), WithErrorHandler(func(err error) { reason = err }))
-		defer srv.Close()
 		near, far := net.Pipe()
 		defer near.Close()
 		begun := time.Now()
@@ -405,7 +376,6 @@ func TestShutdown_AnswersWhatRunsAndRefusesWhatComes(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t, WithCodecs(Gob))
 				client := pipe(t, srv, WithCodec(codec))
-				defer client.Close()
 				held := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 				synctest.Wait()
 				down := make(chan error)
@@ -477,7 +447,6 @@ func TestShutdown_EndsWithItsContextWhenAHandlerDoesNot(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		deaf := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "deaf"}, nil)
 		synctest.Wait()
 		begun := time.Now()
@@ -496,7 +465,6 @@ func TestClose_WaitsForHandlers(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t)
 		client := pipe(t, srv)
-		defer client.Close()
 		client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "deaf"}, nil)
 		synctest.Wait()
 		closed := make(chan struct{})
@@ -611,7 +579,6 @@ func TestServe_TriesAgainWhenAcceptFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var failures int
 		srv := newInventory().server(t, WithErrorHandler(func(error) { failures++ }))
-		defer srv.Close()
 		ln := newPipeListener()
 		for range 3 {
 			ln.fail <- syscall.EMFILE
@@ -628,7 +595,6 @@ func TestServe_TriesAgainWhenAcceptFails(t *testing.T) {
 func TestServe_ReturnsWhenItsListenerIsClosedByOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		ln := newPipeListener()
 		ln.Close()
 		err := srv.Serve(ln)
@@ -657,9 +623,7 @@ func TestServe_UnixSockets(t *testing.T) {
 func TestServer_MethodsMayBeRegisteredWhileServing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t)
-		defer srv.Close()
 		client := pipe(t, srv)
-		defer client.Close()
 		assert.ErrorIs(t, client.Call(t.Context(), "Late.Comer", nil, nil), Unimplemented)
 		require.NoError(t, srv.RegisterFunc("Late.Comer", func() error { return nil }))
 		assert.NoError(t, client.Call(t.Context(), "Late.Comer", nil, nil))
@@ -675,7 +639,6 @@ func TestInvoke_RunsAMethodWithoutAConnection(t *testing.T) {
 		assert.Equal(t, Metadata{"k": "v"}, MetadataFrom(ctx))
 	}
 	srv := inv.server(t)
-	defer srv.Close()
 	peer := &Peer{Identity: "curl"}
 	out, err := srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{"Item":"item1"}`), Peer: peer, Metadata: Metadata{"k": "v"}})
 	require.NoError(t, err)

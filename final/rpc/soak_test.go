@@ -348,12 +348,10 @@ func heapInUse() uint64 {
 func TestCall_LargeMessagesBothWaysDoNotDeadlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		service := &soakServer{ran: map[string]int{}}
-		srv := NewServer(WithMaxInFlight(40))
-		defer srv.Close()
+		srv := newServer(t, WithMaxInFlight(40))
 		require.NoError(t, soakCall.Handle(srv, service.run))
 		require.NoError(t, soakFast.Handle(srv, service.run, NonBlocking()))
 		client := pipe(t, srv)
-		defer client.Close()
 		payload := strings.Repeat("x", 200_000)
 		var wg sync.WaitGroup
 		for g := range 64 {

@@ -274,8 +274,7 @@ func TestStream_OpenWaitsForAPlace(t *testing.T) {
 
 func TestStream_PoolOpensThem(t *testing.T) {
 	srv := streamServer(t)
-	pool := NewPool(StaticResolver{listen(t, srv)})
-	defer pool.Close()
+	pool := newPool(t, StaticResolver{listen(t, srv)})
 	in, err := watch.Open(timeout(t, time.Minute), pool, &watchRequest{Count: 10})
 	require.NoError(t, err)
 	got, err := collect(&in.Receiver)

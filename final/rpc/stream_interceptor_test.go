@@ -191,8 +191,7 @@ func TestOpen_NamesTheInterceptorThatCannot(t *testing.T) {
 		_, err = checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err, "calls can")
 
-		pool := NewPool(StaticResolver{"a"}, WithClientInterceptors(onlyCalls))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithClientInterceptors(onlyCalls))
 		_, err = syncing.Open(t.Context(), pool)
 		assert.ErrorContains(t, err, "open Inventory.Sync: rpc.onlyCalls (interceptor 1 of 1) returned a rpc.CallerFunc")
 

@@ -56,8 +56,7 @@ func TestStreams_AreGrantedAsManyAsHaveRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := NewServer(c.opts...)
-				defer srv.Close()
+				srv := newServer(t, c.opts...)
 				hello := wire.ClientHello{Codec: "json", MaxMessage: 1 << 20}
 				if c.codec != "" {
 					hello.Codec = c.codec

@@ -763,7 +763,6 @@ func TestStream_RefusedOpensLeaveNothing(t *testing.T) {
 func TestStream_TheLargePlaceOfACancelledOneIsLentOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithKeepalive(0))
-		defer srv.Close()
 		deaf := make(chan struct{})
 		first := true
 		require.NoError(t, syncing.Handle(srv, func(_ context.Context, in *Receiver[change], _ *Sender[change]) error {

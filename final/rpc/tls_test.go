@@ -142,7 +142,6 @@ func TestInvoke_WithoutPeerOrCodec(t *testing.T) {
 	identity := "?"
 	inv.saw = func(ctx context.Context) { identity = IdentityFrom(ctx).Name }
 	srv := inv.server(t)
-	defer srv.Close()
 	_, err := srv.Invoke(t.Context(), Invocation{Method: checkStock.Name(), Codec: JSON, Params: []byte(`{}`)})
 	require.NoError(t, err)
 	assert.Empty(t, identity)

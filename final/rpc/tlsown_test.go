@@ -21,8 +21,7 @@ func TestTLS_TheConfigurationIsAsItWasGiven(t *testing.T) {
 	go srv.Serve(ln)
 	defer srv.Close()
 	own := &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"}
-	pool := NewPool(StaticResolver{ln.Addr().String()}, WithTLS(own))
-	defer pool.Close()
+	pool := newPool(t, StaticResolver{ln.Addr().String()}, WithTLS(own))
 
 	cfg.NextProtos = []string{"h2"}
 	own.ServerName = "other.example"
@@ -42,8 +41,7 @@ func TestServe_RefusesTLSWhereTheListenerHasItsOwn(t *testing.T) {
 	cfg := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}
 	ln, err := Listen("127.0.0.1:0")
 	require.NoError(t, err)
-	srv := NewServer(WithTLS(cfg))
-	defer srv.Close()
+	srv := newServer(t, WithTLS(cfg))
 	err = srv.Serve(ownTLS{ln})
 	assert.ErrorIs(t, err, InvalidArgument)
 	assert.ErrorContains(t, err, "WithTLS, and a rpc.ownTLS")

@@ -42,7 +42,6 @@ func TestConn_WithoutAddressesServesCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var reported error
 		srv := newInventory().server(t, WithErrorHandler(func(err error) { reported = err }))
-		defer srv.Close()
 		near, far := net.Pipe()
 		go srv.ServeConn(namelessConn{far})
 		client := NewClient(namelessConn{near})
@@ -60,8 +59,7 @@ func TestConn_WithoutAddressesServesCalls(t *testing.T) {
 }
 
 func TestRegister_RefusesNilReceiversAndHandlers(t *testing.T) {
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	assert.Error(t, srv.Register("Test", (*nilReceiver)(nil)))
 	assert.Error(t, srv.Register("Test", nil))
 	assert.Error(t, checkStock.Handle(srv, nil))
@@ -73,8 +71,7 @@ func TestRegister_RefusesNilReceiversAndHandlers(t *testing.T) {
 // each call: it is refused where it is asked, which is when a method is registered.
 func TestServer_RefusesInterceptorsThatReturnNil(t *testing.T) {
 	inner := func(_ MethodInfo, next Handler) Handler { return next }
-	srv := NewServer(WithServerInterceptors(inner, func(MethodInfo, Handler) Handler { return nil }))
-	defer srv.Close()
+	srv := newServer(t, WithServerInterceptors(inner, func(MethodInfo, Handler) Handler { return nil }))
 	const want = "rpc: register Test.It: WithServerInterceptors: interceptor 2 of 2 returned nil"
 	assert.EqualError(t, srv.RegisterFunc("Test.It", func() int { return 1 }), want)
 	assert.EqualError(t, Method[int, int]("Test.It").Handle(srv, func(context.Context, *int) (*int, error) { return nil, nil }), want)
@@ -102,8 +99,7 @@ func TestClient_RefusesInterceptorsThatReturnNil(t *testing.T) {
 }
 
 func TestRegister_RefusesANilOption(t *testing.T) {
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	const want = "rpc: invalid_argument: register Test.It: option 2 of 2 is nil"
 	assert.EqualError(t, srv.RegisterFunc("Test.It", func() int { return 1 }, Vital(), nil), want)
 	assert.EqualError(t, Method[int, int]("Test.It").Handle(srv, func(context.Context, *int) (*int, error) { return nil, nil }, Vital(), nil), want)
@@ -128,7 +124,6 @@ func (c forgetfulCodec) Name() string {
 func TestCodecs_AreAskedForTheirNameOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithCodecs(forgetfulCodec{JSON, new(atomic.Int32)}))
-		defer srv.Close()
 		client := pipe(t, srv, WithCodec(forgetfulCodec{JSON, new(atomic.Int32)}))
 		_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 		assert.NoError(t, err)

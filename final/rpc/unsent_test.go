@@ -100,7 +100,6 @@ func TestNeverRan_IsExactWithinABatch(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t)
-				defer srv.Close()
 				cable := &cutCable{pass: -1, network: network, begin: make(chan struct{})}
 				client := cable.client(srv)
 				defer client.Close()
@@ -140,8 +139,7 @@ func TestPool_AGoAwayCountsNoAttemptForWhatWasNotWritten(t *testing.T) {
 			<-leave // it reads nothing: the first request is on its way, and the second waits
 			raw.write(appendGoAway(nil, 0, Errorf(Unavailable, "not now")))
 		}
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(1))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(1))
 		first := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
 		synctest.Wait()
 		second := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item2"}, nil)
@@ -164,7 +162,6 @@ func TestPool_TakesElsewhereWhatWasNotWritten(t *testing.T) {
 			n := newNetwork()
 			inv := newInventory()
 			srv := inv.server(t)
-			defer srv.Close()
 			n.set("a", srv)
 			dials := 0
 			pool := NewPool(StaticResolver{"a"}, WithMaxAttempts(attempts), WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {

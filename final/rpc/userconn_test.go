@@ -65,7 +65,6 @@ func TestNeverRan_IsFalseOfAPartThatWriteHasTaken(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					inv := newInventory()
 					srv := inv.server(t)
-					defer srv.Close()
 					near, far := net.Pipe()
 					go srv.ServeConn(far)
 					odd := &oddConn{Conn: near, network: network, says: c.says, gate: make(chan struct{}), last: 4}
@@ -117,7 +116,6 @@ func TestClient_ReadingAConnectionsErrorMayMakeACall(t *testing.T) {
 					}}
 				}}
 				srv := newInventory().server(t)
-				defer srv.Close()
 				client = fails.client(srv)
 				defer client.Close()
 				waits := startOne(t, client, "held")

@@ -50,7 +50,6 @@ func TestClient_GoexitInAContextLeaksNothing(t *testing.T) {
 func callWithAnExitingContext(t *testing.T, end string, n int32) {
 	inv := newInventory()
 	srv := inv.server(t, WithMaxInFlight(1))
-	defer srv.Close()
 	net := newNetwork()
 	net.set("a", srv)
 	client, err := Dial(t.Context(), "a", WithDialer(net.dial))
@@ -145,11 +144,9 @@ func TestClient_AContextThatContradictsItselfEndsItsCalls(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					inv := newInventory()
 					srv := inv.server(t, WithMaxInFlight(1))
-					defer srv.Close()
 					defer close(inv.hold)
 					require.NoError(t, srv.RegisterFunc("Test.Stuck", func() error { <-inv.hold; return nil }))
 					client := pipe(t, srv)
-					defer client.Close()
 					if waitsFor == "slot" {
 						startOne(t, client, "held")
 					}
@@ -190,10 +187,8 @@ func TestClient_AContextThatEndsAsItIsAskedSaysWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxInFlight(1))
-		defer srv.Close()
 		defer close(inv.hold)
 		client := pipe(t, srv)
-		defer client.Close()
 		startOne(t, client, "held")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -243,9 +238,7 @@ func TestContext_AnEndWithoutAnErrorIsOne(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				inv := newInventory()
 				srv := inv.server(t, WithHandlerTimeout(time.Hour))
-				defer srv.Close()
 				client := pipe(t, srv, WithDefaultTimeout(time.Hour))
-				defer client.Close()
 				ctx := oddEnd{context.Background(), make(chan struct{}), func() error { return nil }}
 				if when == "before" {
 					close(ctx.done)
@@ -266,8 +259,7 @@ func TestContext_AnEndWithoutAnErrorIsOne(t *testing.T) {
 func TestInvoke_HandlersCallsInheritNothingOfTheCallers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		type key struct{}
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		require.NoError(t, srv.RegisterFunc("Test.Look", func(ctx context.Context) error {
 			assert.Nil(t, OutgoingMetadata(ctx))
 			assert.False(t, mayRepeat(ctx, "Orders.Place"))
@@ -311,8 +303,7 @@ func (c *lateContext) Err() error {
 // ended, also if that is in the middle of asking.
 func TestContext_ADeadlineThatPassesWhileItIsAskedForIsOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		pool := NewPool(StaticResolver{"a"}, WithDialer(newNetwork().dial)) // nobody listens there
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(newNetwork().dial)) // nobody listens there
 		ctx := &lateContext{Context: t.Context(), due: time.Now().Add(time.Second), done: make(chan struct{})}
 		err := pool.Call(ctx, checkStock.Name(), &stockRequest{Item: "item1"}, nil)
 		require.ErrorIs(t, err, DeadlineExceeded)

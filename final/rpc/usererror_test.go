@@ -112,8 +112,7 @@ func TestErrors_OddOnesAreFailures(t *testing.T) {
 // An error that is among those that it wraps overflows the stack of package errors.
 func TestServer_SurvivesAnErrorThatIsAmongThoseThatItWraps(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer()
-		defer srv.Close()
+		srv := newServer(t)
 		require.NoError(t, srv.RegisterFunc("Test.Odd", func(int) error { return &amongItsOwn{} }))
 		err := pipe(t, srv).Call(t.Context(), "Test.Odd", 1, nil)
 		assert.EqualError(t, err, "unknown: text")
@@ -224,8 +223,7 @@ func TestClient_APanicInAMarshalerIsPrintedWithItsStack(t *testing.T) {
 	} {
 		t.Run(codec.Name(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				srv := NewServer(WithCodecs(Gob))
-				defer srv.Close()
+				srv := newServer(t, WithCodecs(Gob))
 				require.NoError(t, srv.RegisterFunc("Test.Number", func(context.Context) (struct{ A int }, error) { return struct{ A int }{1}, nil }))
 				client := pipe(t, srv, WithCodec(codec))
 				for what, call := range map[string]func() error{
@@ -458,8 +456,7 @@ func TestServer_PrintsAPanicWithAValueThatContainsItself(t *testing.T) {
 	var itself any
 	itself = reflect.ValueOf(&itself).Elem()
 	values["reflect.Value of itself"] = itself
-	srv := NewServer()
-	defer srv.Close()
+	srv := newServer(t)
 	var value any
 	require.NoError(t, srv.RegisterFunc("Test.Panic", func(context.Context) error { panic(value) }))
 	for name := range values {
@@ -617,7 +614,6 @@ func TestGo_APanicOfAnInterceptorShowsNoMoreThanALog(t *testing.T) {
 	for _, value := range []any{hiddenLogin{"root", "password"}, circle} {
 		synctest.Test(t, func(t *testing.T) {
 			srv := newInventory().server(t)
-			defer srv.Close()
 			client := pipe(t, srv, WithClientInterceptors(func(Caller) Caller {
 				return CallerFunc(func(context.Context, string, any, any) error { panic(value) })
 			}))

@@ -175,7 +175,6 @@ func TestPool_CloseIsNotEndedByAConnection(t *testing.T) {
 		for _, in := range []string{"Close", "observer"} {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				defer srv.Close()
 				var closed atomic.Int32
 				dial := func(context.Context, string) (net.Conn, error) {
 					near, far := net.Pipe()
@@ -220,7 +219,6 @@ func TestClient_AConnectionThatMisbehavesIsReplaced(t *testing.T) {
 		for _, in := range []string{"LocalAddr", "RemoteAddr", "SetDeadline", "SetReadDeadline", "SetWriteDeadline"} {
 			bubble(t, func(t *testing.T) {
 				srv := newInventory().server(t)
-				defer srv.Close()
 				fail := onlyOnce(f)
 				dial := func(context.Context, string) (net.Conn, error) {
 					near, far := net.Pipe()
@@ -234,8 +232,7 @@ func TestClient_AConnectionThatMisbehavesIsReplaced(t *testing.T) {
 					conn.now.Store(true)
 					return conn, nil
 				}
-				pool := NewPool(StaticResolver{"a"}, WithDialer(dial))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a"}, WithDialer(dial))
 				ctx := MarkIdempotent(timeout(t, time.Minute), checkStock.Name())
 				apart(func() {
 					assert.NoError(t, pool.Call(ctx, checkStock.Name(), &stockRequest{Item: "item1"}, nil), "%s in %s", how, in)

@@ -12,8 +12,7 @@ import (
 // A full server still says how it is, and not without a bound.
 func TestVital_RunsOnAFullServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := NewServer(WithMaxHandlers(2))
-		defer srv.Close()
+		srv := newServer(t, WithMaxHandlers(2))
 		wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		require.NoError(t, srv.RegisterFunc("Work.Do", wait))
 		require.NoError(t, srv.RegisterFunc("Health.Check", wait, Vital()))

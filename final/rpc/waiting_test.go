@@ -71,8 +71,7 @@ func TestPool_ServerThatNeverSaysHelloGetsNoCalls(t *testing.T) {
 				n := newPeers()
 				n.odd["mute"] = mute
 				invs := shelves(t, n.network, "good")
-				pool := NewPool(StaticResolver{"mute", "good"}, WithDialer(n.dial), WithBalancing(b))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"mute", "good"}, WithDialer(n.dial), WithBalancing(b))
 				for range 200 {
 					assert.NoError(t, callFor(t, pool, 100*time.Millisecond))
 				}
@@ -105,8 +104,7 @@ func TestPool_EjectsAServerThatNeverSaysHello(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["mute"], n.odd["dumb"] = mute, mute
-		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
 		for range 5 {
 			assert.Empty(t, ejectedOf(pool))
 			err := callFor(t, pool, 100*time.Millisecond)
@@ -134,8 +132,7 @@ func TestPool_CountsADeadlineOnceForEachServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["mute"], n.odd["dumb"] = mute, mute
-		pool := NewPool(StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithConnsPerAddr(4), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"mute", "dumb"}, WithDialer(n.dial), WithConnsPerAddr(4), WithEjection(5, time.Second, time.Second), WithHandshakeTimeout(time.Hour))
 		for range 5 {
 			assert.Empty(t, ejectedOf(pool))
 			assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
@@ -150,7 +147,6 @@ func TestPool_DoesNotEjectAServerForOneConnectionOfTwo(t *testing.T) {
 		n := newPeers()
 		inv := newInventory()
 		srv := inv.server(t, WithMaxInFlight(1))
-		defer srv.Close()
 		var conns atomic.Int32
 		n.odd["half"] = func(conn net.Conn) {
 			if conns.Add(1) == 1 {
@@ -159,8 +155,7 @@ func TestPool_DoesNotEjectAServerForOneConnectionOfTwo(t *testing.T) {
 				mute(conn)
 			}
 		}
-		pool := NewPool(StaticResolver{"half", "down", "away"}, WithDialer(n.dial), WithConnsPerAddr(2), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"half", "down", "away"}, WithDialer(n.dial), WithConnsPerAddr(2), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
 		held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
 		assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
@@ -177,8 +172,7 @@ func TestPool_ADeadlineDoesNotShortenAnEjection(t *testing.T) {
 		ill, well := newMoody(t), newMoody(t)
 		n.set("ill", ill.Server)
 		n.set("well", well.Server)
-		pool := NewPool(StaticResolver{"ill", "well"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"ill", "well"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour), WithHandshakeTimeout(time.Hour))
 		warm(t, pool)
 		ill.mood.Store("unavailable")
 		require.Equal(t, 1, callMany(t, pool, 10))
@@ -211,12 +205,10 @@ func TestPool_LateHelloEndsAnEjection(t *testing.T) {
 		n := newPeers()
 		inv := newInventory()
 		srv := inv.server(t)
-		defer srv.Close()
 		speak := make(chan struct{})
 		n.odd["late"] = func(conn net.Conn) { <-speak; srv.ServeConn(conn) }
 		n.odd["mute"] = mute
-		pool := NewPool(StaticResolver{"late", "mute"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"late", "mute"}, WithDialer(n.dial), WithEjection(1, time.Hour, time.Hour))
 		assert.ErrorIs(t, callFor(t, pool, 100*time.Millisecond), DeadlineExceeded)
 		require.Len(t, ejectedOf(pool), 1)
 		close(speak)
@@ -321,8 +313,7 @@ func TestPool_HellosThatAllRefuseFailAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["a"], n.odd["b"] = refusing(Unimplemented, `unknown codec "json"`), refusing(Unimplemented, `unknown codec "json"`)
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial))
 		begun := time.Now()
 		for range 10 {
 			err := pool.Call(t.Context(), checkStock.Name(), stockRequest{}, nil)
@@ -346,8 +337,7 @@ func TestPool_WaitsWhileNotAllServersRefuse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newPeers()
 		n.odd["old"] = refusing(Unimplemented, "version 1")
-		pool := NewPool(StaticResolver{"old", "restarting"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"old", "restarting"}, WithDialer(n.dial))
 		call := pool.Go(timeout(t, time.Minute), checkStock.Name(), stockRequest{Item: "item1"}, nil)
 		<-time.After(time.Second)
 		shelves(t, n.network, "restarting")
@@ -369,8 +359,7 @@ func TestPool_RollingUpgradeLosesNoCall(t *testing.T) {
 		for _, addr := range addrs {
 			start(addr, WithCodecs(Gob))
 		}
-		pool := NewPool(addrs, WithDialer(n.dial), WithCodec(Gob))
-		defer pool.Close()
+		pool := newPool(t, addrs, WithDialer(n.dial), WithCodec(Gob))
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		var calls atomic.Int64
@@ -415,8 +404,7 @@ func TestPool_TakesAServerThatHasRoom(t *testing.T) {
 					defer srv.Close()
 					n.set(addr, srv)
 				}
-				pool := NewPool(StaticResolver{"small", "large"}, WithDialer(n.dial), WithBalancing(b))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"small", "large"}, WithDialer(n.dial), WithBalancing(b))
 				warm(t, pool)
 				var calls []*Pending
 				for range 8 {
@@ -444,8 +432,7 @@ func TestPool_WaitingCallsTakeTheFirstFreePlace(t *testing.T) {
 			defer srv.Close()
 			n.set(addr, srv)
 		}
-		pool := NewPool(StaticResolver{"stuck", "busy"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"stuck", "busy"}, WithDialer(n.dial))
 		warm(t, pool)
 		var calls []*Pending
 		for range 10 {
@@ -469,10 +456,8 @@ func TestPool_CallsThatWaitAreServedInTurn(t *testing.T) {
 		inv := newInventory()
 		inv.started = make(chan string, 20)
 		srv := inv.server(t, WithMaxInFlight(1))
-		defer srv.Close()
 		n.set("a", srv)
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial))
 		var calls []*Pending
 		for i := range 10 {
 			calls = append(calls, pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: fmt.Sprint(i), Wait: time.Second}, nil))
@@ -595,7 +580,6 @@ func TestCall_WaitsForAPlaceNoLongerThanItMay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inv := newInventory()
 		srv := inv.server(t, WithMaxInFlight(1))
-		defer srv.Close()
 		client := pipe(t, srv)
 		held := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		synctest.Wait()
@@ -618,7 +602,6 @@ func TestNewClient_CallsThatWaitForNoMoreThanTheHelloEndWithIt(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			inv := newInventory()
 			srv := inv.server(t, WithMaxInFlight(1))
-			defer srv.Close()
 			near, far := net.Pipe()
 			client := NewClient(near, WithMaxWait(0))
 			defer client.Close()
@@ -674,11 +657,9 @@ func TestCall_DoesNotWaitForAPauseIfItMayNot(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				n := newPeers()
 				srv := newInventory().server(t)
-				defer srv.Close()
 				conns := make(chan net.Conn, 10)
 				n.odd["a"] = func(conn net.Conn) { conns <- conn; srv.ServeConn(conn) }
-				pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Minute), opt)
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Minute), opt)
 				warm(t, pool)
 				(<-conns).Close() // soon after its hello
 				<-time.After(100 * time.Millisecond)
@@ -710,10 +691,8 @@ func TestPool_AFullServerIsNotUnavailableForAnothersReason(t *testing.T) {
 				n.odd["old"] = refusing(Unimplemented, "version 1")
 				inv := newInventory()
 				srv := inv.server(t, WithMaxInFlight(1))
-				defer srv.Close()
 				n.set("full", srv)
-				pool := NewPool(StaticResolver{"old", "full"}, WithDialer(n.dial), c.opt)
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"old", "full"}, WithDialer(n.dial), c.opt)
 				warm(t, pool)
 				held := pool.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 				synctest.Wait()
@@ -816,8 +795,7 @@ func TestCall_RequestsThatWereWrittenAreAttempts(t *testing.T) {
 			}
 			io.Copy(io.Discard, conn)
 		}
-		pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(3))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithMaxAttempts(3))
 		err := pool.Call(timeout(t, time.Hour), checkStock.Name(), stockRequest{}, nil)
 		assert.ErrorContains(t, err, "not now")
 		assert.True(t, NeverRan(err))
@@ -846,8 +824,7 @@ func TestClient_BacksOffFromConnectionsThatBreakAtOnce(t *testing.T) {
 					end(conn)
 					conn.Close()
 				}
-				pool := NewPool(StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Second))
-				defer pool.Close()
+				pool := newPool(t, StaticResolver{"a"}, WithDialer(n.dial), WithBackoff(time.Second, time.Second))
 				for begun := time.Now(); time.Since(begun) < time.Minute; {
 					assert.Error(t, callFor(t, pool, time.Second))
 					<-time.After(time.Millisecond)
@@ -885,8 +862,7 @@ func TestPool_CallerSeesTheResolversError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				pool := NewPool(c.resolver, append(c.opts, WithDialer(newNetwork().dial))...)
-				defer pool.Close()
+				pool := newPool(t, c.resolver, append(c.opts, WithDialer(newNetwork().dial))...)
 				ctx := t.Context()
 				if c.deadline > 0 {
 					ctx = timeout(t, c.deadline)
@@ -905,8 +881,7 @@ func TestPool_ServesOnWhileItsResolverFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNetwork()
 		shelves(t, n, "a")
-		pool := NewPool(brokenResolver{"a"}, WithDialer(n.dial))
-		defer pool.Close()
+		pool := newPool(t, brokenResolver{"a"}, WithDialer(n.dial))
 		for range 10 {
 			assert.NoError(t, callFor(t, pool, time.Second))
 			<-time.After(time.Second)
@@ -937,11 +912,9 @@ func TestPool_PlacesAreNeverLost(t *testing.T) {
 		n := newNetwork()
 		for _, addr := range []string{"a", "b"} {
 			srv := newInventory().server(t, WithMaxInFlight(2))
-			defer srv.Close()
 			n.set(addr, srv)
 		}
-		pool := NewPool(StaticResolver{"a", "b"}, WithDialer(n.dial), WithEjection(0, 0, 0))
-		defer pool.Close()
+		pool := newPool(t, StaticResolver{"a", "b"}, WithDialer(n.dial), WithEjection(0, 0, 0))
 		var wg sync.WaitGroup
 		for i := range 40 {
 			wg.Go(func() {
@@ -1115,8 +1088,7 @@ func TestCall_WaitsForOneAttemptWithoutAPause(t *testing.T) {
 			return err
 		}, 1},
 		"fail fast": {func(ctx context.Context, dialer ClientOption) error {
-			pool := NewPool(StaticResolver{addr}, WithBackoff(1, 1), dialer, WithFailFast())
-			defer pool.Close()
+			pool := newPool(t, StaticResolver{addr}, WithBackoff(1, 1), dialer, WithFailFast())
 			return pool.Call(ctx, checkStock.Name(), nil, nil)
 		}, 2}, // the first may have failed before the call began to wait
 	} {
@@ -1140,7 +1112,6 @@ func TestCall_WaitsForOneAttemptWithoutAPause(t *testing.T) {
 func TestNewClient_ErrorsNameAServerWithoutAnAddress(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newInventory().server(t, WithMaxInFlight(1))
-		defer srv.Close()
 		client := pipe(t, srv, WithFailFast())
 		startOne(t, client, "held")
 		err := client.Call(t.Context(), checkStock.Name(), &stockRequest{Item: "item1"}, nil)

@@ -95,7 +95,6 @@ func TestWriteTimeout_IsTold(t *testing.T) {
 		var told errorsTold
 		inv := newInventory()
 		srv := inv.server(t, WithWriteTimeout(slowTimeout), told.option())
-		defer srv.Close()
 		raw := rawClient(t, srv, "json")
 		raw.request(1, checkStock.Name(), `{"Item":"item1"}`)
 		<-time.After(2 * slowTimeout)
