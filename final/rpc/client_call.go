@@ -34,11 +34,11 @@ type callResult struct {
 	expandsTo int    // data is compressed, of at most so many bytes; 0: it is not
 }
 
-// abandoned takes the place in pending of a call whose caller has left. It keeps the
+// abandoned is the entry in pending of a call whose caller has left. It keeps the
 // slot until the server's one reply.
 var abandoned = new(clientCall)
 
-// abandonLocked puts a tombstone in the call's place, and tells the server. The tombstone
+// abandonLocked replaces the call by a tombstone, and tells the server. The tombstone
 // keeps the size of params that count as in flight: they take the server's memory until the
 // reply.
 func (c *clientConn) abandonLocked(call *clientCall) {
@@ -135,7 +135,7 @@ func (c *clientConn) send(ctx context.Context, method string, params, reply any,
 	return call, nil
 }
 
-// encode checks the head and encodes params, before the call has a place on the
+// encode checks the head and encodes params, before the call has an ID on the
 // connection. It returns how many bytes of them count as in flight.
 func (c *clientConn) encode(ctx context.Context, head *requestHead, params any) (body outBody, size int64, err error) {
 	if err := head.check(); err != nil {
@@ -187,7 +187,7 @@ func (c *clientConn) noTurn(ctx context.Context) error {
 	return c.unusable()
 }
 
-// appendCall gives the call its ID, its place in pending and its frame. It reports
+// appendCall gives the call its ID, its entry in pending and its frame. It reports
 // whether the caller has to flush, and whether other calls are in flight.
 func (c *clientConn) appendCall(call *clientCall, head *requestHead, body outBody, kept int64) (start, busy bool, err error) {
 	c.mu.Lock()

@@ -23,7 +23,7 @@ type clientConn struct {
 	options *clientOptions // the owner's
 	conn    net.Conn
 	codec   Codec
-	streams *streamTable // nil: no stream has had a place. Set under mu before the first one has; who has one reads it without
+	streams *streamTable // nil: no stream has had a slot. Set under mu before the first one has; who has one reads it without
 	in      frameReader  // whoever has the reader's role: see clientReader
 	flusher flusher
 	bodies  bodyCodec
@@ -36,7 +36,7 @@ type clientConn struct {
 	over        atomic.Bool           // no new calls: going away, or err is set
 	why         atomic.Pointer[Error] // it is over; nil if this side ends it
 	full        atomic.Bool           // no slot is free; set under mu, to be seen without it
-	streamsFull atomic.Bool           // no place for a stream is free; as full
+	streamsFull atomic.Bool           // no stream slot is free; as full
 	events      connEvents
 	reader      clientReader
 

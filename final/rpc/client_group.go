@@ -18,7 +18,7 @@ type group struct {
 	members atomic.Pointer[[]*Client] // replaced, never changed
 	next    atomic.Uint32             // where searching begins, so that equals take turns
 	queue   callQueue                 // of calls that wait for a slot
-	opens   callQueue                 // of streams that wait for a place
+	opens   callQueue                 // of streams that wait for a slot
 	crowd   callQueue                 // of calls that wait for a slot, and for room for their params
 	waiting waitingLimit              // of all these
 	budget  retryBudget
@@ -137,7 +137,7 @@ func (g *group) tellAttempt(ctx context.Context, c *Client, t *tries, method str
 	t.failed = err
 }
 
-// take returns a connection that has taken a slot for the call, or a place for the stream.
+// take returns a connection that has taken a slot for the call or the stream.
 func (g *group) take(ctx context.Context, t *tries) (*clientConn, error) {
 	for {
 		if err := ctx.Err(); err != nil {

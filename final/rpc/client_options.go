@@ -192,7 +192,7 @@ func WithMaxAttempts(n int) ClientOption {
 // the time is up, the call fails with Unavailable, and never ran. A call with
 // params above 4 KiB waits in the same way for room for them, and for its turn
 // after the calls that wait for room already: see [WithParamsMemory]. An open
-// of a stream waits for a place: see [WithMaxStreams].
+// of a stream waits for a slot: see [WithMaxStreams].
 //
 // A call fails at once if all servers refuse this client (its codec, its
 // version, one connection too many), if no address can be parsed, or if a

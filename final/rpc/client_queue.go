@@ -10,7 +10,7 @@ import (
 
 // callQueue holds the calls that wait for a slot on a connection: on one that is
 // being made, or on one that is full. First come, first served. Another one holds the
-// opens of streams, which wait for a place.
+// opens of streams, which wait for a slot of theirs.
 type callQueue struct {
 	n     atomic.Int32  // how many wait, to be read without mu
 	limit *waitingLimit // of all queues of a group

@@ -17,7 +17,7 @@ type tries struct {
 	paid       int           // attempts that the budget has paid for
 	probe      bool          // the attempt under way decides the probe of its server
 	waited     time.Duration // for a slot, without a deadline
-	stream     bool          // it is an open, which needs a place for a stream and no slot
+	stream     bool          // it is an open, which needs a stream slot
 	params     int64         // bytes that have had no room: the connection keeps that for them
 
 	// A round is over when each server that can take the call has been tried.

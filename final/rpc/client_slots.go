@@ -4,14 +4,14 @@ import "errors"
 
 // A connection has as many slots as its server allows calls in flight. A call
 // takes one before it is encoded, and keeps it until the server's one reply. For params
-// that have had no room it takes that, too: see client_params.go. A stream takes one of its
-// places instead, before its open is encoded, and keeps it to its end.
+// that have had no room it takes that, too: see client_params.go. A stream takes a stream
+// slot instead, before its open is encoded, and keeps it to its end.
 
 // mostInFlight is how many slots a connection has at most, whatever its server says: a server
 // that never replies would have a client keep any number of calls whose callers have left.
 const mostInFlight = 1 << 18
 
-// acquire takes a slot, or a place for a stream, if one is free. It does not wait: that is
+// acquire takes a slot, for a call or for a stream, if one is free. It does not wait: that is
 // for callQueue.
 func (c *clientConn) acquire(stream bool) bool {
 	c.mu.Lock()
@@ -24,7 +24,7 @@ func (c *clientConn) acquire(stream bool) bool {
 	return ok
 }
 
-// takeLocked takes a slot, and room for params, or a place.
+// takeLocked takes a slot, and room for params, or a stream slot.
 func (c *clientConn) takeLocked(stream bool, params int64) {
 	switch {
 	case !stream:
@@ -38,7 +38,7 @@ func (c *clientConn) takeLocked(stream bool, params int64) {
 	}
 }
 
-// release gives back a slot, and room for params, or a place, that was not used.
+// release gives back a slot, and room for params, or a stream slot, that was not used.
 func (c *clientConn) release(stream bool, params int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,14 +58,14 @@ func (c *clientConn) grant() {
 	c.grantLocked()
 }
 
-// freeLocked reports whether there is a slot, or a place. A server that grants no streams
+// freeLocked reports whether there is a slot, of a call or a stream. A server that grants no streams
 // lets each open learn that at once.
 func (c *clientConn) freeLocked(stream bool) bool {
 	switch {
 	case c.out.size >= highWater:
 		return false
 	case stream:
-		return c.granted.most == 0 || c.streams.placesTaken() < c.granted.most
+		return c.granted.most == 0 || c.streams.slotsTaken() < c.granted.most
 	}
 	return c.inFlight < c.maxInFlight
 }
@@ -86,7 +86,7 @@ func (c *clientConn) grantLocked() {
 	for c.greeted && !c.over.Load() && (c.grantCallLocked() || c.grantOneLocked(opens, true)) {
 	}
 	c.noteRoomLocked()
-	if c.over.Load() && c.inFlight == 0 && c.streams.placesTaken() == 0 && c.err == nil {
+	if c.over.Load() && c.inFlight == 0 && c.streams.slotsTaken() == 0 && c.err == nil {
 		c.err = errDrained
 		go c.lose(errDrained)
 	}
@@ -134,7 +134,7 @@ func (c *clientConn) noteRoomLocked() {
 	}
 }
 
-// isFull reports whether there is no slot, or no place, as far as is known without the lock.
+// isFull reports whether there is no slot, of a call or a stream, as far as is known without the lock.
 func (c *clientConn) isFull(stream bool) bool {
 	if stream {
 		return c.streamsFull.Load()

@@ -125,7 +125,7 @@ func (s *clientStream) encodeParams(ctx context.Context, params any) (outBody, e
 	return body, err
 }
 
-// appendOpen gives a stream its ID, its place and its frame.
+// appendOpen gives a stream its ID, its entry in the table and its frame.
 func (c *clientConn) appendOpen(s *clientStream, head *requestHead, body *outBody) (start bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,7 +254,7 @@ func (s *clientStream) leave(why *Error) {
 	s.release()
 }
 
-// cancelLocked says that nothing of the stream is wanted any more. Its place is free with
+// cancelLocked says that nothing of the stream is wanted any more. Its slot is free with
 // the server's end.
 func (s *clientStream) cancelLocked() {
 	if s.cancelled || s.conn.err != nil {

@@ -99,7 +99,7 @@ func parseEnd(f *wire.Frame) (failed *Error, trailer []byte, err error) {
 }
 
 // serverEnded notes that the handler has returned. What this side has not sent is dropped,
-// and its half ends now: the place is free once that is said.
+// and its half ends now: the slot is free once that is said.
 func (s *clientStream) serverEnded(said *streamSaid) {
 	within, failed := s.out.within(), said.failed
 	failed = s.ranLocked(failed)

@@ -38,7 +38,7 @@ func (g *group) open(ctx context.Context, t *tries, kind MethodKind, method stri
 	}
 }
 
-// openOn opens a stream on a connection that has a place for it.
+// openOn opens a stream on a connection that has a slot for it.
 func (g *group) openOn(ctx context.Context, conn *clientConn, t *tries, kind MethodKind, method string, params any, again *reopening) (s *clientStream, err error) {
 	c := conn.owner
 	callers := ctx
@@ -53,7 +53,7 @@ func (g *group) openOn(ctx context.Context, conn *clientConn, t *tries, kind Met
 			err = errUserEnded(method)
 		}
 		switch {
-		case s.table == nil: // it has not used its place
+		case s.table == nil: // it has not used its slot
 			c.streams.Add(-1)
 			conn.release(true, 0)
 			g.noteOutcome(c, conn, t.probe, err)

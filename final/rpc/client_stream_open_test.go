@@ -93,7 +93,7 @@ func TestPool_StreamIsUnimplementedIfNoServerGrantsAny(t *testing.T) {
 }
 
 // An open goes to a server that grants no streams only if there is no other: nothing is tried
-// in vain, and observers are told of no failure. It waits for a place in the same way.
+// in vain, and observers are told of no failure. It waits for a slot in the same way.
 func TestPool_ServersThatGrantNoStreamsAreNotTried(t *testing.T) {
 	for _, how := range []Balancing{LeastInFlight, TwoChoices, RoundRobin} {
 		t.Run(how.String(), func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestPool_ServersThatGrantNoStreamsAreNotTried(t *testing.T) {
 	}
 }
 
-// A server whose places are all taken is passed, and once all are, an open waits for the
+// A server whose stream slots are all taken is passed, and once all are, an open waits for the
 // first place that becomes free, on any of them.
 func TestPool_StreamTakesAPlaceWhereThereIsOne(t *testing.T) {
 	for _, how := range []Balancing{LeastInFlight, TwoChoices, RoundRobin} {
@@ -178,7 +178,7 @@ func TestPool_StreamTakesAPlaceWhereThereIsOne(t *testing.T) {
 	}
 }
 
-// An open that waits for a place goes to a server that is new, or that is back.
+// An open that waits for a slot goes to a server that is new, or that is back.
 func TestPool_StreamThatWaitsForAPlaceTakesANewServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n, all, _ := streamNetwork(t, []ServerOption{WithMaxStreams(1)}, nil)
@@ -257,7 +257,7 @@ func TestObserver_IsToldOfStreams(t *testing.T) {
 }
 
 // Streams take no slots of calls: a connection whose slots are all taken still opens them, and
-// one whose places are taken still makes calls.
+// one whose stream slots are taken still makes calls.
 func TestStream_OpensBesideAllSlots(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hang := make(chan struct{})

@@ -97,7 +97,7 @@ func (r *reopening) after(s *clientStream, failed error) {
 	}
 }
 
-// move puts next in the place of s, or err if there is none.
+// move replaces s by next, or err if there is none.
 func (r *reopening) move(s, next *clientStream, err error) {
 	r.mu.Lock()
 	if r.closed && next == nil {

@@ -137,7 +137,7 @@ func decodeWith(c Codec, data []byte, v any) (err error) {
 }
 
 // readable returns err, an error of a codec or of a user's marshaler, or what can be
-// read in its place: if one of its methods panics, that is a panic of the marshaler.
+// read instead: if one of its methods panics, that is a panic of the marshaler.
 func readable(err error, doing string, v any) error {
 	if err == nil {
 		return nil

@@ -72,7 +72,7 @@ func (b *outBody) compress(from, limit int) {
 
 // compressing bounds the memory of compressors: of bodies that are ready at once, no
 // more are compressed than keep the processors busy. Compressing waits for nothing, so
-// a place is soon free.
+// one ends soon.
 var compressing = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 
 // compressor is a gzip.Writer with where it writes to. The fastest level takes
@@ -187,7 +187,7 @@ func expandClaimed(body *bytepool.Buffer, data []byte, limit, most int) (*bytepo
 	return out, err
 }
 
-// read reads to the end and returns out, or a larger buffer in its place.
+// read reads to the end and returns out, or a larger buffer.
 func (d *decompressor) read(out *bytepool.Buffer, limit int) (*bytepool.Buffer, error) {
 	for {
 		if len(out.B) == cap(out.B) {

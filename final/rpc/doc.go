@@ -30,7 +30,7 @@
 // 16 KiB for each stream. A stream that nobody reads takes bounded memory and delays no
 // call and no other stream, with one exception: only one stream of a connection at a time
 // can receive an item larger than its window. Read all your streams, or close them. A
-// stream takes none of the places for calls in flight, but one of its own: see
+// stream takes none of the slots for calls in flight, but a stream slot: see
 // [WithMaxStreams]. Shutdown waits for streams as it does for calls; their handlers learn
 // of it by [DrainingFrom].
 //

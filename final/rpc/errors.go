@@ -309,7 +309,7 @@ func readError(err error) (e *Error, p *readPanic) {
 	return e, nil
 }
 
-// checked returns e, or an Error to return in its place if e is nil or its code is none.
+// checked returns e, or another Error to return if e is nil or its code is none.
 func (e *Error) checked() *Error {
 	if e == nil {
 		return &Error{Code: Internal, Message: "a nil *rpc.Error was returned as an error: return nil"}
@@ -350,7 +350,7 @@ func textOf(err error) string {
 }
 
 // soundError returns err if it is nil or safe to use: its code is not OK, none of its
-// methods panics, and its chain has an end. Otherwise it returns an Error in its place, and
+// methods panics, and its chain has an end. Otherwise it returns another Error, and
 // the panic, if there was one.
 func soundError(err error) (*readPanic, error) {
 	if err == nil {

@@ -3,7 +3,7 @@ package rpc
 import "slices"
 
 // Balancing says how a [Pool] chooses among the connections that can take a call, or
-// have a place for a stream. A stream is one in flight from its open to its end. It
+// have a slot for a stream. A stream is one in flight from its open to its end. It
 // stays on the connection that it was opened on.
 type Balancing uint8
 
@@ -39,13 +39,13 @@ func (c *Client) usable(stream bool) bool {
 	return c.hasRoom(stream) && c.server.state.Load() == healthy
 }
 
-// hasRoom reports whether c is connected and has a free slot, or a place for a stream.
+// hasRoom reports whether c is connected and has a free slot, for a call or a stream.
 func (c *Client) hasRoom(stream bool) bool {
 	conn := c.conn.Load()
 	return conn != nil && !conn.isFull(stream) && !conn.over.Load()
 }
 
-// takeSlot returns c's connection, which has taken a slot for a call or a place for a
+// takeSlot returns c's connection, which has taken a slot for a call or for a
 // stream, or nil. It reports whether that decides a probe.
 func (c *Client) takeSlot(stream bool) (conn *clientConn, probe bool) {
 	conn = c.conn.Load()

@@ -1,6 +1,6 @@
 package rpc
 
-// PoolMember is one connection of a [Pool], or the place of one that is to be
+// PoolMember is one connection of a [Pool], or stands for one that is to be
 // made.
 type PoolMember struct {
 	Addr      string

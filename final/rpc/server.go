@@ -17,18 +17,18 @@ import (
 // Serve. All methods may be called by many goroutines, in any order and any
 // number of times; methods may be registered while serving.
 type Server struct {
-	options  serverOptions
-	registry registry
-	places   places  // for connections
-	handlers places  // of all connections
-	refused  reports // of connections that had no hello
-	broken   reports // of those that had
-	origins  origins // of those that have such places
-	params   *memory // of those calls
-	replies  *memory // of encoded results that are not written yet
-	streams  *memory // of what streams have promised to take
-	invoked  share   // of params: what calls without a connection take
-	answers  share   // of replies: likewise
+	options       serverOptions
+	registry      registry
+	connPlaces    places  // what connections take
+	handlerPlaces places  // what handlers that run take, of all connections
+	refused       reports // of connections that had no hello
+	broken        reports // of those that had
+	origins       origins // of those that have such places
+	params        *memory // of those calls
+	replies       *memory // of encoded results that are not written yet
+	streams       *memory // of what streams have promised to take
+	invoked       share   // of params: what calls without a connection take
+	answers       share   // of replies: likewise
 
 	mu        sync.Mutex
 	state     State

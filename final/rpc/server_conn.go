@@ -29,7 +29,7 @@ type serverConn struct {
 	maxReply int   // the largest message that the client reads
 	agreed   uint8 // flags that frames may have by both hellos
 	compress int   // bodies from here on are compressed; 0: the hellos did not agree upon it
-	codec    int   // the codec's place in the server's order
+	codec    int   // the codec's index in the server's order
 	readable bool  // results are encoded field by field: see guessReply
 	params   share
 	replies  share

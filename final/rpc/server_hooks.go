@@ -90,7 +90,7 @@ func (s *Server) guard(ctx context.Context, hook func()) {
 	hook()
 }
 
-// sound returns err, or an error in its place that is safe to use: one with the code OK
+// sound returns err, or another error that is safe to use: one with the code OK
 // would count as a success somewhere, and one whose methods panic would end the process.
 func (s *Server) sound(ctx context.Context, err error) error {
 	if err == nil {

@@ -265,8 +265,8 @@ func WithReplyMemory(server, conn int) ServerOption {
 }
 
 // WithMaxStreams limits the streams that are open at once on one connection. A
-// client is told the limit when it connects; its other streams wait for a place
-// (see [WithMaxWait]). There are fewer places if the windows of all these streams
+// client is told the limit when it connects; its other streams wait for a slot
+// (see [WithMaxWait]). There are fewer slots if the windows of all these streams
 // do not fit: see [WithConnStreamMemory]. The handlers of streams count in
 // [WithMaxHandlers], but not in [WithMaxInFlight]. Default 1024, which 0 stands
 // for. Negative numbers, and those above 2,147,483,647, are refused.
@@ -341,7 +341,7 @@ func WithMaxConnAge(d time.Duration) ServerOption {
 
 // WithCodecs offers more codecs than JSON: for example protobuf or, to trusted
 // peers only, [Gob]. If two have the same name, the last one is used, so one
-// called "json" takes the place of [JSON]. A nil codec, and one whose name
+// called "json" replaces [JSON]. A nil codec, and one whose name
 // does not fit [Codec], are refused.
 func WithCodecs(codecs ...Codec) ServerOption {
 	return serverOption(func(o *serverOptions) {

@@ -13,8 +13,8 @@ import (
 // one is of peers of which that is not known.
 type origin struct {
 	key      originKey
-	conns    int64 // guarded by Server.places
-	handlers int64 // guarded by Server.handlers
+	conns    int64 // guarded by Server.connPlaces
+	handlers int64 // guarded by Server.handlerPlaces
 	params   int64 // bytes, guarded by Server.params
 	replies  int64 // bytes, guarded by Server.replies
 	streams  int64 // bytes, guarded by Server.streams

@@ -19,20 +19,20 @@ type places struct {
 
 func (s *Server) makePlaces() {
 	o := &s.options
-	s.places = places{
+	s.connPlaces = places{
 		most:  int64(o.maxConns),
 		share: int64(shareOf(o.peerConns, o.maxConns)),
 		full:  Errorf(ResourceExhausted, "more than %d connections", o.maxConns),
 	}
-	s.places.unfair = Errorf(ResourceExhausted, "more than %d connections from this address, and more than %d in all (WithPeerShare)",
-		s.places.share, s.places.threeQuarters())
-	s.handlers = places{
+	s.connPlaces.unfair = Errorf(ResourceExhausted, "more than %d connections from this address, and more than %d in all (WithPeerShare)",
+		s.connPlaces.share, s.connPlaces.threeQuarters())
+	s.handlerPlaces = places{
 		most:  int64(o.maxHandlers),
 		share: int64(shareOf(o.peerHandlers, o.maxHandlers)),
 		full:  Errorf(ResourceExhausted, "more than %d calls are running on this server", o.maxHandlers),
 	}
-	s.handlers.unfair = Errorf(ResourceExhausted, "more than %d calls from this address are running, and more than %d in all (WithPeerShare)",
-		s.handlers.share, s.handlers.threeQuarters())
+	s.handlerPlaces.unfair = Errorf(ResourceExhausted, "more than %d calls from this address are running, and more than %d in all (WithPeerShare)",
+		s.handlerPlaces.share, s.handlerPlaces.threeQuarters())
 }
 
 // leastShared is from how many places on there are shares that nobody has set: a quarter
@@ -99,10 +99,10 @@ const connsInspected = 64
 // that, so it has a place meanwhile, though not yet one of its address.
 func (s *Server) inspect(c *serverConn) error {
 	if asksUser(c.conn) {
-		if refusal := s.places.take(nil, connsInspected); refusal != nil {
+		if refusal := s.connPlaces.take(nil, connsInspected); refusal != nil {
 			return refusal
 		}
-		defer s.places.give(nil) // also if a user's code ends this goroutine
+		defer s.connPlaces.give(nil) // also if a user's code ends this goroutine
 	}
 	return c.inspect()
 }
@@ -113,7 +113,7 @@ func (s *Server) admitConn(c *serverConn) error {
 		return err
 	}
 	c.origin = s.enterFrom(c.conn, c.peer.Addr)
-	if refusal := s.places.take(c.origin.ownConns(), 0); refusal != nil {
+	if refusal := s.connPlaces.take(c.origin.ownConns(), 0); refusal != nil {
 		s.origins.leave(c.origin)
 		return refusal
 	}
@@ -125,7 +125,7 @@ func (s *Server) admitConn(c *serverConn) error {
 
 // connLeaves gives back what admitConn has taken.
 func (s *Server) connLeaves(c *serverConn) {
-	s.places.give(c.origin.ownConns())
+	s.connPlaces.give(c.origin.ownConns())
 	s.origins.leave(c.origin)
 }
 
@@ -135,7 +135,7 @@ func (s *Server) acquire(m *method, from *origin) *Error {
 	if m.vital {
 		extra = vitalHandlers
 	}
-	return s.handlers.take(from.ownHandlers(), extra)
+	return s.handlerPlaces.take(from.ownHandlers(), extra)
 }
 
-func (s *Server) release(from *origin) { s.handlers.give(from.ownHandlers()) }
+func (s *Server) release(from *origin) { s.handlerPlaces.give(from.ownHandlers()) }

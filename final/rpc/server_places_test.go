@@ -112,7 +112,7 @@ func TestPlaces_AFewAreForWhoeverComes(t *testing.T) {
 				client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 			}
 			synctest.Wait()
-			assert.EqualValues(t, first, srv.places.now(), "of %d", places)
+			assert.EqualValues(t, first, srv.connPlaces.now(), "of %d", places)
 			one := pipeFrom(t, srv, "10.0.0.2:1")
 			for range places {
 				one.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
@@ -172,8 +172,8 @@ func TestPlaces_NothingIsLeftOfAnAddress(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Empty(t, srv.origins.all)
-		assert.Zero(t, srv.places.now())
-		assert.Zero(t, srv.handlers.now())
+		assert.Zero(t, srv.connPlaces.now())
+		assert.Zero(t, srv.handlerPlaces.now())
 	})
 }
 
@@ -376,7 +376,7 @@ func TestPlaces_ALateAddressHasAShare(t *testing.T) {
 			synctest.Wait()
 		}
 		assert.Equal(t, []string{"rpc: 10.0.0.1:1: resource_exhausted: more than 1 connections from this address, and more than 3 in all (WithPeerShare)"}, told)
-		assert.EqualValues(t, 3, srv.places.now())
+		assert.EqualValues(t, 3, srv.connPlaces.now())
 		assert.NoError(t, pipeFrom(t, srv, "10.0.0.2:1").Ping(t.Context()))
 	})
 }

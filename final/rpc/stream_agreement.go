@@ -118,7 +118,7 @@ func streamsGranted(c *clientConn, value string) bool {
 	return true
 }
 
-// makeStreamsLocked makes the table when the first place is taken: most connections never
+// makeStreamsLocked makes the table when the first slot is taken: most connections never
 // have a stream.
 func (c *clientConn) makeStreamsLocked() {
 	o := c.options

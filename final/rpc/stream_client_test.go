@@ -235,7 +235,7 @@ func TestStream_HasRunOnceAPartOfAnItemHasArrived(t *testing.T) {
 	})
 }
 
-// An Open waits for a place, as long as its context lasts.
+// An Open waits for a slot, as long as its context lasts.
 func TestStream_OpenWaitsForAPlace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, raw := streamingServer(t, "rpc.streams=1,16384")

@@ -31,7 +31,7 @@ func streamFrom(ctx context.Context) (s handledStream, call bool) {
 	return nil, call
 }
 
-// headerLeft is in the place of a header that has left, or will not any more.
+// headerLeft stands for a header that has left, or will not any more.
 var headerLeft = new(Metadata)
 
 // SendHeader sends the header that [SetHeader] has set for the stream that ctx belongs to,

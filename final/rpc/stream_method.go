@@ -32,11 +32,11 @@ func (m ServerStream[Req, Item]) Handle(s *Server, fn func(ctx context.Context, 
 }
 
 // Open opens a stream through c, a Client, a Pool or middleware around one that is a
-// [StreamCaller]. It waits for a connection and a free place: see [WithMaxWait]. It does not
+// [StreamCaller]. It waits for a connection and a free stream slot: see [WithMaxWait]. It does not
 // wait for the handler, so an error of the server is returned by the first Receive. ctx
 // bounds the whole life of the stream, not only Open: when it ends, so does the stream, on
 // both sides. [WithDefaultTimeout] does not apply. Close the stream, or receive to its end.
-// Its place is free once its handler has returned. A nil req is sent as a zero value. An
+// Its slot is free once its handler has returned. A nil req is sent as a zero value. An
 // open stream is one in flight for a Pool: see [WithBalancing].
 //
 // A stream that never ran is retried as a call is, within [WithMaxAttempts] and

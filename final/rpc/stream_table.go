@@ -21,7 +21,7 @@ type streamTable struct {
 	window     int64       // of this side
 	peerWindow int64
 	max        int // of streams that are open at once
-	promised   int // places that opens have which are not in streams yet; of a client
+	promised   int // slots that opens have which are not in streams yet; of a client
 
 	streams map[uint64]*stream // made when the first one opens
 	lane    lane
@@ -32,7 +32,7 @@ type streamTable struct {
 
 	draining chan struct{} // of a server: closed when the connection is about to end
 
-	// freed is called when a place has become free, under the lock; nil if nobody is to know.
+	// freed is called when a slot has become free, under the lock; nil if nobody is to know.
 	freed func()
 }
 
@@ -63,7 +63,7 @@ func (t *streamTable) add(s *stream, id uint64) {
 	t.streams[id] = s
 }
 
-// settleEnds forgets a stream of which both halves have ended: its place is free.
+// settleEnds forgets a stream of which both halves have ended: its slot is free.
 func (t *streamTable) settleEnds(s *stream) {
 	if s.in.closed && s.out.closed {
 		t.remove(s)
@@ -112,8 +112,8 @@ func (t *streamTable) open() int {
 	return len(t.streams)
 }
 
-// placesTaken returns how many of a client's places are not free.
-func (t *streamTable) placesTaken() int {
+// slotsTaken returns how many of a client's stream slots are not free.
+func (t *streamTable) slotsTaken() int {
 	if t == nil {
 		return 0
 	}

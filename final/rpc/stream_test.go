@@ -136,7 +136,7 @@ func TestStream_ItemsArriveInOrderOnce(t *testing.T) {
 	}
 }
 
-// assertNoStreams says that all places are free, at the client.
+// assertNoStreams says that all stream slots are free, at the client.
 func assertNoStreams(t *testing.T, c *Client) {
 	t.Helper()
 	synctest.Wait()

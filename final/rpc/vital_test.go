@@ -28,7 +28,7 @@ func TestVital_RunsOnAFullServer(t *testing.T) {
 		fill("Work.Do", 2)
 		assert.ErrorIs(t, fill("Work.Do", 1)[0].Wait(), ResourceExhausted)
 		fill("Health.Check", vitalHandlers)
-		assert.EqualValues(t, 2+vitalHandlers, srv.handlers.now())
+		assert.EqualValues(t, 2+vitalHandlers, srv.handlerPlaces.now())
 		err := fill("Health.Check", 1)[0].Wait()
 		assert.ErrorIs(t, err, ResourceExhausted)
 		assert.True(t, NeverRan(err))
@@ -36,7 +36,7 @@ func TestVital_RunsOnAFullServer(t *testing.T) {
 		assert.ErrorIs(t, err, ResourceExhausted)
 		cancel()
 		synctest.Wait()
-		assert.Zero(t, srv.handlers.now())
+		assert.Zero(t, srv.handlerPlaces.now())
 	})
 }
 
