@@ -47,11 +47,9 @@ func TestServer_GoexitOnTheWayToAReplyIsAnswered(t *testing.T) {
 					require.NoError(t, srv.RegisterFunc("Test.Give", func(context.Context) (gobBytes, error) { return gobBytes{1}, nil }))
 					n := newNetwork()
 					n.set("a", srv)
-					client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithCodec(Gob))
-					require.NoError(t, err)
-					defer client.Close()
+					client := dial(t, "a", WithDialer(n.dial), WithCodec(Gob))
 					for range 3 {
-						err = client.Call(timeout(t, time.Minute), "Test.Exit", nil, nil)
+						err := client.Call(timeout(t, time.Minute), "Test.Exit", nil, nil)
 						assert.Error(t, err)
 						assert.NotErrorIs(t, err, DeadlineExceeded)
 						assert.False(t, NeverRan(err))

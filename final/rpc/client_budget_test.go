@@ -206,9 +206,7 @@ func TestClient_ConnectsRarelyToAServerThatHangsUpAtEachCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n, h := newPeers(), new(hangingUp)
 		n.odd["a"] = h.serve
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
-		require.NoError(t, err)
-		defer client.Close()
+		client := dial(t, "a", WithDialer(n.dial))
 		h.take()
 		var wg sync.WaitGroup
 		for range 8 {

@@ -65,9 +65,7 @@ func TestClient_RefusesWhatWouldTakeTooMuchMemory(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					n := newNetwork()
 					n.set("a", spreading(t, WithCompression(1<<10)))
-					client, err := Dial(t.Context(), "a", append(opts, WithDialer(n.dial), WithMaxDecoded(most))...)
-					require.NoError(t, err)
-					defer client.Close()
+					client := dial(t, "a", append(opts, WithDialer(n.dial), WithMaxDecoded(most))...)
 					for range 2 {
 						got, err := get(timeout(t, time.Minute), client, 2000)
 						assert.ErrorIs(t, err, ResourceExhausted)
@@ -119,12 +117,10 @@ func TestClient_ASizerThatPanicsFailsTheCall(t *testing.T) {
 		n := newNetwork()
 		n.set("a", srv)
 		codec.measure = func() int64 { panic("odd") }
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithCodec(codec))
-		require.NoError(t, err)
-		defer client.Close()
+		client := dial(t, "a", WithDialer(n.dial), WithCodec(codec))
 		for range 2 {
 			var got string
-			err = client.Call(timeout(t, time.Minute), "Test.Give", nil, &got)
+			err := client.Call(timeout(t, time.Minute), "Test.Give", nil, &got)
 			assert.ErrorIs(t, err, Internal)
 			assert.ErrorContains(t, err, "panic while measuring a body for *string")
 			assert.Empty(t, got)

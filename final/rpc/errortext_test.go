@@ -25,9 +25,7 @@ func TestErrorHandler_ALostConnectionSaysNothingOfItsCalls(t *testing.T) {
 		srv := inv.server(t)
 		n.set("a", srv)
 		told := make(chan error, 1)
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithFailFast(), WithErrorHandler(func(err error) { told <- err }))
-		require.NoError(t, err)
-		defer client.Close()
+		client := dial(t, "a", WithDialer(n.dial), WithFailFast(), WithErrorHandler(func(err error) { told <- err }))
 		call := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "held"}, nil)
 		<-inv.started
 		n.set("a", nil)

@@ -44,9 +44,7 @@ func TestClient_GoexitInADecoderEndsTheConnection(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			n := newNetwork()
 			n.set("a", gobServer(t))
-			client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithCodec(Gob))
-			require.NoError(t, err)
-			defer client.Close()
+			client := dial(t, "a", WithDialer(n.dial), WithCodec(Gob))
 			<-time.After(time.Second) // nobody reads
 			var waits *Pending
 			if !alone {

@@ -36,10 +36,8 @@ func TestCall_HandlerThatPassesOnAnErrorHasRunAllTheSame(t *testing.T) {
 			return down.Call(ctx, "Inventory.Reserve", nil, nil)
 		}))
 		n.set("a", srv)
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
-		require.NoError(t, err)
-		defer client.Close()
-		err = client.Call(t.Context(), "Orders.Place", nil, nil)
+		client := dial(t, "a", WithDialer(n.dial))
+		err := client.Call(t.Context(), "Orders.Place", nil, nil)
 		assert.ErrorIs(t, err, Unavailable)
 		assert.False(t, NeverRan(err))
 		assert.Equal(t, 1, runs, "it is not called again")
@@ -60,15 +58,13 @@ func TestCall_RepeatedCallThatMayHaveRunIsNotCalledUnrun(t *testing.T) {
 			return ctx.Err()
 		}))
 		n.set("a", srv)
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithMaxAttempts(3))
-		require.NoError(t, err)
-		defer client.Close()
+		client := dial(t, "a", WithDialer(n.dial), WithMaxAttempts(3))
 		done := make(chan error, 1)
 		go func() { done <- client.Call(MarkIdempotent(t.Context(), "Orders.Place"), "Orders.Place", nil, nil) }()
 		<-started
 		n.set("a", nil) // nobody can be dialled any more
 		client.conn.Load().conn.Close()
-		err = <-done
+		err := <-done
 		assert.ErrorIs(t, err, Unavailable)
 		assert.False(t, NeverRan(err), "the first attempt ran")
 		assert.Equal(t, 1, runs)

@@ -56,9 +56,7 @@ func TestMaxConnAge_NoCallNotices(t *testing.T) {
 			n := newNetwork()
 			srv := newInventory().server(t, WithCodecs(Gob), WithMaxConnAge(time.Minute))
 			n.set("a", srv)
-			client, err := Dial(t.Context(), "a", WithDialer(n.dial), WithCodec(codec))
-			require.NoError(t, err)
-			defer client.Close()
+			client := dial(t, "a", WithDialer(n.dial), WithCodec(codec))
 			long := client.Go(t.Context(), checkStock.Name(), stockRequest{Item: "item1", Wait: 3 * time.Minute}, nil)
 			for range 300 {
 				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1", Wait: time.Second})
@@ -106,9 +104,7 @@ func TestMaxConnAge_BelowTheLongestBackoffDelaysNoCall(t *testing.T) {
 		n := newNetwork()
 		srv := newInventory().server(t, WithMaxConnAge(100*time.Millisecond))
 		n.set("a", srv)
-		client, err := Dial(t.Context(), "a", WithDialer(n.dial))
-		require.NoError(t, err)
-		defer client.Close()
+		client := dial(t, "a", WithDialer(n.dial))
 		for range 500 {
 			_, err := checkStock.Call(timeout(t, 15*time.Millisecond), client, &stockRequest{Item: "item1", Wait: 10 * time.Millisecond})
 			require.NoError(t, err)
@@ -154,9 +150,7 @@ func TestClient_AGoAwayIsAFailureUnlessTheServerHasAnsweredAndIsLeaving(t *testi
 			n := newPeers()
 			conns := 0
 			n.odd["a"] = func(conn net.Conn) { conns++; c.serve(conn) }
-			client, err := Dial(t.Context(), "a", WithDialer(n.dial))
-			require.NoError(t, err)
-			defer client.Close()
+			client := dial(t, "a", WithDialer(n.dial))
 			begun := time.Now()
 			for range 20 {
 				checkStock.Call(timeout(t, time.Second), client, &stockRequest{Item: "item1"})

@@ -52,9 +52,7 @@ func callWithAnExitingContext(t *testing.T, end string, n int32) {
 	srv := inv.server(t, WithMaxInFlight(1))
 	net := newNetwork()
 	net.set("a", srv)
-	client, err := Dial(t.Context(), "a", WithDialer(net.dial))
-	require.NoError(t, err)
-	defer client.Close()
+	client := dial(t, "a", WithDialer(net.dial))
 	<-time.After(time.Second) // nobody reads
 	var held *Pending
 	if end != "alone" {
