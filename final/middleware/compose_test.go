@@ -198,11 +198,12 @@ func serverSide(t *testing.T, turn int) []rpc.ServerOption {
 	require.NoError(t, err)
 	measured, err := metrics.NewServer(prometheus.NewRegistry())
 	require.NoError(t, err)
-	limits, err := ratelimit.New(ratelimit.Server(1e9, 1e6))
+	limits, err := ratelimit.New(ratelimit.Server(1e9, 1e6), ratelimit.Messages(oddImport.Name(), 1e6, 1), ratelimit.Messages(oddSync.Name(), 1e6, 1))
 	require.NoError(t, err)
+	limited := rpc.WithServerOptions(rpc.WithAuthorize(limits.Authorize), rpc.WithServerMiddleware(limits.Middleware()))
 	logged := logging.New(slog.New(slog.NewJSONHandler(io.Discard, nil)), logging.WithPayloads(1000))
 	sides := []rpc.ServerOption{
-		rpc.WithAuthorize(guard.Authorize), rpc.WithAuthorize(limits.Authorize), measured.Options(), logged.ServerOptions(),
+		rpc.WithAuthorize(guard.Authorize), limited, measured.Options(), logged.ServerOptions(),
 	}
 	var all []rpc.ServerOption
 	for i := range sides {
