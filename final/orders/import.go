@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -35,7 +36,8 @@ type Failure struct {
 // server: those that are placed already count as placed.
 //
 // Orders that were received are placed, or given up, even if the caller leaves. Once the
-// server drains, it places no further ones, and reports them as Unavailable.
+// server drains, it places no further ones, and reports them as Unavailable; if the caller
+// has not sent them all by then, the import fails with Unavailable.
 func (o *Orders) Import(ctx context.Context, in *rpc.Receiver[Order]) (*ImportReport, error) {
 	report := new(ImportReport)
 	if err := o.placeAll(ctx, in, report.add); err != nil {
@@ -63,13 +65,37 @@ func (o *Orders) placeAll(ctx context.Context, in *rpc.Receiver[Order], done fun
 	}
 	defer workers.Wait()
 	defer close(orders)
-	for order, err := range in.All() {
-		if err != nil {
+	receiving, stop := untilDraining(ctx)
+	defer stop()
+	for {
+		order, err := in.Receive(receiving)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && context.Cause(receiving) == errDraining:
+			return errDraining
+		case err != nil:
 			return err
 		}
 		orders <- order
 	}
-	return nil
+}
+
+// errDraining ends an import whose caller has not sent all when the server drains.
+var errDraining = rpc.Errorf(rpc.Unavailable, "the server is about to end: send all orders again")
+
+// untilDraining returns a context that also ends, because of errDraining, when the server
+// begins to drain. The caller of untilDraining must call stop.
+func untilDraining(ctx context.Context) (receiving context.Context, stop func()) {
+	receiving, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-rpc.DrainingFrom(ctx):
+			cancel(errDraining)
+		case <-receiving.Done():
+		}
+	}()
+	return receiving, func() { cancel(nil) }
 }
 
 // placeNext places an order, unless the server has begun to drain.

@@ -130,6 +130,46 @@ func TestImport_ACallerWhoLeaves(t *testing.T) {
 	})
 }
 
+// A caller who is silent does not delay a shutdown: the order that runs is placed, and
+// the caller is told to send them all again.
+func TestImport_EndsWhenTheServerDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inv := &blockedInventory{began: make(chan struct{}), answer: make(chan struct{})}
+		client, srv := importer(t, inv)
+		stream := send(t, client, manyOrders(1)...)
+		defer stream.Close()
+		<-inv.began
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(t.Context()) }()
+		synctest.Wait()
+		inv.answer <- struct{}{}
+		synctest.Wait()
+		require.Len(t, down, 1, "the shutdown waits for a silent caller")
+		require.NoError(t, <-down)
+		assert.EqualValues(t, 1, inv.reserved.Load())
+		_, err := stream.CloseAndReceive(t.Context())
+		assert.ErrorIs(t, err, rpc.Unavailable)
+		assert.ErrorContains(t, err, "the server is about to end: send all orders again")
+	})
+}
+
+// Orders that wait when the server begins to drain are not placed.
+func TestImport_PlacesNoFurtherOrdersWhenTheServerDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inv := &blockedInventory{began: make(chan struct{}, importAtOnce), answer: make(chan struct{})}
+		client, srv := importer(t, inv)
+		stream := send(t, client, manyOrders(2*importAtOnce)...)
+		defer stream.Close()
+		synctest.Wait()
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(t.Context()) }()
+		synctest.Wait()
+		close(inv.answer)
+		require.NoError(t, <-down)
+		assert.EqualValues(t, importAtOnce, inv.reserved.Load())
+	})
+}
+
 // A blockedInventory reserves when it is told to.
 type blockedInventory struct {
 	began, answer chan struct{}
