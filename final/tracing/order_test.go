@@ -41,7 +41,8 @@ func layers(t *testing.T, codec rpc.Codec) []layer {
 	require.NoError(t, err)
 	guard, err := auth.New(tokens.Verify, auth.Known(), nil)
 	require.NoError(t, err)
-	limits, err := ratelimit.New(ratelimit.Server(1e6, 1e6), ratelimit.Peer(ratelimit.Identity, 1e6, 1e6))
+	limits, err := ratelimit.New(ratelimit.Server(1e6, 1e6), ratelimit.Peer(ratelimit.Identity, 1e6, 1e6),
+		ratelimit.Messages(echoes.Name(), 1e6, 1), ratelimit.Messages(imports.Name(), 1e6, 1))
 	require.NoError(t, err)
 	answers, err := cache.New(cache.Codec(codec), cache.Method("Test.Echo", time.Minute), cache.Method("Test.Fail", time.Minute), cache.NotFound("Test.Fail", time.Minute))
 	require.NoError(t, err)
@@ -55,9 +56,10 @@ func layers(t *testing.T, codec rpc.Codec) []layer {
 		{"metrics", served.Options(), called.Options()},
 		{"logging", log.ServerOptions(), log.ClientOptions()},
 		{"tracing", s.server(), s.client()},
-		{"ratelimit", rpc.WithAuthorize(limits.Authorize), nil},
+		{"ratelimit", rpc.WithServerOptions(rpc.WithAuthorize(limits.Authorize), rpc.WithServerMiddleware(limits.Middleware())), nil},
 		{"auth", rpc.WithAuthorize(guard.Authorize), auth.OverAnything(auth.Static(token))},
 		{"cache", nil, rpc.WithClientInterceptors(answers.Intercept)},
+		{"compression", rpc.WithCompression(1), rpc.WithCompression(1)},
 	}
 }
 
@@ -104,14 +106,67 @@ func handle(t *testing.T, srv *rpc.Server) (began chan struct{}) {
 		}
 		return nil
 	}))
+	require.NoError(t, sending.Handle(srv, func(ctx context.Context, how *text, out *rpc.Sender[text]) error {
+		for _, value := range []string{"hello", how.GetValue()} {
+			if err := out.Send(ctx, &text{Value: value}); err != nil {
+				return err
+			}
+		}
+		return failures[how.GetValue()]
+	}))
+	require.NoError(t, imports.Handle(srv, func(ctx context.Context, in *rpc.Receiver[text]) (*text, error) {
+		all := ""
+		for i, err := range in.All() {
+			if err != nil {
+				return nil, err
+			}
+			all += i.GetValue() + " "
+			if err := failures[i.GetValue()]; err != nil {
+				return nil, err
+			}
+		}
+		return &text{Value: all}, nil
+	}))
 	return began
 }
 
-var echoes = rpc.BidiStream[text, text]("Test.Echoes")
+var (
+	sending = rpc.ServerStream[text, text]("Test.Send")
+	imports = rpc.ClientStream[text, text]("Test.Import")
+	echoes  = rpc.BidiStream[text, text]("Test.Echoes")
+)
+
+// send is a server stream of two items, of which the second says how it ends.
+func send(ctx context.Context, c rpc.Caller, how string) (out ended) {
+	s, err := sending.Open(ctx, c, &text{Value: how})
+	if err == nil {
+		defer s.Close()
+		for i, failed := range s.All() {
+			if err = failed; err == nil {
+				out.reply += i.GetValue() + " "
+			}
+		}
+	}
+	return out.with(err)
+}
+
+// importTwo is a client stream of two items, of which the second says how it ends.
+func importTwo(ctx context.Context, c rpc.Caller, how string) (out ended) {
+	s, err := imports.Open(ctx, c)
+	if err == nil {
+		defer s.Close()
+		s.Send(ctx, &text{Value: "hello"})
+		s.Send(ctx, &text{Value: how})
+		var reply *text
+		if reply, err = s.CloseAndReceive(ctx); err == nil {
+			out.reply = reply.GetValue()
+		}
+	}
+	return out.with(err)
+}
 
 // stream sends two items, of which the second may end the stream, and receives to the end.
-func stream(ctx context.Context, c rpc.Caller, how string) ended {
-	var out ended
+func stream(ctx context.Context, c rpc.Caller, how string) (out ended) {
 	s, err := echoes.Open(ctx, c)
 	if err == nil {
 		defer s.Close()
@@ -124,12 +179,7 @@ func stream(ctx context.Context, c rpc.Caller, how string) ended {
 			}
 		}
 	}
-	out.code, out.neverRan = rpc.CodeOf(err), rpc.NeverRan(err)
-	var e *rpc.Error
-	if errors.As(err, &e) {
-		out.text, out.details, out.remote = e.Message, fmt.Sprint(e.Details), e.Remote()
-	}
-	return out
+	return out.with(err)
 }
 
 // ended is all that a caller can see of a call.
@@ -142,15 +192,20 @@ type ended struct {
 	remote   bool
 }
 
-func callOnce(ctx context.Context, c rpc.Caller, method, params string) ended {
-	var reply text
-	err := c.Call(ctx, method, &text{Value: params}, &reply)
-	out := ended{reply: reply.GetValue(), code: rpc.CodeOf(err), neverRan: rpc.NeverRan(err)}
+// with adds to what was received how it ended.
+func (out ended) with(err error) ended {
+	out.code, out.neverRan = rpc.CodeOf(err), rpc.NeverRan(err)
 	var e *rpc.Error
 	if errors.As(err, &e) {
 		out.text, out.details, out.remote = e.Message, fmt.Sprint(e.Details), e.Remote()
 	}
 	return out
+}
+
+func callOnce(ctx context.Context, c rpc.Caller, method, params string) ended {
+	var reply text
+	err := c.Call(ctx, method, &text{Value: params}, &reply)
+	return ended{reply: reply.GetValue()}.with(err)
 }
 
 // calls makes each kind of call, some of them twice, as a cache may answer then.
@@ -166,6 +221,8 @@ func calls(t *testing.T, c rpc.Caller, began chan struct{}) map[string]ended {
 		}
 	}
 	for _, how := range []string{"fine", "details", "plain", "none"} {
+		all["send "+how] = send(t.Context(), c, how)
+		all["import "+how] = importTwo(t.Context(), c, how)
 		all["stream "+how] = stream(t.Context(), c, how)
 	}
 	left, leave := context.WithCancel(t.Context())
@@ -248,7 +305,10 @@ func TestMiddleware_EveryPairAndOrder(t *testing.T) {
 			t.Run(transport+" "+codec.Name(), func(t *testing.T) {
 				plain := stack(t, transport, codec, nil)
 				assert.Equal(t, ended{reply: "hello"}, plain["echo"])
-				assert.Equal(t, ended{reply: "hello fine "}, plain["stream fine"])
+				for _, shape := range []string{"send ", "import ", "stream "} {
+					assert.Equal(t, ended{reply: "hello fine "}, plain[shape+"fine"])
+				}
+				assert.Equal(t, "hello details ", plain["send details"].reply)
 				assert.Equal(t, "hello details ", plain["stream details"].reply)
 				assert.Equal(t, "map[retry-after-ms:1500 shelf:7]", plain["stream details"].details)
 				assert.Equal(t, "map[retry-after-ms:1500 shelf:7]", plain["details"].details)
