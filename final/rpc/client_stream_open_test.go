@@ -211,7 +211,7 @@ func TestPool_StreamThatWaitsForAPlaceTakesANewServer(t *testing.T) {
 func TestObserver_IsToldOfStreams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var seen attempts
-		client := streamClient(t, streamServer(t), WithObserver(seen.observer()))
+		client := pipe(t, streamServer(t), WithObserver(seen.observer()))
 		one := func() Attempt {
 			synctest.Wait()
 			told := seen.take()
@@ -264,7 +264,7 @@ func TestStream_OpensBesideAllSlots(t *testing.T) {
 		srv := bidiServer(t, receiveAll, WithMaxInFlight(1), WithMaxStreams(1))
 		slow := Method[change, change]("Test.Slow")
 		require.NoError(t, slow.Handle(srv, func(context.Context, *change) (*change, error) { <-hang; return &change{}, nil }))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		called := make(chan error, 2)
 		call := func() { _, err := slow.Call(t.Context(), client, &change{}); called <- err }
 		go call()
@@ -304,7 +304,7 @@ func TestStream_OpensWaitInAQueue(t *testing.T) {
 		require.NoError(t, watch.Handle(srv, func(context.Context, *watchRequest, *Sender[change]) error { <-next; return nil }))
 		slow := Method[change, change]("Test.Slow")
 		require.NoError(t, slow.Handle(srv, func(context.Context, *change) (*change, error) { <-hang; return &change{}, nil }))
-		client := streamClient(t, srv, WithMaxWaiting(most))
+		client := pipe(t, srv, WithMaxWaiting(most))
 		var times atomic.Int64
 		counted := ServerStream[countedRequest, change](watch.Name())
 		first, err := counted.Open(t.Context(), client, &countedRequest{&times})
@@ -389,7 +389,7 @@ func TestPool_OpenThatWaitsTakesAPlaceOnAnyServer(t *testing.T) {
 func TestStream_OpensThatFailKeepNoPlace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := streamServer(t, WithMaxStreams(1))
-		client := streamClient(t, srv, WithMaxWait(time.Second))
+		client := pipe(t, srv, WithMaxWait(time.Second))
 		failing := ServerStream[changingItem, change](watch.Name())
 		for _, fail := range []func() (string, error){
 			func() (string, error) { return "", errors.New("cannot be encoded") },
@@ -425,7 +425,7 @@ func TestStream_OpensThatFailKeepNoPlace(t *testing.T) {
 func TestStream_AnOpenThatFailsLetsTheNextGoOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := streamServer(t, WithMaxStreams(1))
-		client := streamClient(t, srv, WithKeepalive(0))
+		client := pipe(t, srv, WithKeepalive(0))
 		encoding, fail := make(chan struct{}), make(chan struct{})
 		failing := ServerStream[changingItem, change](watch.Name())
 		failed := make(chan error)

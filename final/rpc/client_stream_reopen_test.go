@@ -168,7 +168,7 @@ func TestStream_IsNotReopenedOnceSomethingWentOutOrCameIn(t *testing.T) {
 				}
 				return Errorf(Unavailable, "going away")
 			}))
-			client := streamClient(t, srv)
+			client := pipe(t, srv)
 			s, err := watch.Open(t.Context(), client, &watchRequest{Count: items})
 			require.NoError(t, err)
 			got, err := collect(&s.Receiver)
@@ -309,7 +309,7 @@ func TestStream_ThatHasRunIsNotReopenedWhateverTheServerSays(t *testing.T) {
 func TestObserver_IsToldOfAStreamWithTheContextOfItsCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		told := make(chan error, 20)
-		client := streamClient(t, streamServer(t), WithObserver(Observer{AttemptDone: func(ctx context.Context, _ Attempt) { told <- ctx.Err() }}))
+		client := pipe(t, streamServer(t), WithObserver(Observer{AttemptDone: func(ctx context.Context, _ Attempt) { told <- ctx.Err() }}))
 		for range cap(told) {
 			s, err := watch.Open(t.Context(), client, &watchRequest{Count: 0})
 			require.NoError(t, err)

@@ -159,8 +159,7 @@ func pipe(t *testing.T, srv *Server, opts ...ClientOption) *Client {
 	return client
 }
 
-// bubble runs a story in a synctest bubble, whose end fails on a goroutine left
-// behind, and closes srv at its end.
+// bubble runs a story in a synctest bubble, whose end fails on a goroutine left behind.
 func bubble(t *testing.T, story func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, story)

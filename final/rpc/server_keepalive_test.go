@@ -204,7 +204,7 @@ func TestServerKeepalive_NoticesADeadClientOfAStream(t *testing.T) {
 func TestServerKeepalive_KeepsAClientOfAStreamThatAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := streamServer(t)
-		client := streamClient(t, srv, WithKeepalive(0))
+		client := pipe(t, srv, WithKeepalive(0))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		<-time.After(24 * time.Hour)

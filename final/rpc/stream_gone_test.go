@@ -122,7 +122,7 @@ func TestStream_TheCauseOfACallerWhoLeavesHasACode(t *testing.T) {
 			told <- context.Cause(ctx)
 			return err
 		})
-		s, err := syncing.Open(t.Context(), streamClient(t, srv))
+		s, err := syncing.Open(t.Context(), pipe(t, srv))
 		require.NoError(t, err)
 		s.Close()
 		for range 2 {

@@ -34,7 +34,7 @@ func TestStream_IdleOnesAreSmall(t *testing.T) {
 						}
 					}
 				}, WithMaxHandlers(2*n))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				all := make([]*DuplexStream[change, change], n)
 				open := func(i int) {
 					s, err := syncing.Open(context.Background(), client)

@@ -103,7 +103,7 @@ func TestStream_InterceptorsWrapBothSides(t *testing.T) {
 			var served, called notes
 			srv := streamServer(t, WithServerMiddleware(noteStreams(&served, "outer"), noteStreams(&served, "inner")))
 			chain := WithClientInterceptors(noteOpens(&called, "outer"), noteOpens(&called, "inner"))
-			var caller Caller = streamClient(t, srv, chain)
+			var caller Caller = pipe(t, srv, chain)
 			if pooled {
 				pool := NewPool(StaticResolver{"a"}, chain, WithDialer(func(context.Context, string) (net.Conn, error) {
 					near, far := net.Pipe()
@@ -183,7 +183,7 @@ func TestOpen_NamesTheInterceptorThatCannot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := streamServer(t)
 		passes := noteOpens(new(notes), "passes")
-		client := streamClient(t, srv, WithClientInterceptors(passes, onlyCalls, onlyCalls))
+		client := pipe(t, srv, WithClientInterceptors(passes, onlyCalls, onlyCalls))
 		_, err := watch.Open(t.Context(), client, &watchRequest{})
 		assert.Equal(t, Unimplemented, CodeOf(err))
 		assert.True(t, NeverRan(err))
@@ -201,10 +201,10 @@ func TestOpen_NamesTheInterceptorThatCannot(t *testing.T) {
 				return err
 			})
 		}
-		err = streamClient(t, srv, WithClientInterceptors(tries, onlyCalls)).Call(t.Context(), watch.Name(), nil, nil)
+		err = pipe(t, srv, WithClientInterceptors(tries, onlyCalls)).Call(t.Context(), watch.Name(), nil, nil)
 		assert.ErrorContains(t, err, "open Inventory.Watch: a rpc.CallerFunc cannot open streams")
 
-		client = streamClient(t, srv, WithClientInterceptors(passes, PassStreamsClient(onlyCalls)))
+		client = pipe(t, srv, WithClientInterceptors(passes, PassStreamsClient(onlyCalls)))
 		in, err := watch.Open(t.Context(), client, &watchRequest{Count: 1})
 		require.NoError(t, err)
 		got, err := collect(&in.Receiver)
@@ -244,7 +244,7 @@ func TestStream_InterceptorThatPanicsIsInternal(t *testing.T) {
 				})
 				panics := make(chan any, 2)
 				srv := streamServer(t, WithServerMiddleware(bad), WithPanicHandler(func(_ context.Context, value any, _ []byte) { panics <- value }))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				in, err := watch.Open(t.Context(), client, &watchRequest{Count: 1})
 				require.NoError(t, err)
 				_, err = collect(&in.Receiver)
@@ -261,7 +261,7 @@ func TestStream_InterceptorThatPanicsIsInternal(t *testing.T) {
 
 func TestStream_PanicOfAClientsInterceptorGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t), WithClientInterceptors(func(next Caller) Caller {
+		client := pipe(t, streamServer(t), WithClientInterceptors(func(next Caller) Caller {
 			return CallerFuncs{next.Call, func(context.Context, MethodKind, string, any) (OpenedStream, error) { panic("mine") }}
 		}))
 		assert.PanicsWithValue(t, "mine", func() { watch.Open(t.Context(), client, &watchRequest{}) })
@@ -297,7 +297,7 @@ func TestStream_StatsCountItemsAndTheirBytes(t *testing.T) {
 				for _, o := range c.opts {
 					server, caller = append(server, o), append(caller, o)
 				}
-				client := streamClient(t, streamServer(t, server...), caller...)
+				client := pipe(t, streamServer(t, server...), caller...)
 				s, err := client.OpenStream(t.Context(), BidiStreaming, syncing.Name(), nil)
 				require.NoError(t, err)
 				assert.Zero(t, s.Stats())
@@ -348,7 +348,7 @@ func TestStream_OnEndSaysHowItHasEnded(t *testing.T) {
 				}
 				silent := ServerStream[watchRequest, change]("Test.Silent")
 				require.NoError(t, silent.Handle(srv, func(ctx context.Context, _ *watchRequest, out *Sender[change]) error { return handler(ctx) }))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				s, err := client.OpenStream(ctx, ServerStreaming, silent.Name(), &watchRequest{})
@@ -376,7 +376,7 @@ func TestStream_PanicOfOnEndEndsNothing(t *testing.T) {
 	log.SetOutput(io.Discard)
 	defer log.SetOutput(os.Stderr)
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		s, err := client.OpenStream(t.Context(), ServerStreaming, watch.Name(), &watchRequest{})
 		require.NoError(t, err)
 		told := make(chan error, 1)

@@ -179,7 +179,7 @@ func TestStreamMemory_ItemsThatAreDecodedCountAsParams(t *testing.T) {
 				if compressed {
 					opts = append(opts, WithCompression(100))
 				}
-				client := streamClient(t, srv, opts...)
+				client := pipe(t, srv, opts...)
 				open := func() *DuplexStream[sentItem, change] {
 					s, err := sendsGrowing.Open(t.Context(), client)
 					require.NoError(t, err)
@@ -249,7 +249,7 @@ func TestStreamMemory_ReceiveThatIsLeftBehindHoldsNothing(t *testing.T) {
 			}()
 			return nil
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		s, err := sendsGrowing.Open(t.Context(), client)
 		require.NoError(t, err)
 		for {

@@ -17,7 +17,7 @@ import (
 
 // opened opens a bidi stream that ends with the test, and returns it and what its handler is to do.
 func opened(t *testing.T, srv *Server, opts ...ClientOption) (*DuplexStream[change, change], *Client) {
-	client := streamClient(t, srv, opts...)
+	client := pipe(t, srv, opts...)
 	s, err := syncing.Open(t.Context(), client)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -79,7 +79,7 @@ func TestStreamMetadata_AllShapesHaveIt(t *testing.T) {
 			_, err := collect(in)
 			return &report{}, cmpErr(err, set(ctx))
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 
 		in, err := watch.Open(t.Context(), client, &watchRequest{})
 		require.NoError(t, err)
@@ -220,7 +220,7 @@ func TestStreamMetadata_HeaderOfAStreamThatFails(t *testing.T) {
 					_, err := in.Receive(ctx)
 					return err
 				})
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				s, err := syncing.Open(ctx, client)

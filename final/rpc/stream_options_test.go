@@ -83,7 +83,7 @@ func TestWithStreamMemory_RefusesStreamsThatHaveNoRoom(t *testing.T) {
 		var open []*DuplexStream[change, change]
 		var refused error
 		for len(open) < 100 && refused == nil {
-			client := streamClient(t, srv, WithMaxAttempts(1)) // two streams for each connection
+			client := pipe(t, srv, WithMaxAttempts(1)) // two streams for each connection
 			for range 2 {
 				s, err := syncing.Open(t.Context(), client)
 				require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestWithStreamMemory_RefusesStreamsThatHaveNoRoom(t *testing.T) {
 		assert.True(t, asked)
 		assert.Equal(t, 100*time.Millisecond, pause)
 
-		client := streamClient(t, srv, WithMaxAttempts(1))
+		client := pipe(t, srv, WithMaxAttempts(1))
 		counts, err := watch.Open(t.Context(), client, &watchRequest{Count: 1})
 		require.NoError(t, err)
 		_, err = counts.Receive(t.Context())
@@ -123,7 +123,7 @@ func TestWithStreamMemory_RefusesStreamsThatHaveNoRoom(t *testing.T) {
 // A client opens no more streams than its own memory has room for.
 func TestWithConnStreamMemory_BoundsWhatAClientOpens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t), WithConnStreamMemory(leastForStreams))
+		client := pipe(t, streamServer(t), WithConnStreamMemory(leastForStreams))
 		first, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -165,7 +165,7 @@ func exchange(t *testing.T, s *DuplexStream[change, change], size int) error {
 func TestWithStreamMemory_LargeItemNeedsNoMemoryThatWindowsHave(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := bidiServer(t, receiveAll, WithMaxMessage(1<<20), WithStreamMemory(16<<20), WithMaxHandlers(4000))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		require.NoError(t, exchange(t, s, 10))
@@ -178,7 +178,7 @@ func TestWithStreamMemory_LargeItemNeedsNoMemoryThatWindowsHave(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		full, err := syncing.Open(t.Context(), streamClient(t, srv, WithMaxAttempts(1)))
+		full, err := syncing.Open(t.Context(), pipe(t, srv, WithMaxAttempts(1)))
 		require.NoError(t, err)
 		require.ErrorContains(t, exchange(t, full, 10), "there is no room for the window of another stream now")
 		for range 3 {
@@ -205,7 +205,7 @@ func TestWithStreamMemory_WaitForAPlaceDelaysNoOpen(t *testing.T) {
 			raw.write(append(bidi(1), number(wire.KindWant, 1, 1<<20)...))
 		}
 		synctest.Wait()
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		waited := make(chan error, 1)

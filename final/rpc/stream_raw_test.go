@@ -237,7 +237,7 @@ func TestServer_StalledStreamsHoldTheirWindows(t *testing.T) {
 			<-hold
 			return nil
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		const n = 300
 		for range n {
 			s, err := syncing.Open(t.Context(), client)

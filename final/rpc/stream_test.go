@@ -83,10 +83,6 @@ func streamServer(t *testing.T, opts ...ServerOption) *Server {
 	return srv
 }
 
-func streamClient(t *testing.T, srv *Server, opts ...ClientOption) *Client {
-	return pipe(t, srv, opts...)
-}
-
 // collect receives to the end.
 func collect(in *Receiver[change]) (numbers []int, failed error) {
 	for c, err := range in.All() {
@@ -111,7 +107,7 @@ func TestStream_ItemsArriveInOrderOnce(t *testing.T) {
 		for size, items := range map[int]int{0: 200, 100: 200, 5000: 40, 40_000: 10} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					client := streamClient(t, streamServer(t), WithCodec(codec))
+					client := pipe(t, streamServer(t), WithCodec(codec))
 					ctx := t.Context()
 					in, err := watch.Open(ctx, client, &watchRequest{Count: items, Size: size})
 					require.NoError(t, err)
@@ -153,7 +149,7 @@ func assertNoStreams(t *testing.T, c *Client) {
 
 func TestStream_BothDirectionsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		go func() {
@@ -180,7 +176,7 @@ func TestStream_ItemsBeforeAnErrorComeFirst(t *testing.T) {
 			}
 			return Errorf(NotFound, "no more").WithDetail("item", "x")
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		in, err := watch.Open(t.Context(), client, &watchRequest{Count: 50, Size: 1000})
 		require.NoError(t, err)
 		synctest.Wait() // all that fits has arrived
@@ -201,7 +197,7 @@ func TestStream_ItemsBeforeAnErrorComeFirst(t *testing.T) {
 // connection has to say: credit bounds what its peer may send.
 func TestStream_StalledOneDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		ctx := t.Context()
 		stalled, err := watch.Open(ctx, client, &watchRequest{Count: 1000, Size: 1000})
 		require.NoError(t, err)
@@ -232,7 +228,7 @@ func TestStream_StalledOneGetsItsWindow(t *testing.T) {
 			}
 			return nil
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		stalled, err := each.Open(t.Context(), client, new(watchRequest))
 		require.NoError(t, err)
 		synctest.Wait()
@@ -255,7 +251,7 @@ func TestStream_TwoThatOnlySendEachWait(t *testing.T) {
 			sent <- n
 			return nil
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -287,7 +283,7 @@ func TestStream_SendGoesOnAfterItsContextEndedInVain(t *testing.T) {
 			<-release
 			return addUp(ctx, in)
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		out, err := imports.Open(t.Context(), client)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -330,7 +326,7 @@ func TestStream_CancelReachesTheHandler(t *testing.T) {
 					ended <- out.Send(context.Background(), &change{})
 					return nil
 				}))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				in, err := watch.Open(ctx, client, &watchRequest{})
@@ -358,7 +354,7 @@ func TestStream_DeadlineReachesTheHandler(t *testing.T) {
 			assert.Equal(t, context.DeadlineExceeded, ctx.Err())
 			return err
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		s, err := syncing.Open(ctx, client)
@@ -383,7 +379,7 @@ func TestStream_LostConnectionEndsBothEnds(t *testing.T) {
 			ended <- err
 			return err
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		synctest.Wait()
@@ -412,7 +408,7 @@ func TestStream_HandlerThatReturnsEarlyFreesTheSender(t *testing.T) {
 					}
 					return &report{Items: 1}, result
 				}))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				out, err := imports.Open(t.Context(), client)
 				require.NoError(t, err)
 				for err == nil {
@@ -439,7 +435,7 @@ func TestStream_HandlerThatReturnsEarlyFreesTheSender(t *testing.T) {
 
 func TestStream_LargeItemGoesThroughASmallWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		const size = 3 << 20
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
@@ -475,7 +471,7 @@ func repeat(b byte, n int) []byte {
 
 func TestStream_ItemThatIsTooLargeIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t, WithMaxMessage(10_000)))
+		client := pipe(t, streamServer(t, WithMaxMessage(10_000)))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		err = s.Send(t.Context(), &change{Data: string(repeat('x', 10_000))})
@@ -496,7 +492,7 @@ func TestStream_RefusalsNeverRan(t *testing.T) {
 		return Identity{}, nil
 	})
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t, refuse))
+		client := pipe(t, streamServer(t, refuse))
 		in, err := watch.Open(t.Context(), client, &watchRequest{Count: 1})
 		require.NoError(t, err, "Open does not wait for the server")
 		_, err = in.Receive(t.Context())
@@ -530,7 +526,7 @@ func TestStream_ServerWithoutStreamsIsUnimplemented(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int64
 				observer := WithObserver(Observer{BytesWritten: func(n int) { sent.Add(int64(n)) }})
-				client := streamClient(t, newInventory().server(t, c.srv...), append(c.client, observer)...)
+				client := pipe(t, newInventory().server(t, c.srv...), append(c.client, observer)...)
 				_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
 				require.NoError(t, err)
 				before := sent.Load()
@@ -559,7 +555,7 @@ func TestStream_PanicAndGoexitAreInternal(t *testing.T) {
 					end()
 					return nil
 				}))
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				in, err := watch.Open(t.Context(), client, &watchRequest{})
 				require.NoError(t, err)
 				got, err := collect(&in.Receiver)
@@ -583,7 +579,7 @@ func TestShutdown_TellsStreamsAndWaits(t *testing.T) {
 			}
 			return Errorf(Unavailable, "the server is shutting down")
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		in, err := watch.Open(t.Context(), client, &watchRequest{})
 		require.NoError(t, err)
 		synctest.Wait()
@@ -606,7 +602,7 @@ func TestShutdown_CancelsStreamsWhenItsContextEnds(t *testing.T) {
 			cause <- context.Cause(ctx)
 			return ctx.Err()
 		}))
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		in, err := watch.Open(t.Context(), client, &watchRequest{})
 		require.NoError(t, err)
 		synctest.Wait()
@@ -624,7 +620,7 @@ func TestShutdown_CancelsStreamsWhenItsContextEnds(t *testing.T) {
 func TestStream_FullTurnoverStaysWithinTheBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		two := WithMaxStreams(2)
-		client := streamClient(t, streamServer(t, two))
+		client := pipe(t, streamServer(t, two))
 		done := make(chan error)
 		const callers, each = 6, 30
 		for i := range callers {
@@ -658,7 +654,7 @@ func TestStream_FullTurnoverStaysWithinTheBound(t *testing.T) {
 
 func TestStream_TwoSendersAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		received := make(chan error)
@@ -727,7 +723,7 @@ func TestStream_OverNetworks(t *testing.T) {
 // on the way.
 func TestStream_CallsGoOnBesideStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)
 		for n := range 100 {
@@ -886,7 +882,7 @@ func TestStream_NilIsAZeroValue(t *testing.T) {
 					return out.Send(ctx, nil)
 				}))
 				require.NoError(t, imports.Handle(srv, addUp))
-				client := streamClient(t, srv, WithCodec(codec))
+				client := pipe(t, srv, WithCodec(codec))
 				in, err := watch.Open(t.Context(), client, nil)
 				require.NoError(t, err)
 				got, err := collect(&in.Receiver)
@@ -911,7 +907,7 @@ func TestStream_EOFReturnedByAHandlerIsNamed(t *testing.T) {
 			_, err := in.Receive(ctx)
 			return nil, err
 		}))
-		s, err := imports.Open(t.Context(), streamClient(t, srv))
+		s, err := imports.Open(t.Context(), pipe(t, srv))
 		require.NoError(t, err)
 		_, err = s.CloseAndReceive(t.Context())
 		assert.EqualError(t, err, "unknown: EOF was returned as an error: return nil, or a reply, after the last item")
@@ -929,7 +925,7 @@ func TestStream_UnimplementedNamesTheSideWithoutStreams(t *testing.T) {
 		"this client offers no streams: it has WithoutStreams": {client: []ClientOption{WithoutStreams()}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			_, err := watch.Open(t.Context(), streamClient(t, streamServer(t, c.server...), c.client...), &watchRequest{})
+			_, err := watch.Open(t.Context(), pipe(t, streamServer(t, c.server...), c.client...), &watchRequest{})
 			assert.Equal(t, Unimplemented, CodeOf(err))
 			assert.True(t, NeverRan(err))
 			assert.ErrorContains(t, err, "Inventory.Watch: "+text)
@@ -947,7 +943,7 @@ func TestStream_AfterTheHandlerHasReturned(t *testing.T) {
 			kept, ctx = out, c
 			return nil
 		}))
-		in, err := watch.Open(t.Context(), streamClient(t, srv), nil)
+		in, err := watch.Open(t.Context(), pipe(t, srv), nil)
 		require.NoError(t, err)
 		_, err = collect(&in.Receiver)
 		require.NoError(t, err)
@@ -966,7 +962,7 @@ func TestStream_OnEndOfNilIsIgnored(t *testing.T) {
 	log.SetOutput(printed)
 	defer log.SetOutput(os.Stderr)
 	synctest.Test(t, func(t *testing.T) {
-		client := streamClient(t, streamServer(t))
+		client := pipe(t, streamServer(t))
 		for _, kind := range []MethodKind{ServerStreaming, BidiStreaming} {
 			name := map[MethodKind]string{ServerStreaming: watch.Name(), BidiStreaming: syncing.Name()}[kind]
 			s, err := client.OpenStream(t.Context(), kind, name, &watchRequest{})
@@ -984,7 +980,7 @@ func TestStream_OnEndOfNilIsIgnored(t *testing.T) {
 func TestNilContext_IsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := streamServer(t)
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		pool := NewPool(StaticResolver{"a"}, WithDialer(func(context.Context, string) (net.Conn, error) { return nil, errors.New("none") }))
 		s, err := syncing.Open(t.Context(), client)
 		require.NoError(t, err)

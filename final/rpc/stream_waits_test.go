@@ -33,7 +33,7 @@ func TestStreamSend_NeedsNoReceiveOnceAllWasTaken(t *testing.T) {
 					_, err := collect(in)
 					return err
 				})
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				s, err := syncing.Open(t.Context(), client)
 				require.NoError(t, err)
 				require.NoError(t, s.Send(t.Context(), &change{Data: strings.Repeat("x", 600)}))
@@ -105,7 +105,7 @@ func TestStreamSend_ItemThatChangesWhileItWaitsKeepsNoPlace(t *testing.T) {
 						<-ctx.Done()
 						return ctx.Err()
 					}))
-					client := streamClient(t, srv, WithMaxMessage(190_000))
+					client := pipe(t, srv, WithMaxMessage(190_000))
 					if side == "client" {
 						s, err := syncing.Open(t.Context(), client)
 						require.NoError(t, err)
@@ -152,7 +152,7 @@ func TestStream_IsDroppedByItsContextAfterTheEnd(t *testing.T) {
 				srv := bidiServer(t, func(ctx context.Context, _ *Receiver[change], out *Sender[change]) error {
 					return out.Send(ctx, &change{Data: strings.Repeat("x", size)})
 				})
-				client := streamClient(t, srv)
+				client := pipe(t, srv)
 				ctx, cancel := context.WithCancel(t.Context())
 				first, err := syncing.Open(ctx, client)
 				require.NoError(t, err)
@@ -179,7 +179,7 @@ func TestStream_IsDroppedByItsContextAfterTheEnd(t *testing.T) {
 func TestStream_IsNotKeptByItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := streamServer(t)
-		client := streamClient(t, srv)
+		client := pipe(t, srv)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for name, end := range map[string]func(s *ReceiveStream[change]){
