@@ -108,6 +108,6 @@ func visit(t *testing.T, dir, axe string, pages []string) report {
 	reports := chromium.NewReports[report]()
 	srv := httptest.NewServer(reports)
 	defer srv.Close()
-	query := url.Values{"report": {srv.URL}, "axe": {"file://" + axe}, "works": {"step02-json-protocol/index.html"}, "place": {"step05-context-timeouts/5c-in-flight/index.html"}, "slides": {"step05-context-timeouts/5c-in-flight/slides.html"}, "page": pages}
+	query := url.Values{"report": {srv.URL}, "axe": {"file://" + axe}, "works": {"step02-json-protocol/index.html"}, "place": {"step05-context-timeouts/5c-in-flight/index.html"}, "slides": {"step05-context-timeouts/5c-in-flight/slides.html"}, "fits": {"step06-gob-codec/6c-hello/slides.html"}, "page": pages}
 	return reports.Of(t, "file://"+filepath.ToSlash(dir)+"/browser.html?"+query.Encode(), "--allow-file-access-from-files", "--disable-popup-blocking", "--window-size=1500,1000")
 }

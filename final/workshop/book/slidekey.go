@@ -47,7 +47,8 @@ func (d *deck) key() error {
 		tests = append(tests, "<code>"+html.EscapeString(test)+"</code>")
 	}
 	notes := "<p>The lesson breaks what is marked. Ask which test notices: " + strings.Join(tests, " and ") + ".</p>\n" + d.lesson.html(first)
-	d.slide("The key declaration", d.lesson.code(block{words: []string{"go", "read", words[2], decl.Name()}}, code), notes)
+	shown := d.lesson.code(block{words: []string{"go", "read", words[2], decl.Name()}}, code)
+	d.slide("The key declaration", fmt.Sprintf(`<div class="whole" style="--lines:%d">%s</div>`, len(code), shown), notes)
 	return nil
 }
 
