@@ -26,6 +26,7 @@ type Client struct {
 	calls    atomic.Int32               // in flight
 	streams  atomic.Int32               // open
 	phase    atomic.Int32               // of connecting: see client_connect.go; set under mu
+	served   atomic.Bool                // of NewClient: the calls that waited for the hello have had their turn
 	lastErr  atomic.Pointer[Error]      // of the last attempt to connect; nil if it did not fail
 	lost     atomic.Pointer[Error]      // why the last connection is no more; nil while there is one
 	failures atomic.Int32               // attempts to connect that failed in a row; set under mu

@@ -147,6 +147,10 @@ func (c *Client) greeted(conn *clientConn) {
 	default:
 		c.group.heardFrom(c)
 		c.group.changed()
+		if c.fixed != nil {
+			c.served.Store(true)
+			c.group.changed()
+		}
 	}
 }
 
@@ -216,7 +220,7 @@ func (c *Client) hasEnded() bool {
 func (c *Client) hope() hope {
 	phase, failed := c.phase.Load(), c.failure()
 	switch {
-	case phase == trying:
+	case phase == trying, c.fixed != nil && failed == nil && !c.served.Load():
 		return hopeConnecting
 	case c.conn.Load() != nil:
 		return hopeFull

@@ -1119,3 +1119,15 @@ func TestNewClient_ErrorsNameAServerWithoutAnAddress(t *testing.T) {
 		client.Close()
 	})
 }
+
+// A call that begins while the hellos are exchanged may wait for them, even if it may not
+// wait for a slot: it gets the connection.
+func TestNewClient_ACallDuringTheHelloIsMade(t *testing.T) {
+	for range 1000 { // it had to begin in the moment after the hello
+		bubble(t, func(t *testing.T) {
+			client := pipe(t, newInventory().server(t), WithMaxWait(0))
+			_, err := checkStock.Call(t.Context(), client, &stockRequest{Item: "item1"})
+			require.NoError(t, err)
+		})
+	}
+}
