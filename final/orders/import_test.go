@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -167,6 +168,21 @@ func TestImport_PlacesNoFurtherOrdersWhenTheServerDrains(t *testing.T) {
 		close(inv.answer)
 		require.NoError(t, <-down)
 		assert.EqualValues(t, importAtOnce, inv.reserved.Load())
+	})
+}
+
+// Imports that have ended leave no goroutines that wait until the server drains.
+func TestImport_LeavesNoGoroutine(t *testing.T) {
+	const n = 50
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := importer(t, &fakeInventory{reserve: func(context.Context) error { return nil }})
+		before := runtime.NumGoroutine()
+		for range n {
+			_, err := send(t, client, manyOrders(1)...).CloseAndReceive(t.Context())
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		assert.Less(t, runtime.NumGoroutine()-before, n/2) // those of the connection, and of other tests
 	})
 }
 
