@@ -77,6 +77,7 @@ var attacks = []attack{
 	{"TLS: garbage", 16, 16 * perConn, overTLS, tlsGarbage},
 	{"TLS: a handshake that stalls", 100, 100 * perConn, overTLS, tlsStalls},
 	{"TLS: handshakes", 8, 8 * perConn, overTLS, tlsFlood},
+	{"TLS: new keys, and answers unread", 16, 16 * perUnread, overTLS, tlsNewKeys},
 	{"HTTP: headers byte by byte", 100, 100 * perConn, overHTTP, httpHeaderDrip},
 	{"HTTP: a body byte by byte", gatewayInFlight / 2, gatewayInFlight / 2 * perFrame, overHTTP, httpBodyDrip},
 	{"HTTP: a body that never comes", gatewayInFlight / 2, gatewayInFlight / 2 * perFrame, overHTTP, httpNoBody},

@@ -4,7 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net"
+	"os"
+	"time"
+
+	"example.com/rpc-from-scratch/final/internal/rawtls"
+	"example.com/rpc-from-scratch/final/internal/wire"
 )
 
 func tlsGarbage(a *attacker) error {
@@ -46,4 +54,41 @@ func tlsFlood(a *attacker) error {
 	roots.AppendCertsFromPEM(a.victim.PEM)
 	tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}).HandshakeContext(context.Background())
 	return nil
+}
+
+// tlsNewKeys asks for new keys, and does not read the answers, which TLS writes while it
+// reads. With eight of them at a time, TLS sees something in between that is not of its own.
+func tlsNewKeys(a *attacker) error {
+	conn, ok := a.dial(a.victim.TLS)
+	if !ok {
+		return nil
+	}
+	defer conn.Close()
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(a.victim.PEM)
+	keys, err := rawtls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return err
+	} else if err != nil {
+		return nil
+	}
+	for b := keys.Data(nil, hello(nil)); ; b = b[:0] {
+		conn.SetWriteDeadline(time.Now().Add(writeTimeout + idle + a.patience))
+		switch _, err := conn.Write(b); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("new keys: the connection is still open after %s", writeTimeout+idle+a.patience)
+		case err != nil:
+			return nil
+		}
+		a.done.Add(1)
+		for range 1000 {
+			for range 8 {
+				if b, err = keys.KeyUpdate(b); err != nil {
+					return err
+				}
+			}
+			b = keys.Data(b, bare(wire.KindCancel, 1<<40))
+		}
+	}
 }

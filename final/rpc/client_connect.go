@@ -332,7 +332,7 @@ func (c *Client) dial(due time.Time) (net.Conn, error) {
 		return conn, err
 	}
 	cfg := c.tlsConfig()
-	secure, err := shakeHands(ctx, conn, cfg)
+	secure, err := c.shakeHands(ctx, conn, cfg)
 	if !isNoProtocol(err) {
 		return secure, err
 	}
@@ -342,7 +342,7 @@ func (c *Client) dial(due time.Time) (net.Conn, error) {
 	}
 	cfg = cfg.Clone()
 	cfg.NextProtos = nil
-	return shakeHands(ctx, conn, cfg)
+	return c.shakeHands(ctx, conn, cfg)
 }
 
 // untilDue returns the context of an attempt, which end ends, too. It does not derive from
@@ -378,8 +378,8 @@ func (c *Client) dialPlain(ctx context.Context) (conn net.Conn, err error) {
 }
 
 // shakeHands speaks TLS over conn, and closes it if that fails.
-func shakeHands(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
-	secure := tls.Client(guardConn(conn), cfg) // which closes it in a goroutine of its own
+func (c *Client) shakeHands(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
+	secure := tls.Client(&belowTLS{Conn: guardConn(conn), timeout: c.options.writeTimeout}, cfg) // which closes it in a goroutine of its own
 	err := runApart("a callback of TLS", func() (err error) {
 		shaken := false
 		defer func() {

@@ -234,7 +234,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			return err
 		}
 		if s.options.tls != nil {
-			conn = tls.Server(conn, s.options.tls)
+			conn = tls.Server(&belowTLS{Conn: conn, timeout: s.options.writeTimeout}, s.options.tls)
 		}
 		if c := s.addConn(conn); c != nil {
 			go s.serveConn(c)
@@ -470,9 +470,11 @@ func (s *Server) cutAll() {
 	s.mu.Lock()
 	conns := s.connsLocked()
 	s.mu.Unlock()
+	var cuts sync.WaitGroup
 	for _, c := range conns {
-		c.cut(ErrServerClosed)
+		cuts.Go(func() { c.cut(ErrServerClosed) }) // one that takes its time delays no other
 	}
+	cuts.Wait()
 }
 
 func (s *Server) connsLocked() []*serverConn {

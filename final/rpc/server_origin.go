@@ -68,6 +68,9 @@ func plainConn(conn net.Conn) net.Conn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
+	if below, ok := conn.(*belowTLS); ok {
+		conn = below.Conn
+	}
 	return conn
 }
 

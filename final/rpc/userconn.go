@@ -56,7 +56,12 @@ func (c userConn) Write(p []byte) (n int, err error) {
 
 // Close implements net.Conn. It may be called on a user's goroutine, and others wait
 // for what follows.
-func (c userConn) Close() error { return c.apart(c.Conn.Close) }
+func (c userConn) Close() error {
+	return c.apart(func() error {
+		endWrites(c.Conn)
+		return c.Conn.Close()
+	})
+}
 
 // CloseWrite ends the sending direction, if the connection can do that.
 func (c userConn) CloseWrite() error {
