@@ -60,11 +60,23 @@ func newShop(t *testing.T, folder string) *shop {
 	return s
 }
 
+// listenApart listens on a port that no other test is going to get. The pool goes on calling
+// the address of a server that has ended until Consul notices, and a listener of another
+// test, which may get such a port of 127.0.0.1, would take that for a call of its own.
+func listenApart(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil { // not everywhere has the loopback more than one address
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	require.NoError(t, err)
+	return ln
+}
+
 // open starts a server and registers it. How it is checked is up to service.
 func (s *shop) open(service consul.Service) *warehouse {
 	s.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(s.t, err)
+	ln := listenApart(s.t)
 	w := &warehouse{Server: rpc.NewServer(), addr: ln.Addr().String(), served: make(chan error, 1)}
 	require.NoError(s.t, checkStock.Handle(w.Server, func(context.Context, *string) (*int, error) {
 		w.calls.Add(1)
@@ -76,8 +88,9 @@ func (s *shop) open(service consul.Service) *warehouse {
 	ctx, w.hush = context.WithCancel(context.Background())
 	s.opened = append(s.opened, w)
 	service.Name, service.Addr, service.Tags = "inventory", w.addr, []string{"test"}
-	w.reg, err = consul.Register(ctx, s.consul.client, service)
+	registration, err := consul.Register(ctx, s.consul.client, service)
 	require.NoError(s.t, err)
+	w.reg = registration
 	return w
 }
 
