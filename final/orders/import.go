@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
+	"runtime/debug"
 	"sync"
 
 	"example.com/rpc-from-scratch/final/rpc"
@@ -104,8 +106,20 @@ func (o *Orders) placeNext(ctx context.Context, order *Order) (*Receipt, error) 
 	case <-rpc.DrainingFrom(ctx):
 		return nil, rpc.Errorf(rpc.Unavailable, "the server is about to end: send order %s again", order.ID)
 	default:
-		return o.PlaceOrder(ctx, order)
+		return o.placeSoundly(ctx, order)
 	}
+}
+
+// placeSoundly places an order in a goroutine of the import, where a panic would end the
+// process: the framework handles those of a handler's own goroutine only.
+func (o *Orders) placeSoundly(ctx context.Context, order *Order) (receipt *Receipt, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			log.Printf("orders: panic while order %q was placed: %v\n%s", order.ID, reason, debug.Stack())
+			err = rpc.Errorf(rpc.Internal, "a fault of the server: whether the order is placed is not known")
+		}
+	}()
+	return o.PlaceOrder(ctx, order)
 }
 
 func (r *ImportReport) add(order *Order, receipt *Receipt, err error) {

@@ -1,8 +1,11 @@
 package orders
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log"
+	"os"
 	"reflect"
 	"runtime"
 	"sync/atomic"
@@ -107,6 +110,26 @@ func TestImport_ReportsWhatItHasNotPlaced(t *testing.T) {
 		}
 	}
 	s.crash()
+}
+
+// A panic is that of one order: neither the process nor the import ends with it.
+func TestImport_SurvivesAPanic(t *testing.T) {
+	var logged bytes.Buffer
+	log.SetOutput(&logged)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	var calls atomic.Int64
+	client, _ := importer(t, &fakeInventory{reserve: func(context.Context) error {
+		if calls.Add(1) == 3 {
+			panic("a bug")
+		}
+		return nil
+	}})
+	report, err := send(t, client, manyOrders(100)...).CloseAndReceive(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 99, report.Placed)
+	assert.Equal(t, map[string]int{"internal": 1}, report.Failed)
+	assert.Equal(t, "a fault of the server: whether the order is placed is not known", report.Failures[0].Message)
+	assert.Regexp(t, `orders: panic while order "order-\d+" was placed: a bug\n(?s:.*)PlaceOrder`, logged.String())
 }
 
 // A caller who leaves in the middle: each order that was received has one fate, and
