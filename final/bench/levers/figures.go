@@ -17,7 +17,7 @@ const figuresFile = "levers.json"
 // The peer and the workloads of the benchmark that are measured.
 const peer = "^final: protobuf$"
 
-var workloads = []struct{ id, title string }{{"c1", "1 caller"}, {"c64", "64 callers"}, {"c512", "512 callers"}}
+var workloads = []struct{ id, title string }{{"c1", "1 caller"}, {"c64", "64 callers"}, {"c512", "512 callers"}, {"echo64k", "64 KiB"}}
 
 // figures are all rounds. The key of Rounds is a lever's name, "" for all levers, and
 // then workload and cores.
@@ -94,10 +94,10 @@ func place(workload string, cores int) string { return fmt.Sprintf("%s, %d cores
 func (f *figures) write(w io.Writer) {
 	fmt.Fprintf(w, "Measured on %s, %s. ", f.Machine, f.Started.UTC().Format("2006-01-02"))
 	fmt.Fprintf(w, "Medians of rounds of %v, taken in turns: calls per second with the lever, against those without it.\n\n", f.RoundFor)
-	head, rule := "| lever |", "|---|"
+	head, rule := "| lever, GOMAXPROCS= |", "|---|"
 	for _, load := range workloads {
 		for _, cores := range f.Cores {
-			head += fmt.Sprintf(" %s, GOMAXPROCS=%d |", load.title, cores)
+			head += fmt.Sprintf(" %s, %d |", load.title, cores)
 			rule += "--:|"
 		}
 	}
@@ -114,8 +114,11 @@ func (f *figures) write(w io.Writer) {
 }
 
 func (l lever) title() string {
-	if l.leftAside {
+	switch {
+	case l.leftAside:
 		return "not kept: " + l.name
+	case l.safety:
+		return "for safety: " + l.name
 	}
 	return l.name
 }

@@ -63,8 +63,8 @@ func TestFigures_CompareMediansInTheirTurn(t *testing.T) {
 	var out bytes.Buffer
 	f.write(&out)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	assert.Equal(t, "| "+levers[0].name+" | 1.00 | 2.00 | 1.00 |", lines[4], "twice as many with it")
-	assert.Equal(t, "| not kept: "+last.name+" | 1.00 | 0.50 | 1.00 |", lines[len(lines)-1], "half as many with it")
+	assert.Equal(t, "| "+levers[0].name+" | 1.00 | 2.00 | 1.00 | 1.00 |", lines[4], "twice as many with it")
+	assert.Equal(t, "| not kept: "+last.name+" | 1.00 | 0.50 | 1.00 | 1.00 |", lines[len(lines)-1], "half as many with it")
 }
 
 func names() []string {
