@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 	"example.com/rpc-from-scratch/final/internal/causes"
 )
 
@@ -379,7 +380,7 @@ func (c *Client) dialPlain(ctx context.Context) (conn net.Conn, err error) {
 
 // shakeHands speaks TLS over conn, and closes it if that fails.
 func (c *Client) shakeHands(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
-	secure := tls.Client(&belowTLS{Conn: guardConn(conn), timeout: c.options.writeTimeout}, cfg) // which closes it in a goroutine of its own
+	secure := tls.Client(belowtls.New(guardConn(conn), c.options.writeTimeout), cfg) // which closes it in a goroutine of its own
 	err := runApart("a callback of TLS", func() (err error) {
 		shaken := false
 		defer func() {

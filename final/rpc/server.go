@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 )
 
 // Server answers calls. Make one with [NewServer], register methods, then
@@ -234,7 +236,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			return err
 		}
 		if s.options.tls != nil {
-			conn = tls.Server(&belowTLS{Conn: conn, timeout: s.options.writeTimeout}, s.options.tls)
+			conn = tls.Server(belowtls.New(conn, s.options.writeTimeout), s.options.tls)
 		}
 		if c := s.addConn(conn); c != nil {
 			go s.serveConn(c)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 	"example.com/rpc-from-scratch/final/internal/peerip"
 )
 
@@ -68,7 +69,7 @@ func plainConn(conn net.Conn) net.Conn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	if below, ok := conn.(*belowTLS); ok {
+	if below, ok := conn.(*belowtls.Conn); ok {
 		conn = below.Conn
 	}
 	return conn

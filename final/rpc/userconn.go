@@ -7,6 +7,8 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
+
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 )
 
 // userConn is a connection of a user's: from NewClient, ServeConn, a dialer or a
@@ -58,7 +60,7 @@ func (c userConn) Write(p []byte) (n int, err error) {
 // for what follows.
 func (c userConn) Close() error {
 	return c.apart(func() error {
-		endWrites(c.Conn)
+		belowtls.EndWrites(c.Conn)
 		return c.Conn.Close()
 	})
 }

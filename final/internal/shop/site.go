@@ -7,10 +7,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"example.com/rpc-from-scratch/final/internal/plaintext"
 	"example.com/rpc-from-scratch/final/internal/program"
+	"example.com/rpc-from-scratch/final/transport"
 )
+
+// writeTime is that of a write over TLS for which there is no other bound.
+const writeTime = 10 * time.Second
 
 // siteOf returns the URL of what is served on a listener, without a path.
 func siteOf(ln net.Listener, secure program.Security) string {
@@ -27,7 +32,7 @@ func serveSite(name string, server *http.Server, ln net.Listener, secure program
 	var err error
 	if secure.TLS != nil {
 		server.TLSConfig = secure.TLS.Clone()
-		err = server.ServeTLS(ln, "", "")
+		err = server.ServeTLS(transport.BoundWrites(ln, writeTime), "", "")
 	} else {
 		err = server.Serve(ln)
 	}

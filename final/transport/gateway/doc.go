@@ -129,7 +129,8 @@
 // address leaves some places to the others: see WithPeerShare. A client that does
 // not read its answer loses its connection: see WithWriteTimeout. Until then its
 // answer is in memory, within rpc.WithReplyMemory. Set ReadHeaderTimeout, IdleTimeout and MaxHeaderBytes of
-// the http.Server, and limit its connections.
+// the http.Server, and limit its connections. Over TLS, give it a listener of
+// transport.BoundWrites.
 //
 // # Probes
 //

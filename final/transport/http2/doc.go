@@ -22,7 +22,8 @@
 //
 // TLS is net/http's here, so leave rpc.WithTLS unset on both sides. A
 // client certificate that the http.Server has verified names the caller to
-// rpc.IdentityFrom, as it does over TCP.
+// rpc.IdentityFrom, as it does over TCP. Where strangers can connect, give the
+// http.Server a listener of transport.BoundWrites.
 //
 // # Many connections, one TCP connection
 //

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 	"example.com/rpc-from-scratch/final/internal/rawtls"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
@@ -147,7 +148,7 @@ func TestTLS_CloseWhileNewKeysAreUnread(t *testing.T) {
 				begun := time.Now()
 				assert.NoError(t, srv.Close())
 				if !own { // crypto/tls gives itself five seconds
-					assert.LessOrEqual(t, time.Since(begun), closingTime)
+					assert.LessOrEqual(t, time.Since(begun), belowtls.ClosingTime)
 				}
 			})
 		})
@@ -179,7 +180,7 @@ func TestTLS_ClientClosesWhileNewKeysAreUnread(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		assert.NoError(t, client.Close())
-		assert.LessOrEqual(t, time.Since(begun), closingTime)
+		assert.LessOrEqual(t, time.Since(begun), belowtls.ClosingTime)
 	})
 }
 
@@ -198,7 +199,7 @@ func TestTLS_HandshakeUnreadEndsInItsTime(t *testing.T) {
 		defer close(gone)
 		go tls.Client(deaf{near, gone}, &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"}).Handshake()
 		<-ended
-		assert.LessOrEqual(t, time.Since(begun), 5*time.Second+closingTime)
+		assert.LessOrEqual(t, time.Since(begun), 5*time.Second+belowtls.ClosingTime)
 	})
 }
 
