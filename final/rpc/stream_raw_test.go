@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -160,6 +161,32 @@ func TestServer_BadStreamFrameFailsTheStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A deadline that passes while the end of a stream waits to be written changes nothing: the
+// handler has returned in time. A timer's goroutine may come late, and find the end there.
+func TestServerStream_TheDeadlineDoesNotUndoAnEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newInventory().server(t)
+		left := make(chan *serverStream, 1)
+		require.NoError(t, syncing.Handle(srv, func(ctx context.Context, _ *Receiver[change], out *Sender[change]) error {
+			left <- ctx.Value(streamKey{}).(*serverStream)
+			return errors.Join(out.Send(ctx, &change{N: 1}), out.Send(ctx, &change{N: 2}))
+		}))
+		raw := rawStreams(t, srv, "16384")
+		head := wire.OpenHead{Shape: wire.BidiStream, RequestHead: wire.RequestHead{Method: syncing.Name(), Timeout: time.Second}}
+		raw.conn.Write(head.Append(nil, 0, 1, 0))
+		s := <-left
+		synctest.Wait() // the first item is being written; the other one and the end wait
+		<-time.After(2 * time.Second)
+		s.timeUp()
+		for range 2 {
+			assert.Equal(t, wire.KindData, raw.read().Kind)
+		}
+		assert.Nil(t, raw.readEnd(1))
+		raw.conn.Close()
+		srv.Close()
+	})
 }
 
 // A client that opens, cancels, and never reads gains neither handlers nor places.
