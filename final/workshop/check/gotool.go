@@ -9,12 +9,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/procgroup"
 )
 
-// command returns a command that ends with ctx, and soon: what it has started
-// may hold its output open.
+// command returns a command that ends with ctx, with its children, and soon: one of those
+// may have left the group, and hold its output open.
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
+	procgroup.Set(cmd)
 	cmd.Dir = dir
 	cmd.WaitDelay = 2 * time.Second
 	return cmd

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -519,6 +520,58 @@ func TestRun_ATestThatTakesLongDoesNotHoldUpTheNext(t *testing.T) {
 	report := run(t, target, Options{Timeout: time.Minute, atOnce: 1, Late: func(test string) { late = append(late, test) }})
 	assert.Equal(t, []string{"TestWaits0", "TestWaits1", "TestWaits2"}, report.Passed())
 	assert.Equal(t, []string{"TestWaits0", "TestWaits1"}, late)
+}
+
+// A program that a test has started, and left behind, ends with the test: it would keep its
+// port, and perhaps a processor.
+func TestRun_EndsWhatATestHasStarted(t *testing.T) {
+	seldom.Test(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no groups of processes")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	t.Setenv("WORKSHOP_TEST_ADDR", ln.Addr().String())
+	files := map[string]string{"rpc/a_test.go": `package rpc
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+func TestParent(t *testing.T) {
+	if os.Getenv("WORKSHOP_TEST_CHILD") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestParent$")
+		cmd.Env = append(os.Environ(), "WORKSHOP_TEST_CHILD=1")
+		out, _ := cmd.StdoutPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		out.Read(make([]byte, 1))
+		return
+	}
+	conn, err := net.Dial("tcp", os.Getenv("WORKSHOP_TEST_ADDR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("connected")
+	conn.Read(make([]byte, 1))
+	fmt.Fprint(conn, "still here")
+}
+`}
+	target := plant(t, map[string]string{"rpc/rpc.go": "package rpc\n"}, files, files)
+	report := run(t, target, Options{Timeout: time.Minute})
+	assert.Equal(t, []string{"TestParent"}, report.Passed())
+	child, err := ln.Accept()
+	require.NoError(t, err)
+	defer child.Close()
+	child.Write([]byte("?"))
+	said, _ := io.ReadAll(child)
+	assert.Empty(t, string(said))
 }
 
 // What hangs at first at a station are its new tests: they do not keep the others from

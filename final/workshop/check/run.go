@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/rpc-from-scratch/final/workshop/course"
+	"example.com/rpc-from-scratch/final/workshop/procgroup"
 )
 
 // Status is how a test ended.
@@ -97,6 +98,7 @@ func runBinary(ctx context.Context, dir string, p *Package, t course.Test, timeo
 	var out bounded
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
+	procgroup.End(cmd)   // programs that the test has started
 	text := out.String() // which counts what is dropped
 	return text, out.dropped, err
 }

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"example.com/rpc-from-scratch/final/workshop/procgroup"
 )
 
 // command makes a process of words, and says whether it is a program that "go run"
@@ -35,7 +37,7 @@ func (s *Session) command(ctx context.Context, words []string, stays bool) (cmd 
 		return nil, false, err
 	}
 	cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
-	inGroup(cmd)
+	procgroup.Set(cmd)
 	cmd.Dir, cmd.Env = dir, Env()
 	return cmd, run != nil, nil
 }

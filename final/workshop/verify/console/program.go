@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/rpc-from-scratch/final/workshop/procgroup"
 )
 
 // A program is one that a lesson runs.
@@ -29,7 +31,7 @@ func (p *program) readFlags(ctx context.Context, dir string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the go command may have to build the tool
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.argv[0], append(slices.Clone(p.argv[1:]), "-h")...)
-	inGroup(cmd)
+	procgroup.Set(cmd)
 	cmd.Dir, cmd.Env = dir, Env()
 	help, _ := cmd.CombinedOutput()
 	text := strings.ReplaceAll(string(help), "\r\n", "\n")
