@@ -50,7 +50,7 @@ func newBoard() *cobra.Command {
 		}
 		ln, err := net.Listen("tcp", *addr)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: -addr :0 picks a free port", err)
 		}
 		return serveBoard(ctx, fitted(cmd.OutOrStdout()), b, ln)
 	}

@@ -71,7 +71,7 @@ func runStudio(ctx context.Context, cmd *cobra.Command, dir string, port uint16,
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: -port 0 picks a free port", err)
 	}
 	defer ln.Close()
 	s, err := studio.New(target, ln, o)
