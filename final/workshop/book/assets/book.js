@@ -114,7 +114,8 @@
     var at = term.getClientRects()[0], width = Math.min(340, root.clientWidth - 24);
     tip.style.maxWidth = width + "px";
     tip.style.left = Math.max(12, Math.min(at.left, root.clientWidth - width - 12)) + scrollX + "px";
-    tip.style.top = at.bottom + scrollY + 6 + "px";
+    var below = at.bottom + 6 + tip.offsetHeight <= innerHeight || at.top < tip.offsetHeight + 6;
+    tip.style.top = (below ? at.bottom + 6 : at.top - 6 - tip.offsetHeight) + scrollY + "px";
   }
   function hide() {
     if (shown) shown.removeAttribute("aria-describedby");
@@ -122,14 +123,15 @@
     tip.hidden = true;
   }
   document.querySelectorAll("a.term").forEach(function (term) {
-    var touched = false;
-    term.addEventListener("pointerdown", function (e) { touched = e.pointerType === "touch"; });
+    var asks = false; // by touch, and not yet answered
+    term.addEventListener("pointerdown", function (e) { asks = e.pointerType === "touch" && shown !== term; });
     term.addEventListener("pointerenter", function (e) { if (e.pointerType !== "touch") show(term); });
     term.addEventListener("pointerleave", function (e) { if (e.pointerType !== "touch") setTimeout(function () { if (!tip.matches(":hover") && shown === term) hide(); }, 150); });
     term.addEventListener("focus", function () { show(term); });
     term.addEventListener("blur", hide);
     term.addEventListener("click", function (e) { // the first tap explains, the second one follows
-      if (touched && !term.dataset.tapped) { e.preventDefault(); show(term); term.dataset.tapped = "1"; }
+      if (asks) { e.preventDefault(); show(term); }
+      asks = false;
     });
   });
   tip.addEventListener("pointerleave", hide);
