@@ -182,6 +182,63 @@
     return null;
   }
 
+  function occurs(word) { return index.sections.some(function (s) { return find(s.heading, word) || find(s.text, word) || find(s.page, word); }); }
+  function word(w) { return { as: w, stem: stem(w) }; }
+  // asWritten returns what is typed as the course writes it: readLine() is there without
+  // parentheses, and checkpoint 05c is 5c.
+  function asWritten(typed) {
+    if (occurs(word(typed))) return word(typed);
+    var bare = typed.replace(/^[^\p{L}\p{N}_]+|[^\p{L}\p{N}_]+$/gu, "").replace(/^0(\d[a-f])$/, "$1");
+    return word(bare || typed);
+  }
+
+  // distance counts the letters to insert, to delete, to change or to swap with the next
+  // one on the way from a to b.
+  function distance(a, b) {
+    var before = [], last = [], row = [], i, j;
+    for (j = 0; j <= b.length; j++) last[j] = j;
+    for (i = 1; i <= a.length; i++, before = last, last = row) {
+      row = [i];
+      for (j = 1; j <= b.length; j++) {
+        row[j] = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+        if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j], before[j - 2] + 1);
+      }
+    }
+    return last[b.length];
+  }
+  // nearest returns the word of the course that differs least from what is typed, the most
+  // frequent one among equals: one letter may be wrong, or two of a longer word.
+  var known = null;
+  function nearest(typed) {
+    if (!known) {
+      known = new Map();
+      index.sections.forEach(function (s) { ((s[2] + " " + s[3]).match(/[A-Za-z]\w{3,}/g) || []).forEach(function (w) { known.set(w, (known.get(w) || 0) + 1); }); });
+    }
+    var best = "", least = (typed.length < 4 ? 0 : typed.length < 6 ? 1 : 2) + 1, most = 0;
+    known.forEach(function (count, w) {
+      if (Math.abs(w.length - typed.length) > least) return;
+      var d = distance(typed, w.toLowerCase());
+      if (d < least || d === least && best && count > most) { best = w; least = d; most = count; }
+    });
+    return best;
+  }
+  // offer proposes other words where nothing is found, if they find something.
+  function offer(words) {
+    var meant = words.map(function (w) { return occurs(w) ? w.as : nearest(w.as); });
+    var phrase = meant.join(" ");
+    if (meant.indexOf("") >= 0 || !all(meant.map(function (w) { return word(w.toLowerCase()); }), phrase).length) return;
+    status.textContent = "Nothing found. Did you mean:";
+    var b = make("button", { type: "button", class: "more meant" }, phrase);
+    b.addEventListener("click", function () { field.value = phrase; field.focus(); search(); });
+    results.appendChild(b);
+  }
+  // all returns the sections that answer, the best one first.
+  function all(words, phrase) {
+    var found = [];
+    index.sections.forEach(function (s) { var n = rate(s, words, phrase); if (n) found.push([n, s]); });
+    return found.sort(function (a, b) { return b[0] - a[0]; });
+  }
+
   // rate says how well a section answers: every word has to be in it, and a word in a
   // heading counts more than one in the text.
   function rate(s, words, phrase) {
@@ -254,11 +311,10 @@
     results.textContent = "";
     var typed = field.value.toLowerCase().split(/\s+/).filter(Boolean), phrase = typed.join(" ");
     if (!typed.length) { status.textContent = "Pages, sections and declarations. Every word has to occur, in any of its forms."; return; }
-    var words = typed.map(function (w) { return { as: w, stem: stem(w) }; });
-    var found = [];
-    index.sections.forEach(function (s) { var n = rate(s, words, phrase); if (n) found.push([n, s]); });
-    found.sort(function (a, b) { return b[0] - a[0]; });
+    var words = typed.map(asWritten);
+    var found = all(words, phrase);
     status.textContent = found.length === 0 ? "Nothing found." : found.length === 1 ? "1 place." : found.length + " places.";
+    if (!found.length) offer(words);
     var names = [], groups = {};
     found.forEach(function (f) {
       var name = index.pages[f[1][0]][2];
