@@ -31,6 +31,7 @@ var lookedAt = []string{
 type report struct {
 	Wrong  []string
 	Looked int
+	Paint  map[string]float64 // milliseconds until the first paint, by page
 }
 
 // A real browser opens the book from the file system: the search, the terms, the theme,
@@ -40,6 +41,8 @@ func TestBook_WorksInChromium(t *testing.T) {
 	chromium.Need(t)
 	r := visit(t, bookIn(t), "", nil)
 	assert.Empty(t, r.Wrong)
+	assert.Len(t, r.Paint, 3)
+	t.Logf("milliseconds until the first paint: %v", r.Paint)
 }
 
 // And axe finds nothing wrong with a page of each kind.
