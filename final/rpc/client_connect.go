@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"time"
@@ -113,9 +114,20 @@ func (c *Client) open() error {
 	made.mu.Lock()
 	defer made.mu.Unlock()
 	if !made.greeted {
-		return made.unusable()
+		return c.maybeWantsTLS(made.unusable())
 	}
 	return nil
+}
+
+// maybeWantsTLS says why a server may have hung up on a client that speaks no TLS: TLS has
+// no answer for such a client. A dialer's connection may have TLS of its own.
+func (c *Client) maybeWantsTLS(err *Error) *Error {
+	if c.options.tls != nil || c.options.dial != nil || !causes.Is(err, io.EOF) {
+		return err
+	}
+	told := err.clone()
+	told.Message += ": the server closed the connection without an answer, as one that wants TLS does"
+	return told
 }
 
 // adopt makes sure that Close finds conn: either Close sees it among all, or adopt sees

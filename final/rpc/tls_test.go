@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"math/big"
 	"net"
 	"net/url"
@@ -168,6 +169,9 @@ func TestTLS_StrangersAreRefusedWithACause(t *testing.T) {
 	assert.ErrorIs(t, err, Unavailable, "no client certificate")
 	_, err = Dial(t.Context(), addr)
 	assert.ErrorIs(t, err, Unavailable, "no TLS at all")
+	assert.ErrorContains(t, err, "hello: EOF: the server closed the connection without an answer, as one that wants TLS does")
+	assert.ErrorIs(t, err, io.EOF)
+	assert.True(t, NeverRan(err))
 }
 
 func TestTLS_LargeMessagesAndShutdown(t *testing.T) {
