@@ -340,11 +340,14 @@ func (c *Client) backingOff() bool {
 func (c *Client) dial(due time.Time) (net.Conn, error) {
 	ctx, cancel := c.untilDue(due)
 	defer cancel()
+	cfg, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
 	conn, err := c.dialPlain(ctx)
-	if err != nil || c.options.tls == nil {
+	if err != nil || cfg == nil {
 		return conn, err
 	}
-	cfg := c.tlsConfig()
 	secure, err := c.shakeHands(ctx, conn, cfg)
 	if !isNoProtocol(err) {
 		return secure, err
@@ -407,14 +410,18 @@ func (c *Client) shakeHands(ctx context.Context, conn net.Conn, cfg *tls.Config)
 	return secure, err
 }
 
-// tlsConfig is the options', with the name that the server has to prove.
-func (c *Client) tlsConfig() *tls.Config {
+// tlsConfig is the options', with the name that the server has to prove; nil without TLS.
+func (c *Client) tlsConfig() (*tls.Config, error) {
 	cfg := c.options.tls
-	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
-		cfg = cfg.Clone()
-		cfg.ServerName = hostOf(c.addr)
+	if cfg == nil || cfg.ServerName != "" || cfg.InsecureSkipVerify {
+		return cfg, nil
 	}
-	return cfg
+	if network, _ := splitAddr(c.addr); network == "unix" {
+		return nil, Errorf(InvalidArgument, "WithTLS: a Unix socket has no host that a certificate could name: set ServerName")
+	}
+	cfg = cfg.Clone()
+	cfg.ServerName = hostOf(c.addr)
+	return cfg, nil
 }
 
 // sleep waits, or returns the context's error if that comes first.

@@ -119,9 +119,11 @@ func WithConnStreamMemory(bytes int) Option {
 // names only, such as browsers. It takes clients that offer none. A client whose
 // names a server refuses connects once more and offers none.
 //
-// A client checks the host of the address, unless cfg has a ServerName; a
-// certificate in cfg makes TLS mutual. [NewClient] refuses the option, because
-// its connection exists already: give it a tls.Client(conn, cfg).
+// A client checks the host of the address, unless cfg has a ServerName. A Unix
+// socket has no host, so calls to one fail with InvalidArgument if cfg has neither
+// ServerName nor InsecureSkipVerify. A certificate in cfg makes TLS mutual.
+// [NewClient] refuses the option, because its connection exists already: give it a
+// tls.Client(conn, cfg).
 func WithTLS(cfg *tls.Config) Option {
 	return option(func(o *sharedOptions) { o.tls = o.tlsConfig("WithTLS", o.tls, cfg) })
 }

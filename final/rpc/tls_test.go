@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,35 @@ func TestTLS_StrangersAreRefusedWithACause(t *testing.T) {
 	assert.ErrorContains(t, err, "hello: EOF: the server closed the connection without an answer, as one that wants TLS does")
 	assert.ErrorIs(t, err, io.EOF)
 	assert.True(t, NeverRan(err))
+}
+
+// A socket in the file system has no host, so only ServerName says whose certificate it is.
+func TestTLS_AUnixSocketNeedsAServerName(t *testing.T) {
+	noLeaks(t)
+	ca := newAuthority(t)
+	shop := func(cert *x509.Certificate) { cert.DNSNames = []string{"inventory.shop"} }
+	srv := newInventory().server(t, WithTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(shop)}}))
+	addr := "unix:" + filepath.Join(t.TempDir(), "s")
+	ln, err := Listen(addr)
+	require.NoError(t, err)
+	served := make(chan error)
+	go func() { served <- srv.Serve(ln) }()
+
+	_, err = Dial(t.Context(), addr, WithTLS(&tls.Config{RootCAs: ca.pool}))
+	assert.ErrorIs(t, err, InvalidArgument)
+	assert.ErrorContains(t, err, "WithTLS: a Unix socket has no host that a certificate could name: set ServerName")
+	assert.True(t, NeverRan(err))
+	pool := NewPool(StaticResolver{addr}, WithTLS(&tls.Config{RootCAs: ca.pool}))
+	err = pool.Call(t.Context(), "A.B", nil, nil) // without a deadline: it must not wait
+	assert.ErrorIs(t, err, InvalidArgument)
+	pool.Close()
+	for _, cfg := range []*tls.Config{{RootCAs: ca.pool, ServerName: "inventory.shop"}, {InsecureSkipVerify: true}} {
+		client, err := Dial(t.Context(), addr, WithTLS(cfg))
+		require.NoError(t, err)
+		client.Close()
+	}
+	require.NoError(t, srv.Close())
+	assert.ErrorIs(t, <-served, ErrServerClosed)
 }
 
 func TestTLS_LargeMessagesAndShutdown(t *testing.T) {

@@ -83,6 +83,8 @@ func (o *options) clientOptions(ctx context.Context, t target) ([]rpc.ClientOpti
 	}
 	var dial dialer
 	switch {
+	case strings.HasPrefix(t.addr, "unix:") && cfg != nil && cfg.ServerName == "" && !cfg.InsecureSkipVerify:
+		return nil, usagef("a Unix socket has no host that a certificate could name: give -server-name NAME, too")
 	case t.http && !t.tls && cfg != nil:
 		return nil, usagef("http:// is without TLS, which the TLS flags ask for: want https://")
 	case t.http:

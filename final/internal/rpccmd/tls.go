@@ -21,7 +21,7 @@ func (o *tlsOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ca, "ca", "", "PEM `file` of the authorities that may sign the server's certificate; default: the system's")
 	flags.StringVar(&o.cert, "cert", "", "PEM `file` of our certificate, for mutual TLS")
 	flags.StringVar(&o.key, "key", "", "PEM `file` of our certificate's private key")
-	flags.StringVar(&o.serverName, "server-name", "", "the `name` in the server's certificate; default: ADDR's host")
+	flags.StringVar(&o.serverName, "server-name", "", "the `name` in the server's certificate; default: ADDR's host, which a Unix socket does not have")
 	flags.BoolVar(&o.insecure, "insecure-skip-verify", false, "accept any certificate: a stranger on the network can then read and answer calls")
 }
 
