@@ -20,7 +20,7 @@ const (
 	ordered     verdict = "ordered"
 	outOfStock  verdict = "out of stock"
 	unknownItem verdict = "unknown item"
-	withdrawn   verdict = "cancelled by the customer"
+	withdrawn   verdict = "cancelled" // by the customer, who had to wait too long
 )
 
 // verdictOf reads PlaceOrder's error. ok is false if that is no answer.

@@ -74,6 +74,15 @@ func TestReport_CountsAreForPeople(t *testing.T) {
 	assert.Contains(t, out.String(), "(5,120 KiB read, 1 KiB written")
 }
 
+func TestReport_AnswersStandUnderEachOther(t *testing.T) {
+	var out strings.Builder
+	r := &report{books: &ledger{}}
+	r.answers(&out)
+	for line := range strings.Lines(out.String()) {
+		assert.Len(t, strings.TrimRight(line, "\n"), 33, line)
+	}
+}
+
 // A terminal beside a browser has 60 columns.
 func TestReport_StreamsAreNarrow(t *testing.T) {
 	var out strings.Builder
