@@ -74,8 +74,12 @@ func PassStreamsClient(i ClientInterceptor) ClientInterceptor {
 }
 
 // OpenStream opens a stream through c: interceptors call it with their next. If c is no
-// [StreamCaller], the error is Unimplemented, and names c's type.
+// [StreamCaller], the error is Unimplemented, and names c's type; if c is nil, it is
+// InvalidArgument.
 func OpenStream(ctx context.Context, c Caller, kind MethodKind, method string, params any) (OpenedStream, error) {
+	if c == nil {
+		return nil, noCaller("open " + method)
+	}
 	opener, ok := c.(StreamCaller)
 	if !ok {
 		return nil, unrun(Errorf(Unimplemented, "open %s: a %T cannot open streams: see StreamCaller", method, unscoped(c)))

@@ -29,9 +29,9 @@ func (m Method[Req, Reply]) Handle(s *Server, fn func(context.Context, *Req) (*R
 }
 
 // Call calls the method through c, a Client, a Pool or middleware around one.
-// It returns the error of c, an *[Error], and then the reply is nil. A nil req
-// depends on the codec: from [JSON] and protobuf the handler gets the zero
-// value, and [Gob] refuses it.
+// It returns the error of c, an *[Error], and then the reply is nil. Without c the
+// call fails with InvalidArgument. A nil req depends on the codec: from [JSON] and
+// protobuf the handler gets the zero value, and [Gob] refuses it.
 func (m Method[Req, Reply]) Call(ctx context.Context, c Caller, req *Req) (*Reply, error) {
 	return call[Req, Reply](ctx, c, string(m), req)
 }
@@ -84,7 +84,15 @@ func handle[Req, Reply any](s *Server, name string, fn func(context.Context, *Re
 	}, opts)
 }
 
+// noCaller is the error of a call or a stream that nothing can make.
+func noCaller(what string) *Error {
+	return unrun(Errorf(InvalidArgument, "%s: the Caller is nil: want a Client or a Pool", what))
+}
+
 func call[Req, Reply any](ctx context.Context, c Caller, name string, req *Req) (*Reply, error) {
+	if c == nil {
+		return nil, noCaller("call " + name)
+	}
 	reply := new(Reply)
 	if err := c.Call(ctx, name, req, reply); err != nil {
 		return nil, err

@@ -44,3 +44,20 @@ func TestZeroValues_SayHowTheyAreMade(t *testing.T) {
 		assert.Empty(t, p.Members())
 	}
 }
+
+// A variable that was never set, or a field of a struct, is the usual nil Caller.
+func TestCalls_OfNoCallerSayWhatIsMissing(t *testing.T) {
+	_, called := checkStock.Call(t.Context(), nil, &stockRequest{})
+	_, idempotent := IdempotentMethod[int, int]("A.B").Call(t.Context(), nil, nil)
+	_, server := ServerStream[int, int]("A.B").Open(t.Context(), nil, nil)
+	_, client := ClientStream[int, int]("A.B").Open(t.Context(), nil)
+	_, both := BidiStream[int, int]("A.B").Open(t.Context(), nil)
+	_, opened := OpenStream(t.Context(), nil, BidiStreaming, "A.B", nil)
+	for what, err := range map[string]error{
+		"Method": called, "IdempotentMethod": idempotent, "ServerStream": server, "ClientStream": client, "BidiStream": both, "OpenStream": opened,
+	} {
+		assert.ErrorIs(t, err, InvalidArgument, what)
+		assert.ErrorContains(t, err, "the Caller is nil: want a Client or a Pool", what)
+		assert.True(t, NeverRan(err), what)
+	}
+}
