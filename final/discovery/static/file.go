@@ -29,7 +29,9 @@ const maxFile = 1 << 20
 // Its fields must not change once it is in use. Several pools may share a File.
 type File struct {
 	Path string
-	// Every is the pause between looks at the file. 0 and less are 1 s.
+	// Every is the pause between looks at the file. 0 and less are 1 s. Until
+	// there is a first list, the pauses are the pool's, which grow to 5 s: see
+	// rpc.WithBackoff.
 	Every time.Duration
 	// OnError gets the reason why the file cannot be used, once until the reason
 	// changes, and nil when the file can be used again. It must not wait. It may
