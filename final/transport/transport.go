@@ -15,8 +15,8 @@ import (
 //
 //	err := site.ServeTLS(transport.BoundWrites(ln, 10*time.Second), "cert.pem", "key.pem")
 //
-// A write to one of its connections takes at most d. The write deadlines that net/http sets,
-// if they have not passed, hold in place of d.
+// A write to one of its connections takes at most d. Where net/http has set a write deadline, as
+// for WriteTimeout, that one holds in place of d.
 //
 // Without it, a client that asks for new keys (TLS 1.3) and reads nothing stays for ever,
 // whatever the server's timeouts are, and Server.Close waits for it: crypto/tls writes the
@@ -42,5 +42,5 @@ func (b *bounded) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return belowtls.New(conn, b.most), nil
+	return belowtls.NewKeeping(conn, b.most), nil
 }

@@ -1,8 +1,10 @@
 package transport_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -141,7 +143,38 @@ func (s *slow) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The deadlines of whoever has the connection hold, as long as they have not passed.
+// WriteTimeout holds as without the listener: what a handler writes after it reaches nobody.
+// The next request has the whole time again.
+func TestBoundWrites_WriteTimeoutHolds(t *testing.T) {
+	server, client := certificates(t)
+	synctest.Test(t, func(t *testing.T) {
+		pause := time.Duration(0)
+		ln, ended := serve(t, server, func(w http.ResponseWriter, _ *http.Request) {
+			<-time.After(pause)
+			io.WriteString(w, "x")
+		})
+		conn := tls.Client(ln.dial(), client)
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		for range 2 {
+			_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+			answer, err := http.ReadResponse(in, nil)
+			require.NoError(t, err)
+			_, err = io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			pause = time.Hour - time.Second
+		}
+		pause = time.Hour + time.Second
+		_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		_, err = http.ReadResponse(in, nil)
+		assert.Error(t, err)
+		<-ended
+	})
+}
+
+// The deadlines of whoever has the connection hold.
 func TestBoundWrites_OtherDeadlinesHold(t *testing.T) {
 	for name, test := range map[string]struct {
 		set  func(conn net.Conn) error
@@ -158,6 +191,11 @@ func TestBoundWrites_OtherDeadlinesHold(t *testing.T) {
 			err := conn.SetWriteDeadline(time.Now().Add(time.Second))
 			<-time.After(time.Minute)
 			return err
+		}, 0},
+		"passed, and taken back": {func(conn net.Conn) error {
+			err := conn.SetWriteDeadline(time.Now().Add(time.Second))
+			<-time.After(time.Minute)
+			return errors.Join(err, conn.SetWriteDeadline(time.Time{}))
 		}, most},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 type Conn struct {
 	net.Conn
 	timeout time.Duration
+	keeps   bool // a deadline of the user's that has passed holds until the user takes it back
 
 	mu     sync.Mutex // guards what follows
 	until  time.Time  // the write deadline that the user has set; zero: none
@@ -28,6 +29,12 @@ const ClosingTime = 100 * time.Millisecond
 // New returns a connection whose writes take at most timeout each, where the user of the
 // tls.Conn has set no deadline, or one that has passed since. 0: they may take any time.
 func New(conn net.Conn, timeout time.Duration) *Conn { return &Conn{Conn: conn, timeout: timeout} }
+
+// NewKeeping is New for a user who takes its deadlines back, as net/http does: one that has
+// passed holds.
+func NewKeeping(conn net.Conn, timeout time.Duration) *Conn {
+	return &Conn{Conn: conn, timeout: timeout, keeps: true}
+}
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -45,7 +52,7 @@ func (c *Conn) arm() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if c.ending || c.over || c.until.After(now) {
+	if c.ending || c.over || c.until.After(now) || c.keeps && !c.until.IsZero() {
 		return nil
 	}
 	return c.Conn.SetWriteDeadline(now.Add(c.timeout))
