@@ -1,12 +1,14 @@
 package rpc
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"sync/atomic"
 	"time"
 
+	"example.com/rpc-from-scratch/final/internal/belowtls"
 	"example.com/rpc-from-scratch/final/internal/causes"
 	"example.com/rpc-from-scratch/final/internal/wire"
 )
@@ -31,6 +33,7 @@ type frameReader struct {
 	idleTimeout  time.Duration // without a byte between frames; 0: any
 	observers    *observers    // may be nil
 	shrunk       func()        // called when shrink has given back memory, for other memory; may be nil
+	late         *lateRead     // may be nil
 
 	begun time.Time // when reading the current frame began; zero between frames
 	got   int       // bytes since the last frame that was read
@@ -65,7 +68,9 @@ func (r *frameReader) fill() error {
 	if err := r.arm(); err != nil {
 		return err
 	}
+	r.late.begin(r.armed)
 	n, err := r.conn.Read(dst)
+	r.late.end()
 	if n > 0 {
 		r.took(n)
 		return nil
@@ -197,5 +202,43 @@ func (r *frameReader) timedOut() error {
 func (r *frameReader) shrink() {
 	if r.Shrink() && r.shrunk != nil {
 		r.shrunk()
+	}
+}
+
+// lateRead ends writes if a Read does not return by its deadline. crypto/tls answers requests
+// for new keys while it reads, and no read deadline ends such a write. A nil lateRead does nothing.
+type lateRead struct {
+	timer *time.Timer
+	grace time.Duration
+}
+
+// newLateRead returns one for a connection of TLS that its user has made: below others, each
+// write has its deadline. With 0, writes may take any time.
+func newLateRead(conn net.Conn, writeTimeout time.Duration) *lateRead {
+	user, ok := conn.(userConn)
+	if !ok || writeTimeout <= 0 {
+		return nil
+	}
+	secure, ok := user.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if _, bounded := secure.NetConn().(*belowtls.Conn); bounded {
+		return nil
+	}
+	timer := time.AfterFunc(time.Hour, func() { user.SetWriteDeadline(time.Now()) })
+	timer.Stop()
+	return &lateRead{timer, writeTimeout}
+}
+
+func (l *lateRead) begin(deadline time.Time) {
+	if l != nil && !deadline.IsZero() {
+		l.timer.Reset(max(0, time.Until(deadline)) + l.grace)
+	}
+}
+
+func (l *lateRead) end() {
+	if l != nil {
+		l.timer.Stop()
 	}
 }

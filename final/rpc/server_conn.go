@@ -71,6 +71,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c.in = frameReader{
 		Reader: wire.Reader{Limit: o.maxMessage}, conn: conn, observers: &o.observers,
 		frameTimeout: o.readFrameTimeout, idleTimeout: o.idleTimeout,
+		late: newLateRead(conn, o.writeTimeout),
 	}
 	c.in.shrunk = c.shrinkCalls
 	c.flusher = flusher{conn: conn, timeout: o.writeTimeout, observers: &o.observers, owner: c}

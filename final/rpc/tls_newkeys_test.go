@@ -25,6 +25,22 @@ type renewing struct {
 	t    *testing.T
 	conn net.Conn
 	keys *rawtls.Sealer
+	cut  <-chan struct{} // closed when the server's first write has failed; of a tls.Conn alone
+}
+
+// cutTold is a connection that tells of its first write that has failed.
+type cutTold struct {
+	net.Conn
+	once sync.Once
+	cut  chan struct{}
+}
+
+func (c *cutTold) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.once.Do(func() { close(c.cut) })
+	}
+	return n, err
 }
 
 // renew connects to a server with opts, and reads its hello. With own, the server's
@@ -39,14 +55,15 @@ func renew(t *testing.T, own bool, opts ...ServerOption) (*renewing, *Server) {
 	srv := NewServer(opts...)
 	near, far := net.Pipe()
 	t.Cleanup(func() { near.Close() })
+	told := &cutTold{Conn: far, cut: make(chan struct{})}
 	if own {
-		go srv.ServeConn(tls.Server(far, cfg))
+		go srv.ServeConn(tls.Server(told, cfg))
 	} else {
 		go srv.Serve(&oneConn{conn: far, closed: make(chan struct{})})
 	}
 	keys, err := rawtls.Client(near, &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"})
 	require.NoError(t, err)
-	c := &renewing{t: t, conn: near, keys: keys}
+	c := &renewing{t: t, conn: near, keys: keys, cut: told.cut}
 	c.write(keys.Data(nil, (&wire.ClientHello{Codec: "json", MaxMessage: 4 << 20}).Append(nil)))
 	head := make([]byte, 5) // of the record with the server's hello
 	_, err = io.ReadFull(near, head)
@@ -212,4 +229,39 @@ type deaf struct {
 func (d deaf) Read([]byte) (int, error) {
 	<-d.gone
 	return 0, io.EOF
+}
+
+// Nothing below a connection whose TLS is its user's bounds that write. It is ended some time
+// after the connection was silent for too long.
+func TestTLS_NewKeysUnreadOnATLSConn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, srv := renew(t, true, WithWriteTimeout(10*time.Second), WithIdleTimeout(time.Minute))
+		defer srv.Close()
+		begun := time.Now()
+		c.update()
+		<-c.cut
+		<-c.over() // TLS says goodbye
+		assert.Equal(t, time.Minute+10*time.Second, time.Since(begun))
+	})
+}
+
+// A client that sends nothing, and answers as it has to, loses nothing by that.
+func TestTLS_ASilentTLSConnKeepsItsWrites(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, srv := renew(t, true, WithWriteTimeout(10*time.Second), WithIdleTimeout(time.Minute))
+		defer srv.Close()
+		over := c.over()
+		for range 5 {
+			<-time.After(50 * time.Second)
+			c.write(c.keys.Data(nil, wire.AppendHeader(nil, wire.KindPing, 0, 7, 0)))
+			synctest.Wait()
+			select {
+			case <-over:
+				require.Fail(t, "the connection has ended")
+			case <-c.cut:
+				require.Fail(t, "a write has failed")
+			default:
+			}
+		}
+	})
 }
